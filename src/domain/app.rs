@@ -1,0 +1,47 @@
+//! An OAuth client registration.
+
+use super::{AppId, Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Whose identity platform an app is registered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKind {
+    /// Microsoft Entra ID, work and school accounts.
+    Office365,
+    /// Google.
+    Google,
+    /// Any OpenID provider, by its issuer URL in [`App::authority`].
+    Oidc,
+}
+
+/// An app as it is stored. The secret is sealed apart from it and never in here when shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its id.
+    pub id: AppId,
+    /// Whose platform it is registered with.
+    pub provider: ProviderKind,
+    /// Tenant id or a verified domain; only Entra ID has tenants.
+    pub tenant: Option<String>,
+    /// The application (client) id.
+    pub client_id: String,
+    /// Replaces the provider's base URL (other clouds, tests); for `oidc` the issuer URL.
+    pub authority: Option<String>,
+    /// Scopes to ask for, instead of the provider's own.
+    pub scopes: Option<Vec<String>>,
+    /// Domains whose mailboxes use this app without naming it.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// When the client secret ends; `None` is unknown.
+    pub secret_expires_at: Option<Timestamp>,
+}
+
+/// An app with its secret, as the token flows need it.
+#[derive(Clone, Debug)]
+pub struct AppCredentials {
+    /// The registration.
+    pub app: App,
+    /// The client secret, if the registration has one.
+    pub client_secret: Option<Secret>,
+}

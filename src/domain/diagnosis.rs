@@ -1,0 +1,64 @@
+//! What is wrong, in words a person can act on.
+
+use super::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A finding about a mailbox, an app or a request, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Stable name of the cause, e.g. `smtp_auth_disabled_tenant`.
+    pub code: String,
+    /// One sentence: what is wrong.
+    pub summary: String,
+    /// Who has to act.
+    pub who: Who,
+    /// What he has to do.
+    pub remedy: Remedy,
+    /// Whether it goes away by itself.
+    pub retry: RetryClass,
+    /// The server's own words, shortened, never with a secret in them.
+    pub evidence: Option<String>,
+    /// When it was first seen.
+    pub since: Option<Timestamp>,
+}
+
+/// What to do about a diagnosis.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// In a sentence or two.
+    pub text: String,
+    /// The clicks, in order.
+    pub clicks: Vec<String>,
+    /// The commands, filled in.
+    pub commands: Vec<String>,
+}
+
+/// Who has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// The mailbox's user.
+    User,
+    /// An administrator of the tenant.
+    TenantAdmin,
+    /// Who registered the app.
+    AppOwner,
+    /// Who runs this daemon.
+    Operator,
+    /// The mail or identity provider.
+    Provider,
+    /// Nobody: it passes.
+    Nobody,
+}
+
+/// Whether a finding goes away by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryClass {
+    /// Tried again without anybody acting.
+    Auto,
+    /// Tried again after somebody acted (and now and then on suspicion).
+    AfterFix,
+    /// Never tried again.
+    Never,
+}
