@@ -1,0 +1,94 @@
+//! How values are written: a version byte, for rows that are replaced a generation, then the payload.
+//! Rows that change shape now and then are JSON; rows that exist per message are postcard.
+
+use super::StoreError;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The version of every value written today. A reader refuses a newer one by name.
+const VERSION: u8 = 1;
+
+/// Values must stay below this: sled puts larger pages into files it never syncs.
+pub(super) const MAX_VALUE: usize = 4096;
+
+/// A value with the generation it had when read; a writer that replaces it names that generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<T> {
+    /// Counts every replacement, from 1.
+    pub generation: u64,
+    /// The value.
+    pub value: T,
+}
+
+pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { what: what.into() }
+}
+
+/// Splits a stored value of a replaceable row into generation and payload.
+pub(super) fn split_row(bytes: &[u8]) -> Result<(u64, &[u8]), StoreError> {
+    let (version, rest) = bytes.split_first().ok_or_else(|| corrupt("an empty value"))?;
+    check_version(*version)?;
+    let (generation, payload) = rest.split_at_checked(8).ok_or_else(|| corrupt("a value cut short"))?;
+    let generation = generation.try_into().map_err(|_| corrupt("a value cut short"))?;
+    Ok((u64::from_be_bytes(generation), payload))
+}
+
+/// Puts version and generation before a payload.
+pub(super) fn join_row(generation: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(payload.len().saturating_add(9));
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&generation.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|error| corrupt(format!("a value that cannot be written: {error}")))
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| corrupt(format!("{what}: {error}")))
+}
+
+/// Writes a per-message value.
+pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(value, vec![VERSION])
+        .map_err(|error| corrupt(format!("a value that cannot be written: {error}")))
+}
+
+/// Reads a per-message value.
+pub(super) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    let (version, payload) = bytes.split_first().ok_or_else(|| corrupt("an empty value"))?;
+    check_version(*version)?;
+    postcard::from_bytes(payload).map_err(|error| corrupt(format!("{what}: {error}")))
+}
+
+fn check_version(version: u8) -> Result<(), StoreError> {
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(corrupt(format!("a value of version {version}, this program knows {VERSION}: start the newer program")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_comes_back_with_its_generation() {
+        let bytes = join_row(7, b"payload");
+        assert_eq!(split_row(&bytes).unwrap(), (7, &b"payload"[..]));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name() {
+        let error = unpack::<u32>("x", &[9, 1]).unwrap_err();
+        assert!(error.to_string().contains("version 9"), "{error}");
+    }
+
+    #[test]
+    fn cut_values_are_corrupt_not_panics() {
+        assert!(split_row(&[]).is_err());
+        assert!(split_row(&[1, 0, 0]).is_err());
+        assert!(unpack::<String>("x", &[1, 200]).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! Key layouts of the one keyspace. Ordered and prefixed: what is read together lies together.
+//!
+//! | prefix | key | value |
+//! |---|---|---|
+//! | `m` | name | counters and the schema version |
+//! | `a` | app id | app, sealed |
+//! | `b` | mailbox id | mailbox and its incarnation |
+//! | `i` | incarnation | mailbox id |
+//! | `o` | incarnation, role | owner epoch |
+//! | `g` | incarnation | grant, sealed |
+//! | `d` | incarnation | states and diagnoses shown for the mailbox |
+//! | `f` | incarnation, folder | folder |
+//! | `c` | incarnation, folder | counts of the folder |
+//! | `u` | incarnation, folder, folder incarnation, chunk | UID index (see `uid_index`) |
+//! | `q` | incarnation, folder, folder incarnation, UID | quarantined message and why |
+//! | `r` | incarnation, message | message record |
+//! | `l` | incarnation, folder, message | nothing: order of a folder's list |
+//! | `v` | incarnation, message | message that vanished and may turn up elsewhere |
+//! | `p` | incarnation | where the packs end |
+//! | `t` | incarnation, submission | submission |
+//! | `k` | incarnation, digest | submission of an idempotency key |
+//! | `w` | sign-in | sign-in under way, sealed |
+//! | `z` | incarnation | erasure under way |
+//! | `e` | sequence | events |
+
+use crate::domain::{AppId, FolderId, Incarnation, MailboxId, MessageId, SubmissionId, Uid, ids::SignInId};
+
+/// A key of the keyspace.
+pub(super) type Key = Vec<u8>;
+
+struct Builder(Key);
+
+impl Builder {
+    fn new(prefix: u8) -> Self {
+        let mut key = Vec::with_capacity(48);
+        key.push(prefix);
+        Self(key)
+    }
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    fn mailbox(self, incarnation: Incarnation) -> Self {
+        self.bytes(&incarnation.0.to_be_bytes())
+    }
+    fn u32(self, number: u32) -> Self {
+        self.bytes(&number.to_be_bytes())
+    }
+    fn folder(self, folder: FolderId) -> Self {
+        self.bytes(&folder.0.to_bytes())
+    }
+    fn message(self, message: MessageId) -> Self {
+        self.bytes(&message.0.to_bytes())
+    }
+}
+
+/// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
+pub(super) const PER_MAILBOX: &[u8] = b"odgfcuqrlvptk";
+
+pub(super) fn meta(name: &str) -> Key {
+    Builder::new(b'm').bytes(name.as_bytes()).0
+}
+pub(super) fn app(id: &AppId) -> Key {
+    Builder::new(b'a').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn apps() -> Key {
+    vec![b'a']
+}
+pub(super) fn mailbox(id: &MailboxId) -> Key {
+    Builder::new(b'b').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn mailboxes() -> Key {
+    vec![b'b']
+}
+pub(super) fn incarnation(incarnation: Incarnation) -> Key {
+    Builder::new(b'i').mailbox(incarnation).0
+}
+pub(super) fn epoch(incarnation: Incarnation, role: u8) -> Key {
+    Builder::new(b'o').mailbox(incarnation).bytes(&[role]).0
+}
+pub(super) fn grant(incarnation: Incarnation) -> Key {
+    Builder::new(b'g').mailbox(incarnation).0
+}
+pub(super) fn status(incarnation: Incarnation) -> Key {
+    Builder::new(b'd').mailbox(incarnation).0
+}
+pub(super) fn folder(incarnation: Incarnation, folder: FolderId) -> Key {
+    Builder::new(b'f').mailbox(incarnation).folder(folder).0
+}
+pub(super) fn counts(incarnation: Incarnation, folder: FolderId) -> Key {
+    Builder::new(b'c').mailbox(incarnation).folder(folder).0
+}
+pub(super) fn uid_chunks(mailbox: Incarnation, folder: FolderId, incarnation: u32) -> Key {
+    Builder::new(b'u').mailbox(mailbox).folder(folder).u32(incarnation).0
+}
+pub(super) fn uid_chunk(mailbox: Incarnation, folder: FolderId, incarnation: u32, chunk: u32) -> Key {
+    Builder::new(b'u').mailbox(mailbox).folder(folder).u32(incarnation).u32(chunk).0
+}
+pub(super) fn quarantines(mailbox: Incarnation, folder: FolderId, incarnation: u32) -> Key {
+    Builder::new(b'q').mailbox(mailbox).folder(folder).u32(incarnation).0
+}
+pub(super) fn quarantine(mailbox: Incarnation, folder: FolderId, incarnation: u32, uid: Uid) -> Key {
+    Builder::new(b'q').mailbox(mailbox).folder(folder).u32(incarnation).u32(uid).0
+}
+pub(super) fn message(mailbox: Incarnation, message: MessageId) -> Key {
+    Builder::new(b'r').mailbox(mailbox).message(message).0
+}
+pub(super) fn listing(mailbox: Incarnation, folder: FolderId, message: MessageId) -> Key {
+    Builder::new(b'l').mailbox(mailbox).folder(folder).message(message).0
+}
+pub(super) fn listings(mailbox: Incarnation, folder: FolderId) -> Key {
+    Builder::new(b'l').mailbox(mailbox).folder(folder).0
+}
+pub(super) fn vanished(mailbox: Incarnation, message: MessageId) -> Key {
+    Builder::new(b'v').mailbox(mailbox).message(message).0
+}
+pub(super) fn packs(mailbox: Incarnation) -> Key {
+    Builder::new(b'p').mailbox(mailbox).0
+}
+pub(super) fn submission(mailbox: Incarnation, submission: SubmissionId) -> Key {
+    Builder::new(b't').mailbox(mailbox).bytes(&submission.0.to_bytes()).0
+}
+pub(super) fn idempotency(mailbox: Incarnation, digest: &[u8]) -> Key {
+    Builder::new(b'k').mailbox(mailbox).bytes(digest).0
+}
+pub(super) fn sign_in(id: SignInId) -> Key {
+    Builder::new(b'w').bytes(&id.0.to_bytes()).0
+}
+pub(super) fn sign_ins() -> Key {
+    vec![b'w']
+}
+pub(super) fn erasure(mailbox: Incarnation) -> Key {
+    Builder::new(b'z').mailbox(mailbox).0
+}
+pub(super) fn erasures() -> Key {
+    vec![b'z']
+}
+pub(super) fn event(sequence: u64) -> Key {
+    Builder::new(b'e').bytes(&sequence.to_be_bytes()).0
+}
+pub(super) fn events() -> Key {
+    vec![b'e']
+}
+/// The prefix of one topic of one mailbox.
+pub(super) fn topic(prefix: u8, mailbox: Incarnation) -> Key {
+    Builder::new(prefix).mailbox(mailbox).0
+}
+
+/// The last 16 bytes of a key: the ULID it ends in.
+pub(super) fn trailing_ulid(key: &[u8]) -> Option<ulid::Ulid> {
+    let start = key.len().checked_sub(16)?;
+    let bytes: [u8; 16] = key.get(start..)?.try_into().ok()?;
+    Some(ulid::Ulid::from_bytes(bytes))
+}
+
+/// The last 4 bytes of a key as a number.
+pub(super) fn trailing_u32(key: &[u8]) -> Option<u32> {
+    let start = key.len().checked_sub(4)?;
+    Some(u32::from_be_bytes(key.get(start..)?.try_into().ok()?))
+}
+
+/// The last 8 bytes of a key as a number.
+pub(super) fn trailing_u64(key: &[u8]) -> Option<u64> {
+    let start = key.len().checked_sub(8)?;
+    Some(u64::from_be_bytes(key.get(start..)?.try_into().ok()?))
+}

@@ -1,0 +1,477 @@
+//! Pack records: one raw message each, compressed in frames, sealed, and able to say what it is without
+//! any other file. `fsck --rebuild` restores message records from packs alone.
+//!
+//! ```text
+//! record  magic 4 · record length u64 · raw length u64 · nonce 24 · header length u32 · sealed header · frame…
+//! frame   flags u8 (1 = zstd) · plain length u32 · sealed length u32 · sealed bytes
+//! ```
+//! Lengths are little-endian and count bytes. Piece `n` (0 is the header) is sealed under the record's
+//! nonce with `n` mixed in; the seal's tag is the checksum.
+
+use super::codec::{self, corrupt};
+use super::vault::{Key, NONCE, TAG, random};
+use super::{StoreError, files};
+use crate::domain::{Flags, FolderId, Incarnation, Timestamp, Uid, UidValidity};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use ulid::Ulid;
+
+pub(super) const MAGIC: [u8; 4] = *b"STR1";
+/// Plain bytes per frame: what a reader holds in memory at a time.
+pub const FRAME: usize = 1 << 20;
+/// zstd level: 3 is the library's own default.
+const LEVEL: i32 = 3;
+const PRELUDE: usize = 4 + 8 + 8 + NONCE + 4;
+const FRAME_PRELUDE: usize = 9;
+
+/// What a record says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordHeader {
+    /// The message's or submission's id.
+    pub id: Ulid,
+    /// What it is.
+    pub kind: RecordKind,
+}
+
+/// What a record holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordKind {
+    /// A message, as it was when it was stored.
+    Message {
+        /// Its folder.
+        folder: FolderId,
+        /// The folder's path.
+        path: String,
+        /// The folder's incarnation.
+        folder_incarnation: u32,
+        /// Its UIDVALIDITY.
+        uid_validity: UidValidity,
+        /// Its UID.
+        uid: Uid,
+        /// Its flags.
+        flags: Flags,
+        /// INTERNALDATE.
+        internal_date: Timestamp,
+    },
+    /// A submission's message.
+    Submission,
+}
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Seals one raw message as a record. Costs CPU time in proportion to its length: not for an arbiter.
+///
+/// # Errors
+/// [`StoreError::Vault`] if the system gives no randomness.
+pub fn encode(
+    key: &Key,
+    mailbox: Incarnation,
+    header: &RecordHeader,
+    raw: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let nonce = random::<NONCE>()?;
+    let mut record = Vec::with_capacity(raw.len().saturating_add(512));
+    let sealed_header = seal_header(key, mailbox, &nonce, header, raw.len() as u64)?;
+    push_prelude(&mut record, &nonce, 0, raw.len() as u64, sealed_header.len());
+    record.extend_from_slice(&sealed_header);
+    for (index, frame) in (1_u32..).zip(raw.chunks(FRAME)) {
+        push_frame(key, &nonce, header.id, index, frame, &mut record)?;
+    }
+    let length = (record.len() as u64).to_le_bytes();
+    record.get_mut(4..12).ok_or_else(|| corrupt("a record without a prelude"))?.copy_from_slice(&length);
+    Ok(record)
+}
+
+fn push_prelude(record: &mut Vec<u8>, nonce: &[u8; NONCE], length: u64, raw: u64, header: usize) {
+    record.extend_from_slice(&MAGIC);
+    record.extend_from_slice(&length.to_le_bytes());
+    record.extend_from_slice(&raw.to_le_bytes());
+    record.extend_from_slice(nonce);
+    record.extend_from_slice(&u32::try_from(header).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn seal_header(
+    key: &Key,
+    mailbox: Incarnation,
+    nonce: &[u8; NONCE],
+    header: &RecordHeader,
+    raw_length: u64,
+) -> Result<Vec<u8>, StoreError> {
+    let mut plain = codec::pack(header)?;
+    let tag = key.seal_in_place(&piece_nonce(nonce, 0), &header_context(mailbox, raw_length), &mut plain)?;
+    plain.extend_from_slice(&tag);
+    Ok(plain)
+}
+
+/// Compresses and seals one frame onto the end of `out`.
+fn push_frame(
+    key: &Key,
+    nonce: &[u8; NONCE],
+    id: Ulid,
+    index: u32,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    let start = out.len();
+    out.resize(start.saturating_add(FRAME_PRELUDE), 0);
+    let body_start = out.len();
+    let compressed = compress_onto(plain, out);
+    if !compressed {
+        out.truncate(body_start);
+        out.extend_from_slice(plain);
+    }
+    let body = out.get_mut(body_start..).unwrap_or_default();
+    let tag = key.seal_in_place(&piece_nonce(nonce, index), &frame_context(id, index), body)?;
+    let sealed = body.len().saturating_add(TAG);
+    out.extend_from_slice(&tag);
+    let mut prelude = [0; FRAME_PRELUDE];
+    prelude[0] = u8::from(compressed);
+    prelude[1..5].copy_from_slice(&length32(plain.len()).to_le_bytes());
+    prelude[5..9].copy_from_slice(&length32(sealed).to_le_bytes());
+    if let Some(place) = out.get_mut(start..body_start) {
+        place.copy_from_slice(&prelude);
+    }
+    Ok(())
+}
+
+fn length32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Appends the compressed frame; `false` if that would not save a twentieth (media, archives).
+fn compress_onto(plain: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => match zstd::bulk::Compressor::new(LEVEL) {
+                Ok(fresh) => slot.insert(fresh),
+                Err(_) => return false,
+            },
+        };
+        out.resize(start.saturating_add(zstd::zstd_safe::compress_bound(plain.len())), 0);
+        let target = out.get_mut(start..).unwrap_or_default();
+        match compressor.compress_to_buffer(plain, target) {
+            Ok(length) if length < plain.len() - plain.len() / 20 => {
+                out.truncate(start.saturating_add(length));
+                true
+            }
+            _ => false,
+        }
+    })
+}
+
+fn piece_nonce(base: &[u8; NONCE], index: u32) -> [u8; NONCE] {
+    let mut nonce = *base;
+    for (byte, mixed) in nonce.iter_mut().rev().zip(index.to_le_bytes()) {
+        *byte ^= mixed;
+    }
+    nonce
+}
+
+fn header_context(mailbox: Incarnation, raw_length: u64) -> [u8; 16] {
+    let mut context = [0; 16];
+    context[..8].copy_from_slice(&mailbox.0.to_be_bytes());
+    context[8..].copy_from_slice(&raw_length.to_be_bytes());
+    context
+}
+
+fn frame_context(id: Ulid, index: u32) -> [u8; 20] {
+    let mut context = [0; 20];
+    context[..16].copy_from_slice(&id.to_bytes());
+    context[16..].copy_from_slice(&index.to_be_bytes());
+    context
+}
+
+/// A record being read, frame by frame.
+pub struct RecordReader<'k> {
+    key: &'k Key,
+    file: std::sync::Arc<File>,
+    /// What the record says of itself.
+    pub header: RecordHeader,
+    /// Bytes of the raw message.
+    pub raw_length: u64,
+    nonce: [u8; NONCE],
+    at: u64,
+    end: u64,
+    next_frame: u32,
+}
+
+impl<'k> RecordReader<'k> {
+    /// Opens the record that begins at `offset`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if there is no whole record, [`StoreError::Vault`] if it does not open.
+    pub fn open(
+        key: &'k Key,
+        mailbox: Incarnation,
+        file: std::sync::Arc<File>,
+        offset: u64,
+    ) -> Result<Self, StoreError> {
+        let prelude = Prelude::read(&file, offset)?;
+        let at = offset.saturating_add(PRELUDE as u64);
+        let mut sealed = vec![0; prelude.header_length];
+        read_exact(&file, &mut sealed, at)?;
+        let tag = sealed.split_off(sealed.len().saturating_sub(TAG));
+        let context = header_context(mailbox, prelude.raw_length);
+        key.open_in_place(&piece_nonce(&prelude.nonce, 0), &context, &mut sealed, &tag)?;
+        Ok(Self {
+            key,
+            header: codec::unpack("pack record header", &sealed)?,
+            raw_length: prelude.raw_length,
+            nonce: prelude.nonce,
+            at: at.saturating_add(prelude.header_length as u64),
+            end: offset.saturating_add(prelude.record_length),
+            file,
+            next_frame: 1,
+        })
+    }
+
+    /// The next frame's plain bytes, `None` after the last.
+    ///
+    /// # Errors
+    /// As [`RecordReader::open`].
+    pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let mut prelude = [0; FRAME_PRELUDE];
+        read_exact(&self.file, &mut prelude, self.at)?;
+        let [flags, lengths @ ..] = prelude;
+        let plain_length = le32(&lengths[..4]) as usize;
+        let sealed_length = le32(&lengths[4..]) as usize;
+        let body = self.at.saturating_add(FRAME_PRELUDE as u64);
+        if plain_length > FRAME || sealed_length > FRAME + TAG || body + sealed_length as u64 > self.end {
+            return Err(corrupt("a frame longer than its record"));
+        }
+        let mut sealed = vec![0; sealed_length];
+        read_exact(&self.file, &mut sealed, body)?;
+        let tag = sealed.split_off(sealed_length.saturating_sub(TAG));
+        let nonce = piece_nonce(&self.nonce, self.next_frame);
+        let context = frame_context(self.header.id, self.next_frame);
+        self.key.open_in_place(&nonce, &context, &mut sealed, &tag)?;
+        self.at = body.saturating_add(sealed_length as u64);
+        self.next_frame = self.next_frame.saturating_add(1);
+        if flags & 1 == 0 {
+            return Ok(Some(sealed));
+        }
+        zstd::bulk::decompress(&sealed, plain_length)
+            .map(Some)
+            .map_err(|error| corrupt(format!("a frame that does not decompress: {error}")))
+    }
+
+    /// All that is left, in one piece.
+    ///
+    /// # Errors
+    /// As [`RecordReader::open`].
+    pub fn read_all(&mut self) -> Result<Vec<u8>, StoreError> {
+        let mut raw = Vec::new();
+        while let Some(frame) = self.next_frame()? {
+            raw.extend_from_slice(&frame);
+        }
+        if raw.len() as u64 == self.raw_length {
+            return Ok(raw);
+        }
+        Err(corrupt(format!("a record of {} bytes holds {}", self.raw_length, raw.len())))
+    }
+}
+
+/// The fixed part in front of a record.
+pub(super) struct Prelude {
+    pub(super) record_length: u64,
+    raw_length: u64,
+    nonce: [u8; NONCE],
+    header_length: usize,
+}
+
+impl Prelude {
+    pub(super) fn read(file: &File, offset: u64) -> Result<Self, StoreError> {
+        let mut bytes = [0; PRELUDE];
+        read_exact(file, &mut bytes, offset)?;
+        if bytes[..4] != MAGIC {
+            return Err(corrupt(format!("no record begins at {offset}")));
+        }
+        let mut nonce = [0; NONCE];
+        nonce.copy_from_slice(&bytes[20..20 + NONCE]);
+        let prelude = Self {
+            record_length: le64(&bytes[4..12]),
+            raw_length: le64(&bytes[12..20]),
+            nonce,
+            header_length: le32(&bytes[20 + NONCE..]) as usize,
+        };
+        if prelude.header_length < TAG
+            || prelude.header_length > 64 * 1024
+            || prelude.record_length < (PRELUDE + prelude.header_length) as u64
+        {
+            return Err(corrupt(format!("the record at {offset} has impossible lengths")));
+        }
+        Ok(prelude)
+    }
+}
+
+fn le32(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_le_bytes)
+}
+
+fn le64(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
+}
+
+fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<(), StoreError> {
+    file.read_exact_at(buffer, at).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => corrupt("a pack that ends in the middle of a record"),
+        _ => files::io("read", Path::new("pack"))(error),
+    })
+}
+
+/// A large message on its way into a pack file of its own: frames are written as they come, the header,
+/// which names the length, last.
+pub struct LargeWriter {
+    file: File,
+    path: std::path::PathBuf,
+    nonce: [u8; NONCE],
+    header: RecordHeader,
+    header_length: usize,
+    at: u64,
+    raw_length: u64,
+    next_frame: u32,
+}
+
+impl LargeWriter {
+    /// Begins a record in a new file at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn create(path: &Path, header: RecordHeader) -> Result<Self, StoreError> {
+        let file = File::create(path).map_err(files::io("create", path))?;
+        let header_length = codec::pack(&header)?.len().saturating_add(TAG);
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+            nonce: random::<NONCE>()?,
+            header,
+            header_length,
+            at: (PRELUDE + header_length) as u64,
+            raw_length: 0,
+            next_frame: 1,
+        })
+    }
+
+    /// Adds the next piece of the raw message, at most [`FRAME`] bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn append(&mut self, key: &Key, piece: &[u8]) -> Result<(), StoreError> {
+        for plain in piece.chunks(FRAME) {
+            let mut frame = Vec::with_capacity(plain.len().saturating_add(64));
+            push_frame(key, &self.nonce, self.header.id, self.next_frame, plain, &mut frame)?;
+            self.file.write_all_at(&frame, self.at).map_err(files::io("write", &self.path))?;
+            self.at = self.at.saturating_add(frame.len() as u64);
+            self.raw_length = self.raw_length.saturating_add(plain.len() as u64);
+            self.next_frame = self.next_frame.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Writes the header. The committer syncs and adopts the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn finish(self, key: &Key, mailbox: Incarnation) -> Result<LargeRecord, StoreError> {
+        let sealed = seal_header(key, mailbox, &self.nonce, &self.header, self.raw_length)?;
+        let mut start = Vec::with_capacity(PRELUDE + self.header_length);
+        push_prelude(&mut start, &self.nonce, self.at, self.raw_length, sealed.len());
+        start.extend_from_slice(&sealed);
+        self.file.write_all_at(&start, 0).map_err(files::io("write", &self.path))?;
+        Ok(LargeRecord { path: self.path, length: self.at, raw_length: self.raw_length })
+    }
+}
+
+/// A finished record in a file of its own, not yet part of the store.
+#[derive(Debug)]
+pub struct LargeRecord {
+    pub(super) path: std::path::PathBuf,
+    pub(super) length: u64,
+    /// Bytes of the raw message.
+    pub raw_length: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vault::{MasterKeySource, Vault};
+    use super::*;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    fn key(dir: &Path) -> Key {
+        let vault = Vault::open(dir, &MasterKeySource::DataDir).unwrap();
+        vault.create_mailbox_key(Incarnation(1)).unwrap();
+        vault.mailbox_key(Incarnation(1)).unwrap()
+    }
+
+    fn header() -> RecordHeader {
+        RecordHeader { id: Ulid::new(), kind: RecordKind::Submission }
+    }
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    fn reopen<'k>(key: &'k Key, bytes: &[u8]) -> Result<RecordReader<'k>, StoreError> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        RecordReader::open(key, Incarnation(1), Arc::new(file), 0)
+    }
+
+    #[test]
+    fn every_length_comes_back_byte_for_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key(dir.path());
+        for length in [0, 1, 500, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME + 17] {
+            for raw in [vec![b'a'; length], noise(length)] {
+                let record = encode(&key, Incarnation(1), &header(), &raw).unwrap();
+                assert_eq!(reopen(&key, &record).unwrap().read_all().unwrap(), raw, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key(dir.path());
+        let record = encode(&key, Incarnation(1), &header(), &noise(300)).unwrap();
+        for place in 0..record.len() {
+            let mut damaged = record.clone();
+            damaged[place] ^= 1;
+            let read = reopen(&key, &damaged).and_then(|mut reader| reader.read_all());
+            let harmless = damaged[44 + 4..].len() == record[48..].len() && read.as_deref().ok() == Some(&noise(300)[..]);
+            assert!(read.is_err() || (harmless && (4..12).contains(&place)), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_large_record_written_in_pieces_reads_like_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key(dir.path());
+        let raw = noise(2 * FRAME + 99);
+        let path = dir.path().join("large");
+        let mut writer = LargeWriter::create(&path, header()).unwrap();
+        for piece in raw.chunks(500_000) {
+            writer.append(&key, piece).unwrap();
+        }
+        let record = writer.finish(&key, Incarnation(1)).unwrap();
+        assert_eq!(record.length, std::fs::metadata(&path).unwrap().len());
+        let file = Arc::new(File::open(&path).unwrap());
+        assert_eq!(RecordReader::open(&key, Incarnation(1), file, 0).unwrap().read_all().unwrap(), raw);
+    }
+}

@@ -1,0 +1,244 @@
+//! Encryption at rest. A master key wraps one data key; the data key seals secrets and wraps a key per
+//! mailbox, which seals that mailbox's packs. Destroying a mailbox's key erases its mail everywhere.
+
+use super::{StoreError, files};
+use crate::domain::{Incarnation, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, AeadInPlace, Payload};
+use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use rand::TryRngCore;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Bytes of a nonce of XChaCha20-Poly1305: long enough to be drawn at random.
+pub(super) const NONCE: usize = 24;
+/// Bytes of the authentication tag.
+pub(super) const TAG: usize = 16;
+
+/// Where the master key comes from.
+#[derive(Clone, Debug)]
+pub enum MasterKeySource {
+    /// A file that holds 32 bytes in base64.
+    File(PathBuf),
+    /// The key itself in base64, from the environment.
+    Given(Secret),
+    /// `<data_dir>/master.key`, made at the first start.
+    DataDir,
+}
+
+/// One symmetric key.
+pub struct Key(XChaCha20Poly1305);
+
+impl Key {
+    fn new(bytes: &[u8; 32]) -> Self {
+        Self(XChaCha20Poly1305::new(bytes.into()))
+    }
+
+    /// Seals `plain` under a fresh nonce; `context` must be given again to open it.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the system gives no randomness.
+    pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let nonce = random::<NONCE>()?;
+        let sealed = self
+            .0
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: context })
+            .map_err(|_| vault("sealing failed"))?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Opens what [`Key::seal`] sealed under the same context.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if key, context or bytes are not those it was sealed with.
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let (nonce, body) =
+            sealed.split_at_checked(NONCE).ok_or_else(|| vault("a sealed value is cut short"))?;
+        let plain = self
+            .0
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: context })
+            .map_err(|_| vault("a sealed value does not open: wrong key, or damaged"))?;
+        Ok(Zeroizing::new(plain))
+    }
+
+    /// Seals a buffer in place and returns its tag.
+    pub(super) fn seal_in_place(
+        &self,
+        nonce: &[u8; NONCE],
+        context: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<[u8; TAG], StoreError> {
+        self.0
+            .encrypt_in_place_detached(XNonce::from_slice(nonce), context, buffer)
+            .map(Into::into)
+            .map_err(|_| vault("sealing failed"))
+    }
+
+    /// Opens a buffer in place.
+    pub(super) fn open_in_place(
+        &self,
+        nonce: &[u8; NONCE],
+        context: &[u8],
+        buffer: &mut [u8],
+        tag: &[u8],
+    ) -> Result<(), StoreError> {
+        self.0
+            .decrypt_in_place_detached(XNonce::from_slice(nonce), context, buffer, Tag::from_slice(tag))
+            .map_err(|_| vault("a sealed frame does not open: wrong key, or damaged"))
+    }
+}
+
+/// The data key, and the folder in which the mailboxes' keys lie.
+pub struct Vault {
+    data_key: Key,
+    packs: PathBuf,
+}
+
+const DATA_KEY_CONTEXT: &[u8] = b"stafette data key";
+
+impl Vault {
+    /// Opens the vault of a data directory, or makes one in an empty directory.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the master key is missing or is not the one this directory was made with.
+    pub fn open(data_dir: &Path, source: &MasterKeySource) -> Result<Self, StoreError> {
+        let wrapped_path = data_dir.join("vault.key");
+        let wrapped = files::read_if_there(&wrapped_path)?;
+        let master = Key::new(&*master_key(data_dir, source, wrapped.is_some())?);
+        let packs = data_dir.join("packs");
+        let data_key = if let Some(wrapped) = wrapped {
+            let key = master.open(DATA_KEY_CONTEXT, &wrapped).map_err(|_| {
+                vault("the master key does not open this data directory: configure the one it was made with")
+            })?;
+            Key::new(&key_bytes(&key)?)
+        } else {
+            let fresh = Zeroizing::new(random::<32>()?);
+            files::write_durably(&wrapped_path, &master.seal(DATA_KEY_CONTEXT, &fresh[..])?)?;
+            Key::new(&fresh)
+        };
+        Ok(Self { data_key, packs })
+    }
+
+    /// The key that seals secrets.
+    #[must_use]
+    pub fn data_key(&self) -> &Key {
+        &self.data_key
+    }
+
+    /// Makes a mailbox's key, durably, before anything is sealed with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it cannot be written.
+    pub fn create_mailbox_key(&self, incarnation: Incarnation) -> Result<(), StoreError> {
+        let folder = self.mailbox_folder(incarnation);
+        files::create_folder_durably(&folder)?;
+        let fresh = Zeroizing::new(random::<32>()?);
+        let sealed = self.data_key.seal(&mailbox_context(incarnation), &fresh[..])?;
+        files::write_durably(&folder.join("mailbox.key"), &sealed)
+    }
+
+    /// A mailbox's key.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if it is gone (the mailbox was erased) or does not open.
+    pub fn mailbox_key(&self, incarnation: Incarnation) -> Result<Key, StoreError> {
+        let path = self.mailbox_folder(incarnation).join("mailbox.key");
+        let sealed = files::read_if_there(&path)?
+            .ok_or_else(|| vault(format!("{} is gone: the mailbox's mail cannot be read", path.display())))?;
+        let key = self.data_key.open(&mailbox_context(incarnation), &sealed)?;
+        Ok(Key::new(&key_bytes(&key)?))
+    }
+
+    /// The folder of a mailbox's packs and key.
+    #[must_use]
+    pub fn mailbox_folder(&self, incarnation: Incarnation) -> PathBuf {
+        self.packs.join(format!("{:016}", incarnation.0))
+    }
+}
+
+fn mailbox_context(incarnation: Incarnation) -> Vec<u8> {
+    [b"stafette mailbox key ".as_slice(), &incarnation.0.to_be_bytes()].concat()
+}
+
+fn key_bytes(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| vault("a key must be 32 bytes"))?;
+    Ok(Zeroizing::new(bytes))
+}
+
+fn master_key(
+    data_dir: &Path,
+    source: &MasterKeySource,
+    must_be_there: bool,
+) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    let decode = |text: &str, whence: &str| -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| {
+            vault(format!("{whence} is not base64: write 32 random bytes, e.g. `openssl rand -base64 32`"))
+        })?);
+        key_bytes(&bytes).map_err(|_| vault(format!("{whence} must hold 32 bytes in base64")))
+    };
+    match source {
+        MasterKeySource::Given(key) => decode(key.expose(), "STAFETTE_MASTER_KEY"),
+        MasterKeySource::File(path) => {
+            let text = files::read_if_there(path)?
+                .ok_or_else(|| vault(format!("the master key file {} is not there", path.display())))?;
+            decode(&String::from_utf8_lossy(&text), &path.display().to_string())
+        }
+        MasterKeySource::DataDir => {
+            let path = data_dir.join("master.key");
+            if let Some(text) = files::read_if_there(&path)? {
+                return decode(&String::from_utf8_lossy(&text), &path.display().to_string());
+            }
+            if must_be_there {
+                return Err(vault(format!(
+                    "{} is gone, and this data directory was made with it: put it back",
+                    path.display()
+                )));
+            }
+            let fresh = Zeroizing::new(random::<32>()?);
+            files::write_durably(&path, Zeroizing::new(STANDARD.encode(&fresh[..])).as_bytes())?;
+            tracing::warn!(path = %path.display(), "made a master key; keep a copy apart from the data, or configure store.master_key_file");
+            Ok(fresh)
+        }
+    }
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| vault(format!("the system gives no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+fn vault(what: impl Into<String>) -> StoreError {
+    StoreError::Vault { what: what.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_opens_again_with_its_own_master_key_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Vault::open(dir.path(), &MasterKeySource::DataDir).unwrap();
+        let sealed = first.data_key().seal(b"ctx", b"secret").unwrap();
+        let again = Vault::open(dir.path(), &MasterKeySource::DataDir).unwrap();
+        assert_eq!(&**again.data_key().open(b"ctx", &sealed).unwrap(), b"secret");
+        assert!(again.data_key().open(b"other", &sealed).is_err());
+
+        let foreign = MasterKeySource::Given(Secret::new(STANDARD.encode([7; 32])));
+        assert!(matches!(Vault::open(dir.path(), &foreign), Err(StoreError::Vault { .. })));
+    }
+
+    #[test]
+    fn a_lost_master_key_is_not_replaced_by_a_fresh_one() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Vault::open(dir.path(), &MasterKeySource::DataDir).unwrap());
+        std::fs::remove_file(dir.path().join("master.key")).unwrap();
+        let Err(error) = Vault::open(dir.path(), &MasterKeySource::DataDir) else { panic!("opened") };
+        assert!(error.to_string().contains("put it back"), "{error}");
+    }
+}
