@@ -3,3 +3,6 @@
 
 pub mod clock;
 pub mod domain;
+pub mod events;
+mod faults;
+pub mod store;

@@ -17,7 +17,7 @@ pub use diagnosis::{Diagnosis, Remedy, RetryClass, Who};
 pub use disposition::Disposition;
 pub use folder::{Folder, FolderRole, UidValidity};
 pub use grant::{Grant, GrantInfo, GrantSecret, GrantWay, SignedInAs};
-pub use ids::{AppId, FolderId, Incarnation, MailboxId, MessageId, SubmissionId, Uid};
+pub use ids::{AppId, FolderId, Incarnation, MailboxId, MessageId, SignInId, SubmissionId, Uid};
 pub use mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, SendState, SmtpAuth, SmtpEndpoint};
 pub use message::{Flags, Message, MessageState};
 pub use secret::Secret;

@@ -66,7 +66,9 @@ fn check_version(version: u8) -> Result<(), StoreError> {
     if version == VERSION {
         return Ok(());
     }
-    Err(corrupt(format!("a value of version {version}, this program knows {VERSION}: start the newer program")))
+    Err(corrupt(format!(
+        "a value of version {version}, this program knows {VERSION}: start the newer program"
+    )))
 }
 
 #[cfg(test)]

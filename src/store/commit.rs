@@ -74,13 +74,38 @@ impl Body {
 }
 
 pub(super) enum Op {
-    Put { key: Key, expect: Expect, payload: Vec<u8> },
-    Delete { key: Key, expect: Expect },
-    AddMessage { message: Box<Message>, body: Option<Body> },
-    ReplaceMessage { message: Box<Message> },
-    RemoveMessage { message: MessageId },
-    AddSubmission { submission: Box<Submission>, body: Body },
-    Counter { name: &'static str, at_least: u64 },
+    Put {
+        key: Key,
+        expect: Expect,
+        payload: Vec<u8>,
+    },
+    Delete {
+        key: Key,
+        expect: Expect,
+    },
+    /// A value without a generation, written by its only owner.
+    Set {
+        key: Key,
+        value: Vec<u8>,
+    },
+    AddMessage {
+        message: Box<Message>,
+        body: Option<Body>,
+    },
+    ReplaceMessage {
+        message: Box<Message>,
+    },
+    RemoveMessage {
+        message: MessageId,
+    },
+    AddSubmission {
+        submission: Box<Submission>,
+        body: Body,
+    },
+    Counter {
+        name: &'static str,
+        at_least: u64,
+    },
 }
 
 /// Changes that become visible and durable together, or not at all.
@@ -119,9 +144,9 @@ impl Commit {
     }
 
     pub(super) fn has_bodies(&self) -> bool {
-        self.ops.iter().any(|op| {
-            matches!(op, Op::AddMessage { body: Some(_), .. } | Op::AddSubmission { .. })
-        })
+        self.ops
+            .iter()
+            .any(|op| matches!(op, Op::AddMessage { body: Some(_), .. } | Op::AddSubmission { .. }))
     }
 }
 
@@ -179,9 +204,12 @@ impl<'v> Overlay<'v> {
             match op {
                 Op::Put { key, expect, payload } => self.put_row(key, expect, &payload)?,
                 Op::Delete { key, expect } => {
-                    self.check(&key, expect)?;
+                    if expect != Expect::Any {
+                        self.check(&key, expect)?;
+                    }
                     self.changes.insert(key, None);
                 }
+                Op::Set { key, value } => self.set(key, value)?,
                 Op::AddMessage { message, body } => self.add_message(owned(mailbox)?, *message, body)?,
                 Op::ReplaceMessage { message } => self.replace_message(owned(mailbox)?, &message)?,
                 Op::RemoveMessage { message } => self.remove_message(owned(mailbox)?, message)?,
@@ -189,7 +217,12 @@ impl<'v> Overlay<'v> {
                     self.add_submission(owned(mailbox)?, *submission, body)?;
                 }
                 Op::Counter { name, at_least } => {
-                    self.changes.insert(keys::meta(name), Some(codec::pack(&at_least)?));
+                    let key = keys::meta(name);
+                    let known = match self.get(&key)? {
+                        Some(bytes) => codec::unpack("counter", &bytes)?,
+                        None => 0,
+                    };
+                    self.set(key, codec::pack(&at_least.max(known))?)?;
                 }
             }
         }
@@ -240,19 +273,20 @@ impl<'v> Overlay<'v> {
         mut message: Message,
         body: Option<Body>,
     ) -> Result<(), StoreError> {
-        let entry =
-            UidEntry { uid: message.uid, message: message.id, flags_digest: message.flags.digest() };
+        let entry = UidEntry { uid: message.uid, message: message.id, flags_digest: message.flags.digest() };
         self.edit_chunk(mailbox, &message, |entries| {
-            if uid_index::insert(entries, entry) { Ok(()) } else { Err(StoreError::DuplicateUid { uid: entry.uid }) }
+            if uid_index::insert(entries, entry) {
+                Ok(())
+            } else {
+                Err(StoreError::DuplicateUid { uid: entry.uid })
+            }
         })?;
         if let Some(body) = body {
             message.body = Some(self.allocate(mailbox, body)?);
         }
         self.changes.insert(keys::listing(mailbox, message.folder, message.id), Some(Vec::new()));
-        self.changes.insert(
-            keys::quarantine(mailbox, message.folder, message.folder_incarnation, message.uid),
-            None,
-        );
+        self.changes
+            .insert(keys::quarantine(mailbox, message.folder, message.folder_incarnation, message.uid), None);
         self.count(mailbox, message.folder, None, Some(&message))?;
         self.set(keys::message(mailbox, message.id), codec::pack(&message)?)
     }
@@ -264,10 +298,13 @@ impl<'v> Overlay<'v> {
             uid_index::remove(entries, known.uid);
             Ok(())
         })?;
-        let entry =
-            UidEntry { uid: message.uid, message: message.id, flags_digest: message.flags.digest() };
+        let entry = UidEntry { uid: message.uid, message: message.id, flags_digest: message.flags.digest() };
         self.edit_chunk(mailbox, message, |entries| {
-            if uid_index::insert(entries, entry) { Ok(()) } else { Err(StoreError::DuplicateUid { uid: entry.uid }) }
+            if uid_index::insert(entries, entry) {
+                Ok(())
+            } else {
+                Err(StoreError::DuplicateUid { uid: entry.uid })
+            }
         })?;
         self.changes.insert(keys::listing(mailbox, known.folder, known.id), None);
         self.changes.insert(keys::listing(mailbox, message.folder, message.id), Some(Vec::new()));

@@ -29,7 +29,8 @@ pub(super) fn chunk_of(uid: Uid) -> u32 {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<UidEntry>, StoreError> {
     let packed: Vec<Packed> = codec::unpack("uid index", bytes)?;
-    let unpack = |Packed(uid, id, flags_digest)| UidEntry { uid, message: MessageId(ulid::Ulid(id)), flags_digest };
+    let unpack =
+        |Packed(uid, id, flags_digest)| UidEntry { uid, message: MessageId(ulid::Ulid(id)), flags_digest };
     Ok(packed.into_iter().map(unpack).collect())
 }
 

@@ -111,7 +111,8 @@ impl Vault {
             let key = master.open(DATA_KEY_CONTEXT, &wrapped).map_err(|_| {
                 vault("the master key does not open this data directory: configure the one it was made with")
             })?;
-            Key::new(&key_bytes(&key)?)
+            let bytes = key_bytes(&key)?;
+            Key::new(&bytes)
         } else {
             let fresh = Zeroizing::new(random::<32>()?);
             files::write_durably(&wrapped_path, &master.seal(DATA_KEY_CONTEXT, &fresh[..])?)?;
@@ -147,7 +148,8 @@ impl Vault {
         let sealed = files::read_if_there(&path)?
             .ok_or_else(|| vault(format!("{} is gone: the mailbox's mail cannot be read", path.display())))?;
         let key = self.data_key.open(&mailbox_context(incarnation), &sealed)?;
-        Ok(Key::new(&key_bytes(&key)?))
+        let bytes = key_bytes(&key)?;
+        Ok(Key::new(&bytes))
     }
 
     /// The folder of a mailbox's packs and key.

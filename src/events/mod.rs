@@ -1,0 +1,140 @@
+//! Events: immutable facts in one durable, ordered, gap-free log, and cursors into it.
+
+use crate::domain::{MailboxId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EventType {
+    /// The mailbox's state, or the state of its sending, changed.
+    #[serde(rename = "mailbox.state_changed")]
+    MailboxStateChanged,
+    /// The history is complete; told once.
+    #[serde(rename = "mailbox.synced")]
+    MailboxSynced,
+    /// A folder appeared.
+    #[serde(rename = "folder.created")]
+    FolderCreated,
+    /// A folder has another name.
+    #[serde(rename = "folder.renamed")]
+    FolderRenamed,
+    /// A folder is gone.
+    #[serde(rename = "folder.deleted")]
+    FolderDeleted,
+    /// A folder's UIDVALIDITY changed and its messages were matched again.
+    #[serde(rename = "folder.reset")]
+    FolderReset,
+    /// A message was stored.
+    #[serde(rename = "message.new")]
+    MessageNew,
+    /// A message is in another folder.
+    #[serde(rename = "message.moved")]
+    MessageMoved,
+    /// A message has other flags.
+    #[serde(rename = "message.flags_changed")]
+    MessageFlagsChanged,
+    /// A message is gone.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted,
+    /// The server accepted a submission.
+    #[serde(rename = "submission.sent")]
+    SubmissionSent,
+    /// The server refused a submission for now.
+    #[serde(rename = "submission.deferred")]
+    SubmissionDeferred,
+    /// A submission, or one of its recipients, was refused for good.
+    #[serde(rename = "submission.failed")]
+    SubmissionFailed,
+    /// Nobody knows whether a submission was accepted.
+    #[serde(rename = "submission.unknown")]
+    SubmissionUnknown,
+    /// The outbox waits for a cause to be mended.
+    #[serde(rename = "submission.held")]
+    SubmissionHeld,
+}
+
+/// An event on its way into the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventDraft {
+    /// What happened.
+    pub kind: EventType,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// When we learned of it.
+    pub at: Timestamp,
+    /// Enough to act on.
+    pub data: serde_json::Value,
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its position.
+    pub cursor: Cursor,
+    /// Its id.
+    pub id: String,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// When we learned of it.
+    pub at: Timestamp,
+    /// Enough to act on.
+    pub data: serde_json::Value,
+}
+
+/// A position in the log: after the event with this sequence number. Opaque to clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Cursor(pub u64);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{:016x}", self.0)
+    }
+}
+
+/// Why a text is not a cursor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a cursor: pass back what an answer gave as \"next\" or \"cursor\", or \"earliest\" or \"latest\""
+)]
+pub struct CursorError(String);
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let refuse = || CursorError(text.chars().take(40).collect());
+        let digits = text.strip_prefix('c').filter(|digits| digits.len() == 16).ok_or_else(refuse)?;
+        u64::from_str_radix(digits, 16).map(Self).map_err(|_| refuse())
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = CursorError;
+    fn try_from(text: String) -> Result<Self, CursorError> {
+        text.parse()
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> String {
+        cursor.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_their_text_form_and_sort_like_it() {
+        let cursor = Cursor(4711);
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        assert!(Cursor(9).to_string() < Cursor(10).to_string());
+        assert!("../x".parse::<Cursor>().is_err());
+    }
+}

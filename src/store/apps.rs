@@ -1,0 +1,66 @@
+//! Verbs about apps. The whole row is sealed, client secret included.
+
+use super::commit::{Expect, Op};
+use super::committer::sled_error;
+use super::mailboxes::expect_read;
+use super::{Commit, Row, Store, StoreError, keys};
+use crate::domain::app::AppCredentials;
+use crate::domain::{App, AppId, Secret};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct AppRow {
+    app: App,
+    client_secret: Option<Secret>,
+}
+
+impl Store {
+    /// All apps, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn apps(&self) -> Result<Vec<Row<AppCredentials>>, StoreError> {
+        let keys: Result<Vec<_>, _> = self.db().scan_prefix(keys::apps()).keys().collect();
+        let read = |key: &sled::IVec| self.read_app(key).transpose();
+        keys.map_err(sled_error)?.iter().filter_map(read).collect()
+    }
+
+    /// An app; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn app(&self, id: &AppId) -> Result<Option<Row<AppCredentials>>, StoreError> {
+        self.read_app(&keys::app(id))
+    }
+
+    fn read_app(&self, key: &[u8]) -> Result<Option<Row<AppCredentials>>, StoreError> {
+        let row: Option<Row<AppRow>> = self.sealed_row("app", key)?;
+        Ok(row.map(|Row { generation, value }| Row {
+            generation,
+            value: AppCredentials { app: value.app, client_secret: value.client_secret },
+        }))
+    }
+
+    /// Creates or replaces an app; `generation` is the one that was read, 0 for a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was changed meanwhile.
+    pub async fn put_app(&self, credentials: &AppCredentials, generation: u64) -> Result<(), StoreError> {
+        let key = keys::app(&credentials.app.id);
+        let row = AppRow { app: credentials.app.clone(), client_secret: credentials.client_secret.clone() };
+        let payload = self.seal_json(&key, &row)?;
+        let mut commit = Commit::default();
+        commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
+        self.commit(commit).await.map(drop)
+    }
+
+    /// Deletes an app.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was changed meanwhile.
+    pub async fn delete_app(&self, id: &AppId, generation: u64) -> Result<(), StoreError> {
+        let mut commit = Commit::default();
+        commit.ops.push(Op::Delete { key: keys::app(id), expect: Expect::Generation(generation) });
+        self.commit(commit).await.map(drop)
+    }
+}

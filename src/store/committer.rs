@@ -1,0 +1,195 @@
+//! The only writer. Commits of all actors arrive here; those that wait together are checked one by one,
+//! merged into one batch and made durable together: packs first, then the batch, then the answers.
+//!
+//! A sync that fails is never repeated (the kernel may have dropped the pages): the waiters get an error
+//! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state.
+
+use super::commit::{Append, Body, Commit, Overlay, View};
+use super::packs::Packs;
+use super::{StoreError, codec, events_log, keys};
+use crate::events::Cursor;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many commits may wait before a sender waits too.
+const QUEUE: usize = 1024;
+/// How many commits, and how many bytes of bodies, share one sync.
+const GROUP: usize = 256;
+
+/// What a committed change was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The position after its last event.
+    pub cursor: Cursor,
+}
+
+pub(super) struct Request {
+    pub(super) commit: Commit,
+    pub(super) reply: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// What ends the process when the disk cannot be trusted any more. Tests give another.
+pub type Fatal = Arc<dyn Fn(&StoreError) + Send + Sync>;
+
+/// The door to the committer, cheap to clone.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) durable: watch::Receiver<Cursor>,
+}
+
+pub(super) struct Committer {
+    db: sled::Db,
+    /// sled's file on a descriptor of our own: its `flush()` ends in `sync_file_range`, which is not durable.
+    db_file: File,
+    packs: Arc<Packs>,
+    pack_limit: u64,
+    next_sequence: u64,
+    durable: watch::Sender<Cursor>,
+    fatal: Fatal,
+}
+
+impl View for sled::Db {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(sled::Tree::get(self, key).map_err(sled_error)?.map(|value| value.to_vec()))
+    }
+}
+
+pub(super) fn sled_error(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(source) => super::files::io("read or write", Path::new("state/db"))(source),
+        other => codec::corrupt(format!("sled: {other}")),
+    }
+}
+
+impl Committer {
+    /// Starts the committer's thread.
+    pub(super) fn start(
+        db: sled::Db,
+        state_dir: &Path,
+        packs: Arc<Packs>,
+        pack_limit: u64,
+        fatal: Fatal,
+    ) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
+        let path: PathBuf = state_dir.join("db");
+        let db_file =
+            File::options().read(true).write(true).open(&path).map_err(super::files::io("open", &path))?;
+        let next_sequence = events_log::last_sequence(&db)?.saturating_add(1);
+        let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
+        let (requests, incoming) = mpsc::channel(QUEUE);
+        let committer = Self { db, db_file, packs, pack_limit, next_sequence, durable, fatal };
+        let thread = std::thread::Builder::new()
+            .name(String::from("committer"))
+            .spawn(move || committer.run(incoming))
+            .map_err(super::files::io("start a thread for", &path))?;
+        Ok((Handle { requests, durable: durable_cursor }, thread))
+    }
+
+    fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while incoming.blocking_recv_many(&mut group, GROUP) > 0 {
+            self.commit_group(std::mem::take(&mut group));
+        }
+    }
+
+    fn commit_group(&mut self, group: Vec<Request>) {
+        let mut merged = Overlay::over(&self.db, self.pack_limit);
+        let mut sequence = self.next_sequence;
+        let mut waiters = Vec::with_capacity(group.len());
+        for Request { commit, reply } in group {
+            match stage_one(&merged, commit, sequence, self.pack_limit) {
+                Ok(staged) => {
+                    sequence = staged.next_sequence;
+                    merged.changes.extend(staged.changes);
+                    merged.appends.extend(staged.appends);
+                    waiters.push((reply, Committed { cursor: Cursor(sequence.saturating_sub(1)) }));
+                }
+                Err(error) => answer(reply, Err(error)),
+            }
+        }
+        if waiters.is_empty() {
+            return;
+        }
+        let Overlay { changes, appends, .. } = merged;
+        if let Err(error) = self.write_packs(appends) {
+            // nothing of the batch is visible yet, and bytes past the packs' ends are overwritten later
+            let broken = !matches!(error, StoreError::Full { .. });
+            waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
+            if broken {
+                (self.fatal)(&error);
+            }
+            return;
+        }
+        match self.write_batch(changes) {
+            Ok(()) => {
+                self.next_sequence = sequence;
+                self.durable.send_replace(Cursor(sequence.saturating_sub(1)));
+                waiters.into_iter().for_each(|(reply, committed)| answer(reply, Ok(committed)));
+            }
+            Err(error) => {
+                waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
+                (self.fatal)(&error);
+            }
+        }
+    }
+
+    fn write_packs(&self, appends: Vec<Append>) -> Result<(), StoreError> {
+        let mut touched = std::collections::BTreeMap::new();
+        for Append { mailbox, pack, offset, body } in appends {
+            let file = match body {
+                Body::Record(bytes) => self.packs.append(mailbox, pack, offset, &bytes)?,
+                Body::Large(record) => self.packs.adopt(mailbox, pack, &record.path)?,
+            };
+            touched.insert((mailbox, pack), file);
+        }
+        crate::faults::fail("commit.packs_written")?;
+        self.packs.sync(touched)
+    }
+
+    fn write_batch(
+        &self,
+        changes: std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>,
+    ) -> Result<(), StoreError> {
+        crate::faults::fail("commit.before_batch")?;
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.db.apply_batch(batch).map_err(sled_error)?;
+        self.db.flush().map_err(sled_error)?;
+        crate::faults::fail("commit.before_sync")?;
+        if crate::faults::skips_syncs() {
+            return Ok(());
+        }
+        self.db_file.sync_data().map_err(super::files::io("sync", Path::new("state/db")))
+    }
+}
+
+struct Staged {
+    changes: std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>,
+    appends: Vec<Append>,
+    next_sequence: u64,
+}
+
+/// Stages one commit over the group so far; a refused one leaves no trace.
+fn stage_one(
+    group: &Overlay<'_>,
+    commit: Commit,
+    sequence: u64,
+    pack_limit: u64,
+) -> Result<Staged, StoreError> {
+    let mut own = Overlay::over(group, pack_limit);
+    let events = own.stage(commit)?;
+    let next_sequence = events_log::stage(&mut own.changes, events, sequence)?;
+    Ok(Staged { changes: own.changes, appends: own.appends, next_sequence })
+}
+
+fn answer(reply: oneshot::Sender<Result<Committed, StoreError>>, result: Result<Committed, StoreError>) {
+    // a waiter that is gone re-reads the store when it is back: the answer is a wake-up
+    drop(reply.send(result));
+}

@@ -1,0 +1,134 @@
+//! The event log in the keyspace: a commit's events share values of up to 3.5 KiB, keyed by the first
+//! one's sequence number, so that a message costs a fraction of a key.
+
+use super::codec::{self, MAX_VALUE};
+use super::committer::sled_error;
+use super::{Store, StoreError, keys};
+use crate::domain::{MailboxId, Timestamp};
+use crate::events::{Cursor, Event, EventDraft, EventType};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(rename = "t")]
+    kind: EventType,
+    #[serde(rename = "m")]
+    mailbox: MailboxId,
+    #[serde(rename = "a")]
+    at: Timestamp,
+    #[serde(rename = "d")]
+    data: serde_json::Value,
+}
+
+/// Room for version, brackets and commas.
+const CHUNK: usize = MAX_VALUE - 64;
+
+/// Gives events their sequence numbers and adds them to a commit's changes; the next free number.
+pub(super) fn stage(
+    changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>,
+    events: Vec<EventDraft>,
+    first: u64,
+) -> Result<u64, StoreError> {
+    let mut sequence = first;
+    let mut chunk: Vec<u8> = Vec::new();
+    let mut chunk_first = first;
+    for EventDraft { kind, mailbox, at, data } in events {
+        let text = codec::to_json(&Stored { kind, mailbox, at, data })?;
+        if text.len() > CHUNK {
+            return Err(StoreError::TooLarge { bytes: text.len() });
+        }
+        if !chunk.is_empty() && chunk.len() + text.len() + 1 > CHUNK {
+            put(changes, chunk_first, &mut chunk);
+            chunk_first = sequence;
+        }
+        chunk.push(if chunk.is_empty() { b'[' } else { b',' });
+        chunk.extend_from_slice(&text);
+        sequence = sequence.saturating_add(1);
+    }
+    if !chunk.is_empty() {
+        put(changes, chunk_first, &mut chunk);
+    }
+    Ok(sequence)
+}
+
+fn put(changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>, first: u64, chunk: &mut Vec<u8>) {
+    chunk.push(b']');
+    changes.insert(keys::event(first), Some(codec::join_row(1, chunk)));
+    chunk.clear();
+}
+
+fn read_chunk(key: &[u8], value: &[u8]) -> Result<impl Iterator<Item = Event> + use<>, StoreError> {
+    let first = keys::trailing_u64(key).ok_or_else(|| codec::corrupt("an event key"))?;
+    let (_, payload) = codec::split_row(value)?;
+    let stored: Vec<Stored> = codec::from_json("events", payload)?;
+    Ok((first..).zip(stored).map(|(sequence, Stored { kind, mailbox, at, data })| Event {
+        cursor: Cursor(sequence),
+        id: format!("evt_{sequence:016x}"),
+        kind,
+        mailbox,
+        at,
+        data,
+    }))
+}
+
+/// The sequence number of the newest event; 0 if there is none.
+pub(super) fn last_sequence(db: &sled::Db) -> Result<u64, StoreError> {
+    match db.scan_prefix(keys::events()).next_back() {
+        Some(entry) => {
+            let (key, value) = entry.map_err(sled_error)?;
+            Ok(read_chunk(&key, &value)?.last().map_or(0, |event| event.cursor.0))
+        }
+        None => Ok(0),
+    }
+}
+
+impl Store {
+    /// Up to `limit` durable events after a cursor, of one mailbox if one is named.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn events_after(
+        &self,
+        after: Cursor,
+        limit: usize,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Result<(Vec<Event>, Cursor), StoreError> {
+        let durable = self.durable_cursor();
+        let mut found = Vec::new();
+        let mut reached = after;
+        // the chunk that holds the cursor's own event begins at or before it
+        let start = match self.db().range(keys::events()..=keys::event(after.0)).next_back() {
+            Some(entry) => entry.map_err(sled_error)?.0.to_vec(),
+            None => keys::events(),
+        };
+        for entry in self.db().range(start..keys::event(u64::MAX)) {
+            let (key, value) = entry.map_err(sled_error)?;
+            for event in read_chunk(&key, &value)? {
+                if event.cursor <= after {
+                    continue;
+                }
+                if event.cursor > durable || found.len() >= limit {
+                    return Ok((found, reached));
+                }
+                reached = event.cursor;
+                if wanted(&event) {
+                    found.push(event);
+                }
+            }
+        }
+        Ok((found, reached.max(after)))
+    }
+
+    /// The position after the newest durable event.
+    #[must_use]
+    pub fn durable_cursor(&self) -> Cursor {
+        *self.handle().durable.borrow()
+    }
+
+    /// Wakes a reader when the durable cursor moves.
+    #[must_use]
+    pub fn watch_durable(&self) -> tokio::sync::watch::Receiver<Cursor> {
+        self.handle().durable.clone()
+    }
+}

@@ -1,0 +1,245 @@
+//! Verbs about mailboxes: create, replace, delete, epochs, the state shown.
+
+use super::commit::{Expect, Op};
+use super::committer::sled_error;
+use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
+use crate::domain::{Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering;
+
+/// A mailbox as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMailbox {
+    /// Which life of the id this is.
+    pub incarnation: Incarnation,
+    /// For compare-and-set.
+    pub generation: u64,
+    /// Its configuration.
+    pub mailbox: Mailbox,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MailboxRow {
+    incarnation: Incarnation,
+    mailbox: Mailbox,
+}
+
+/// What is shown of a mailbox's condition; kept so that a restart does not announce it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxStatus {
+    /// Sign-in and receiving.
+    pub state: MailboxState,
+    /// Why, where somebody has to know.
+    pub diagnosis: Option<Diagnosis>,
+    /// Sending.
+    pub send_state: SendState,
+    /// Why it does not send.
+    pub send_diagnosis: Option<Diagnosis>,
+    /// When a throttled outbox goes on.
+    pub send_until: Option<Timestamp>,
+    /// When the last round over all folders ended.
+    pub last_sync_at: Option<Timestamp>,
+    /// Messages known on the server, wanted, not yet stored.
+    pub backlog: u64,
+    /// Whether `mailbox.synced` was told.
+    pub synced: bool,
+}
+
+impl Default for MailboxStatus {
+    fn default() -> Self {
+        Self {
+            state: MailboxState::Connecting,
+            diagnosis: None,
+            send_state: SendState::Ready,
+            send_diagnosis: None,
+            send_until: None,
+            last_sync_at: None,
+            backlog: 0,
+            synced: false,
+        }
+    }
+}
+
+impl Store {
+    /// All mailboxes, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn mailboxes(&self) -> Result<Vec<StoredMailbox>, StoreError> {
+        self.db().scan_prefix(keys::mailboxes()).map(|entry| decode(&entry.map_err(sled_error)?.1)).collect()
+    }
+
+    /// A mailbox; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn mailbox(&self, id: &MailboxId) -> Result<Option<StoredMailbox>, StoreError> {
+        self.get(&keys::mailbox(id))?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// Creates a mailbox, with its password grant if it has one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the id is taken.
+    pub async fn create_mailbox(
+        &self,
+        mailbox: Mailbox,
+        grant: Option<&Grant>,
+    ) -> Result<StoredMailbox, StoreError> {
+        if self.mailbox(&mailbox.id)?.is_some() {
+            return Err(StoreError::Conflict);
+        }
+        let number = self.inner.next_incarnation.fetch_add(1, Ordering::Relaxed);
+        let incarnation = Incarnation(number);
+        self.inner.vault.create_mailbox_key(incarnation)?;
+        let mut commit = Commit::default();
+        commit.ops.push(Op::Counter { name: "incarnation", at_least: number });
+        commit.ops.push(Op::Put {
+            key: keys::mailbox(&mailbox.id),
+            expect: Expect::Absent,
+            payload: codec::to_json(&MailboxRow { incarnation, mailbox: mailbox.clone() })?,
+        });
+        commit.ops.push(Op::Put {
+            key: keys::incarnation(incarnation),
+            expect: Expect::Absent,
+            payload: codec::to_json(&mailbox.id)?,
+        });
+        if let Some(grant) = grant {
+            self.put_grant(&mut commit, incarnation, 0, grant)?;
+        }
+        if let Err(error) = self.commit(commit).await {
+            self.inner.packs.erase(incarnation)?;
+            return Err(error);
+        }
+        Ok(StoredMailbox { incarnation, generation: 1, mailbox })
+    }
+
+    /// Adds the replacement of a mailbox's configuration to a commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written.
+    pub fn put_mailbox(&self, commit: &mut Commit, stored: &StoredMailbox) -> Result<(), StoreError> {
+        let row = MailboxRow { incarnation: stored.incarnation, mailbox: stored.mailbox.clone() };
+        commit.ops.push(Op::Put {
+            key: keys::mailbox(&stored.mailbox.id),
+            expect: Expect::Generation(stored.generation),
+            payload: codec::to_json(&row)?,
+        });
+        Ok(())
+    }
+
+    /// Deletes a mailbox: from the answer on its id is free and its actors' commits are refused. What it
+    /// left is removed by [`Store::erase`].
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was changed meanwhile.
+    pub async fn delete_mailbox(&self, stored: &StoredMailbox) -> Result<(), StoreError> {
+        let mut commit = Commit::default();
+        commit.ops.push(Op::Delete {
+            key: keys::mailbox(&stored.mailbox.id),
+            expect: Expect::Generation(stored.generation),
+        });
+        commit.ops.push(Op::Delete { key: keys::incarnation(stored.incarnation), expect: Expect::Any });
+        commit.ops.push(Op::Delete { key: keys::grant(stored.incarnation), expect: Expect::Any });
+        commit.ops.push(Op::Put {
+            key: keys::erasure(stored.incarnation),
+            expect: Expect::Any,
+            payload: Vec::new(),
+        });
+        self.commit(commit).await.map(drop)
+    }
+
+    /// Mailboxes that were deleted and not yet erased.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn erasures(&self) -> Result<Vec<Incarnation>, StoreError> {
+        self.db()
+            .scan_prefix(keys::erasures())
+            .keys()
+            .map(|key| {
+                let number = keys::trailing_u64(&key.map_err(sled_error)?);
+                number.map(Incarnation).ok_or_else(|| codec::corrupt("an erasure key"))
+            })
+            .collect()
+    }
+
+    /// Destroys a deleted mailbox's key, packs and rows. Takes as long as there are rows; may be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if something cannot be removed.
+    pub async fn erase(&self, mailbox: Incarnation) -> Result<(), StoreError> {
+        self.inner.packs.erase(mailbox)?;
+        for topic in keys::PER_MAILBOX {
+            loop {
+                let found: Result<Vec<_>, _> =
+                    self.db().scan_prefix(keys::topic(*topic, mailbox)).keys().take(2000).collect();
+                let found = found.map_err(sled_error)?;
+                if found.is_empty() {
+                    break;
+                }
+                let mut commit = Commit::default();
+                let delete = |key: sled::IVec| Op::Delete { key: key.to_vec(), expect: Expect::Any };
+                commit.ops.extend(found.into_iter().map(delete));
+                self.commit(commit).await?;
+            }
+        }
+        let mut commit = Commit::default();
+        commit.ops.push(Op::Delete { key: keys::erasure(mailbox), expect: Expect::Any });
+        self.commit(commit).await.map(drop)
+    }
+
+    /// Raises the epoch of one of a mailbox's actors, durably: from now on its predecessor's commits are
+    /// refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the mailbox is gone.
+    pub async fn raise_epoch(&self, mailbox: Incarnation, role: Role) -> Result<Owner, StoreError> {
+        let key = keys::epoch(mailbox, role.byte());
+        let last = match self.get(&key)? {
+            Some(bytes) => codec::unpack::<u64>("owner epoch", &bytes)?,
+            None => 0,
+        };
+        let epoch = last.saturating_add(1);
+        let mut commit = Commit::of_mailbox(mailbox);
+        commit.ops.push(Op::Set { key, value: codec::pack(&epoch)? });
+        self.commit(commit).await?;
+        Ok(Owner { mailbox, role, epoch })
+    }
+
+    /// The condition last shown for a mailbox.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn status(&self, mailbox: Incarnation) -> Result<Row<MailboxStatus>, StoreError> {
+        let row = self.row("mailbox status", &keys::status(mailbox))?;
+        Ok(row.unwrap_or_else(|| Row { generation: 0, value: MailboxStatus::default() }))
+    }
+
+    /// Adds a mailbox's condition to a commit, computed from the one read with this generation.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written.
+    pub fn put_status(
+        &self,
+        commit: &mut Commit,
+        mailbox: Incarnation,
+        status: &Row<MailboxStatus>,
+    ) -> Result<(), StoreError> {
+        let expect = expect_read(status.generation);
+        let payload = codec::to_json(&status.value)?;
+        commit.ops.push(Op::Put { key: keys::status(mailbox), expect, payload });
+        Ok(())
+    }
+}
+
+/// What a row read with this generation must still be; 0 was not there.
+pub(super) fn expect_read(generation: u64) -> Expect {
+    if generation == 0 { Expect::Absent } else { Expect::Generation(generation) }
+}
+
+fn decode(bytes: &[u8]) -> Result<StoredMailbox, StoreError> {
+    let (generation, payload) = codec::split_row(bytes)?;
+    let row: MailboxRow = codec::from_json("mailbox", payload)?;
+    Ok(StoredMailbox { incarnation: row.incarnation, generation, mailbox: row.mailbox })
+}

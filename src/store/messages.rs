@@ -1,0 +1,192 @@
+//! Verbs about messages: add, change, remove, list, read.
+
+use super::commit::{Body, Expect, Op};
+use super::committer::sled_error;
+use super::{Commit, Key, Store, StoreError, codec, keys, pack::RecordReader};
+use crate::domain::{FolderId, Incarnation, Message, MessageId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Which messages a list holds; all conditions must hold.
+#[derive(Clone, Debug, Default)]
+pub struct MessageFilter {
+    /// In this folder.
+    pub folder: Option<FolderId>,
+    /// Not older.
+    pub since: Option<Timestamp>,
+    /// Older.
+    pub before: Option<Timestamp>,
+    /// Part of the sender's name or address, without regard to case.
+    pub from: Option<String>,
+    /// Part of the subject, without regard to case.
+    pub subject: Option<String>,
+    /// Without `\Seen`, or with.
+    pub unseen: Option<bool>,
+    /// With an attachment, or without.
+    pub has_attachment: Option<bool>,
+    /// With this Message-ID.
+    pub message_id: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default)]
+pub struct FolderPage {
+    /// The messages, newest first.
+    pub messages: Vec<Message>,
+    /// The last id looked at, if there may be more.
+    pub next: Option<MessageId>,
+}
+
+/// A message that vanished from its folder and may turn up in another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vanished {
+    /// As it was.
+    pub message: Message,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Commit {
+    /// Adds a message and its sealed body. Refused if the folder has its UID already.
+    pub fn add_message(&mut self, message: Message, body: Option<Body>) {
+        self.ops.push(Op::AddMessage { message: Box::new(message), body });
+    }
+
+    /// Changes flags or place (folder, UID) of a stored message; its body stays where it is.
+    pub fn replace_message(&mut self, message: Message) {
+        self.ops.push(Op::ReplaceMessage { message: Box::new(message) });
+    }
+
+    /// Removes a message.
+    pub fn remove_message(&mut self, message: MessageId) {
+        self.ops.push(Op::RemoveMessage { message });
+    }
+
+    /// Takes a message out of its folder and keeps it aside in case it turns up in another.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written.
+    pub fn set_aside(&mut self, vanished: &Vanished) -> Result<(), StoreError> {
+        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a message set aside without a mailbox"))?;
+        self.remove_message(vanished.message.id);
+        let key = keys::vanished(mailbox, vanished.message.id);
+        self.ops.push(Op::Set { key, value: codec::pack(vanished)? });
+        Ok(())
+    }
+
+    /// Forgets a message that was set aside: it was found again or is believed deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the commit names no mailbox.
+    pub fn forget_aside(&mut self, message: MessageId) -> Result<(), StoreError> {
+        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a message forgotten without a mailbox"))?;
+        self.ops.push(Op::Delete { key: keys::vanished(mailbox, message), expect: Expect::Any });
+        Ok(())
+    }
+}
+
+impl Store {
+    /// A message; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn message(&self, mailbox: Incarnation, id: MessageId) -> Result<Option<Message>, StoreError> {
+        self.get(&keys::message(mailbox, id))?.map(|bytes| codec::unpack("message", &bytes)).transpose()
+    }
+
+    /// Messages by (`internal_date`, id) descending, after the one named.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn list_messages(
+        &self,
+        mailbox: Incarnation,
+        filter: &MessageFilter,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<FolderPage, StoreError> {
+        let prefix = match filter.folder {
+            Some(folder) => keys::listings(mailbox, folder),
+            None => keys::topic(b'r', mailbox),
+        };
+        let end = match after {
+            Some(id) => [prefix.as_slice(), &id.0.to_bytes()].concat(),
+            None => [prefix.as_slice(), &[0xff; 17]].concat(),
+        };
+        let mut page = FolderPage::default();
+        for entry in self.db().range(prefix..end).rev() {
+            let (key, _) = entry.map_err(sled_error)?;
+            let id = MessageId(keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a message key"))?);
+            let Some(message) = self.message(mailbox, id)? else { continue };
+            if filter.since.is_some_and(|since| message.internal_date < since) {
+                return Ok(page);
+            }
+            if filter.accepts(&message) {
+                if page.messages.len() == limit {
+                    page.next = page.messages.last().map(|last| last.id);
+                    return Ok(page);
+                }
+                page.messages.push(message);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Messages that are set aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn set_aside(&self, mailbox: Incarnation) -> Result<Vec<Vanished>, StoreError> {
+        self.db()
+            .scan_prefix(keys::topic(b'v', mailbox))
+            .values()
+            .map(|value| codec::unpack("message set aside", &value.map_err(sled_error)?))
+            .collect()
+    }
+
+    /// Opens a raw message for reading, frame by frame. Reads the disk: not for an arbiter.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Vault`] or [`StoreError::Io`].
+    pub fn open_body<'k>(
+        &self,
+        key: &'k Key,
+        mailbox: Incarnation,
+        body: crate::domain::message::BodyLocation,
+    ) -> Result<RecordReader<'k>, StoreError> {
+        let file = self.inner.packs.file(mailbox, body.pack)?;
+        RecordReader::open(key, mailbox, file, body.offset)
+    }
+
+    /// A whole raw message. Reads the disk: not for an arbiter.
+    ///
+    /// # Errors
+    /// As [`Store::open_body`].
+    pub fn read_body(
+        &self,
+        mailbox: Incarnation,
+        body: crate::domain::message::BodyLocation,
+    ) -> Result<Vec<u8>, StoreError> {
+        let key = self.mailbox_key(mailbox)?;
+        self.open_body(&key, mailbox, body)?.read_all()
+    }
+}
+
+impl MessageFilter {
+    fn accepts(&self, message: &Message) -> bool {
+        let contains = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
+        let from = |part: &String| {
+            message.envelope.from.iter().any(|address| {
+                contains(&address.address, part)
+                    || address.name.as_deref().is_some_and(|name| contains(name, part))
+            })
+        };
+        let subject =
+            |part: &String| message.envelope.subject.as_deref().is_some_and(|text| contains(text, part));
+        self.before.is_none_or(|before| message.internal_date < before)
+            && self.from.as_ref().is_none_or(from)
+            && self.subject.as_ref().is_none_or(subject)
+            && self.unseen.is_none_or(|unseen| unseen != message.flags.seen())
+            && self.has_attachment.is_none_or(|has| has == message.envelope.has_attachments)
+            && self.message_id.as_ref().is_none_or(|id| message.envelope.message_id.as_ref() == Some(id))
+    }
+}

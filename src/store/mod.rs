@@ -1,0 +1,249 @@
+//! The store: everything that must survive. Small rows live in sled, raw messages in pack files beside it;
+//! one committer writes both (see `committer`). Outside this folder nobody sees a key or a byte layout:
+//! the store is spoken to in verbs of the domain.
+//!
+//! Readers see a commit as soon as it is applied, a few milliseconds before it is durable; events are
+//! readable only up to the durable cursor.
+
+mod apps;
+mod codec;
+mod commit;
+mod committer;
+mod events_log;
+mod files;
+mod folders;
+pub mod fsck;
+mod grants;
+mod keys;
+mod mailboxes;
+mod messages;
+mod open;
+mod outbox;
+mod pack;
+mod packs;
+mod sign_ins;
+#[cfg(test)]
+mod tests;
+mod uid_index;
+mod vault;
+
+pub use codec::Row;
+pub use commit::{Body, Commit, Owner, Quarantined, Role};
+pub use committer::{Committed, Fatal};
+pub(crate) use files::write_durably;
+pub use mailboxes::{MailboxStatus, StoredMailbox};
+pub use messages::{FolderPage, MessageFilter, Vanished};
+pub use open::StoreConfig;
+pub use pack::{FRAME, LargeRecord, LargeWriter, RecordHeader, RecordKind, encode as encode_record};
+pub use sign_ins::{Attempt, SignIn, SignInState};
+pub use uid_index::UidEntry;
+pub(crate) use vault::random;
+pub use vault::{Key, MasterKeySource};
+
+use crate::domain::{Disposition, Incarnation, Uid};
+use packs::Packs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::oneshot;
+use vault::Vault;
+
+/// Why the store did not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The commit comes from an actor that was replaced, or its mailbox is gone.
+    #[error("the committing actor was replaced, or its mailbox is gone")]
+    Stale,
+    /// A row is not what the commit was computed from.
+    #[error("the row was changed by somebody else meanwhile")]
+    Conflict,
+    /// The folder has a message with this UID already.
+    #[error("UID {uid} is stored already")]
+    DuplicateUid {
+        /// The UID.
+        uid: Uid,
+    },
+    /// A value exceeds what the store takes.
+    #[error("a value of {bytes} bytes is too large to store: shorten it")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// No space left.
+    #[error("no space left for {}: free some, the daemon goes on by itself", path.display())]
+    Full {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another process has the data directory.
+    #[error("{} is in use by another process: stop it, or choose another data_dir", path.display())]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Something stored is not readable.
+    #[error(
+        "the store is damaged ({what}): run `stafette fsck`, and `stafette fsck --rebuild` if it says so"
+    )]
+    Corrupt {
+        /// What is wrong.
+        what: String,
+    },
+    /// Keys do not fit.
+    #[error("{what}")]
+    Vault {
+        /// What is wrong.
+        what: String,
+    },
+    /// The committer has ended: the process is going down.
+    #[error("the store is closing")]
+    Closed,
+}
+
+impl StoreError {
+    /// What a caller does about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Conflict | Self::Full { .. } => Disposition::Retry,
+            Self::DuplicateUid { .. } | Self::TooLarge { .. } => Disposition::GiveUp,
+            Self::Stale
+            | Self::Locked { .. }
+            | Self::Io { .. }
+            | Self::Corrupt { .. }
+            | Self::Vault { .. }
+            | Self::Closed => Disposition::Fatal,
+        }
+    }
+
+    /// The same error for another waiter of the same group.
+    fn clone_for_waiter(&self) -> Self {
+        match self {
+            Self::Full { path } => Self::Full { path: path.clone() },
+            Self::Io { what, path, source } => Self::Io {
+                what,
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
+            other => Self::Corrupt { what: other.to_string() },
+        }
+    }
+}
+
+/// The store, cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    handle: Option<committer::Handle>,
+    committer: Option<std::thread::JoinHandle<()>>,
+    db: sled::Db,
+    vault: Vault,
+    packs: Arc<Packs>,
+    next_incarnation: AtomicU64,
+    // held for its flock
+    _lock: std::fs::File,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // the committer ends when the last handle is gone; sled is closed after its last write
+        drop(self.handle.take());
+        if let Some(thread) = self.committer.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Store {
+    /// Commits: checked, durable, then answered.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`], [`StoreError::Conflict`] or [`StoreError::DuplicateUid`] if a check fails,
+    /// [`StoreError::Full`] if there is no space; nothing of the commit is stored then.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let request = committer::Request { commit, reply };
+        self.handle().requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// [`Store::commit`] for threads outside a runtime.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_blocking(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let request = committer::Request { commit, reply };
+        self.handle().requests.blocking_send(request).map_err(|_| StoreError::Closed)?;
+        answer.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// The key that seals a mailbox's mail; for [`encode_record`].
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if it is gone or does not open.
+    pub fn mailbox_key(&self, mailbox: Incarnation) -> Result<Key, StoreError> {
+        self.inner.vault.mailbox_key(mailbox)
+    }
+
+    /// A path for a large record under way; removed at the next start if it was not committed.
+    #[must_use]
+    pub fn large_record_path(&self, mailbox: Incarnation, id: ulid::Ulid) -> PathBuf {
+        self.inner.packs.folder(mailbox).join(format!("{id}.large"))
+    }
+
+    fn handle(&self) -> &committer::Handle {
+        // taken only by Drop, when no `Store` is left
+        #[allow(clippy::expect_used)]
+        self.inner.handle.as_ref().expect("the store is open while it can be called")
+    }
+
+    fn db(&self) -> &sled::Db {
+        &self.inner.db
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.db().get(key).map_err(committer::sled_error)
+    }
+
+    /// Reads a replaceable JSON row.
+    fn row<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        key: &[u8],
+    ) -> Result<Option<Row<T>>, StoreError> {
+        let Some(bytes) = self.get(key)? else { return Ok(None) };
+        let (generation, payload) = codec::split_row(&bytes)?;
+        Ok(Some(Row { generation, value: codec::from_json(what, payload)? }))
+    }
+
+    /// Reads a replaceable sealed JSON row.
+    fn sealed_row<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        key: &[u8],
+    ) -> Result<Option<Row<T>>, StoreError> {
+        let Some(bytes) = self.get(key)? else { return Ok(None) };
+        let (generation, payload) = codec::split_row(&bytes)?;
+        let plain = self.inner.vault.data_key().open(key, payload)?;
+        Ok(Some(Row { generation, value: codec::from_json(what, &plain)? }))
+    }
+
+    fn seal_json<T: serde::Serialize>(&self, key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
+        let plain = zeroize::Zeroizing::new(codec::to_json(value)?);
+        self.inner.vault.data_key().seal(key, &plain)
+    }
+}

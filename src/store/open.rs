@@ -1,0 +1,134 @@
+//! Opening the store: lock, vault, sled, recovery of packs, committer.
+
+use super::commit::PackState;
+use super::committer::{Committer, Fatal, sled_error};
+use super::packs::Packs;
+use super::vault::{MasterKeySource, Vault};
+use super::{Inner, Store, StoreError, codec, files, keys};
+use crate::domain::Incarnation;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Where the master key comes from.
+    pub master_key: MasterKeySource,
+    /// Bytes sled may cache.
+    pub cache: u64,
+    /// Bytes at which a pack is full.
+    pub pack_limit: u64,
+}
+
+impl StoreConfig {
+    /// The defaults for a data directory: 32 MiB of cache, packs of 256 MiB.
+    #[must_use]
+    pub fn at(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            master_key: MasterKeySource::DataDir,
+            cache: 32 << 20,
+            pack_limit: 256 << 20,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store, makes it if the directory is empty. A disk that cannot be trusted ends the process
+    /// with exit code 74.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Vault`], [`StoreError::Corrupt`], [`StoreError::Io`].
+    pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let fatal: Fatal = Arc::new(|error| {
+            tracing::error!(%error, "the disk cannot be trusted, ending");
+            std::process::exit(74);
+        });
+        Self::open_with(config, fatal)
+    }
+
+    /// [`Store::open`] with another end than the process's.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(config: &StoreConfig, fatal: Fatal) -> Result<Self, StoreError> {
+        files::create_folder_durably(&config.data_dir)?;
+        let lock = lock(&config.data_dir)?;
+        let vault = Vault::open(&config.data_dir, &config.master_key)?;
+        files::create_folder_durably(&config.data_dir.join("packs"))?;
+        let state_dir = config.data_dir.join("state");
+        let db = open_sled(&state_dir, config.cache)?;
+        let packs = Arc::new(Packs::new(config.data_dir.join("packs")));
+        let newest = recover(&db, &packs)?;
+        let (handle, committer) =
+            Committer::start(db.clone(), &state_dir, Arc::clone(&packs), config.pack_limit, fatal)?;
+        let inner = Inner {
+            handle: Some(handle),
+            committer: Some(committer),
+            db,
+            vault,
+            packs,
+            next_incarnation: AtomicU64::new(newest.saturating_add(1)),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+/// Takes the data directory for this process; the system gives it back when the process ends.
+pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("lock");
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(files::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: data_dir.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(files::io("lock", &path)(error)),
+    }
+}
+
+pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+    let is_new = !state_dir.is_dir();
+    let db = sled::Config::new()
+        .path(state_dir)
+        .cache_capacity(cache)
+        .flush_every_ms(None)
+        .mode(sled::Mode::HighThroughput)
+        .open()
+        .map_err(sled_error)?;
+    if is_new {
+        for path in [state_dir.join("db"), state_dir.to_path_buf()] {
+            files::sync_parent(&path)?;
+        }
+    }
+    Ok(db)
+}
+
+/// Cuts every mailbox's packs to what was committed; the newest incarnation ever given.
+fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
+    let mut newest: u64 = match db.get(keys::meta("incarnation")).map_err(sled_error)? {
+        Some(bytes) => codec::unpack("incarnation counter", &bytes)?,
+        None => 0,
+    };
+    for entry in db.scan_prefix(b"i") {
+        let (key, _) = entry.map_err(sled_error)?;
+        let number = keys::trailing_u64(&key).ok_or_else(|| codec::corrupt("an incarnation key"))?;
+        newest = newest.max(number);
+        let mailbox = Incarnation(number);
+        let state = match db.get(keys::packs(mailbox)).map_err(sled_error)? {
+            Some(bytes) => codec::unpack("pack state", &bytes)?,
+            None => PackState::default(),
+        };
+        packs.recover(mailbox, state)?;
+    }
+    Ok(newest)
+}

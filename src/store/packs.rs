@@ -1,0 +1,180 @@
+//! Pack files on disk: appending (the committer only), adopting large ones, syncing, reading, and what a
+//! start does about bytes that were never committed.
+
+use super::commit::PackState;
+use super::{StoreError, files};
+use crate::domain::Incarnation;
+use lru::LruCache;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many pack files are kept open.
+const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(128).unwrap();
+/// From how many touched packs on one `syncfs` is cheaper than a sync each.
+const SYNCFS_FROM: usize = 16;
+
+pub(super) struct Packs {
+    root: PathBuf,
+    open: Mutex<LruCache<(Incarnation, u32), Arc<File>>>,
+}
+
+impl Packs {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, open: Mutex::new(LruCache::new(OPEN_FILES)) }
+    }
+
+    pub(super) fn folder(&self, mailbox: Incarnation) -> PathBuf {
+        self.root.join(format!("{:016}", mailbox.0))
+    }
+
+    pub(super) fn path(&self, mailbox: Incarnation, pack: u32) -> PathBuf {
+        self.folder(mailbox).join(format!("{pack:08}.pack"))
+    }
+
+    /// The pack, for reading.
+    pub(super) fn file(&self, mailbox: Incarnation, pack: u32) -> Result<Arc<File>, StoreError> {
+        self.open_file(mailbox, pack, false)
+    }
+
+    fn open_file(&self, mailbox: Incarnation, pack: u32, create: bool) -> Result<Arc<File>, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(&(mailbox, pack)) {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path(mailbox, pack);
+        let is_new = create && !path.is_file();
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(create)
+            .mode(0o600)
+            .open(&path)
+            .map_err(files::io("open", &path))?;
+        if is_new {
+            files::sync_parent(&path)?;
+        }
+        let file = Arc::new(file);
+        open.put((mailbox, pack), Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Writes a record at its place; durable only after [`Packs::sync`].
+    pub(super) fn append(
+        &self,
+        mailbox: Incarnation,
+        pack: u32,
+        offset: u64,
+        record: &[u8],
+    ) -> Result<Arc<File>, StoreError> {
+        let file = self.open_file(mailbox, pack, true)?;
+        file.write_all_at(record, offset).map_err(files::io("write", &self.path(mailbox, pack)))?;
+        Ok(file)
+    }
+
+    /// Gives a finished large record its name as a pack.
+    pub(super) fn adopt(
+        &self,
+        mailbox: Incarnation,
+        pack: u32,
+        record: &Path,
+    ) -> Result<Arc<File>, StoreError> {
+        let path = self.path(mailbox, pack);
+        fs::rename(record, &path).map_err(files::io("rename", record))?;
+        files::sync_parent(&path)?;
+        self.open_file(mailbox, pack, false)
+    }
+
+    /// Makes the bytes of these packs durable; in parallel, and by one `syncfs` when there are many.
+    pub(super) fn sync(&self, touched: BTreeMap<(Incarnation, u32), Arc<File>>) -> Result<(), StoreError> {
+        if crate::faults::skips_syncs() {
+            return Ok(());
+        }
+        let sync_one = |(mailbox, pack): (Incarnation, u32), file: &File| {
+            file.sync_data().map_err(files::io("sync", &self.path(mailbox, pack)))
+        };
+        if let (true, Some(file)) = (touched.len() >= SYNCFS_FROM, touched.values().next()) {
+            return rustix::fs::syncfs(file)
+                .map_err(|error| files::io("sync the file system of", &self.root)(error.into()));
+        }
+        if let (1, Some((place, file))) = (touched.len(), touched.first_key_value()) {
+            return sync_one(*place, file);
+        }
+        std::thread::scope(|scope| {
+            let syncs: Vec<_> =
+                touched.iter().map(|(place, file)| scope.spawn(move || sync_one(*place, file))).collect();
+            syncs.into_iter().try_for_each(|sync| sync.join().unwrap_or(Ok(())))
+        })
+    }
+
+    /// Cuts a mailbox's packs to what was committed, and removes what never was.
+    pub(super) fn recover(&self, mailbox: Incarnation, state: PackState) -> Result<(), StoreError> {
+        let folder = self.folder(mailbox);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(files::io("read", &folder)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(files::io("read", &folder))?.path();
+            let number: Option<u32> = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.strip_suffix(".pack"))
+                .and_then(|number| number.parse().ok());
+            match number {
+                Some(number) if number > state.highest => {
+                    fs::remove_file(&path).map_err(files::io("remove", &path))?;
+                }
+                Some(number) if number == state.current => cut(&path, state.end)?,
+                None if path.extension().is_some_and(|end| end == "large") => {
+                    fs::remove_file(&path).map_err(files::io("remove", &path))?;
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets open descriptors of a mailbox and removes its folder: key, packs and all.
+    pub(super) fn erase(&self, mailbox: Incarnation) -> Result<(), StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_mailbox: Vec<_> =
+            open.iter().map(|(place, _)| *place).filter(|place| place.0 == mailbox).collect();
+        of_mailbox.iter().for_each(|place| drop(open.pop(place)));
+        drop(open);
+        let folder = self.folder(mailbox);
+        // the key first: from then on what else is left, here or in a backup, is noise
+        for path in [folder.join("mailbox.key"), folder.clone()] {
+            let removed = if path == folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(files::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+            if folder.is_dir() || path == folder {
+                files::sync_parent(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn cut(path: &Path, end: u64) -> Result<(), StoreError> {
+    let file = File::options().write(true).open(path).map_err(files::io("open", path))?;
+    let length = file.metadata().map_err(files::io("read", path))?.len();
+    if length < end {
+        return Err(super::codec::corrupt(format!(
+            "{} has {length} bytes, {end} were committed: run `stafette fsck`",
+            path.display()
+        )));
+    }
+    if length > end {
+        file.set_len(end).map_err(files::io("cut", path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Verbs about sign-ins under way: sealed, because they hold the PKCE verifier.
+
+use super::commit::{Expect, Op};
+use super::committer::sled_error;
+use super::{Commit, Row, Store, StoreError, codec, keys};
+use crate::domain::ids::SignInId;
+use crate::domain::{Diagnosis, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Where a sign-in stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignInState {
+    /// Nobody opened the link.
+    Waiting,
+    /// The user was sent to the provider.
+    Opened,
+    /// He is back, the code is being redeemed.
+    SignedIn,
+    /// The mailbox is being tried.
+    Probing,
+    /// The grant is in place.
+    Done,
+    /// Somebody else signed in.
+    WrongAccount,
+    /// The user or provider declined.
+    Declined,
+    /// An administrator has to act first.
+    NeedsAdmin,
+    /// Too late.
+    Expired,
+}
+
+impl SignInState {
+    /// Whether nothing more will happen to it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Done | Self::Expired => true,
+            Self::Waiting
+            | Self::Opened
+            | Self::SignedIn
+            | Self::Probing
+            | Self::WrongAccount
+            | Self::Declined
+            | Self::NeedsAdmin => false,
+        }
+    }
+}
+
+/// A sign-in as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignIn {
+    /// Its id.
+    pub id: SignInId,
+    /// For which mailbox.
+    pub mailbox: MailboxId,
+    /// For which life of it.
+    pub incarnation: Incarnation,
+    /// The secret in the personal link.
+    pub link_token: Secret,
+    /// OAuth `state`, PKCE verifier and nonce of the newest visit to the provider.
+    pub attempt: Option<Attempt>,
+    /// Where it stands.
+    pub state: SignInState,
+    /// Where the user goes afterwards.
+    pub return_to: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Who signed in, where that is known.
+    pub signed_in_as: Option<SignedInAs>,
+    /// Why it did not work.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// One visit to the provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// OAuth `state`.
+    pub state: Secret,
+    /// PKCE verifier (RFC 7636).
+    pub verifier: Secret,
+    /// OpenID `nonce`.
+    pub nonce: Secret,
+    /// The redirect URI that was sent.
+    pub redirect_uri: String,
+}
+
+impl Store {
+    /// A sign-in; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn sign_in(&self, id: SignInId) -> Result<Option<Row<SignIn>>, StoreError> {
+        self.sealed_row("sign-in", &keys::sign_in(id))
+    }
+
+    /// Creates or replaces a sign-in; `generation` is the one that was read, 0 for a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was changed meanwhile.
+    pub async fn put_sign_in(&self, sign_in: &SignIn, generation: u64) -> Result<(), StoreError> {
+        let mut commit = Commit::default();
+        self.add_sign_in(&mut commit, sign_in, generation)?;
+        self.commit(commit).await.map(drop)
+    }
+
+    /// Adds a sign-in to a commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if it cannot be sealed.
+    pub fn add_sign_in(
+        &self,
+        commit: &mut Commit,
+        sign_in: &SignIn,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        let key = keys::sign_in(sign_in.id);
+        let payload = self.seal_json(&key, sign_in)?;
+        let expect = super::mailboxes::expect_read(generation);
+        commit.ops.push(Op::Put { key, expect, payload });
+        Ok(())
+    }
+
+    /// Removes sign-ins that ended before `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub async fn forget_sign_ins(&self, before: Timestamp) -> Result<(), StoreError> {
+        let mut commit = Commit::default();
+        for key in self.db().scan_prefix(keys::sign_ins()).keys() {
+            let key = key.map_err(sled_error)?;
+            let id = keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a sign-in key"))?;
+            let ended = self.sign_in(SignInId(id))?.is_some_and(|row| row.value.expires_at < before);
+            if ended {
+                commit.ops.push(Op::Delete { key: key.to_vec(), expect: Expect::Any });
+            }
+        }
+        if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
+    }
+}

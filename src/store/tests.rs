@@ -1,0 +1,328 @@
+//! The commit contract: atomic, checked, in order, there again after a restart.
+
+use super::*;
+use crate::domain::message::Envelope;
+use crate::domain::{
+    Auth, Flags, Folder, FolderId, Mailbox, MailboxId, Message, MessageId, MessageState, Timestamp,
+};
+use crate::events::{Cursor, EventDraft, EventType};
+
+fn open(dir: &std::path::Path) -> Store {
+    Store::open_with(&StoreConfig::at(dir), Arc::new(|error| panic!("{error}"))).unwrap()
+}
+
+fn mailbox(id: &str) -> Mailbox {
+    Mailbox {
+        id: MailboxId::new(id).unwrap(),
+        address: format!("{id}@makler.test"),
+        display_name: None,
+        provider: None,
+        imap: None,
+        smtp: None,
+        auth: Auth::Password { user: id.into() },
+        policy: crate::domain::mailbox::Policy::default(),
+        owner: None,
+        reference: None,
+        labels: std::collections::BTreeMap::new(),
+        active: true,
+    }
+}
+
+fn message(folder: FolderId, uid: Uid) -> Message {
+    let internal_date = Timestamp(1_700_000_000_000 + i64::from(uid) * 1000);
+    Message {
+        id: MessageId::at(internal_date),
+        folder,
+        folder_incarnation: 1,
+        uid_validity: 7,
+        uid,
+        flags: Flags::default(),
+        size: 3,
+        internal_date,
+        envelope: Envelope::default(),
+        state: MessageState::Stored,
+        copy_of: None,
+        body: None,
+    }
+}
+
+fn body(store: &Store, mailbox: Incarnation, message: &Message, raw: &[u8]) -> Body {
+    let key = store.mailbox_key(mailbox).unwrap();
+    let kind = RecordKind::Message {
+        folder: message.folder,
+        path: String::from("INBOX"),
+        folder_incarnation: 1,
+        uid_validity: 7,
+        uid: message.uid,
+        flags: message.flags.clone(),
+        internal_date: message.internal_date,
+    };
+    let header = RecordHeader { id: message.id.0, kind };
+    Body::Record(encode_record(&key, mailbox, &header, raw).unwrap())
+}
+
+fn new_message_event(message: &Message) -> EventDraft {
+    EventDraft {
+        kind: EventType::MessageNew,
+        mailbox: MailboxId::new("anna").unwrap(),
+        at: Timestamp(0),
+        data: serde_json::json!({"uid": message.uid}),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
+}
+
+fn everything(store: &Store) -> Vec<crate::events::Event> {
+    store.events_after(Cursor(0), usize::MAX, |_| true).unwrap().0
+}
+
+#[test]
+fn messages_bodies_and_events_are_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = FolderId::generate();
+    let anna = {
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        for uids in [1..=40_u32, 41..=90] {
+            let mut commit = Commit::of_mailbox(anna.incarnation);
+            for uid in uids {
+                let message = message(folder, uid);
+                let body = body(&store, anna.incarnation, &message, format!("raw {uid}").as_bytes());
+                commit.event(new_message_event(&message));
+                commit.add_message(message, Some(body));
+            }
+            store.commit_blocking(commit).unwrap();
+        }
+        anna
+    };
+    let store = open(dir.path());
+    assert_eq!(store.mailbox(&anna.mailbox.id).unwrap(), Some(anna.clone()));
+    let entries = store.uid_entries(anna.incarnation, folder, 1).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.uid).collect::<Vec<_>>(), (1..=90).collect::<Vec<_>>());
+    for entry in &entries {
+        let message = store.message(anna.incarnation, entry.message).unwrap().unwrap();
+        let raw = store.read_body(anna.incarnation, message.body.unwrap()).unwrap();
+        assert_eq!(raw, format!("raw {}", entry.uid).as_bytes());
+    }
+    let events = everything(&store);
+    let uids: Vec<u64> = events.iter().map(|event| event.data["uid"].as_u64().unwrap()).collect();
+    assert_eq!(uids, (1..=90).collect::<Vec<_>>());
+    let cursors: Vec<u64> = events.iter().map(|event| event.cursor.0).collect();
+    assert_eq!(cursors, (1..=90).collect::<Vec<_>>(), "gap-free");
+    assert_eq!(store.folder_counts(anna.incarnation, folder).unwrap().messages, 90);
+}
+
+#[test]
+fn a_duplicate_uid_refuses_its_own_commit_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let folder = FolderId::generate();
+    let runtime = runtime();
+    let anna = runtime.block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let commit_of = |uids: &[Uid]| {
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        for uid in uids {
+            let message = message(folder, *uid);
+            let body = body(&store, anna.incarnation, &message, b"raw");
+            commit.event(new_message_event(&message));
+            commit.add_message(message, Some(body));
+        }
+        commit
+    };
+    let results = runtime.block_on(async {
+        futures_util::future::join_all([
+            store.commit(commit_of(&[1, 2])),
+            store.commit(commit_of(&[3, 2])),
+            store.commit(commit_of(&[3, 4])),
+        ])
+        .await
+    });
+    assert!(results[0].is_ok());
+    assert!(matches!(results[1], Err(StoreError::DuplicateUid { uid: 2 })), "{:?}", results[1]);
+    assert!(results[2].is_ok(), "{:?}", results[2]);
+    let uids: Vec<Uid> =
+        store.uid_entries(anna.incarnation, folder, 1).unwrap().iter().map(|entry| entry.uid).collect();
+    assert_eq!(uids, [1, 2, 3, 4]);
+    assert_eq!(everything(&store).len(), 4, "the refused commit announced nothing");
+}
+
+#[test]
+fn a_replaced_actors_late_commit_is_stale() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    runtime().block_on(async {
+        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let dead = store.raise_epoch(anna.incarnation, Role::Imap).await.unwrap();
+        let living = store.raise_epoch(anna.incarnation, Role::Imap).await.unwrap();
+        let commit_by = |owner| {
+            let mut commit = Commit::by(owner);
+            commit.add_message(message(FolderId::generate(), 1), None);
+            commit
+        };
+        assert!(matches!(store.commit(commit_by(dead)).await, Err(StoreError::Stale)));
+        store.commit(commit_by(living)).await.unwrap();
+        store.delete_mailbox(&anna).await.unwrap();
+        assert!(matches!(store.commit(commit_by(living)).await, Err(StoreError::Stale)));
+    });
+}
+
+#[test]
+fn a_row_changed_meanwhile_is_a_conflict() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    runtime().block_on(async {
+        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let change = |stored: &StoredMailbox, name: &str| {
+            let mut changed = stored.clone();
+            changed.mailbox.display_name = Some(name.into());
+            let mut commit = Commit::of_mailbox(stored.incarnation);
+            store.put_mailbox(&mut commit, &changed).unwrap();
+            commit
+        };
+        store.commit(change(&anna, "first")).await.unwrap();
+        assert!(matches!(store.commit(change(&anna, "second")).await, Err(StoreError::Conflict)));
+        let now = store.mailbox(&anna.mailbox.id).unwrap().unwrap();
+        assert_eq!(now.mailbox.display_name.as_deref(), Some("first"));
+        assert!(matches!(store.create_mailbox(mailbox("anna"), None).await, Err(StoreError::Conflict)));
+    });
+}
+
+#[test]
+fn bytes_that_were_never_committed_are_cut_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = FolderId::generate();
+    let (anna, pack) = {
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        let message = message(folder, 1);
+        commit.add_message(message.clone(), Some(body(&store, anna.incarnation, &message, b"raw")));
+        store.commit_blocking(commit).unwrap();
+        (anna.clone(), store.inner.packs.path(anna.incarnation, 1))
+    };
+    let committed = std::fs::read(&pack).unwrap();
+    std::fs::write(&pack, [committed.as_slice(), b"half a record"].concat()).unwrap();
+    let never = pack.with_file_name("00000002.pack");
+    std::fs::write(&never, b"a pack whose batch was never written").unwrap();
+    let store = open(dir.path());
+    assert_eq!(std::fs::read(&pack).unwrap(), committed);
+    assert!(!never.is_file());
+    drop(store);
+
+    std::fs::write(&pack, &committed[..10]).unwrap();
+    let Err(error) = Store::open_with(&StoreConfig::at(dir.path()), Arc::new(|_| {})) else {
+        panic!("opened")
+    };
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    drop(anna);
+}
+
+#[test]
+fn a_second_process_is_told_that_the_directory_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let second = Store::open_with(&StoreConfig::at(dir.path()), Arc::new(|_| {}));
+    assert!(matches!(second, Err(StoreError::Locked { .. })));
+    drop(first);
+}
+
+#[test]
+fn an_erased_mailbox_leaves_no_row_and_no_file_and_its_id_starts_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let folder_id = FolderId::generate();
+    runtime().block_on(async {
+        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        let message = message(folder_id, 1);
+        let folder = Folder {
+            id: folder_id,
+            path: "INBOX".into(),
+            server_name: "INBOX".into(),
+            role: None,
+            selectable: true,
+            included: true,
+            uid_validity: Some(7),
+            incarnation: 1,
+            first_uid_next: None,
+            history_complete: false,
+            rematch_from: None,
+            missing_lists: 0,
+        };
+        store.put_folder(&mut commit, anna.incarnation, 0, &folder).unwrap();
+        commit.add_message(message.clone(), Some(body(&store, anna.incarnation, &message, b"raw")));
+        store.commit(commit).await.unwrap();
+
+        store.delete_mailbox(&anna).await.unwrap();
+        assert_eq!(store.erasures().unwrap(), [anna.incarnation]);
+        let again = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        store.erase(anna.incarnation).await.unwrap();
+        assert_ne!(again.incarnation, anna.incarnation);
+        assert!(store.folders(again.incarnation).unwrap().is_empty());
+        assert!(store.folders(anna.incarnation).unwrap().is_empty());
+        assert!(!store.inner.packs.folder(anna.incarnation).is_dir());
+        assert!(store.erasures().unwrap().is_empty());
+        let all: Vec<_> = store.db().iter().keys().map(|key| key.unwrap()).collect();
+        let old = anna.incarnation.0.to_be_bytes();
+        assert!(!all.iter().any(|key| key.get(1..9) == Some(&old[..]) && key[0] != b'e'));
+    });
+}
+
+#[test]
+fn lists_are_newest_first_and_pages_do_not_overlap() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (inbox, sent) = (FolderId::generate(), FolderId::generate());
+    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    for uid in 1..=7 {
+        commit.add_message(message(inbox, uid), None);
+        commit.add_message(message(sent, uid + 100), None);
+    }
+    store.commit_blocking(commit).unwrap();
+    let filter = MessageFilter { folder: Some(inbox), ..MessageFilter::default() };
+    let mut uids = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list_messages(anna.incarnation, &filter, after, 3).unwrap();
+        uids.extend(page.messages.iter().map(|message| message.uid));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(uids, [7, 6, 5, 4, 3, 2, 1]);
+    let all = store.list_messages(anna.incarnation, &MessageFilter::default(), None, 50).unwrap();
+    assert_eq!(all.messages.len(), 14);
+}
+
+#[test]
+fn a_moved_message_keeps_id_and_body_and_the_counts_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (inbox, archive) = (FolderId::generate(), FolderId::generate());
+    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    let first = message(inbox, 1);
+    commit.add_message(first.clone(), Some(body(&store, anna.incarnation, &first, b"raw")));
+    store.commit_blocking(commit).unwrap();
+
+    let mut moved = store.message(anna.incarnation, first.id).unwrap().unwrap();
+    moved.folder = archive;
+    moved.uid = 9;
+    moved.flags = Flags::from_server(["\\Seen"]);
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    commit.replace_message(moved);
+    store.commit_blocking(commit).unwrap();
+
+    assert!(store.uid_entries(anna.incarnation, inbox, 1).unwrap().is_empty());
+    let entry = store.uid_entries(anna.incarnation, archive, 1).unwrap()[0];
+    assert_eq!((entry.uid, entry.message), (9, first.id));
+    let counts = store.folder_counts(anna.incarnation, archive).unwrap();
+    assert_eq!((counts.messages, counts.unseen), (1, 0));
+    assert_eq!(store.folder_counts(anna.incarnation, inbox).unwrap().messages, 0);
+    let message = store.message(anna.incarnation, first.id).unwrap().unwrap();
+    assert_eq!(store.read_body(anna.incarnation, message.body.unwrap()).unwrap(), b"raw");
+}
