@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod events;
 mod faults;

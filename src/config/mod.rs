@@ -1,0 +1,359 @@
+//! Configuration: a file, then the environment, over defaults that start with neither.
+//!
+//! Unknown keys are errors. The commented file `config/stafette.toml` shows every key with its default.
+
+mod env;
+
+use crate::domain::Secret;
+use crate::store::{MasterKeySource, StoreConfig};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file or the environment does not say what it must.
+    #[error("configuration: {0}")]
+    Invalid(String),
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept; `./stafette-data` if it is not named.
+    pub data_dir: DataDir,
+    /// The HTTP API.
+    pub http: HttpConfig,
+    /// The store.
+    pub store: StoreSection,
+    /// Connections.
+    pub net: NetSection,
+    /// Trust.
+    pub tls: TlsSection,
+    /// Intervals and deadlines.
+    pub timing: Timing,
+    /// What is written to the log.
+    pub log: LogSection,
+}
+
+/// The data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DataDir(pub PathBuf);
+
+impl Default for DataDir {
+    fn default() -> Self {
+        Self(PathBuf::from("./stafette-data"))
+    }
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The address users see in links and redirect URIs; the listening address if it is not named.
+    pub public_url: Option<Url>,
+    /// Largest request body, in bytes: bounds a submission with its attachments.
+    pub max_body: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8035)), public_url: None, max_body: 50 << 20 }
+    }
+}
+
+impl HttpConfig {
+    /// The address users see, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSection {
+    /// Bytes of memory the store may use as cache.
+    pub cache: u64,
+    /// Bytes at which a pack file is full.
+    pub pack_limit: u64,
+    /// A file that holds the master key, 32 bytes in base64.
+    pub master_key_file: Option<PathBuf>,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { cache: 32 << 20, pack_limit: 256 << 20, master_key_file: None }
+    }
+}
+
+/// Which addresses of a host are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpFamily {
+    /// Both (RFC 8305).
+    #[default]
+    Auto,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Connections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetSection {
+    /// Which addresses of a host are tried.
+    pub ip: IpFamily,
+    /// Whether connections without TLS may leave this machine.
+    pub allow_plain_remote: bool,
+    /// Bytes of message bodies in flight in the whole process.
+    pub bytes_in_flight: usize,
+}
+
+impl Default for NetSection {
+    fn default() -> Self {
+        Self { ip: IpFamily::Auto, allow_plain_remote: false, bytes_in_flight: 24 << 20 }
+    }
+}
+
+/// Trust.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSection {
+    /// PEM files of further certificate authorities, for private servers.
+    pub extra_ca: Vec<PathBuf>,
+}
+
+/// What is written to the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// A filter as of `tracing`: a level, or `stafette::imap=debug,info`.
+    pub filter: String,
+    /// One JSON object per line instead of text.
+    pub json: bool,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { filter: String::from("info"), json: false }
+    }
+}
+
+/// Intervals and deadlines. Tests scale them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timing {
+    /// To connect, per address.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// TLS handshake.
+    #[serde(with = "humantime_serde")]
+    pub tls: Duration,
+    /// IMAP greeting.
+    #[serde(with = "humantime_serde")]
+    pub greeting: Duration,
+    /// Log-in; Exchange takes several seconds.
+    #[serde(with = "humantime_serde")]
+    pub login: Duration,
+    /// LIST, STATUS, SELECT; Exchange gets twice as long.
+    #[serde(with = "humantime_serde")]
+    pub command: Duration,
+    /// FETCH without a byte.
+    #[serde(with = "humantime_serde")]
+    pub fetch_silence: Duration,
+    /// IDLE's continuation.
+    #[serde(with = "humantime_serde")]
+    pub idle_start: Duration,
+    /// LOGOUT.
+    #[serde(with = "humantime_serde")]
+    pub logout: Duration,
+    /// IDLE is renewed at least this often.
+    #[serde(with = "humantime_serde")]
+    pub idle_renew: Duration,
+    /// Between STATUS rounds over the other folders.
+    #[serde(with = "humantime_serde")]
+    pub status_interval: Duration,
+    /// Between complete flag scans of a folder on a server without CONDSTORE.
+    #[serde(with = "humantime_serde")]
+    pub flag_scan: Duration,
+    /// Between folder listings.
+    #[serde(with = "humantime_serde")]
+    pub list_interval: Duration,
+    /// After which a suspiciously large deletion is looked at again.
+    #[serde(with = "humantime_serde")]
+    pub mass_delete_confirm: Duration,
+    /// First wait after a failed connection; doubles.
+    #[serde(with = "humantime_serde")]
+    pub retry_first: Duration,
+    /// Longest wait after failed connections.
+    #[serde(with = "humantime_serde")]
+    pub retry_cap: Duration,
+    /// Longest wait a server's throttling may ask for.
+    #[serde(with = "humantime_serde")]
+    pub throttle_cap: Duration,
+    /// A token request.
+    #[serde(with = "humantime_serde")]
+    pub token: Duration,
+    /// First wait of a deferred submission; doubles.
+    #[serde(with = "humantime_serde")]
+    pub defer_first: Duration,
+    /// Longest wait of a deferred submission.
+    #[serde(with = "humantime_serde")]
+    pub defer_cap: Duration,
+    /// A held outbox looks again this often.
+    #[serde(with = "humantime_serde")]
+    pub hold_retry: Duration,
+    /// SMTP's answer after the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one manufactures
+    /// `unknown`).
+    #[serde(with = "humantime_serde")]
+    pub smtp_after_dot: Duration,
+    /// To end everything at SIGTERM.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(10),
+            tls: seconds(15),
+            greeting: seconds(60),
+            login: seconds(60),
+            command: seconds(60),
+            fetch_silence: seconds(60),
+            idle_start: seconds(30),
+            logout: seconds(5),
+            idle_renew: seconds(5 * 60),
+            status_interval: seconds(60),
+            flag_scan: seconds(10 * 60),
+            list_interval: seconds(5 * 60),
+            mass_delete_confirm: seconds(60),
+            retry_first: seconds(1),
+            retry_cap: seconds(5 * 60),
+            throttle_cap: seconds(5 * 60),
+            token: seconds(30),
+            defer_first: seconds(60),
+            defer_cap: seconds(60 * 60),
+            hold_retry: seconds(5 * 60),
+            smtp_after_dot: seconds(10 * 60),
+            drain: seconds(20),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file, if one is named, and lays `STAFETTE_*` variables over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the key at fault.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?,
+            None => String::new(),
+        };
+        let mut table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| invalid(file, &error.to_string()))?;
+        env::overlay(&mut table, variables)?;
+        toml::Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| invalid(file, &error.to_string()))
+    }
+
+    /// How to open the store; a master key in the environment wins over a file.
+    #[must_use]
+    pub fn store_config(&self, master_key: Option<Secret>) -> StoreConfig {
+        let master_key = match (master_key, &self.store.master_key_file) {
+            (Some(key), _) => MasterKeySource::Given(key),
+            (None, Some(path)) => MasterKeySource::File(path.clone()),
+            (None, None) => MasterKeySource::DataDir,
+        };
+        StoreConfig {
+            data_dir: self.data_dir.0.clone(),
+            master_key,
+            cache: self.store.cache,
+            pack_limit: self.store.pack_limit,
+        }
+    }
+}
+
+fn invalid(file: Option<&Path>, what: &str) -> ConfigError {
+    let place = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
+    ConfigError::Invalid(format!("{place}{}", what.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_configured_is_the_defaults() {
+        assert_eq!(Config::load(None, std::iter::empty()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_commented_file_holds_every_default() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/stafette.toml");
+        let shown = Config::load(Some(&file), std::iter::empty()).unwrap();
+        assert_eq!(shown, Config::default());
+        let text = std::fs::read_to_string(&file).unwrap();
+        let all = toml::Table::try_from(Config::default()).unwrap();
+        for (section, keys) in &all {
+            for key in keys.as_table().into_iter().flat_map(toml::Table::keys) {
+                assert!(text.contains(&format!("{key} =")), "{section}.{key} is missing in the commented file");
+            }
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let variables = [
+            ("STAFETTE_HTTP__LISTEN", "127.0.0.1:1"),
+            ("STAFETTE_DATA_DIR", "/x"),
+            ("STAFETTE_TIMING__CONNECT", "3s"),
+            ("STAFETTE_HTTP__MAX_BODY", "7"),
+            ("STAFETTE_NET__ALLOW_PLAIN_REMOTE", "true"),
+            ("HOME", "/root"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, variables.into_iter()).unwrap();
+        assert_eq!(config.http.listen.port(), 1);
+        assert_eq!(config.data_dir.0, Path::new("/x"));
+        assert_eq!(config.timing.connect, Duration::from_secs(3));
+        assert_eq!(config.http.max_body, 7);
+        assert!(config.net.allow_plain_remote);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let variables = [(String::from("STAFETTE_HTTP__LISTNE"), String::from("x"))];
+        let error = Config::load(None, variables.into_iter()).unwrap_err().to_string();
+        assert!(error.contains("listne"), "{error}");
+    }
+}
