@@ -2,4 +2,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 pub mod clock;
+pub mod diagnosis;
 pub mod domain;
