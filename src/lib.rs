@@ -4,3 +4,4 @@
 pub mod clock;
 pub mod diagnosis;
 pub mod domain;
+pub mod net;
