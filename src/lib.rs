@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod diagnosis;
 pub mod domain;
 pub mod events;
 mod faults;

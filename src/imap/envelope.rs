@@ -1,0 +1,123 @@
+//! What a raw message says of itself: the part of its header that lists and events show. Pure, bounded,
+//! and never the reason why a message is not stored.
+
+use crate::domain::Timestamp;
+use crate::domain::message::{Address, Envelope};
+use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
+
+/// Bounds that keep a record far below what a value of the store may hold.
+const SUBJECT: usize = 400;
+const NAME: usize = 80;
+const ADDRESS: usize = 254;
+const ADDRESSES: usize = 6;
+const MESSAGE_ID: usize = 250;
+
+/// Parses a raw message's header. Whatever is missing or broken is absent; nothing panics: the parser is
+/// cut off from the caller.
+#[must_use]
+pub fn parse(raw: &[u8]) -> Envelope {
+    std::panic::catch_unwind(|| parse_unguarded(raw)).unwrap_or_default()
+}
+
+fn parse_unguarded(raw: &[u8]) -> Envelope {
+    let Some(message) = MessageParser::default().parse_headers(raw) else { return Envelope::default() };
+    Envelope {
+        message_id: message.message_id().map(|id| format!("<{}>", cut(id, MESSAGE_ID))),
+        date: message.date().map(|date| Timestamp(date.to_timestamp().saturating_mul(1000))),
+        from: addresses(message.from()),
+        to: addresses(message.to()),
+        cc: addresses(message.cc()),
+        subject: message.subject().map(|subject| cut(subject, SUBJECT)),
+        has_attachments: has_attachments(&message, raw),
+    }
+}
+
+/// Only containers other than alternatives can hold attachments: the rest is not parsed further.
+fn has_attachments(header: &mail_parser::Message<'_>, raw: &[u8]) -> bool {
+    let Some(kind) = header.content_type() else { return false };
+    let subtype = kind.subtype().unwrap_or_default().to_ascii_lowercase();
+    match kind.ctype().to_ascii_lowercase().as_str() {
+        "multipart" if subtype != "alternative" => {
+            MessageParser::default().parse(raw).is_some_and(|message| message.attachment_count() > 0)
+        }
+        "multipart" | "text" => false,
+        _ => true,
+    }
+}
+
+fn addresses(list: Option<&mail_parser::Address<'_>>) -> Vec<Address> {
+    let Some(list) = list else { return Vec::new() };
+    list.iter()
+        .filter_map(|entry| {
+            let address = cut(entry.address()?, ADDRESS);
+            Some(Address { name: entry.name().map(|name| cut(name, NAME)), address })
+        })
+        .take(ADDRESSES)
+        .collect()
+}
+
+/// The text without control characters, at most `limit` bytes of it.
+fn cut(text: &str, limit: usize) -> String {
+    let mut kept = String::with_capacity(text.len().min(limit));
+    for letter in text.trim().chars().filter(|letter| !letter.is_control()) {
+        if kept.len() + letter.len_utf8() > limit {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept
+}
+
+/// The Message-ID in a header field that was fetched alone.
+#[must_use]
+pub fn message_id(field: &[u8]) -> Option<String> {
+    let message = MessageParser::default().parse_headers(field)?;
+    match message.header("Message-ID")? {
+        HeaderValue::Text(id) => Some(format!("<{}>", cut(id, MESSAGE_ID))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_words_and_addresses_are_decoded() {
+        let raw = b"Message-ID: <a@b>\r\nFrom: =?utf-8?q?M=C3=BCller?= <a@kunde.example>\r\nTo: b@x.example\r\n\
+            Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nDate: Mon, 23 Nov 2026 19:00:00 +0100\r\n\r\nHi";
+        let envelope = parse(raw);
+        assert_eq!(envelope.message_id.as_deref(), Some("<a@b>"));
+        assert_eq!(envelope.subject.as_deref(), Some("Grüße"));
+        assert_eq!(envelope.from[0].name.as_deref(), Some("Müller"));
+        assert_eq!(envelope.to[0].address, "b@x.example");
+        assert_eq!(envelope.date, Timestamp::from_rfc3339("2026-11-23T18:00:00Z"));
+        assert!(!envelope.has_attachments);
+        assert_eq!(message_id(b"Message-ID: <a@b>\r\n\r\n").as_deref(), Some("<a@b>"));
+    }
+
+    #[test]
+    fn attachments_are_seen_where_there_are_some() {
+        let with = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x\r\n\
+            Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nPDF\r\n--x--\r\n";
+        assert!(parse(with).has_attachments);
+        let without = b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x--\r\n";
+        assert!(!parse(without).has_attachments);
+    }
+
+    #[test]
+    fn the_largest_envelope_fits_a_record() {
+        let name = "ü".repeat(500);
+        let list = vec![format!("\"{name}\" <{}@x.example>", "a".repeat(300)); 50].join(", ");
+        let raw = format!("From: {list}\r\nTo: {list}\r\nCc: {list}\r\nSubject: {name}{name}\r\n\r\n");
+        let envelope = parse(raw.as_bytes());
+        assert_eq!(envelope.to.len(), ADDRESSES);
+        assert!(!envelope.from.is_empty());
+    }
+
+    #[test]
+    fn garbage_is_an_empty_envelope() {
+        assert_eq!(parse(&[0xff, 0, 1, 2]).message_id, None);
+        assert_eq!(parse(b""), Envelope::default());
+    }
+}

@@ -1,0 +1,218 @@
+//! What to do about a folder: a function of what is stored and what the server lists. Pure.
+
+use super::wire::ListedMessage;
+use crate::domain::{Flags, MessageId, Uid};
+use crate::store::UidEntry;
+use std::collections::BTreeSet;
+
+/// Messages per FETCH command.
+const WINDOW: usize = 400;
+/// A deletion of more messages than this, and of more than a third of the folder, is looked at again.
+const MASS: usize = 50;
+
+/// What is stored of a folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Stored messages by UID, ascending.
+    pub entries: &'a [UidEntry],
+    /// UIDs that are not tried again.
+    pub quarantined: &'a BTreeSet<Uid>,
+}
+
+/// What the server lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// By UID, ascending.
+    pub messages: &'a [ListedMessage],
+    /// Every UID from this one on that exists is in the listing, with a tagged OK; `None`: no such claim
+    /// (the count did not equal EXISTS).
+    pub complete_from: Option<Uid>,
+    /// Whether a large deletion was seen before, on another connection.
+    pub large_deletion_confirmed: bool,
+}
+
+/// What to do, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Messages whose flags differ.
+    pub flags: Vec<FlagChange>,
+    /// Stored messages that are gone from the folder.
+    pub vanished: Vec<UidEntry>,
+    /// A deletion too large to be believed at once.
+    pub suspicious: bool,
+    /// UIDs to fetch: windows newest first, ascending inside.
+    pub fetch: Vec<Vec<Uid>>,
+}
+
+/// A message whose flags differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagChange {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its id.
+    pub message: MessageId,
+    /// Its flags on the server.
+    pub flags: Flags,
+}
+
+impl Plan {
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flags.is_empty() && self.vanished.is_empty() && self.fetch.is_empty() && !self.suspicious
+    }
+}
+
+/// Compares what is stored with what is listed.
+#[must_use]
+pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let mut missing = Vec::new();
+    let mut entries = known.entries.iter().peekable();
+    let mut gone = Vec::new();
+    for listed in listing.messages {
+        while let Some(entry) = entries.next_if(|entry| entry.uid < listed.uid) {
+            gone.push(*entry);
+        }
+        match entries.next_if(|entry| entry.uid == listed.uid) {
+            Some(entry) if entry.flags_digest == listed.flags.digest() => {}
+            Some(entry) => plan.flags.push(FlagChange {
+                uid: entry.uid,
+                message: entry.message,
+                flags: listed.flags.clone(),
+            }),
+            None if known.quarantined.contains(&listed.uid) => {}
+            None => missing.push(listed.uid),
+        }
+    }
+    gone.extend(entries.copied());
+    gone.retain(|entry| listing.complete_from.is_some_and(|from| entry.uid >= from));
+    let large = gone.len() > MASS && gone.len() > known.entries.len() / 3;
+    if large && !listing.large_deletion_confirmed {
+        plan.suspicious = true;
+    } else {
+        plan.vanished = gone;
+    }
+    plan.fetch = missing.rchunks(WINDOW).map(<[Uid]>::to_vec).collect();
+    plan
+}
+
+/// Writes ascending UIDs as sets (`3,5:9`) of at most `limit` bytes each: Exchange takes command lines of
+/// 10,240 bytes.
+#[must_use]
+pub fn uid_sets(uids: &[Uid], limit: usize) -> Vec<String> {
+    let mut sets: Vec<String> = Vec::new();
+    let mut run: Option<(Uid, Uid)> = None;
+    let mut write = |(first, last): (Uid, Uid)| {
+        let text = if first == last { first.to_string() } else { format!("{first}:{last}") };
+        match sets.last_mut() {
+            Some(set) if set.len() + text.len() < limit => {
+                set.push(',');
+                set.push_str(&text);
+            }
+            _ => sets.push(text),
+        }
+    };
+    for uid in uids {
+        run = match run {
+            Some((first, last)) if last.checked_add(1) == Some(*uid) => Some((first, *uid)),
+            Some(ended) => {
+                write(ended);
+                Some((*uid, *uid))
+            }
+            None => Some((*uid, *uid)),
+        };
+    }
+    if let Some(ended) = run {
+        write(ended);
+    }
+    sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn entry(uid: Uid, flags: &Flags) -> UidEntry {
+        UidEntry { uid, message: MessageId::generate(), flags_digest: flags.digest() }
+    }
+
+    fn listed(uid: Uid, flags: &Flags) -> ListedMessage {
+        ListedMessage { uid, flags: flags.clone(), size: None }
+    }
+
+    fn complete(messages: &[ListedMessage]) -> Listing<'_> {
+        Listing { messages, complete_from: Some(1), large_deletion_confirmed: false }
+    }
+
+    #[test]
+    fn an_incomplete_listing_deletes_nothing() {
+        let entries: Vec<_> = (1..=3).map(|uid| entry(uid, &Flags::default())).collect();
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new() };
+        let listing = Listing { messages: &[], complete_from: None, large_deletion_confirmed: true };
+        assert!(plan(known, listing).is_empty());
+        let partial = Listing { messages: &[], complete_from: Some(3), large_deletion_confirmed: true };
+        assert_eq!(plan(known, partial).vanished, [entries[2]]);
+    }
+
+    #[test]
+    fn a_large_deletion_waits_for_a_second_look() {
+        let entries: Vec<_> = (1..=100).map(|uid| entry(uid, &Flags::default())).collect();
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new() };
+        let first = plan(known, complete(&[]));
+        assert!(first.suspicious && first.vanished.is_empty());
+        let confirmed = Listing { large_deletion_confirmed: true, ..complete(&[]) };
+        assert_eq!(plan(known, confirmed).vanished.len(), 100);
+    }
+
+    #[test]
+    fn windows_are_newest_first_and_skip_the_quarantined() {
+        let messages: Vec<_> = (1..=900).map(|uid| listed(uid, &Flags::default())).collect();
+        let known = Known { entries: &[], quarantined: &BTreeSet::from([900]) };
+        let plan = plan(known, complete(&messages));
+        assert_eq!(plan.fetch[0].last(), Some(&899));
+        assert_eq!(plan.fetch.last().and_then(|window| window.first()), Some(&1));
+        assert_eq!(plan.fetch.iter().map(Vec::len).sum::<usize>(), 899);
+    }
+
+    #[test]
+    fn sets_are_runs_and_stay_short() {
+        assert_eq!(uid_sets(&[1, 2, 3, 7, 9, 10], 100), ["1:3,7,9:10"]);
+        let odd: Vec<Uid> = (0..5000).map(|n| n * 2 + 1).collect();
+        assert!(uid_sets(&odd, 8000).iter().all(|set| set.len() <= 8000));
+        assert!(uid_sets(&[], 10).is_empty());
+    }
+
+    fn arbitrary_flags() -> impl Strategy<Value = Flags> {
+        prop::collection::btree_set(prop::sample::select(vec!["\\Seen", "\\Flagged", "$Label1"]), 0..3)
+            .prop_map(Flags::from_server)
+    }
+
+    proptest! {
+        #[test]
+        fn planning_again_after_success_plans_nothing(
+            stored in prop::collection::btree_map(1_u32..200, arbitrary_flags(), 0..60),
+            server in prop::collection::btree_map(1_u32..200, arbitrary_flags(), 0..60),
+        ) {
+            let entries: Vec<_> = stored.iter().map(|(uid, flags)| entry(*uid, flags)).collect();
+            let messages: Vec<_> = server.iter().map(|(uid, flags)| listed(*uid, flags)).collect();
+            let none = BTreeSet::new();
+            let listing = Listing { large_deletion_confirmed: true, ..complete(&messages) };
+            let plan = super::plan(Known { entries: &entries, quarantined: &none }, listing);
+
+            let mut after: BTreeMap<Uid, UidEntry> = entries.iter().map(|e| (e.uid, *e)).collect();
+            for gone in &plan.vanished { after.remove(&gone.uid); }
+            for change in &plan.flags {
+                after.get_mut(&change.uid).unwrap().flags_digest = change.flags.digest();
+            }
+            for uid in plan.fetch.iter().flatten() {
+                prop_assert!(after.insert(*uid, entry(*uid, &server[uid])).is_none());
+            }
+            prop_assert_eq!(after.keys().collect::<Vec<_>>(), server.keys().collect::<Vec<_>>());
+            let after: Vec<_> = after.into_values().collect();
+            prop_assert!(super::plan(Known { entries: &after, quarantined: &none }, listing).is_empty());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What is said to the IMAP actor, and how receiving can fail.
+
+use crate::diagnosis;
+use crate::domain::{Diagnosis, Disposition, Folder};
+use crate::net::NetError;
+use crate::store::StoreError;
+use crate::token::protocol::TokenError;
+use actix::Message;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Look at the server now. A wake-up: lost, the next poll does it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SyncNow;
+
+/// Lists the folders as they are on the server.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Vec<Folder>, ImapError>")]
+pub struct ListFolders;
+
+/// The actor's own view of itself.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "ImapStatus")]
+pub struct GetStatus;
+
+/// What the IMAP actor does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, actix::MessageResponse)]
+pub struct ImapStatus {
+    /// In a word: `connecting`, `listing`, `syncing INBOX`, `idle`, `waiting`.
+    pub doing: String,
+    /// Connections made since the actor was spawned.
+    pub connections: u64,
+    /// Messages fetched since the actor was spawned.
+    pub fetched: u64,
+}
+
+/// Why receiving failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImapError {
+    /// No connection.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// No access token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server did not answer in time.
+    #[error("the server did not answer {what} within {} s", after.as_secs())]
+    Timeout {
+        /// Which command.
+        what: &'static str,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The server refused the log-in.
+    #[error("the server refused the log-in: {text}")]
+    LoginRefused {
+        /// Its words.
+        text: String,
+    },
+    /// The server answered NO.
+    #[error("the server refused {what}: {text}")]
+    No {
+        /// Which command.
+        what: &'static str,
+        /// Its words.
+        text: String,
+    },
+    /// The server answered BAD.
+    #[error("the server rejected {what}: {text}")]
+    Bad {
+        /// Which command.
+        what: &'static str,
+        /// Its words.
+        text: String,
+    },
+    /// The server said BYE.
+    #[error("the server ended the session: {text}")]
+    Bye {
+        /// Its words.
+        text: String,
+    },
+    /// The connection ended.
+    #[error("the connection was lost during {what}")]
+    Lost {
+        /// Which command.
+        what: &'static str,
+    },
+    /// The server sent what is not IMAP, or more than is allowed.
+    #[error("the server sent something unreadable during {what}: {detail}")]
+    Unreadable {
+        /// Which command.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server cannot do what is configured.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Nobody signed in yet.
+    #[error("nobody signed in yet")]
+    NotSignedIn,
+    /// Our own work was cut off.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl ImapError {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Net(error) => error.disposition(),
+            Self::Token(error) => error.disposition(),
+            Self::Store(error) => error.disposition(),
+            Self::LoginRefused { .. } => Disposition::FreshToken,
+            Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
+                diagnosis::imap(text).map_or(Disposition::Retry, |found| found.disposition)
+            }
+            Self::NotSignedIn => Disposition::SignIn,
+            Self::Unsupported(_) => Disposition::NeedsAdmin,
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Unreadable { .. } | Self::Internal(_) => {
+                Disposition::Retry
+            }
+        }
+    }
+
+    /// What a person is told, where somebody has to act or may wonder.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        match self {
+            Self::Net(error) => Some(error.diagnosis()),
+            Self::Token(error) => error.diagnosis(),
+            Self::LoginRefused { text } => Some(diagnosis::imap_login_refused(text)),
+            Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
+                diagnosis::imap(text).map(|found| found.diagnosis)
+            }
+            Self::Store(_)
+            | Self::Timeout { .. }
+            | Self::Lost { .. }
+            | Self::Unreadable { .. }
+            | Self::Unsupported(_)
+            | Self::NotSignedIn
+            | Self::Internal(_) => None,
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! From a host name to a TCP connection: all addresses, IPv6 and IPv4 in turn, each a little after the one before
+//! (happy eyeballs, RFC 8305), each with a deadline.
+
+use super::{NetError, is_loopback, tls};
+use crate::domain::Security;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rustls::ClientConfig;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// RFC 8305 §5's recommended Connection Attempt Delay.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// How connections are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetConfig {
+    /// For each address; the name's resolution has as long again.
+    pub connect_timeout: Duration,
+    /// For the TLS handshake.
+    pub tls_timeout: Duration,
+    /// Which addresses are used.
+    pub ip: IpChoice,
+    /// PEM files with certificate authorities beside Mozilla's.
+    pub extra_ca: Vec<PathBuf>,
+    /// Whether `security: none` may leave this machine.
+    pub allow_plain_remote: bool,
+}
+
+impl Default for NetConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            tls_timeout: Duration::from_secs(15),
+            ip: IpChoice::Auto,
+            extra_ca: Vec::new(),
+            allow_plain_remote: false,
+        }
+    }
+}
+
+/// Which addresses are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpChoice {
+    /// Both kinds, IPv6 first.
+    #[default]
+    Auto,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Makes connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dialer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: NetConfig,
+    tls: Arc<ClientConfig>,
+}
+
+impl Dialer {
+    /// Reads the certificate authorities and stands ready.
+    ///
+    /// # Errors
+    /// [`NetError::ExtraCa`] if a configured file is no certificate.
+    pub fn new(config: NetConfig) -> Result<Self, NetError> {
+        let tls = Arc::new(tls::client_config(&config)?);
+        Ok(Self(Arc::new(Shared { config, tls })))
+    }
+
+    pub(super) fn config(&self) -> &NetConfig {
+        &self.0.config
+    }
+
+    pub(super) fn tls_config(&self) -> &Arc<ClientConfig> {
+        &self.0.tls
+    }
+
+    /// Whether a host may be spoken to with this protection.
+    ///
+    /// # Errors
+    /// [`NetError::PlainRefused`] for `none` to another machine, unless that is allowed.
+    pub fn check_security(&self, host: &str, security: Security) -> Result<(), NetError> {
+        match security {
+            Security::Tls | Security::Starttls => Ok(()),
+            Security::None if is_loopback(host) || self.0.config.allow_plain_remote => Ok(()),
+            Security::None => Err(NetError::PlainRefused { host: String::from(host) }),
+        }
+    }
+
+    /// Connects to the first address that answers.
+    ///
+    /// # Errors
+    /// [`NetError::Resolve`], or the failure of the last address.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, NetError> {
+        let addresses = self.resolve(host, port).await?;
+        race(&addresses, self.0.config.connect_timeout)
+            .await
+            .map_err(|cause| explain(host, port, cause, self))
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+        let refuse = |cause: &str| NetError::Resolve { host: String::from(host), cause: String::from(cause) };
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let lookup = tokio::net::lookup_host((bare, port));
+        let found = match tokio::time::timeout(self.0.config.connect_timeout, lookup).await {
+            Err(_) => return Err(refuse("no answer in time")),
+            Ok(Err(error)) => return Err(refuse(&error.to_string())),
+            Ok(Ok(found)) => found,
+        };
+        let ordered = in_turn(found.collect(), self.0.config.ip);
+        if ordered.is_empty() { Err(refuse("no address of the configured kind")) } else { Ok(ordered) }
+    }
+}
+
+/// IPv6 first, then alternating (RFC 8305 §4), each kind in the resolver's order.
+fn in_turn(addresses: Vec<SocketAddr>, choice: IpChoice) -> Vec<SocketAddr> {
+    let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
+    match choice {
+        IpChoice::V4 => v4,
+        IpChoice::V6 => v6,
+        IpChoice::Auto => {
+            let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+            let mut ordered = Vec::new();
+            loop {
+                let pair = (v6.next(), v4.next());
+                if pair == (None, None) {
+                    return ordered;
+                }
+                ordered.extend(pair.0.into_iter().chain(pair.1));
+            }
+        }
+    }
+}
+
+async fn race(addresses: &[SocketAddr], deadline: Duration) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter().copied();
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    attempts.extend(waiting.next().map(|address| attempt(address, deadline)));
+    loop {
+        tokio::select! {
+            ended = attempts.next() => match ended {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => {
+                    last = error;
+                    // a failure starts the next address at once (RFC 8305 §5)
+                    attempts.extend(waiting.next().map(|address| attempt(address, deadline)));
+                }
+                None => return Err(last),
+            },
+            () = tokio::time::sleep(STAGGER), if waiting.len() > 0 => {
+                attempts.extend(waiting.next().map(|address| attempt(address, deadline)));
+            }
+        }
+    }
+}
+
+async fn attempt(address: SocketAddr, deadline: Duration) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    // Exchange and NATs forget silent connections; the protocols' own deadlines are shorter than the system's
+    // keepalive, which is the last net under them.
+    socket.set_keepalive(true)?;
+    socket.set_nodelay(true)?;
+    match tokio::time::timeout(deadline, socket.connect(address)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    }
+}
+
+// io::ErrorKind is open-ended: what is not named is "broken".
+#[allow(clippy::wildcard_enum_match_arm)]
+fn explain(host: &str, port: u16, cause: io::Error, dialer: &Dialer) -> NetError {
+    let host = String::from(host);
+    match cause.kind() {
+        io::ErrorKind::TimedOut => {
+            NetError::ConnectTimeout { host, port, after: dialer.config().connect_timeout }
+        }
+        io::ErrorKind::ConnectionRefused => NetError::Refused { host, port },
+        io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::PermissionDenied => {
+            NetError::Unreachable { host, port, cause: cause.kind().to_string() }
+        }
+        _ => NetError::Io { host, cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn dialer() -> Dialer {
+        Dialer::new(NetConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn addresses_are_tried_ipv6_first_and_in_turn() {
+        let all: Vec<SocketAddr> =
+            ["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1", "[::2]:1"].iter().map(|a| a.parse().unwrap()).collect();
+        let shown =
+            |choice| in_turn(all.clone(), choice).iter().map(|a| a.ip().to_string()).collect::<Vec<_>>();
+        assert_eq!(shown(IpChoice::Auto), ["::2", "1.1.1.1", "1.1.1.2", "1.1.1.3"]);
+        assert_eq!(shown(IpChoice::V4), ["1.1.1.1", "1.1.1.2", "1.1.1.3"]);
+        assert_eq!(shown(IpChoice::V6), ["::2"]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_address_gives_way_to_the_next_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let stream = race(&[free, listener.local_addr().unwrap()], Duration::from_secs(5)).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_refused_in_words() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let error = dialer().connect("127.0.0.1", port).await.unwrap_err();
+        assert!(matches!(error, NetError::Refused { .. }), "{error}");
+        assert_eq!(error.diagnosis().code, "connection_refused");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_told_as_such() {
+        let error = dialer().connect("nobody.invalid", 993).await.unwrap_err();
+        assert!(matches!(error, NetError::Resolve { .. }), "{error}");
+    }
+
+    #[test]
+    fn plain_connections_stay_on_this_machine_unless_allowed() {
+        assert!(dialer().check_security("127.0.0.1", Security::None).is_ok());
+        assert!(dialer().check_security("mail.example", Security::Starttls).is_ok());
+        assert!(dialer().check_security("mail.example", Security::None).is_err());
+        let open = Dialer::new(NetConfig { allow_plain_remote: true, ..NetConfig::default() }).unwrap();
+        assert!(open.check_security("mail.example", Security::None).is_ok());
+    }
+
+    /// A TLS server for one connection that says what it reads.
+    async fn tls_echo(names: &[&str]) -> (u16, rcgen::CertifiedKey<rcgen::KeyPair>) {
+        let names: Vec<String> = names.iter().map(|name| String::from(*name)).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(mut tls) = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await {
+                let mut five = [0; 5];
+                tls.read_exact(&mut five).await.unwrap();
+                tls.write_all(&five).await.unwrap();
+                tls.shutdown().await.ok();
+            }
+        });
+        (port, made)
+    }
+
+    #[tokio::test]
+    async fn a_server_of_one_s_own_authority_is_accepted_by_extra_ca() {
+        let (port, made) = tls_echo(&["localhost"]).await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), made.cert.pem()).unwrap();
+        let config = NetConfig { extra_ca: vec![file.path().into()], ..NetConfig::default() };
+        let dialer = Dialer::new(config).unwrap();
+        let stream = dialer.connect("127.0.0.1", port).await.unwrap();
+        let mut tls = dialer.tls("localhost", stream).await.unwrap();
+        tls.write_all(b"hello").await.unwrap();
+        let mut five = [0; 5];
+        tls.read_exact(&mut five).await.unwrap();
+        assert_eq!(&five, b"hello");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_issuer_is_a_certificate_error() {
+        let (port, _) = tls_echo(&["localhost"]).await;
+        let stream = dialer().connect("127.0.0.1", port).await.unwrap();
+        let error = dialer().tls("localhost", stream).await.unwrap_err();
+        assert!(matches!(&error, NetError::Certificate { .. }), "{error}");
+        assert_eq!(error.disposition(), crate::domain::Disposition::RetryAfter(Duration::from_secs(900)));
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_ends_in_a_tls_timeout() {
+        let (client, _server) = tokio::io::duplex(64);
+        let config = NetConfig { tls_timeout: Duration::from_millis(20), ..NetConfig::default() };
+        let error = Dialer::new(config).unwrap().tls("mail.example", client).await.unwrap_err();
+        assert!(matches!(error, NetError::TlsTimeout { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused_at_start() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let config = NetConfig { extra_ca: vec![file.path().into()], ..NetConfig::default() };
+        assert!(matches!(Dialer::new(config), Err(NetError::ExtraCa { .. })));
+    }
+}

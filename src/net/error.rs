@@ -1,0 +1,134 @@
+//! What can go wrong between us and a server before a word of its protocol is spoken.
+
+use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
+use crate::domain::{Diagnosis, Disposition};
+use std::io;
+use std::time::Duration;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The name has no address.
+    #[error("{host} cannot be resolved ({cause}): check the host name and this machine's DNS")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        cause: String,
+    },
+    /// Nobody listens.
+    #[error("{host}:{port} refuses connections: check host and port, and that the service runs")]
+    Refused {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// No route.
+    #[error("{host}:{port} cannot be reached ({cause}): check the network and the firewall")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The system's words.
+        cause: String,
+    },
+    /// No address answered in time.
+    #[error("{host}:{port} did not answer within {after:?}: check the network and the firewall")]
+    ConnectTimeout {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The deadline.
+        after: Duration,
+    },
+    /// TLS was not ready in time.
+    #[error("TLS with {host} was not ready within {after:?}: check that port and security fit")]
+    TlsTimeout {
+        /// The host.
+        host: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// The certificate is not accepted.
+    #[error(
+        "the certificate of {host} is not accepted ({reason}): name its authority in tls.extra_ca if it is yours"
+    )]
+    Certificate {
+        /// The host.
+        host: String,
+        /// Why not.
+        reason: String,
+    },
+    /// TLS failed otherwise.
+    #[error("TLS with {host} failed ({cause}): check that port and security fit")]
+    Tls {
+        /// The host.
+        host: String,
+        /// Why.
+        cause: String,
+    },
+    /// An unprotected connection would leave this machine.
+    #[error("security none is only for this machine, and {host} is another: set tls or starttls")]
+    PlainRefused {
+        /// The host.
+        host: String,
+    },
+    /// A certificate file of the configuration cannot be used.
+    #[error("{path} cannot be used as a certificate authority ({cause}): it must hold PEM certificates")]
+    ExtraCa {
+        /// The file.
+        path: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The connection broke.
+    #[error("the connection with {host} broke: {cause}")]
+    Io {
+        /// The host.
+        host: String,
+        /// The system's words.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl NetError {
+    /// The answer to "what now?". A bad certificate is seldom mended in a minute, yet it may be: it is tried again,
+    /// slowly.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Resolve { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::TlsTimeout { .. }
+            | Self::Tls { .. }
+            | Self::Io { .. } => Disposition::Retry,
+            Self::Certificate { .. } => Disposition::RetryAfter(Duration::from_secs(15 * 60)),
+            Self::PlainRefused { .. } | Self::ExtraCa { .. } => Disposition::NeedsAdmin,
+        }
+    }
+
+    /// In words a person can act on.
+    #[must_use]
+    pub fn diagnosis(&self) -> Diagnosis {
+        let (entry, host, detail): (&Entry, &str, &str) = match self {
+            Self::Resolve { host, .. } => (&c::HOST_UNKNOWN, host, ""),
+            Self::Refused { host, .. } => (&c::CONNECTION_REFUSED, host, ""),
+            Self::Unreachable { host, .. } | Self::ConnectTimeout { host, .. } => {
+                (&c::HOST_UNREACHABLE, host, "")
+            }
+            Self::TlsTimeout { host, .. } | Self::Tls { host, .. } => (&c::TLS_FAILED, host, ""),
+            Self::Certificate { host, reason } => (&c::CERTIFICATE, host, reason),
+            Self::PlainRefused { host } => (&c::PLAIN_REFUSED, host, ""),
+            Self::ExtraCa { path, cause } => (&c::CERTIFICATE, path, cause),
+            Self::Io { host, .. } => (&c::CONNECTION_LOST, host, ""),
+        };
+        let evidence = self.to_string();
+        describe(entry, &Facts { host, detail, ..Facts::default() }, Some(&evidence))
+    }
+}

@@ -1,0 +1,23 @@
+//! One way to connect for IMAP, SMTP and HTTPS: resolving, happy eyeballs, TLS, deadlines, and the reader that
+//! bounds what an IMAP server may send. It knows nothing of mail.
+
+mod dial;
+mod error;
+mod http;
+mod imap_framing;
+mod limit;
+mod stream;
+mod tls;
+
+pub use dial::{Dialer, IpChoice, NetConfig};
+pub use error::NetError;
+pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
+pub use stream::MaybeTls;
+
+/// Whether a host can only be this machine: its traffic needs no protection.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
