@@ -7,4 +7,5 @@ pub mod diagnosis;
 pub mod domain;
 pub mod events;
 mod faults;
+pub mod net;
 pub mod store;
