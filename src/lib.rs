@@ -7,5 +7,7 @@ pub mod diagnosis;
 pub mod domain;
 pub mod events;
 mod faults;
+pub mod imap;
 pub mod net;
 pub mod store;
+pub mod token;

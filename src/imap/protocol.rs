@@ -1,6 +1,6 @@
 //! What is said to the IMAP actor, and how receiving can fail.
 
-use crate::diagnosis;
+use crate::diagnosis::{self, Facts, catalogue};
 use crate::domain::{Diagnosis, Disposition, Folder};
 use crate::net::NetError;
 use crate::store::StoreError;
@@ -130,13 +130,15 @@ impl ImapError {
 
     /// What a person is told, where somebody has to act or may wonder.
     #[must_use]
-    pub fn diagnosis(&self) -> Option<Diagnosis> {
+    pub fn diagnosis(&self, facts: &Facts<'_>) -> Option<Diagnosis> {
         match self {
             Self::Net(error) => Some(error.diagnosis()),
             Self::Token(error) => error.diagnosis(),
-            Self::LoginRefused { text } => Some(diagnosis::imap_login_refused(text)),
+            Self::LoginRefused { text } => {
+                Some(diagnosis::describe(&catalogue::IMAP_LOGIN_REFUSED, facts, Some(text)))
+            }
             Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
-                diagnosis::imap(text).map(|found| found.diagnosis)
+                diagnosis::imap(text).map(|found| found.diagnosis(facts, text))
             }
             Self::Store(_)
             | Self::Timeout { .. }

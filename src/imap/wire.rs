@@ -10,7 +10,7 @@ use crate::net::{LimitExceeded, LimitingReader, MaybeTls};
 use async_imap::imap_proto::{
     AttributeValue, MailboxDatum, NameAttribute, Response, ResponseCode, Status, StatusAttribute,
 };
-use async_imap::types::{Capability, ResponseData};
+use async_imap::types::{Capability, UnsolicitedResponse};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -311,8 +311,8 @@ impl Connection {
             }
             tokio::select! {
                 // read_response keeps what it read in its buffer: cutting it off loses nothing
-                response = self.session.read_response() => {
-                    let response = received("IDLE", response)?;
+                response = read(&mut self.session, "IDLE") => {
+                    let response = response?;
                     if let Some(end) = tagged("IDLE", &tag, response.parsed()) {
                         end?;
                         return Err(ImapError::Lost { what: "IDLE" });
@@ -370,11 +370,9 @@ impl Connection {
         }
     }
 
-    async fn next(&mut self, what: &'static str, silence: Duration) -> Result<ResponseData, ImapError> {
-        match tokio::time::timeout(silence, self.session.read_response()).await {
-            Ok(response) => received(what, response),
-            Err(_) => Err(ImapError::Timeout { what, after: silence }),
-        }
+    async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+        let read = tokio::time::timeout(after, read(&mut self.session, what));
+        read.await.map_err(|_| ImapError::Timeout { what, after })?
     }
 
     /// Notes what was not asked for: changes of the selected folder, and the end of the session.
@@ -400,8 +398,34 @@ impl Connection {
     }
 }
 
-/// A FETCH response with a body, its bytes where the library read them to.
-pub(super) struct FetchedMessage(ResponseData);
+/// A response with its bytes where the library read them to. The library's own type cannot be named, but
+/// this variant holds one.
+struct Reply(UnsolicitedResponse);
+
+static NOTHING: Response<'static> = Response::Capabilities(Vec::new());
+
+impl Reply {
+    fn parsed(&self) -> &Response<'_> {
+        match &self.0 {
+            UnsolicitedResponse::Other(data) => data.parsed(),
+            UnsolicitedResponse::Status { .. }
+            | UnsolicitedResponse::Recent(_)
+            | UnsolicitedResponse::Exists(_)
+            | UnsolicitedResponse::Expunge(_) => &NOTHING,
+        }
+    }
+}
+
+async fn read(session: &mut async_imap::Session<Stream>, what: &'static str) -> Result<Reply, ImapError> {
+    match session.read_response().await {
+        Ok(Some(response)) => Ok(Reply(UnsolicitedResponse::Other(response))),
+        Ok(None) => Err(ImapError::Lost { what }),
+        Err(error) => Err(unreadable(what, &error)),
+    }
+}
+
+/// A FETCH response with a body.
+pub(super) struct FetchedMessage(Reply);
 
 /// The parts of a FETCH response.
 #[derive(Default)]
@@ -455,17 +479,6 @@ fn tagged(what: &'static str, tag: &str, response: &Response<'_>) -> Option<Resu
     })
 }
 
-fn received(
-    what: &'static str,
-    response: std::io::Result<Option<ResponseData>>,
-) -> Result<ResponseData, ImapError> {
-    match response {
-        Ok(Some(response)) => Ok(response),
-        Ok(None) => Err(ImapError::Lost { what }),
-        Err(error) => Err(unreadable(what, &error)),
-    }
-}
-
 /// Errors of the library, without its copies of what was on the wire.
 pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> ImapError {
     use async_imap::error::Error;
@@ -481,7 +494,7 @@ pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> Im
 
 fn unreadable(what: &'static str, error: &std::io::Error) -> ImapError {
     use std::io::ErrorKind;
-    if let Some(limit) = error.get_ref().and_then(|inner| inner.downcast_ref::<LimitExceeded>()) {
+    if let Some(limit) = LimitExceeded::find(error) {
         return ImapError::Unreadable { what, detail: limit.to_string() };
     }
     match error.kind() {
@@ -509,7 +522,7 @@ fn quoted(name: &str) -> Result<String, ImapError> {
     Ok(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-fn capability_name(capability: &async_imap::imap_proto::Capability<'_>) -> String {
+pub(super) fn capability_name(capability: &async_imap::imap_proto::Capability<'_>) -> String {
     match Capability::from(capability) {
         Capability::Imap4rev1 => String::from("IMAP4REV1"),
         Capability::Auth(name) => format!("AUTH={}", name.to_ascii_uppercase()),

@@ -1,0 +1,176 @@
+//! From nothing to an authenticated connection: TCP, TLS, greeting, log-in, capabilities.
+
+use super::protocol::ImapError;
+use super::wire::{Connection, Stream, library};
+use crate::config::Timing;
+use crate::domain::{Endpoint, Secret, Security};
+use crate::net::{Dialer, Limits, LimitingReader, MaybeTls};
+use async_imap::imap_proto::{Response, Status};
+use std::time::Duration;
+
+/// With what to log in.
+pub(super) enum Credentials {
+    /// An access token.
+    Token {
+        /// The user the server expects.
+        user: String,
+        /// The token.
+        token: Secret,
+    },
+    /// A password.
+    Password {
+        /// The user the server expects.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+type Client = async_imap::Client<Stream>;
+
+/// Connects and logs in. The log-in counts only after a first good LIST or SELECT: that is the caller's.
+pub(super) async fn open(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    timing: &Timing,
+) -> Result<Connection, ImapError> {
+    dialer.check_security(&endpoint.host, endpoint.security)?;
+    let tcp = dialer.connect(&endpoint.host, endpoint.port).await?;
+    let client = match endpoint.security {
+        Security::Tls => {
+            let tls = dialer.tls(&endpoint.host, tcp).await?;
+            greeted(MaybeTls::Tls(Box::new(tls)), timing.greeting).await?
+        }
+        Security::None => greeted(MaybeTls::Plain(tcp), timing.greeting).await?,
+        Security::Starttls => {
+            let mut plain = greeted(MaybeTls::Plain(tcp), timing.greeting).await?;
+            let started = plain.run_command_and_check_ok("STARTTLS", None);
+            within("STARTTLS", timing.command, started).await?.map_err(|error| library("STARTTLS", error))?;
+            // what the server sent behind its answer is dropped with the library's buffer: it was not
+            // protected, so it must not be believed
+            let MaybeTls::Plain(tcp) = plain.into_inner().into_inner() else {
+                return Err(ImapError::Internal(String::from("STARTTLS inside TLS")));
+            };
+            let tls = dialer.tls(&endpoint.host, tcp).await?;
+            async_imap::Client::new(LimitingReader::new(MaybeTls::Tls(Box::new(tls)), Limits::default()))
+        }
+    };
+    let session = within("log-in", timing.login, log_in(client, credentials, endpoint)).await??;
+    let mut connection = Connection::new(session, timing.clone());
+    connection.read_capabilities().await?;
+    if connection.offers("ID") {
+        connection.identify().await?;
+    }
+    Ok(connection)
+}
+
+async fn within<T>(
+    what: &'static str,
+    after: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ImapError> {
+    tokio::time::timeout(after, work).await.map_err(|_| ImapError::Timeout { what, after })
+}
+
+async fn greeted(stream: MaybeTls<tokio::net::TcpStream>, after: Duration) -> Result<Client, ImapError> {
+    let mut client = async_imap::Client::new(LimitingReader::new(stream, Limits::default()));
+    let greeting = within("the greeting", after, client.read_response()).await?;
+    let greeting = greeting
+        .map_err(|error| library("the greeting", error.into()))?
+        .ok_or(ImapError::Lost { what: "the greeting" })?;
+    match greeting.parsed() {
+        Response::Data { status: Status::Ok, .. } => Ok(client),
+        Response::Data { status: Status::Bye, outcome } => {
+            Err(ImapError::Bye { text: super::wire::short(outcome.information.as_deref()) })
+        }
+        Response::Data { status: Status::PreAuth, .. } => {
+            Err(ImapError::Unsupported(String::from("the server skips the log-in (PREAUTH): whose mail is it?")))
+        }
+        _ => Err(ImapError::Unreadable { what: "the greeting", detail: String::from("not a greeting") }),
+    }
+}
+
+async fn log_in(
+    mut client: Client,
+    credentials: &Credentials,
+    endpoint: &Endpoint,
+) -> Result<async_imap::Session<Stream>, ImapError> {
+    let mechanisms = capabilities(&mut client).await?;
+    let offers = |name: &str| mechanisms.iter().any(|offered| offered == name);
+    let result = match credentials {
+        Credentials::Token { user, token } if offers("AUTH=XOAUTH2") || !offers("AUTH=OAUTHBEARER") => {
+            let first = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose());
+            client.authenticate("XOAUTH2", Sasl::new(first, "")).await
+        }
+        Credentials::Token { user, token } => {
+            let user = user.replace('=', "=3D").replace(',', "=2C");
+            let Endpoint { host, port, .. } = endpoint;
+            let bearer = token.expose();
+            let first = format!("n,a={user},\x01host={host}\x01port={port}\x01auth=Bearer {bearer}\x01\x01");
+            client.authenticate("OAUTHBEARER", Sasl::new(first, "\x01")).await
+        }
+        Credentials::Password { user, password } if offers("AUTH=PLAIN") => {
+            let first = format!("\0{user}\0{}", password.expose());
+            client.authenticate("PLAIN", Sasl::new(first, "")).await
+        }
+        Credentials::Password { .. } if offers("LOGINDISABLED") => {
+            return Err(ImapError::Unsupported(String::from(
+                "the server takes no password on this connection (LOGINDISABLED): use TLS, or OAuth",
+            )));
+        }
+        Credentials::Password { user, password } => client.login(user, password.expose()).await,
+    };
+    result.map_err(|(error, _)| match library("log-in", error) {
+        ImapError::No { text, .. } | ImapError::Bad { text, .. } => refused(text),
+        other => other,
+    })
+}
+
+/// A refused log-in, unless the server only asks for patience.
+fn refused(text: String) -> ImapError {
+    use crate::domain::Disposition;
+    match crate::diagnosis::imap(&text).map(|found| found.disposition) {
+        Some(Disposition::Retry | Disposition::RetryAfter(_)) => ImapError::No { what: "log-in", text },
+        _ => ImapError::LoginRefused { text },
+    }
+}
+
+async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
+    let (sender, receiver) = async_channel::bounded(16);
+    client
+        .run_command_and_check_ok("CAPABILITY", Some(sender))
+        .await
+        .map_err(|error| library("CAPABILITY", error))?;
+    let mut found = Vec::new();
+    while let Ok(response) = receiver.try_recv() {
+        if let async_imap::types::UnsolicitedResponse::Other(data) = response
+            && let Response::Capabilities(capabilities) = data.parsed()
+        {
+            found.extend(capabilities.iter().map(super::wire::capability_name));
+        }
+    }
+    Ok(found)
+}
+
+/// A SASL exchange of one message; a refusal's challenge is answered as the mechanism asks, so that the
+/// server's words can be read.
+struct Sasl {
+    first: Option<zeroize::Zeroizing<String>>,
+    then: &'static str,
+}
+
+impl Sasl {
+    fn new(first: String, then: &'static str) -> Self {
+        Self { first: Some(zeroize::Zeroizing::new(first)), then }
+    }
+}
+
+impl async_imap::Authenticator for Sasl {
+    type Response = zeroize::Zeroizing<String>;
+
+    fn process(&mut self, _challenge: &[u8]) -> Self::Response {
+        self.first.take().unwrap_or_else(|| zeroize::Zeroizing::new(self.then.to_owned()))
+    }
+}
+

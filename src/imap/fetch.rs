@@ -1,0 +1,292 @@
+//! Fetching messages: the connection is read on the arbiter, messages are parsed, compressed and sealed on
+//! the pool, and committed in batches while the next ones arrive.
+//!
+//! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
+//! moment it was read until it is durable.
+
+use super::envelope;
+use super::plan::uid_sets;
+use super::protocol::ImapError;
+use super::wire::{Connection, FetchedMessage};
+use crate::clock;
+use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
+use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
+use futures_util::future::try_join;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+/// Messages larger than this are fetched in pieces.
+const WHOLE: u32 = 2 << 20;
+/// Messages larger than this get a file of their own.
+const LARGE: usize = 8 << 20;
+/// Bytes and messages that go to the pool together.
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_MESSAGES: usize = 64;
+/// Bytes and messages of one commit.
+const COMMIT_BYTES: u64 = 8 << 20;
+const COMMIT_MESSAGES: usize = 1000;
+/// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
+const SET: usize = 8000;
+
+/// Bytes of message bodies in flight in the whole process.
+#[derive(Clone)]
+pub struct ByteBudget {
+    permits: Arc<Semaphore>,
+    total: u32,
+}
+
+impl ByteBudget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+        Self { permits: Arc::new(Semaphore::new(total as usize)), total }
+    }
+
+    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ImapError> {
+        let share = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(share).await;
+        permit.map_err(|_| ImapError::Internal(String::from("the byte budget was closed")))
+    }
+}
+
+/// Where fetched messages belong.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) store: Store,
+    pub(super) mailbox: Incarnation,
+    pub(super) key: Arc<Key>,
+    pub(super) folder: Folder,
+    pub(super) budget: ByteBudget,
+}
+
+/// A message on its way into the store, its share of the budget held.
+pub(super) struct Prepared {
+    pub(super) message: Message,
+    pub(super) body: Body,
+    pub(super) bytes: u64,
+    _share: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+type Batch = JoinHandle<Result<Vec<Prepared>, ImapError>>;
+
+/// Fetches a window of UIDs and hands prepared messages to `commit`, in batches, in order.
+pub(super) async fn fetch_window<C>(
+    connection: &mut Connection,
+    target: &Target,
+    uids: &[Uid],
+    commit: C,
+) -> Result<(), ImapError>
+where
+    C: AsyncFnMut(Vec<Prepared>) -> Result<(), ImapError>,
+{
+    let (small, large) = by_size(connection, uids).await?;
+    let (batches, incoming) = mpsc::channel::<Batch>(4);
+    let reader = async move {
+        for set in uid_sets(&small, SET) {
+            read_whole(connection, target, &set, &batches).await?;
+        }
+        for uid in large {
+            read_in_pieces(connection, target, uid, &batches).await?;
+        }
+        Ok(())
+    };
+    try_join(reader, write(incoming, commit)).await.map(drop)
+}
+
+/// Which of these are small enough to be fetched whole; the server's size is an estimate and only that.
+async fn by_size(
+    connection: &mut Connection,
+    uids: &[Uid],
+) -> Result<(Vec<Uid>, Vec<Uid>), ImapError> {
+    let mut small = Vec::with_capacity(uids.len());
+    let mut large = Vec::new();
+    for set in uid_sets(uids, SET) {
+        for listed in connection.list_messages(&set, true).await? {
+            if listed.size.is_some_and(|size| size > WHOLE) {
+                large.push(listed.uid);
+            } else {
+                small.push(listed.uid);
+            }
+        }
+    }
+    let wanted = |uid: &Uid| uids.binary_search(uid).is_ok();
+    small.retain(wanted);
+    large.retain(wanted);
+    Ok((small, large))
+}
+
+async fn read_whole(
+    connection: &mut Connection,
+    target: &Target,
+    set: &str,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImapError> {
+    let mut batch: Vec<(FetchedMessage, OwnedSemaphorePermit)> = Vec::new();
+    let mut bytes = 0;
+    connection
+        .fetch_bodies::<_, ImapError>(set, async |fetched| {
+            let length = fetched.parts().body.map_or(0, <[u8]>::len);
+            let share = target.budget.take(length).await?;
+            batch.push((fetched, share));
+            bytes += length;
+            if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
+                bytes = 0;
+                dispatch(target, std::mem::take(&mut batch), batches).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    dispatch(target, batch, batches).await
+}
+
+async fn dispatch(
+    target: &Target,
+    batch: Vec<(FetchedMessage, OwnedSemaphorePermit)>,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImapError> {
+    let target = target.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        batch.into_iter().filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose()).collect()
+    });
+    send(batches, work).await
+}
+
+async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(), ImapError> {
+    batches.send(work).await.map_err(|_| ImapError::Internal(String::from("the writer ended early")))
+}
+
+/// Parses, compresses and seals one message. On the pool.
+fn prepare(
+    target: &Target,
+    fetched: FetchedMessage,
+    share: OwnedSemaphorePermit,
+) -> Result<Option<Prepared>, ImapError> {
+    let parts = fetched.parts();
+    let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
+    let date = parts.internal_date.unwrap_or_else(clock::now);
+    let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
+    let header = record_header(&message, &target.folder.path);
+    let record = encode_record(&target.key, target.mailbox, &header, raw)?;
+    let bytes = record.len() as u64;
+    Ok(Some(Prepared { message, body: Body::Record(record), bytes, _share: Some(Arc::new(share)) }))
+}
+
+fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
+    Message {
+        id: MessageId::at(date),
+        folder: target.folder.id,
+        folder_incarnation: target.folder.incarnation,
+        uid_validity: target.folder.uid_validity.unwrap_or_default(),
+        uid,
+        flags,
+        size: raw.len() as u64,
+        internal_date: date,
+        envelope: envelope::parse(raw),
+        state: MessageState::Stored,
+        copy_of: None,
+        body: None,
+    }
+}
+
+fn record_header(message: &Message, path: &str) -> RecordHeader {
+    let kind = RecordKind::Message {
+        folder: message.folder,
+        path: path.to_owned(),
+        folder_incarnation: message.folder_incarnation,
+        uid_validity: message.uid_validity,
+        uid: message.uid,
+        flags: message.flags.clone(),
+        internal_date: message.internal_date,
+    };
+    RecordHeader { id: message.id.0, kind }
+}
+
+/// Reads one message piece by piece: in memory up to [`LARGE`], beyond that straight to a file.
+async fn read_in_pieces(
+    connection: &mut Connection,
+    target: &Target,
+    uid: Uid,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImapError> {
+    let mut head: Vec<u8> = Vec::new();
+    let mut shares = vec![target.budget.take(FRAME).await?];
+    let mut spill: Option<LargeWriter> = None;
+    let mut offset = 0;
+    let mut first: Option<(Flags, Timestamp, MessageId)> = None;
+    loop {
+        let Some((flags, date, piece)) = connection.fetch_piece(uid, offset, FRAME).await? else {
+            return Ok(()); // expunged meanwhile: the next listing knows
+        };
+        let (_, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
+        offset += piece.len() as u64;
+        let ended = piece.len() < FRAME;
+        if let Some(writer) = spill.take() {
+            spill = Some(append(target, writer, piece).await?);
+        } else {
+            head.extend_from_slice(&piece);
+            if head.len() > LARGE {
+                let header = large_header(target, uid, *id, *date);
+                let path = target.store.large_record_path(target.mailbox, id.0);
+                let writer = LargeWriter::create(&path, header)?;
+                spill = Some(append(target, writer, head.clone()).await?);
+            } else if !ended {
+                shares.push(target.budget.take(FRAME).await?);
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    let Some((flags, date, id)) = first else { return Ok(()) };
+    let target = target.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let mut message = message(&target, uid, flags, date, &head);
+        message.id = id;
+        message.size = offset;
+        let body = match spill {
+            Some(writer) => Body::Large(writer.finish(&target.key, target.mailbox)?),
+            None => {
+                let header = record_header(&message, &target.folder.path);
+                Body::Record(encode_record(&target.key, target.mailbox, &header, &head)?)
+            }
+        };
+        let bytes = head.len() as u64;
+        drop(shares);
+        Ok(vec![Prepared { message, body, bytes, _share: None }])
+    });
+    send(batches, work).await
+}
+
+fn large_header(target: &Target, uid: Uid, id: MessageId, date: Timestamp) -> RecordHeader {
+    let mut stub = message(target, uid, Flags::default(), date, b"");
+    stub.id = id;
+    record_header(&stub, &target.folder.path)
+}
+
+async fn append(target: &Target, mut writer: LargeWriter, piece: Vec<u8>) -> Result<LargeWriter, ImapError> {
+    let key = Arc::clone(&target.key);
+    let work = tokio::task::spawn_blocking(move || writer.append(&key, &piece).map(|()| writer));
+    let appended = work.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))?;
+    Ok(appended?)
+}
+
+async fn write<C>(mut incoming: mpsc::Receiver<Batch>, mut commit: C) -> Result<(), ImapError>
+where
+    C: AsyncFnMut(Vec<Prepared>) -> Result<(), ImapError>,
+{
+    let mut collected: Vec<Prepared> = Vec::new();
+    let mut bytes: u64 = 0;
+    while let Some(batch) = incoming.recv().await {
+        let prepared = batch.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))??;
+        bytes += prepared.iter().map(|prepared| prepared.bytes).sum::<u64>();
+        collected.extend(prepared);
+        // nothing waits behind this batch: what we have is committed while the next ones arrive
+        if bytes >= COMMIT_BYTES || collected.len() >= COMMIT_MESSAGES || incoming.is_empty() {
+            bytes = 0;
+            commit(std::mem::take(&mut collected)).await?;
+        }
+    }
+    if collected.is_empty() { Ok(()) } else { commit(collected).await }
+}

@@ -1,0 +1,3 @@
+//! Tokens: how access tokens are obtained, kept fresh, and never lost.
+
+pub mod protocol;
