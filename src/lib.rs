@@ -9,5 +9,6 @@ pub mod events;
 mod faults;
 pub mod imap;
 pub mod net;
+pub mod protocol;
 pub mod store;
 pub mod token;

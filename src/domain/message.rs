@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 #[serde(transparent)]
 pub struct Flags(BTreeSet<String>);
 
+/// A record stays small whatever a server invents: more flags, or longer ones, are not kept.
+const MAX_FLAGS: usize = 24;
+const MAX_FLAG: usize = 48;
+
 impl Flags {
     /// Collects flags as a server wrote them; system flags get their canonical capitals.
     pub fn from_server<I: IntoIterator<Item = S>, S: Into<String>>(flags: I) -> Self {
@@ -21,7 +25,8 @@ impl Flags {
             "\\recent" => None,
             _ => Some(flag),
         };
-        Self(flags.into_iter().filter_map(|flag| canonical(flag.into())).collect())
+        let flags = flags.into_iter().filter_map(|flag| canonical(flag.into()));
+        Self(flags.filter(|flag| flag.len() <= MAX_FLAG).take(MAX_FLAGS).collect())
     }
 
     /// Whether a flag is set; compares exactly.

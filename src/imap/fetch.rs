@@ -66,7 +66,7 @@ pub(super) struct Prepared {
     pub(super) message: Message,
     pub(super) body: Body,
     pub(super) bytes: u64,
-    _share: Option<Arc<OwnedSemaphorePermit>>,
+    pub(super) share: Option<OwnedSemaphorePermit>,
 }
 
 type Batch = JoinHandle<Result<Vec<Prepared>, ImapError>>;
@@ -170,7 +170,7 @@ fn prepare(
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
     let bytes = record.len() as u64;
-    Ok(Some(Prepared { message, body: Body::Record(record), bytes, _share: Some(Arc::new(share)) }))
+    Ok(Some(Prepared { message, body: Body::Record(record), bytes, share: Some(share) }))
 }
 
 fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
@@ -254,7 +254,7 @@ async fn read_in_pieces(
         };
         let bytes = head.len() as u64;
         drop(shares);
-        Ok(vec![Prepared { message, body, bytes, _share: None }])
+        Ok(vec![Prepared { message, body, bytes, share: None }])
     });
     send(batches, work).await
 }

@@ -1,11 +1,20 @@
 //! Receiving: one actor per mailbox that keeps the store in step with an IMAP server.
 
+mod actor;
+mod announce;
+mod backoff;
 mod connect;
 mod envelope;
 mod fetch;
+mod folders;
+mod isolate;
 pub mod names;
-pub mod plan;
+mod plan;
 pub mod protocol;
+mod rematch;
+mod rider;
+mod sync;
 mod wire;
 
+pub use actor::{ImapActor, ImapDeps};
 pub use fetch::ByteBudget;

@@ -24,8 +24,18 @@ pub(super) struct Connection {
     capabilities: BTreeSet<String>,
     timing: Timing,
     selected: Option<String>,
-    /// Something changed in the selected folder that was not asked for.
-    pub(super) changed: bool,
+    exists: u32,
+    change: Change,
+    in_idle: bool,
+}
+
+/// What changed in the selected folder without being asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// EXISTS grew.
+    pub(super) arrived: bool,
+    /// EXPUNGE, or other flags.
+    pub(super) altered: bool,
 }
 
 /// A folder as LIST shows it.
@@ -76,7 +86,7 @@ pub(super) enum IdleEnd {
 
 impl Connection {
     pub(super) fn new(session: async_imap::Session<Stream>, timing: Timing) -> Self {
-        Self { session, capabilities: BTreeSet::new(), timing, selected: None, changed: false }
+        Self { session, capabilities: BTreeSet::new(), timing, selected: None, exists: 0, change: Change::default(), in_idle: false }
     }
 
     /// Whether the server offers a capability, by what it said after log-in.
@@ -135,8 +145,19 @@ impl Connection {
         })
         .await?;
         self.selected = Some(name.to_owned());
-        self.changed = false;
+        self.exists = selected.exists;
+        self.change = Change::default();
         Ok(selected)
+    }
+
+    /// EXISTS of the selected folder as last heard.
+    pub(super) fn exists(&self) -> u32 {
+        self.exists
+    }
+
+    /// What changed since this was last asked.
+    pub(super) fn take_change(&mut self) -> Change {
+        std::mem::take(&mut self.change)
     }
 
     /// Which folder is selected.
@@ -303,10 +324,11 @@ impl Connection {
                 break;
             }
         }
+        self.in_idle = true;
         let deadline = tokio::time::sleep(time);
         tokio::pin!(deadline);
         let end = loop {
-            if self.changed {
+            if self.change != Change::default() {
                 break IdleEnd::Changed;
             }
             tokio::select! {
@@ -325,6 +347,7 @@ impl Connection {
         };
         self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
         self.finish("IDLE", &tag, start, |_| {}).await?;
+        self.in_idle = false;
         Ok(end)
     }
 
@@ -378,16 +401,20 @@ impl Connection {
     /// Notes what was not asked for: changes of the selected folder, and the end of the session.
     fn note(&mut self, response: &Response<'_>) -> Result<(), ImapError> {
         match response {
-            Response::MailboxData(MailboxDatum::Exists(_)) | Response::Expunge(_) | Response::Vanished { .. } => {
-                self.changed = true;
+            Response::MailboxData(MailboxDatum::Exists(count)) => {
+                self.change.arrived |= *count > self.exists;
+                self.exists = *count;
             }
+            Response::Expunge(_) => {
+                self.change.altered = true;
+                self.exists = self.exists.saturating_sub(1);
+            }
+            Response::Vanished { .. } => self.change.altered = true,
             Response::Fetch(_, attributes) => {
                 let flags_only = |attribute: &AttributeValue<'_>| {
                     matches!(attribute, AttributeValue::Flags(_) | AttributeValue::Uid(_) | AttributeValue::ModSeq(_))
                 };
-                if attributes.iter().all(flags_only) {
-                    self.changed = true;
-                }
+                self.change.altered |= self.in_idle && attributes.iter().all(flags_only);
             }
             Response::Data { status: Status::Bye, outcome } => {
                 return Err(ImapError::Bye { text: short(outcome.information.as_deref()) });

@@ -34,10 +34,7 @@ pub(super) fn stage(
     let mut chunk: Vec<u8> = Vec::new();
     let mut chunk_first = first;
     for EventDraft { kind, mailbox, at, data } in events {
-        let text = codec::to_json(&Stored { kind, mailbox, at, data })?;
-        if text.len() > CHUNK {
-            return Err(StoreError::TooLarge { bytes: text.len() });
-        }
+        let text = fitting(Stored { kind, mailbox, at, data })?;
         if !chunk.is_empty() && chunk.len() + text.len() + 1 > CHUNK {
             put(changes, chunk_first, &mut chunk);
             chunk_first = sequence;
@@ -50,6 +47,24 @@ pub(super) fn stage(
         put(changes, chunk_first, &mut chunk);
     }
     Ok(sequence)
+}
+
+/// What may be left out of an event's data so that it fits a value; ids and places never are.
+const OPTIONAL: [&str; 7] = ["to", "send_diagnosis", "diagnosis", "from", "subject", "flags", "message_id"];
+
+fn fitting(mut event: Stored) -> Result<Vec<u8>, StoreError> {
+    let mut text = codec::to_json(&event)?;
+    for key in OPTIONAL {
+        if text.len() <= CHUNK {
+            break;
+        }
+        if let Some(data) = event.data.as_object_mut() {
+            data.remove(key);
+            data.insert(String::from("truncated"), serde_json::Value::Bool(true));
+        }
+        text = codec::to_json(&event)?;
+    }
+    if text.len() > CHUNK { Err(StoreError::TooLarge { bytes: text.len() }) } else { Ok(text) }
 }
 
 fn put(changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>, first: u64, chunk: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
+use crate::events::{EventDraft, EventType};
 use crate::domain::{Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
@@ -230,6 +231,75 @@ impl Store {
         let payload = codec::to_json(&status.value)?;
         commit.ops.push(Op::Put { key: keys::status(mailbox), expect, payload });
         Ok(())
+    }
+}
+
+impl Store {
+    /// Changes the condition shown for a mailbox and tells it as an event where a state became another.
+    /// Written anew over what other actors of the mailbox change meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the actor was replaced.
+    pub async fn change_status(
+        &self,
+        owner: Owner,
+        id: &MailboxId,
+        now: Timestamp,
+        change: impl Fn(&mut MailboxStatus),
+    ) -> Result<MailboxStatus, StoreError> {
+        loop {
+            let before = self.status(owner.mailbox)?;
+            let mut after = before.clone();
+            change(&mut after.value);
+            keep_since(&mut after.value.diagnosis, before.value.diagnosis.as_ref(), now);
+            keep_since(&mut after.value.send_diagnosis, before.value.send_diagnosis.as_ref(), now);
+            if after.value == before.value {
+                return Ok(after.value);
+            }
+            let mut commit = Commit::by(owner);
+            let states = |status: &MailboxStatus| (status.state, status.send_state);
+            if before.generation == 0 || states(&before.value) != states(&after.value) {
+                commit.event(state_changed(id, now, &before.value, &after.value));
+            }
+            if after.value.synced && !before.value.synced {
+                let data = serde_json::json!({"backlog": after.value.backlog});
+                commit.event(EventDraft { kind: EventType::MailboxSynced, mailbox: id.clone(), at: now, data });
+            }
+            self.put_status(&mut commit, owner.mailbox, &after)?;
+            match self.commit(commit).await {
+                Ok(_) => return Ok(after.value),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn state_changed(
+    id: &MailboxId,
+    now: Timestamp,
+    before: &MailboxStatus,
+    after: &MailboxStatus,
+) -> EventDraft {
+    let data = serde_json::json!({
+        "state": after.state,
+        "previous": before.state,
+        "send_state": after.send_state,
+        "diagnosis": after.diagnosis,
+        "send_diagnosis": after.send_diagnosis,
+    });
+    EventDraft { kind: EventType::MailboxStateChanged, mailbox: id.clone(), at: now, data }
+}
+
+/// A finding that goes on keeps the instant it was first seen.
+fn keep_since(new: &mut Option<Diagnosis>, old: Option<&Diagnosis>, now: Timestamp) {
+    if let Some(found) = new {
+        let since = old.filter(|old| old.code == found.code).and_then(|old| old.since);
+        found.since = since.or(Some(now));
+        // the same finding in other words is no change worth a write
+        if let Some(old) = old.filter(|old| old.code == found.code) {
+            *found = old.clone();
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
+
+use super::announce::Announcer;
+use super::fetch::ByteBudget;
+use super::isolate::Isolation;
+use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
+use super::rider::{Link, Rider};
+use super::sync::Syncer;
+use crate::config::Timing;
+use crate::net::Dialer;
+use crate::protocol::ExitGuard;
+use crate::store::{Owner, Store, StoredMailbox};
+use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+use tracing::Instrument;
+
+/// What an IMAP actor is given.
+#[derive(Clone)]
+pub struct ImapDeps {
+    /// The store.
+    pub store: Store,
+    /// The way to connect.
+    pub dialer: Dialer,
+    /// Intervals and deadlines.
+    pub timing: Timing,
+    /// Bytes in flight, shared by all.
+    pub budget: ByteBudget,
+}
+
+/// Keeps one mailbox in step with its IMAP server.
+pub struct ImapActor {
+    rider: Option<Rider>,
+    wake: Arc<Notify>,
+    shown: Arc<Mutex<ImapStatus>>,
+    guard: ExitGuard,
+    span: tracing::Span,
+}
+
+impl ImapActor {
+    /// An actor that is to be started on an arbiter.
+    ///
+    /// # Errors
+    /// [`ImapError::Unsupported`] if the mailbox does not receive; [`ImapError::Store`] if its key is gone.
+    pub fn new(
+        deps: ImapDeps,
+        stored: StoredMailbox,
+        owner: Owner,
+        token: Recipient<GetAccessToken>,
+        rejected: Recipient<TokenRejected>,
+        guard: ExitGuard,
+    ) -> Result<Self, ImapError> {
+        let Some(endpoint) = stored.mailbox.imap.clone() else {
+            return Err(ImapError::Unsupported(String::from("this mailbox does not receive")));
+        };
+        let ImapDeps { store, dialer, timing, budget } = deps;
+        let announcer =
+            Announcer { mailbox: stored.mailbox.id.clone(), address: stored.mailbox.address.clone() };
+        let span = tracing::info_span!("imap", mailbox = %stored.mailbox.id);
+        let syncer = Syncer {
+            key: Arc::new(store.mailbox_key(stored.incarnation)?),
+            store,
+            owner,
+            stored,
+            announcer,
+            budget,
+            large_deletions: BTreeSet::new(),
+            backlog: BTreeMap::new(),
+            fetched: 0,
+            isolation: Isolation::default(),
+        };
+        let wake = Arc::new(Notify::new());
+        let shown = Arc::new(Mutex::new(ImapStatus::default()));
+        let link = Link { dialer, timing, endpoint, token, rejected };
+        let rider = Rider::new(link, syncer, Arc::clone(&wake), Arc::clone(&shown));
+        Ok(Self { rider: Some(rider), wake, shown, guard, span })
+    }
+}
+
+impl Actor for ImapActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let Some(rider) = self.rider.take() else { return };
+        let ride = rider.run().instrument(self.span.clone()).into_actor(self);
+        context.spawn(actix::ActorFutureExt::map(ride, |error, actor: &mut Self, context| {
+            actor.guard.failed(&error.to_string());
+            context.stop();
+        }));
+        // actors end by their guard, never by a heartbeat of their own
+        let _ = context.address();
+    }
+}
+
+impl Handler<SyncNow> for ImapActor {
+    type Result = ();
+    fn handle(&mut self, _: SyncNow, _: &mut Self::Context) {
+        self.wake.notify_one();
+    }
+}
+
+impl Handler<GrantChanged> for ImapActor {
+    type Result = ();
+    fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
+        self.wake.notify_one();
+    }
+}
+
+impl Handler<GetStatus> for ImapActor {
+    type Result = ImapStatus;
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> ImapStatus {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

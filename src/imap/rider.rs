@@ -1,0 +1,351 @@
+//! The rider: one mailbox's whole life on the wire. Connect, bring every folder in step, then watch the
+//! inbox in IDLE and look after the others in rounds; after a failure wait as the error asks and ride again.
+
+use super::backoff::Backoff;
+use super::connect::{self, Credentials};
+use super::names;
+use super::protocol::{ImapError, ImapStatus};
+use super::sync::{Scope, Syncer, Visit};
+use super::wire::{Change, Connection, FolderStatus, IdleEnd};
+use crate::clock;
+use crate::config::Timing;
+use crate::diagnosis::Facts;
+use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
+use crate::net::Dialer;
+use crate::store::StoreError;
+use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
+use actix::Recipient;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How the rider reaches the server.
+pub(super) struct Link {
+    pub(super) dialer: Dialer,
+    pub(super) timing: Timing,
+    pub(super) endpoint: Endpoint,
+    pub(super) token: Recipient<GetAccessToken>,
+    pub(super) rejected: Recipient<TokenRejected>,
+}
+
+/// One mailbox's life on the wire.
+pub(super) struct Rider {
+    pub(super) link: Link,
+    pub(super) syncer: Syncer,
+    pub(super) wake: Arc<Notify>,
+    pub(super) shown: Arc<Mutex<ImapStatus>>,
+    pub(super) backoff: Backoff,
+    seen: BTreeMap<FolderId, Seen>,
+    token_generation: Option<u64>,
+}
+
+/// What was last seen of a folder that IDLE does not watch.
+#[derive(Clone, Copy)]
+struct Seen {
+    status: FolderStatus,
+    scanned: Instant,
+}
+
+impl Rider {
+    pub(super) fn new(
+        link: Link,
+        syncer: Syncer,
+        wake: Arc<Notify>,
+        shown: Arc<Mutex<ImapStatus>>,
+    ) -> Self {
+        let backoff = Backoff::default();
+        Self { link, syncer, wake, shown, backoff, seen: BTreeMap::new(), token_generation: None }
+    }
+
+    /// Rides until the store refuses this actor or cannot be trusted.
+    pub(super) async fn run(mut self) -> ImapError {
+        loop {
+            let error = match self.ride().await {
+                Ok(()) => continue,
+                Err(error) => error,
+            };
+            if matches!(&error, ImapError::Store(error) if !matches!(error, StoreError::Full { .. })) {
+                return error;
+            }
+            if let Err(error) = self.recover(&error).await {
+                return error;
+            }
+        }
+    }
+
+    async fn recover(&mut self, error: &ImapError) -> Result<(), ImapError> {
+        tracing::info!(%error, "ride ended");
+        if self.syncer.isolate(error).await? {
+            return Ok(()); // the window at fault is smaller now: at once
+        }
+        let oauth = !matches!(self.syncer.stored.mailbox.auth, Auth::Password { .. });
+        let next = self.backoff.after(error, &self.link.timing, oauth, rand::random::<f64>());
+        if let (true, Some(generation)) = (next.fresh_token, self.token_generation.take()) {
+            wake_up("token_rejected", self.link.rejected.try_send(TokenRejected { generation }).is_ok());
+        }
+        if let Some(state) = next.state {
+            let facts = Facts {
+                address: &self.syncer.stored.mailbox.address,
+                host: &self.link.endpoint.host,
+                ..Facts::default()
+            };
+            let diagnosis = error.diagnosis(&facts);
+            self.show_state(state, diagnosis).await?;
+        }
+        self.doing("waiting");
+        if next.wakeable {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(next.wait) => {}
+            }
+        } else {
+            tokio::time::sleep(next.wait).await;
+        }
+        Ok(())
+    }
+
+    /// One connection, from log-in to its end.
+    async fn ride(&mut self) -> Result<(), ImapError> {
+        self.doing("connecting");
+        crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
+        let credentials = self.credentials().await?;
+        let before = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
+        if !matches!(before, MailboxState::Live | MailboxState::Syncing | MailboxState::Throttled) {
+            self.show_state(MailboxState::Connecting, None).await?;
+        }
+        let opened =
+            connect::open(&self.link.dialer, &self.link.endpoint, &credentials, &self.link.timing).await;
+        let mut connection = opened?;
+        drop(credentials);
+        self.note(|shown| shown.connections += 1);
+        self.doing("listing");
+        self.syncer.reconcile_folders(&mut connection).await?;
+        if before != MailboxState::Live {
+            self.show_state(MailboxState::Syncing, None).await?;
+        }
+        self.seen.clear();
+        if self.round(&mut connection).await? == Visit::Suspicious {
+            connection.logout().await;
+            self.doing("waiting");
+            tokio::time::sleep(self.link.timing.mass_delete_confirm).await;
+            return Ok(());
+        }
+        self.backoff.reset();
+        self.show_state(MailboxState::Live, None).await?;
+        self.watch(connection).await
+    }
+
+    /// Watches the inbox, and the other folders in rounds.
+    async fn watch(&mut self, mut connection: Connection) -> Result<(), ImapError> {
+        let timing = self.link.timing.clone();
+        let mut next_round = after(timing.status_interval);
+        let mut next_list = after(timing.list_interval);
+        loop {
+            let inbox = self.inbox()?;
+            if let Some(inbox) = &inbox
+                && connection.selected() != Some(inbox.server_name.as_str())
+            {
+                self.visit(&mut connection, inbox, Scope::Whole).await?;
+            }
+            self.doing("idle");
+            let now = clock::monotonic();
+            let time = timing.idle_renew.min(next_round.saturating_duration_since(now));
+            let end = connection.idle(time, self.wake.notified()).await?;
+            let change = connection.take_change();
+            let mut suspicious = false;
+            if let (Some(inbox), true) = (&inbox, change != Change::default()) {
+                let scope = if change.altered { Scope::Whole } else { Scope::NewOnly };
+                suspicious = self.visit(&mut connection, inbox, scope).await? == Visit::Suspicious;
+            }
+            let now = clock::monotonic();
+            let woken = end == IdleEnd::Woken;
+            if woken || now >= next_list {
+                self.syncer.reconcile_folders(&mut connection).await?;
+                next_list = after(timing.list_interval);
+            }
+            if woken || change.altered || now >= next_round {
+                suspicious |= self.round(&mut connection).await? == Visit::Suspicious;
+                next_round = after(timing.status_interval);
+            }
+            if suspicious {
+                connection.logout().await;
+                tokio::time::sleep(timing.mass_delete_confirm).await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at every folder: by STATUS where it was seen before, whole where something changed. What
+    /// vanished before the round and turned up nowhere in it is deleted.
+    async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
+        let mut result = Visit::InStep;
+        // a second pass settles what vanished during the first
+        for _ in 0..2 {
+            let started = clock::now();
+            for (folder, status) in self.changed_folders(connection).await? {
+                if self.visit(connection, &folder, Scope::Whole).await? == Visit::Suspicious {
+                    result = Visit::Suspicious;
+                } else if let Some(status) = status {
+                    self.seen.insert(folder.id, Seen { status, scanned: clock::monotonic() });
+                }
+            }
+            self.syncer.settle_vanished(started).await?;
+            if self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await; // `since` and `started` count milliseconds
+        }
+        self.end_of_round(result).await?;
+        Ok(result)
+    }
+
+    async fn end_of_round(&mut self, result: Visit) -> Result<(), ImapError> {
+        let backlog = self.syncer.backlog.values().sum();
+        let now = clock::now();
+        let id = self.syncer.stored.mailbox.id.clone();
+        let change = |status: &mut crate::store::MailboxStatus| {
+            // rounds that found nothing are shown to the minute, not written each time
+            if status.last_sync_at.is_none_or(|last| now.since(last) >= Duration::from_secs(60)) {
+                status.last_sync_at = Some(now);
+            }
+            status.backlog = backlog;
+            status.synced |= result == Visit::InStep;
+        };
+        self.syncer.store.change_status(self.syncer.owner, &id, now, change).await?;
+        Ok(())
+    }
+
+    /// Folders that need a visit, those that lost messages first: a moved message is then known to have
+    /// left before it is met in its new folder.
+    async fn changed_folders(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Vec<(Folder, Option<FolderStatus>)>, ImapError> {
+        let mut due = Vec::new();
+        for folder in self.folders()? {
+            if connection.selected() == Some(folder.server_name.as_str()) {
+                continue; // what changes there is told
+            }
+            let status = match connection.status(&folder.server_name).await {
+                Ok(status) => Some(status),
+                Err(ImapError::No { .. } | ImapError::Bad { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let seen = self.seen.get(&folder.id);
+            if status.is_some_and(|status| !needs_visit(seen, status, self.link.timing.flag_scan)) {
+                continue;
+            }
+            let lost = status.is_some_and(|status| lost_messages(seen, status));
+            due.push((!lost, names::rank(folder.role), folder, status));
+        }
+        due.sort_by(|one, other| (one.0, one.1, &one.2.path).cmp(&(other.0, other.1, &other.2.path)));
+        Ok(due.into_iter().map(|(_, _, folder, status)| (folder, status)).collect())
+    }
+
+    async fn visit(
+        &mut self,
+        connection: &mut Connection,
+        folder: &Folder,
+        scope: Scope,
+    ) -> Result<Visit, ImapError> {
+        self.doing(&format!("syncing {}", folder.path));
+        match self.syncer.visit(connection, folder.id, scope).await {
+            // this folder cannot be opened; the next LIST says whether it is gone
+            Err(ImapError::No { what: "SELECT", text }) if crate::diagnosis::imap(&text).is_none() => {
+                tracing::warn!(folder = %folder.id, "folder cannot be selected");
+                Ok(Visit::InStep)
+            }
+            other => {
+                let fetched = self.syncer.fetched;
+                self.note(|shown| shown.fetched = fetched);
+                other
+            }
+        }
+    }
+
+    fn folders(&self) -> Result<Vec<Folder>, ImapError> {
+        let rows = self.syncer.store.folders(self.syncer.owner.mailbox)?;
+        let mut folders: Vec<Folder> = rows.into_iter().map(|row| row.value).collect();
+        folders.retain(|folder| folder.selectable && folder.included && folder.missing_lists == 0);
+        Ok(folders)
+    }
+
+    fn inbox(&self) -> Result<Option<Folder>, ImapError> {
+        Ok(self.folders()?.into_iter().find(|folder| folder.role == Some(FolderRole::Inbox)))
+    }
+
+    async fn credentials(&mut self) -> Result<Credentials, ImapError> {
+        let user = self.syncer.stored.mailbox.login().to_owned();
+        if matches!(self.syncer.stored.mailbox.auth, Auth::Password { .. }) {
+            let grant = self.syncer.store.grant(self.syncer.owner.mailbox)?;
+            return match grant.map(|row| row.value.secret) {
+                Some(GrantSecret::Password { user, password }) => Ok(Credentials::Password { user, password }),
+                Some(GrantSecret::Refresh { .. }) | None => Err(ImapError::NotSignedIn),
+            };
+        }
+        let request = GetAccessToken { min_validity: Duration::from_secs(60) };
+        let answer = self.link.token.send(request).await.map_err(|_| TokenError::Gone)?;
+        let token = answer.map_err(|error| match error {
+            TokenError::NotSignedIn => ImapError::NotSignedIn,
+            error => ImapError::Token(error),
+        })?;
+        self.token_generation = Some(token.generation);
+        Ok(Credentials::Token { user, token: token.token })
+    }
+
+    async fn show_state(
+        &self,
+        state: MailboxState,
+        diagnosis: Option<crate::domain::Diagnosis>,
+    ) -> Result<(), ImapError> {
+        let id = &self.syncer.stored.mailbox.id;
+        let change = |status: &mut crate::store::MailboxStatus| {
+            status.state = state;
+            status.diagnosis.clone_from(&diagnosis);
+        };
+        self.syncer.store.change_status(self.syncer.owner, id, now(), change).await?;
+        Ok(())
+    }
+
+    fn doing(&self, what: &str) {
+        self.note(|shown| what.clone_into(&mut shown.doing));
+    }
+
+    fn note(&self, change: impl FnOnce(&mut ImapStatus)) {
+        change(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn now() -> Timestamp {
+    clock::now()
+}
+
+fn after(wait: Duration) -> Instant {
+    clock::monotonic() + wait
+}
+
+/// Whether a folder changed since it was last seen, as far as STATUS can tell; flags that leave UNSEEN as
+/// it is show only in HIGHESTMODSEQ, else a scan finds them in time.
+fn needs_visit(seen: Option<&Seen>, status: FolderStatus, flag_scan: Duration) -> bool {
+    let Some(seen) = seen else { return true };
+    let scan_due = status.highest_modseq.is_none()
+        && clock::monotonic().saturating_duration_since(seen.scanned) >= flag_scan;
+    seen.status != status || scan_due
+}
+
+/// Whether messages left the folder: fewer than the arrivals account for.
+fn lost_messages(seen: Option<&Seen>, status: FolderStatus) -> bool {
+    let counts = |status: &FolderStatus| Some((u64::from(status.messages?), u64::from(status.uid_next?)));
+    let (Some(before), Some(now)) = (seen.and_then(|seen| counts(&seen.status)), counts(&status)) else {
+        return false;
+    };
+    now.0 < before.0.saturating_add(now.1.saturating_sub(before.1))
+}
+
+/// A lost wake-up costs latency, never mail: it is only counted.
+fn wake_up(what: &'static str, delivered: bool) {
+    if !delivered {
+        tracing::debug!(what, "wake-up lost");
+    }
+}

@@ -1,0 +1,315 @@
+//! One folder: select, list, plan, and each step of the plan as a commit of its own. Cut off anywhere, the
+//! next visit plans again from what is stored.
+
+use super::announce::{Announcer, Origin};
+use super::isolate::Isolation;
+use super::fetch::{ByteBudget, Prepared, Target, fetch_window};
+use super::plan::{FlagChange, Known, Listing, Plan, plan};
+use super::protocol::ImapError;
+use super::wire::{Connection, Selected};
+use crate::clock;
+use crate::domain::{Folder, FolderId, Message, Uid};
+use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry, Vanished};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many messages change in one commit.
+const BATCH: usize = 500;
+/// The first look at a folder begins with so many of the newest.
+const NEWEST: u32 = 50;
+
+/// What syncing needs; lives as long as the actor.
+pub(super) struct Syncer {
+    pub(super) store: Store,
+    pub(super) owner: Owner,
+    pub(super) stored: StoredMailbox,
+    pub(super) announcer: Announcer,
+    pub(super) key: Arc<Key>,
+    pub(super) budget: ByteBudget,
+    /// Folders in which a large deletion was seen; believed when seen again on another connection.
+    pub(super) large_deletions: BTreeSet<FolderId>,
+    /// Messages listed and not yet stored, per folder.
+    pub(super) backlog: BTreeMap<FolderId, u64>,
+    /// Messages stored since the actor was spawned.
+    pub(super) fetched: u64,
+    /// What is known about messages that cannot be fetched.
+    pub(super) isolation: Isolation,
+}
+
+/// How much of a folder to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything.
+    Whole,
+    /// Only what came after the newest message we have.
+    NewOnly,
+}
+
+/// How a visit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// In step.
+    InStep,
+    /// A deletion too large to be believed at once: look again on another connection.
+    Suspicious,
+}
+
+impl Syncer {
+    /// Selects a folder and brings the store in step with it.
+    pub(super) async fn visit(
+        &mut self,
+        connection: &mut Connection,
+        folder: FolderId,
+        scope: Scope,
+    ) -> Result<Visit, ImapError> {
+        let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
+        crate::faults::point("imap.select", &self.stored.mailbox.id);
+        let scope = if connection.selected() == Some(row.value.server_name.as_str()) {
+            connection.take_change();
+            scope
+        } else {
+            let selected = connection.select(&row.value.server_name).await?;
+            self.adopt(connection, row, selected).await?;
+            Scope::Whole
+        };
+        let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
+        let folder = row.value.clone();
+        if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
+            let newest = connection.list_newest(connection.exists(), NEWEST).await?;
+            let lowest = newest.first().map(|message| message.uid);
+            self.carry_out(connection, &folder, &newest, lowest).await?;
+        }
+        let visit = match scope {
+            Scope::Whole => self.whole(connection, &folder).await?,
+            Scope::NewOnly => self.new_only(connection, &folder).await?,
+        };
+        if visit == Visit::InStep && !folder.history_complete {
+            self.complete_history(folder.id).await?;
+        }
+        Ok(visit)
+    }
+
+    async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
+        let listed = match connection.list_messages("1:*", false).await {
+            // some servers reject a set that means nothing in an empty folder
+            Err(ImapError::No { .. } | ImapError::Bad { .. }) if connection.exists() == 0 => Vec::new(),
+            other => other?,
+        };
+        let complete = listed.len() == connection.exists() as usize;
+        self.carry_out(connection, folder, &listed, complete.then_some(1)).await
+    }
+
+    async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
+        let entries = self.store.uid_entries(self.owner.mailbox, folder.id, folder.incarnation)?;
+        let first = entries.last().map_or(1, |entry| entry.uid.saturating_add(1));
+        let mut listed = connection.list_messages(&format!("{first}:*"), false).await?;
+        // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
+        listed.retain(|message| message.uid >= first);
+        self.carry_out(connection, folder, &listed, None).await
+    }
+
+    async fn carry_out(
+        &mut self,
+        connection: &mut Connection,
+        folder: &Folder,
+        listed: &[super::wire::ListedMessage],
+        complete_from: Option<Uid>,
+    ) -> Result<Visit, ImapError> {
+        let mailbox = self.owner.mailbox;
+        let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation)?;
+        let quarantined = self.store.quarantined(mailbox, folder.id, folder.incarnation)?;
+        let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
+        let large_deletion_confirmed = self.large_deletions.contains(&folder.id);
+        let plan = plan(
+            Known { entries: &entries, quarantined: &quarantined },
+            Listing { messages: listed, complete_from, large_deletion_confirmed },
+        );
+        let Plan { flags, vanished, suspicious, fetch } = plan;
+        self.apply_flags(folder, flags).await?;
+        if suspicious {
+            self.large_deletions.insert(folder.id);
+        } else if complete_from == Some(1) {
+            self.large_deletions.remove(&folder.id);
+        }
+        self.set_aside(&vanished).await?;
+        self.fetch(connection, folder, fetch).await?;
+        Ok(if suspicious { Visit::Suspicious } else { Visit::InStep })
+    }
+
+    async fn apply_flags(&mut self, folder: &Folder, changes: Vec<FlagChange>) -> Result<(), ImapError> {
+        for batch in changes.chunks(BATCH) {
+            let now = clock::now();
+            let mut commit = Commit::by(self.owner);
+            for change in batch {
+                let Some(before) = self.store.message(self.owner.mailbox, change.message)? else { continue };
+                let after = Message { flags: change.flags.clone(), ..before.clone() };
+                commit.event(self.announcer.flags_changed(now, &before, &after, folder));
+                commit.replace_message(after);
+            }
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes vanished messages out of their folder; they are told as deleted when every other folder was
+    /// looked at and none of them turned up there.
+    pub(super) async fn set_aside(&mut self, vanished: &[UidEntry]) -> Result<(), ImapError> {
+        for batch in vanished.chunks(BATCH) {
+            let since = clock::now();
+            let mut commit = Commit::by(self.owner);
+            for entry in batch {
+                let Some(message) = self.store.message(self.owner.mailbox, entry.message)? else { continue };
+                commit.set_aside(&Vanished { message, since })?;
+            }
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch(
+        &mut self,
+        connection: &mut Connection,
+        folder: &Folder,
+        windows: Vec<Vec<Uid>>,
+    ) -> Result<(), ImapError> {
+        let missing: usize = windows.iter().map(Vec::len).sum();
+        self.backlog.insert(folder.id, missing as u64);
+        if missing == 0 {
+            self.isolation.clear(folder.id);
+            return Ok(());
+        }
+        let limit = self.isolation.window(folder.id);
+        let windows = windows.iter().flat_map(|window| window.rchunks(limit.min(window.len().max(1))));
+        let target = Target {
+            store: self.store.clone(),
+            mailbox: self.owner.mailbox,
+            key: Arc::clone(&self.key),
+            folder: folder.clone(),
+            budget: self.budget.clone(),
+        };
+        for window in windows {
+            crate::faults::point("imap.fetch", &self.stored.mailbox.id);
+            let before = self.fetched;
+            self.isolation.attempt = Some((folder.id, window.to_vec()));
+            fetch_window(connection, &target, window, async |batch| self.store_batch(folder, batch).await)
+                .await?;
+            let stored = self.fetched.saturating_sub(before);
+            let left = self.backlog.entry(folder.id).or_default();
+            *left = left.saturating_sub(window.len() as u64);
+            tracing::debug!(folder = %folder.id, stored, left = *left, "window fetched");
+            self.report_backlog().await?;
+        }
+        self.isolation.clear(folder.id);
+        Ok(())
+    }
+
+    async fn store_batch(&mut self, folder: &Folder, batch: Vec<Prepared>) -> Result<(), ImapError> {
+        let now = clock::now();
+        let mut aside = self.store.set_aside(self.owner.mailbox)?;
+        let mut commit = Commit::by(self.owner);
+        let count = batch.len() as u64;
+        let mut shares = Vec::with_capacity(batch.len());
+        for Prepared { mut message, body, share, .. } in batch {
+            shares.push(share);
+            if let Some(vanished) = take_same(&mut aside, &message) {
+                message.id = vanished.message.id;
+                message.body = vanished.message.body;
+                commit.forget_aside(message.id)?;
+                let from = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
+                let from = from.map(|row| row.value);
+                commit.event(self.announcer.moved(now, &message, folder, from.as_ref()));
+                commit.add_message(message, None);
+                continue;
+            }
+            let history = folder.first_uid_next.is_none_or(|first| message.uid < first);
+            let origin = if history { Origin::History } else { Origin::Arrived };
+            commit.event(self.announcer.new_message(now, &message, folder, origin));
+            commit.add_message(message, Some(body));
+        }
+        self.store.commit(commit).await?;
+        drop(shares);
+        self.fetched = self.fetched.saturating_add(count);
+        crate::faults::point("imap.stored", &self.stored.mailbox.id);
+        Ok(())
+    }
+
+    /// First sight of a folder's UIDVALIDITY, or a change of it.
+    async fn adopt(
+        &mut self,
+        connection: &mut Connection,
+        row: Row<Folder>,
+        selected: Selected,
+    ) -> Result<(), ImapError> {
+        let Row { generation, value: mut folder } = row;
+        // a server without UIDVALIDITY promises nothing: what we know stays, 0 is never stored
+        let Some(validity) = selected.uid_validity.or(folder.uid_validity).or(Some(1)) else { return Ok(()) };
+        match folder.uid_validity {
+            Some(known) if known == validity => {}
+            Some(_) => {
+                folder.rematch_from = folder.rematch_from.or(Some(folder.incarnation));
+                folder.incarnation = folder.incarnation.saturating_add(1);
+                folder.history_complete = false;
+            }
+            None => folder.incarnation = folder.incarnation.max(1),
+        }
+        if folder.uid_validity != Some(validity) {
+            folder.uid_validity = Some(validity);
+            // without UIDNEXT everything that is there now counts as history once the newest is known
+            folder.first_uid_next = Some(match selected.uid_next {
+                Some(next) => next,
+                None => self.uid_next_by_listing(connection).await?,
+            });
+            let mut commit = Commit::by(self.owner);
+            self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
+            self.store.commit(commit).await?;
+        }
+        if folder.rematch_from.is_some() {
+            self.rematch(connection, folder.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn uid_next_by_listing(&self, connection: &mut Connection) -> Result<Uid, ImapError> {
+        if connection.exists() == 0 {
+            return Ok(1);
+        }
+        let newest = connection.list_newest(connection.exists(), 1).await?;
+        Ok(newest.last().map_or(1, |message| message.uid.saturating_add(1)))
+    }
+
+    async fn complete_history(&self, folder: FolderId) -> Result<(), ImapError> {
+        let Some(Row { generation, value: mut folder }) = self.store.folder(self.owner.mailbox, folder)?
+        else {
+            return Ok(());
+        };
+        folder.history_complete = true;
+        let mut commit = Commit::by(self.owner);
+        self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
+        self.store.commit(commit).await?;
+        Ok(())
+    }
+
+    async fn report_backlog(&self) -> Result<(), ImapError> {
+        let backlog = self.backlog.values().sum();
+        let id = &self.stored.mailbox.id;
+        self.store.change_status(self.owner, id, clock::now(), |status| status.backlog = backlog).await?;
+        Ok(())
+    }
+}
+
+/// The one message set aside that this is: the same Message-ID, INTERNALDATE and size, and no other like it.
+fn take_same(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
+    message.envelope.message_id.as_ref()?;
+    let is_same = |vanished: &Vanished| {
+        let other = &vanished.message;
+        other.envelope.message_id == message.envelope.message_id
+            && other.internal_date == message.internal_date
+            && other.size == message.size
+    };
+    let mut places = aside.iter().enumerate().filter(|(_, vanished)| is_same(vanished)).map(|(at, _)| at);
+    let place = places.next()?;
+    if places.next().is_some() {
+        return None;
+    }
+    Some(aside.swap_remove(place))
+}
