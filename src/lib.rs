@@ -11,4 +11,5 @@ pub mod imap;
 pub mod net;
 pub mod protocol;
 pub mod store;
+pub mod supervisor;
 pub mod token;

@@ -326,7 +326,10 @@ mod tests {
         let all = toml::Table::try_from(Config::default()).unwrap();
         for (section, keys) in &all {
             for key in keys.as_table().into_iter().flat_map(toml::Table::keys) {
-                assert!(text.contains(&format!("{key} =")), "{section}.{key} is missing in the commented file");
+                assert!(
+                    text.contains(&format!("{key} =")),
+                    "{section}.{key} is missing in the commented file"
+                );
             }
         }
     }

@@ -67,8 +67,12 @@ impl Backoff {
                 match self.refused_tokens {
                     // expected hourly: at once, and nobody is told
                     1 => Next { state: None, wait: Duration::ZERO, wakeable: false, fresh_token },
-                    2 => Next { fresh_token, ..wait(MailboxState::Retrying, self.exponential(timing, jitter)) },
-                    _ => Next { fresh_token, ..wait(MailboxState::NeedsAdmin, probe(self.refused_tokens - 2)) },
+                    2 => {
+                        Next { fresh_token, ..wait(MailboxState::Retrying, self.exponential(timing, jitter)) }
+                    }
+                    _ => {
+                        Next { fresh_token, ..wait(MailboxState::NeedsAdmin, probe(self.refused_tokens - 2)) }
+                    }
                 }
             }
             // a refused password is not tried again and again: servers lock accounts for that

@@ -4,7 +4,7 @@ use super::protocol::ImapError;
 use super::wire::{Connection, Stream, library};
 use crate::config::Timing;
 use crate::domain::{Endpoint, Secret, Security};
-use crate::net::{Dialer, Limits, LimitingReader, MaybeTls};
+use crate::net::{Dialer, LimitingReader, Limits, MaybeTls};
 use async_imap::imap_proto::{Response, Status};
 use std::time::Duration;
 
@@ -84,9 +84,9 @@ async fn greeted(stream: MaybeTls<tokio::net::TcpStream>, after: Duration) -> Re
         Response::Data { status: Status::Bye, outcome } => {
             Err(ImapError::Bye { text: super::wire::short(outcome.information.as_deref()) })
         }
-        Response::Data { status: Status::PreAuth, .. } => {
-            Err(ImapError::Unsupported(String::from("the server skips the log-in (PREAUTH): whose mail is it?")))
-        }
+        Response::Data { status: Status::PreAuth, .. } => Err(ImapError::Unsupported(String::from(
+            "the server skips the log-in (PREAUTH): whose mail is it?",
+        ))),
         _ => Err(ImapError::Unreadable { what: "the greeting", detail: String::from("not a greeting") }),
     }
 }
@@ -173,4 +173,3 @@ impl async_imap::Authenticator for Sasl {
         self.first.take().unwrap_or_else(|| zeroize::Zeroizing::new(self.then.to_owned()))
     }
 }
-

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn encoded_words_and_addresses_are_decoded() {
-        let raw = b"Message-ID: <a@b>\r\nFrom: =?utf-8?q?M=C3=BCller?= <a@kunde.example>\r\nTo: b@x.example\r\n\
+        let raw =
+            b"Message-ID: <a@b>\r\nFrom: =?utf-8?q?M=C3=BCller?= <a@kunde.example>\r\nTo: b@x.example\r\n\
             Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nDate: Mon, 23 Nov 2026 19:00:00 +0100\r\n\r\nHi";
         let envelope = parse(raw);
         assert_eq!(envelope.message_id.as_deref(), Some("<a@b>"));

@@ -96,10 +96,7 @@ where
 }
 
 /// Which of these are small enough to be fetched whole; the server's size is an estimate and only that.
-async fn by_size(
-    connection: &mut Connection,
-    uids: &[Uid],
-) -> Result<(Vec<Uid>, Vec<Uid>), ImapError> {
+async fn by_size(connection: &mut Connection, uids: &[Uid]) -> Result<(Vec<Uid>, Vec<Uid>), ImapError> {
     let mut small = Vec::with_capacity(uids.len());
     let mut large = Vec::new();
     for set in uid_sets(uids, SET) {
@@ -148,7 +145,10 @@ async fn dispatch(
 ) -> Result<(), ImapError> {
     let target = target.clone();
     let work = tokio::task::spawn_blocking(move || {
-        batch.into_iter().filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose()).collect()
+        batch
+            .into_iter()
+            .filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose())
+            .collect()
     });
     send(batches, work).await
 }
@@ -279,7 +279,8 @@ where
     let mut collected: Vec<Prepared> = Vec::new();
     let mut bytes: u64 = 0;
     while let Some(batch) = incoming.recv().await {
-        let prepared = batch.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))??;
+        let prepared =
+            batch.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))??;
         bytes += prepared.iter().map(|prepared| prepared.bytes).sum::<u64>();
         collected.extend(prepared);
         // nothing waits behind this batch: what we have is committed while the next ones arrive

@@ -141,14 +141,20 @@ impl Syncer {
             Err(ImapError::No { .. }) => return Ok(None),
             other => other?,
         };
-        let same_validity =
-            |row: &Row<Folder>| row.value.uid_validity.is_some() && row.value.uid_validity == selected.uid_validity;
-        let candidates: Vec<usize> =
-            missing.iter().enumerate().filter(|(_, row)| same_validity(row)).map(|(place, _)| place).collect();
+        let same_validity = |row: &Row<Folder>| {
+            row.value.uid_validity.is_some() && row.value.uid_validity == selected.uid_validity
+        };
+        let candidates: Vec<usize> = missing
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| same_validity(row))
+            .map(|(place, _)| place)
+            .collect();
         if candidates.is_empty() {
             return Ok(None);
         }
-        let listed = if selected.exists == 0 { Vec::new() } else { connection.list_messages("1:*", false).await? };
+        let listed =
+            if selected.exists == 0 { Vec::new() } else { connection.list_messages("1:*", false).await? };
         let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
         for place in candidates {
             let Some(row) = missing.get(place) else { continue };

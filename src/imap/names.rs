@@ -81,11 +81,27 @@ pub fn role(path: &str, attributes: &[String]) -> Option<FolderRole> {
 fn by_name(path: &str) -> Option<FolderRole> {
     let name = path.strip_prefix("INBOX/").unwrap_or(path).to_lowercase();
     match name.as_str() {
-        "sent" | "sent items" | "sent messages" | "gesendet" | "gesendete elemente" | "gesendete objekte"
-        | "envoyés" | "éléments envoyés" | "enviados" | "posta inviata" => Some(FolderRole::Sent),
+        "sent"
+        | "sent items"
+        | "sent messages"
+        | "gesendet"
+        | "gesendete elemente"
+        | "gesendete objekte"
+        | "envoyés"
+        | "éléments envoyés"
+        | "enviados"
+        | "posta inviata" => Some(FolderRole::Sent),
         "drafts" | "entwürfe" | "brouillons" | "borradores" | "bozze" => Some(FolderRole::Drafts),
-        "trash" | "deleted" | "deleted items" | "deleted messages" | "papierkorb" | "gelöschte elemente"
-        | "gelöschte objekte" | "corbeille" | "papelera" | "cestino" => Some(FolderRole::Trash),
+        "trash"
+        | "deleted"
+        | "deleted items"
+        | "deleted messages"
+        | "papierkorb"
+        | "gelöschte elemente"
+        | "gelöschte objekte"
+        | "corbeille"
+        | "papelera"
+        | "cestino" => Some(FolderRole::Trash),
         "archive" | "archiv" | "archives" | "archivo" => Some(FolderRole::Archive),
         "junk" | "junk email" | "junk-e-mail" | "spam" | "spamverdacht" | "courrier indésirable" => {
             Some(FolderRole::Junk)

@@ -55,14 +55,6 @@ pub struct FlagChange {
     pub flags: Flags,
 }
 
-impl Plan {
-    /// Whether nothing is to be done.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.flags.is_empty() && self.vanished.is_empty() && self.fetch.is_empty() && !self.suspicious
-    }
-}
-
 /// Compares what is stored with what is listed.
 #[must_use]
 pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
@@ -152,7 +144,7 @@ mod tests {
         let entries: Vec<_> = (1..=3).map(|uid| entry(uid, &Flags::default())).collect();
         let known = Known { entries: &entries, quarantined: &BTreeSet::new() };
         let listing = Listing { messages: &[], complete_from: None, large_deletion_confirmed: true };
-        assert!(plan(known, listing).is_empty());
+        assert_eq!(plan(known, listing), Plan::default());
         let partial = Listing { messages: &[], complete_from: Some(3), large_deletion_confirmed: true };
         assert_eq!(plan(known, partial).vanished, [entries[2]]);
     }
@@ -212,7 +204,8 @@ mod tests {
             }
             prop_assert_eq!(after.keys().collect::<Vec<_>>(), server.keys().collect::<Vec<_>>());
             let after: Vec<_> = after.into_values().collect();
-            prop_assert!(super::plan(Known { entries: &after, quarantined: &none }, listing).is_empty());
+            let again = super::plan(Known { entries: &after, quarantined: &none }, listing);
+            prop_assert!(again == Plan::default());
         }
     }
 }

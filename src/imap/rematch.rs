@@ -46,11 +46,8 @@ impl Syncer {
         let mailbox = self.owner.mailbox;
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(()) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
-        let listed = if connection.exists() == 0 {
-            Vec::new()
-        } else {
-            connection.list_identities("1:*").await?
-        };
+        let listed =
+            if connection.exists() == 0 { Vec::new() } else { connection.list_identities("1:*").await? };
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();
         let listed: Vec<(Uid, Identity)> = listed

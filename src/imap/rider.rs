@@ -48,12 +48,7 @@ struct Seen {
 }
 
 impl Rider {
-    pub(super) fn new(
-        link: Link,
-        syncer: Syncer,
-        wake: Arc<Notify>,
-        shown: Arc<Mutex<ImapStatus>>,
-    ) -> Self {
+    pub(super) fn new(link: Link, syncer: Syncer, wake: Arc<Notify>, shown: Arc<Mutex<ImapStatus>>) -> Self {
         let backoff = Backoff::default();
         Self { link, syncer, wake, shown, backoff, seen: BTreeMap::new(), token_generation: None }
     }
@@ -280,7 +275,9 @@ impl Rider {
         if matches!(self.syncer.stored.mailbox.auth, Auth::Password { .. }) {
             let grant = self.syncer.store.grant(self.syncer.owner.mailbox)?;
             return match grant.map(|row| row.value.secret) {
-                Some(GrantSecret::Password { user, password }) => Ok(Credentials::Password { user, password }),
+                Some(GrantSecret::Password { user, password }) => {
+                    Ok(Credentials::Password { user, password })
+                }
                 Some(GrantSecret::Refresh { .. }) | None => Err(ImapError::NotSignedIn),
             };
         }

@@ -2,8 +2,8 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
-use super::isolate::Isolation;
 use super::fetch::{ByteBudget, Prepared, Target, fetch_window};
+use super::isolate::Isolation;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
 use super::wire::{Connection, Selected};

@@ -86,7 +86,15 @@ pub(super) enum IdleEnd {
 
 impl Connection {
     pub(super) fn new(session: async_imap::Session<Stream>, timing: Timing) -> Self {
-        Self { session, capabilities: BTreeSet::new(), timing, selected: None, exists: 0, change: Change::default(), in_idle: false }
+        Self {
+            session,
+            capabilities: BTreeSet::new(),
+            timing,
+            selected: None,
+            exists: 0,
+            change: Change::default(),
+            in_idle: false,
+        }
     }
 
     /// Whether the server offers a capability, by what it said after log-in.
@@ -245,8 +253,7 @@ impl Connection {
         let mut found = Vec::new();
         self.exchange("FETCH", &command, |response| {
             let fetched = fetched(response);
-            if let (uid @ 1.., Some(date), Some(header)) =
-                (fetched.uid, fetched.internal_date, fetched.body)
+            if let (uid @ 1.., Some(date), Some(header)) = (fetched.uid, fetched.internal_date, fetched.body)
             {
                 found.push((uid, date, header.to_vec()));
             }
@@ -412,7 +419,10 @@ impl Connection {
             Response::Vanished { .. } => self.change.altered = true,
             Response::Fetch(_, attributes) => {
                 let flags_only = |attribute: &AttributeValue<'_>| {
-                    matches!(attribute, AttributeValue::Flags(_) | AttributeValue::Uid(_) | AttributeValue::ModSeq(_))
+                    matches!(
+                        attribute,
+                        AttributeValue::Flags(_) | AttributeValue::Uid(_) | AttributeValue::ModSeq(_)
+                    )
                 };
                 self.change.altered |= self.in_idle && attributes.iter().all(flags_only);
             }

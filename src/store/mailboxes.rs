@@ -3,8 +3,8 @@
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
-use crate::events::{EventDraft, EventType};
 use crate::domain::{Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp};
+use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 
@@ -263,7 +263,12 @@ impl Store {
             }
             if after.value.synced && !before.value.synced {
                 let data = serde_json::json!({"backlog": after.value.backlog});
-                commit.event(EventDraft { kind: EventType::MailboxSynced, mailbox: id.clone(), at: now, data });
+                commit.event(EventDraft {
+                    kind: EventType::MailboxSynced,
+                    mailbox: id.clone(),
+                    at: now,
+                    data,
+                });
             }
             self.put_status(&mut commit, owner.mailbox, &after)?;
             match self.commit(commit).await {

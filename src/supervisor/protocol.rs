@@ -1,0 +1,66 @@
+//! What is said to the supervisor.
+
+use crate::domain::GrantInfo;
+use crate::domain::Incarnation;
+use crate::imap::protocol::ImapStatus;
+use crate::store::Role;
+use crate::token::protocol::TokenError;
+use actix::Message;
+use serde::Serialize;
+
+/// The mailboxes in the store changed: start, restart and stop actors accordingly. Level-triggered: it says
+/// that something changed, not what. Answered when the actors of removed and changed mailboxes have ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reconcile;
+
+/// Passes a wake-up on to a mailbox's actors. Lost, the next poll or timer does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct Wake {
+    /// Whose.
+    pub mailbox: Incarnation,
+    /// What for.
+    pub reason: WakeReason,
+}
+
+/// Why a mailbox's actors are woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeReason {
+    /// Look at the server now.
+    Sync,
+    /// The outbox has something.
+    Outbox,
+    /// The grant in the store is another one.
+    Grant,
+}
+
+/// Refreshes a mailbox's access token now; `None`: the mailbox has no token actor.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Result<GrantInfo, TokenError>>")]
+pub struct RefreshToken {
+    /// Whose.
+    pub mailbox: Incarnation,
+}
+
+/// What the actors of a mailbox do.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "ActorsStatus")]
+pub struct GetActors {
+    /// Whose.
+    pub mailbox: Incarnation,
+}
+
+/// What the actors of a mailbox do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ActorsStatus {
+    /// The IMAP actor's own view; `None`: not there, or unresponsive.
+    pub imap: Option<ImapStatus>,
+    /// How often each actor was restarted since the mailbox was started.
+    pub restarts: Vec<(Role, u32)>,
+}
+
+/// Ends all actors; answered when they have.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
