@@ -5,3 +5,4 @@ pub mod clock;
 pub mod diagnosis;
 pub mod domain;
 pub mod net;
+pub mod smtp;
