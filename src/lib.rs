@@ -10,6 +10,7 @@ mod faults;
 pub mod imap;
 pub mod net;
 pub mod protocol;
+pub mod smtp;
 pub mod store;
 pub mod supervisor;
 pub mod token;

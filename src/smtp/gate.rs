@@ -1,0 +1,392 @@
+//! The stream under lettre's SMTP connection, and the handle that steers it.
+//!
+//! Writing, it holds back the final dot: lettre writes body and dot in one call, but between the two we must make
+//! durable that the dot is about to leave. Armed, the gate stops before the `.` of the terminating `.CRLF` (the
+//! only dot at a line's start that dot-stuffing leaves single, RFC 5321 §4.5.2) until it is released.
+//!
+//! Reading, it gives lettre one line at a time, in the form lettre's parser takes: a bare `334` gets its space,
+//! bytes beyond UTF-8 are replaced, long lines cut. So whatever follows the answer to STARTTLS stays here, seen.
+
+use crate::net::MaybeTls;
+use lettre::transport::smtp::client::AsyncTokioStream;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// lettre refuses lines over 1,000 bytes.
+const LONGEST_LINE: usize = 900;
+/// A server that never ends its line is cut off here.
+const LONGEST_RAW_LINE: usize = 64 * 1024;
+
+pub(super) type Stream = MaybeTls<TcpStream>;
+
+/// Shared by lettre, which reads and writes through it, and the session, which steers it.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    inner: Arc<Mutex<Inner>>,
+    at_dot: Arc<Notify>,
+    peer: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Inner {
+    stream: Option<Stream>,
+    unread: VecDeque<u8>,
+    line: VecDeque<u8>,
+    reply: Vec<String>,
+    gate: Position,
+    released: bool,
+    dot_left: bool,
+    written: u64,
+    waker: Option<Waker>,
+}
+
+/// Where in an outgoing message we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Not in a message, or past its dot.
+    Open,
+    /// At the start of a line.
+    LineStart,
+    /// After a CR.
+    Cr,
+    /// Elsewhere.
+    Middle,
+    /// A dot at a line's start was taken and not yet written: stuffed or final, the next byte tells.
+    DotHeld,
+    /// It is the final one.
+    AtDot,
+}
+
+impl Gate {
+    pub fn new(stream: Stream, peer: SocketAddr) -> Self {
+        let inner = Inner {
+            stream: Some(stream),
+            unread: VecDeque::new(),
+            line: VecDeque::new(),
+            reply: Vec::new(),
+            gate: Position::Open,
+            released: false,
+            dot_left: false,
+            written: 0,
+            waker: None,
+        };
+        Self { inner: Arc::new(Mutex::new(inner)), at_dot: Arc::default(), peer }
+    }
+
+    // a poisoned lock is one whose holder panicked between two consistent states: nothing in here is half-done
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From here on a message is written, and its dot is held back.
+    pub fn arm(&self) {
+        let mut inner = self.lock();
+        inner.gate = Position::LineStart;
+        inner.released = false;
+        inner.dot_left = false;
+    }
+
+    /// Comes when everything but the dot was taken.
+    pub async fn reached_dot(&self) {
+        loop {
+            let notified = self.at_dot.notified();
+            if self.lock().gate == Position::AtDot {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Lets the dot go.
+    pub fn release(&self) {
+        let mut inner = self.lock();
+        inner.released = true;
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the dot was given to the connection.
+    pub fn dot_left(&self) -> bool {
+        self.lock().dot_left
+    }
+
+    /// Bytes written so far, to tell slow from stuck.
+    pub fn written(&self) -> u64 {
+        self.lock().written
+    }
+
+    /// The lines of the last reply.
+    pub fn reply(&self) -> Vec<String> {
+        self.lock().reply.clone()
+    }
+
+    /// Whether the server sent more than was asked for.
+    pub fn has_unread(&self) -> bool {
+        let inner = self.lock();
+        !inner.unread.is_empty() || !inner.line.is_empty()
+    }
+
+    /// Takes the stream out, to make TLS on it, or to close the connection for good.
+    pub fn take_stream(&self) -> Option<Stream> {
+        let mut inner = self.lock();
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+        inner.stream.take()
+    }
+
+    /// Puts it back.
+    pub fn put(&self, stream: Stream) {
+        self.lock().stream = Some(stream);
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::from(io::ErrorKind::BrokenPipe)
+}
+
+impl Inner {
+    fn write_through(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = self.stream.as_mut().ok_or_else(closed)?;
+        let taken = ready!(Pin::new(stream).poll_write(cx, bytes))?;
+        self.written += u64::try_from(taken).unwrap_or(0);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn write_dot(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.write_through(cx, b"."))? {
+            0 => Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero))),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Writes what stands before the next dot at a line's start.
+    fn write_armed(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut position = self.gate;
+        let free = bytes.iter().position(|byte| {
+            let stop = position == Position::LineStart && *byte == b'.';
+            position = position.after(*byte);
+            stop
+        });
+        let free = bytes.get(..free.unwrap_or(bytes.len())).unwrap_or_default();
+        if free.is_empty() {
+            self.gate = Position::DotHeld;
+            return Poll::Ready(Ok(bytes.len().min(1)));
+        }
+        let taken = ready!(self.write_through(cx, free))?;
+        self.gate = free.iter().take(taken).fold(self.gate, |position, byte| position.after(*byte));
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Moves the next line from `unread` to `line`, in the form lettre reads. `false`: there is no whole line.
+    fn next_line(&mut self, at_end: bool) -> bool {
+        let end = match self.unread.iter().position(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if at_end && !self.unread.is_empty() => self.unread.len(),
+            None => return false,
+        };
+        let raw: Vec<u8> = self.unread.drain(..end).collect();
+        let mut text = String::from_utf8_lossy(&raw).replace('\0', "");
+        text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        let cut = text.char_indices().map(|(at, _)| at).find(|at| *at > LONGEST_LINE).unwrap_or(text.len());
+        text.truncate(cut);
+        if text.len() == 3 {
+            text.push(' ');
+        }
+        self.line.extend(text.as_bytes());
+        self.line.extend(b"\r\n");
+        self.reply.push(text);
+        true
+    }
+}
+
+impl Position {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (_, b'\r') => Self::Cr,
+            (Self::Cr, b'\n') => Self::LineStart,
+            (Self::Open | Self::LineStart | Self::Cr | Self::Middle | Self::DotHeld | Self::AtDot, _) => {
+                Self::Middle
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut inner = self.lock();
+        if inner.gate == Position::DotHeld {
+            match bytes.first() {
+                None => return Poll::Ready(Ok(0)),
+                Some(b'.') => {
+                    ready!(inner.write_dot(cx))?;
+                    inner.gate = Position::Middle;
+                }
+                Some(_) => {
+                    inner.gate = Position::AtDot;
+                    self.at_dot.notify_waiters();
+                }
+            }
+        }
+        if inner.gate == Position::AtDot {
+            if inner.stream.is_none() {
+                return Poll::Ready(Err(closed()));
+            }
+            if !inner.released {
+                inner.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            ready!(inner.write_dot(cx))?;
+            inner.dot_left = true;
+            inner.gate = Position::Open;
+        }
+        inner.reply.clear();
+        if inner.gate == Position::Open {
+            inner.write_through(cx, bytes)
+        } else {
+            inner.write_armed(cx, bytes)
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        let stream = inner.stream.as_mut().ok_or_else(closed)?;
+        Pin::new(stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.lock().stream.as_mut() {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        while inner.line.is_empty() && !inner.next_line(false) {
+            if inner.unread.len() > LONGEST_RAW_LINE {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a reply without end")));
+            }
+            let mut piece = [0_u8; 4096];
+            let mut piece = ReadBuf::new(&mut piece);
+            let stream = inner.stream.as_mut().ok_or_else(closed)?;
+            ready!(Pin::new(stream).poll_read(cx, &mut piece))?;
+            inner.unread.extend(piece.filled());
+            if piece.filled().is_empty() && !inner.next_line(true) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        while buf.remaining() > 0 {
+            match inner.line.pop_front() {
+                Some(byte) => buf.put_slice(&[byte]),
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncTokioStream for Gate {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (Gate, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (Gate::new(MaybeTls::Plain(client.unwrap()), address), server.unwrap().0)
+    }
+
+    async fn written_in(chunks: Vec<Vec<u8>>) -> Vec<u8> {
+        let (gate, mut server) = pair().await;
+        gate.arm();
+        let mut writer = gate.clone();
+        let task = tokio::spawn(async move {
+            for chunk in chunks {
+                writer.write_all(&chunk).await.unwrap();
+            }
+            writer.shutdown().await.unwrap();
+        });
+        gate.reached_dot().await;
+        assert!(!gate.dot_left());
+        gate.release();
+        task.await.unwrap();
+        assert!(gate.dot_left());
+        let mut got = Vec::new();
+        server.read_to_end(&mut got).await.unwrap();
+        got
+    }
+
+    #[tokio::test]
+    async fn an_unreleased_gate_never_lets_the_dot_go() {
+        let (gate, mut server) = pair().await;
+        gate.arm();
+        let mut writer = gate.clone();
+        let task = tokio::spawn(async move { writer.write_all(b"..a\r\n.b\r\n.\r\n").await });
+        // `.b` cannot come from a dot-stuffer: it is taken for the end rather than let through
+        gate.reached_dot().await;
+        drop(gate.take_stream());
+        assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let mut got = Vec::new();
+        server.read_to_end(&mut got).await.unwrap();
+        assert_eq!((got.as_slice(), gate.dot_left()), (&b"..a\r\n"[..], false));
+    }
+
+    #[tokio::test]
+    async fn bare_codes_long_lines_and_foreign_bytes_become_readable() {
+        let (mut gate, mut server) = pair().await;
+        let long = format!("250-{}\r\n", "x".repeat(2000));
+        server.write_all(&[b"334\r\n220 caf\xe9\n", long.as_bytes(), b"250 end"].concat()).await.unwrap();
+        drop(server);
+        let mut text = String::new();
+        gate.read_to_string(&mut text).await.unwrap();
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert_eq!(
+            (lines[0], lines[1], lines[2].len(), lines[3]),
+            ("334 ", "220 caf\u{fffd}", 901, "250 end")
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_arrives_is_what_was_written_however_it_was_cut(
+            lines in proptest::collection::vec("(\\.\\.)?[a-z.]{0,5}", 0..12),
+            cuts in proptest::collection::vec(1_usize..6, 0..80),
+        ) {
+            let stuffed: String = lines.iter().map(|line| match line.strip_prefix('.') {
+                Some(rest) if !rest.starts_with('.') => format!("..{rest}\r\n"),
+                Some(_) | None => format!("{line}\r\n"),
+            }).collect();
+            let whole = format!("{stuffed}.\r\n").into_bytes();
+            let (mut chunks, mut rest, mut cuts) = (Vec::new(), whole.as_slice(), cuts.into_iter());
+            while !rest.is_empty() {
+                let (head, tail) = rest.split_at(cuts.next().unwrap_or(7).min(rest.len()));
+                chunks.push(head.to_vec());
+                rest = tail;
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            prop_assert_eq!(runtime.block_on(written_in(chunks)), whole);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Sending: the outbox machine and the governor (pure), MIME, and the SMTP session on lettre.
+
+mod capabilities;
+mod gate;
+pub mod governor;
+pub mod mime;
+pub mod outbox;
+pub mod protocol;
+mod raw;
+mod session;
+mod transaction;
+
+pub use protocol::{Cause, Outcome, Reply, Send, SendResult, SmtpError, SmtpPhase};
+pub use session::{SmtpCredentials, SmtpSession, SmtpTiming};

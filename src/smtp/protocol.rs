@@ -1,0 +1,188 @@
+//! The words between the SMTP actor, its session and its outbox machine.
+
+use crate::diagnosis::{self, Facts, SmtpFinding};
+use crate::domain::{Diagnosis, Disposition};
+use crate::net::NetError;
+use actix::prelude::Message;
+use std::fmt;
+
+/// Wake-up: the outbox has something. Losing it costs latency, never mail.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Send;
+
+/// A server's reply, all its lines joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
+    /// The text, with the enhanced status code.
+    pub text: String,
+}
+
+impl Reply {
+    /// 5xx.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.code >= 500
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn finding(&self) -> SmtpFinding {
+        diagnosis::smtp(self.code, &self.text)
+    }
+
+    /// The same in words a person can act on.
+    #[must_use]
+    pub fn diagnosis(&self, facts: &Facts<'_>) -> Diagnosis {
+        self.finding().diagnosis(facts, self.code, &self.text)
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+/// Which step was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpPhase {
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The message with its final dot.
+    Message,
+}
+
+/// Why a step has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The deadline passed.
+    Timeout,
+    /// The connection broke.
+    Cut(String),
+    /// What came back is no SMTP.
+    Garbled(String),
+    /// Our own durable commit before the dot failed.
+    Commit(String),
+    /// The message cannot be sent through this server, whatever it would answer.
+    Unsendable {
+        /// The diagnosis' code.
+        code: &'static str,
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Cut(why) => write!(f, "the connection broke: {why}"),
+            Self::Garbled(why) => write!(f, "the answer is no SMTP: {why}"),
+            Self::Commit(why) => write!(f, "not durable, so not sent: {why}"),
+            Self::Unsendable { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+/// How a transaction ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Recipients the server took; `result` says what became of them.
+    pub accepted: Vec<String>,
+    /// Recipients the server did not take, for now (4xx) or for good (5xx).
+    pub refused: Vec<(String, Reply)>,
+    /// What became of the message.
+    pub result: SendResult,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// The server took it.
+    Sent {
+        /// Its last words; Exchange names the new Message-ID here.
+        reply: Reply,
+    },
+    /// Refused for good.
+    Refused5xx {
+        /// The step.
+        phase: SmtpPhase,
+        /// The reply.
+        reply: Reply,
+    },
+    /// Refused for now.
+    Deferred {
+        /// The step.
+        phase: SmtpPhase,
+        /// The reply.
+        reply: Reply,
+    },
+    /// No recipient was taken; each one's reply is in `refused`.
+    NoRecipient,
+    /// The dot left and no answer came: nobody knows.
+    Unknown {
+        /// What happened instead of an answer.
+        cause: Cause,
+    },
+    /// The dot did not leave: it was surely not sent.
+    NotSent {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// Why something could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpError {
+    /// Anything before MAIL: the outbox waits, and goes out by itself when the cause is gone.
+    #[error("{}", diagnosis.summary)]
+    Hold {
+        /// What is wrong.
+        diagnosis: Box<Diagnosis>,
+        /// What to do.
+        retry: Disposition,
+    },
+    /// The server refuses this message for good.
+    #[error("refused: {0}")]
+    Refused(Reply),
+    /// Not now.
+    #[error("deferred: {0}")]
+    Deferred(String),
+    /// The dot left and no answer came.
+    #[error("unknown: {0}")]
+    Unknown(String),
+}
+
+impl SmtpError {
+    /// The answer to "what now?".
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Hold { retry, .. } => *retry,
+            Self::Refused(_) | Self::Unknown(_) => Disposition::GiveUp,
+            Self::Deferred(_) => Disposition::Retry,
+        }
+    }
+
+    /// What is wrong, where it concerns the mailbox.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::Hold { diagnosis, .. } => Some(diagnosis),
+            Self::Refused(_) | Self::Deferred(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl From<NetError> for SmtpError {
+    fn from(error: NetError) -> Self {
+        Self::Hold { retry: error.disposition(), diagnosis: Box::new(error.diagnosis()) }
+    }
+}

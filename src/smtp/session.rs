@@ -1,0 +1,318 @@
+//! An SMTP connection that may send: connect, greeting, EHLO, STARTTLS, AUTH. Everything in here happens before
+//! MAIL, so that every failure holds the outbox and ends no submission.
+
+use super::capabilities::Capabilities;
+use super::gate::{Gate, Stream};
+use super::protocol::{Cause, Reply, SmtpError};
+use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
+use crate::domain::{Disposition, Secret, Security, SmtpEndpoint};
+use crate::net::{Dialer, MaybeTls, NetError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use zeroize::Zeroizing;
+
+/// Deadlines, by default those of RFC 5321 §4.5.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmtpTiming {
+    /// For the greeting and the first EHLO together.
+    pub greeting: Duration,
+    /// For EHLO, STARTTLS, AUTH, MAIL and RCPT each.
+    pub command: Duration,
+    /// For the answer to DATA.
+    pub data_start: Duration,
+    /// While the message is sent: the longest time without progress.
+    pub data_block: Duration,
+    /// After the final dot. A shorter one manufactures doubt about messages that were taken.
+    pub after_dot: Duration,
+    /// For QUIT and RSET.
+    pub quit: Duration,
+}
+
+impl Default for SmtpTiming {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(300),
+            command: Duration::from_secs(300),
+            data_start: Duration::from_secs(120),
+            data_block: Duration::from_secs(180),
+            after_dot: Duration::from_secs(600),
+            quit: Duration::from_secs(5),
+        }
+    }
+}
+
+/// With what to sign in.
+#[derive(Clone, Debug)]
+pub enum SmtpCredentials {
+    /// An access token, by XOAUTH2.
+    Xoauth2 {
+        /// The mailbox to act as.
+        user: String,
+        /// The access token.
+        token: Secret,
+    },
+    /// A password, by PLAIN, else LOGIN.
+    Plain {
+        /// Login name.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// None: the server knows us by our address.
+    None,
+}
+
+/// A connection that is ready for MAIL.
+pub struct SmtpSession {
+    pub(super) connection: AsyncSmtpConnection,
+    pub(super) gate: Gate,
+    pub(super) offers: Capabilities,
+    pub(super) timing: SmtpTiming,
+    pub(super) broken: bool,
+    host: String,
+}
+
+impl std::fmt::Debug for SmtpSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpSession")
+            .field("host", &self.host)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a command did not get a positive answer.
+#[derive(Debug)]
+pub(super) enum Negative {
+    Reply(Reply),
+    Lost(Cause),
+}
+
+impl SmtpSession {
+    /// Connects and signs in.
+    ///
+    /// # Errors
+    /// [`SmtpError::Hold`], always: nothing was offered yet.
+    pub async fn open(
+        dialer: &Dialer,
+        endpoint: &SmtpEndpoint,
+        hello_name: &str,
+        credentials: &SmtpCredentials,
+        timing: SmtpTiming,
+    ) -> Result<Self, SmtpError> {
+        let mut session = Self::connect(dialer, endpoint, hello_name, timing).await?;
+        if endpoint.security == Security::Starttls {
+            session.starttls(dialer, hello_name).await?;
+        }
+        session.authenticate(credentials).await?;
+        Ok(session)
+    }
+
+    async fn connect(
+        dialer: &Dialer,
+        endpoint: &SmtpEndpoint,
+        hello_name: &str,
+        timing: SmtpTiming,
+    ) -> Result<Self, SmtpError> {
+        let host = endpoint.host.as_str();
+        dialer.check_security(host, endpoint.security)?;
+        let tcp = dialer.connect(host, endpoint.port).await?;
+        let peer = tcp.peer_addr().map_err(|cause| NetError::Io { host: String::from(host), cause })?;
+        let stream = match endpoint.security {
+            Security::Tls => MaybeTls::Tls(Box::new(dialer.tls(host, tcp).await?)),
+            Security::Starttls | Security::None => MaybeTls::Plain(tcp),
+        };
+        let gate = Gate::new(stream, peer);
+        let hello = ClientId::Domain(String::from(hello_name));
+        // reads the greeting and says EHLO
+        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(gate.clone()), &hello);
+        let connection = match tokio::time::timeout(timing.greeting, connecting).await {
+            Err(_) => return Err(hold_cause(host, &Cause::Timeout)),
+            Ok(Err(error)) => return Err(hold_negative(host, negative(&error))),
+            Ok(Ok(connection)) => connection,
+        };
+        let offers = Capabilities::parse(&gate.reply());
+        Ok(Self { connection, gate, offers, timing, broken: false, host: String::from(host) })
+    }
+
+    /// RFC 3207. Fails closed; what was learnt before TLS is forgotten.
+    async fn starttls(&mut self, dialer: &Dialer, hello_name: &str) -> Result<(), SmtpError> {
+        if !self.offers.starttls {
+            return Err(self.hold(&c::STARTTLS_MISSING, Disposition::NeedsAdmin, None));
+        }
+        self.ask("STARTTLS\r\n", self.timing.command)
+            .await
+            .map_err(|negative| hold_negative(&self.host, negative))?;
+        if self.gate.has_unread() {
+            drop(self.gate.take_stream());
+            self.broken = true;
+            return Err(self.hold(&c::STARTTLS_INJECTION, Disposition::Retry, None));
+        }
+        let plain: TcpStream = match self.gate.take_stream() {
+            Some(Stream::Plain(plain)) => plain,
+            Some(Stream::Tls(_)) | None => {
+                return Err(hold_cause(&self.host, &Cause::Cut(String::from("closed"))));
+            }
+        };
+        let secured = dialer.tls(&self.host, plain).await?;
+        self.gate.put(MaybeTls::Tls(Box::new(secured)));
+        self.ask(&format!("EHLO {hello_name}\r\n"), self.timing.command)
+            .await
+            .map_err(|negative| hold_negative(&self.host, negative))?;
+        self.offers = Capabilities::parse(&self.gate.reply());
+        Ok(())
+    }
+
+    async fn authenticate(&mut self, credentials: &SmtpCredentials) -> Result<(), SmtpError> {
+        let (user, signed_in) = match credentials {
+            SmtpCredentials::None => return Ok(()),
+            SmtpCredentials::Xoauth2 { user, token } => {
+                if !self.offers.offers("XOAUTH2") {
+                    return Err(self.hold(&c::SMTP_AUTH_NOT_OFFERED, Disposition::NeedsAdmin, Some(user)));
+                }
+                let line = format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.expose());
+                (user, self.auth("XOAUTH2", &[Zeroizing::new(line)]).await)
+            }
+            SmtpCredentials::Plain { user, password } if self.offers.offers("PLAIN") => {
+                let line = format!("\0{user}\0{}", password.expose());
+                (user, self.auth("PLAIN", &[Zeroizing::new(line)]).await)
+            }
+            SmtpCredentials::Plain { user, password } if self.offers.offers("LOGIN") => {
+                let lines = [Zeroizing::new(user.clone()), Zeroizing::new(String::from(password.expose()))];
+                (user, self.auth("LOGIN", &lines).await)
+            }
+            SmtpCredentials::Plain { user, .. } => {
+                return Err(self.hold(&c::SMTP_AUTH_NOT_OFFERED, Disposition::NeedsAdmin, Some(user)));
+            }
+        };
+        signed_in.map_err(|negative| self.hold_login(credentials, user, negative))
+    }
+
+    /// `AUTH name`, then one line for each challenge. Never inline: RFC 4954 §4 keeps AUTH within 512 octets, and
+    /// tokens are longer (Gmail answers `555 5.5.2`, Dovecot `500 5.5.2`). A server that challenges further has
+    /// refused and wants an empty line before it says why (Gmail, Dovecot: JSON in the challenge).
+    async fn auth(&mut self, mechanism: &str, answers: &[Zeroizing<String>]) -> Result<(), Negative> {
+        let deadline = self.timing.command;
+        let mut reply = self.ask(&format!("AUTH {mechanism}\r\n"), deadline).await?;
+        for answer in answers {
+            if reply.code != 334 {
+                return Err(Negative::Lost(Cause::Garbled(format!("{reply} to AUTH"))));
+            }
+            let mut line = Zeroizing::new(STANDARD.encode(answer.as_bytes()));
+            line.push_str("\r\n");
+            reply = self.ask(&line, deadline).await?;
+        }
+        let mut patience = 3;
+        while reply.code == 334 && patience > 0 {
+            reply = self.ask("\r\n", deadline).await?;
+            patience -= 1;
+        }
+        if reply.code == 235 {
+            Ok(())
+        } else {
+            Err(Negative::Lost(Cause::Garbled(format!("{reply} to AUTH"))))
+        }
+    }
+
+    /// Says a line and waits for its positive answer.
+    pub(super) async fn ask(&mut self, line: &str, deadline: Duration) -> Result<Reply, Negative> {
+        let asked = tokio::time::timeout(deadline, self.connection.command(line)).await;
+        match asked {
+            Err(_) => {
+                self.broken = true;
+                Err(Negative::Lost(Cause::Timeout))
+            }
+            Ok(Ok(response)) => {
+                let text = response.message().collect::<Vec<_>>().join(" ");
+                Ok(Reply { code: u16::from(response.code()), text })
+            }
+            Ok(Err(error)) => {
+                let negative = negative(&error);
+                // 421: the server closes the channel (RFC 5321 §4.2.2)
+                self.broken |= match &negative {
+                    Negative::Reply(reply) => reply.code == 421,
+                    Negative::Lost(_) => true,
+                };
+                Err(negative)
+            }
+        }
+    }
+
+    /// Whether the next message needs a new connection.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Says goodbye; the connection ends whatever the answer.
+    pub async fn quit(mut self) {
+        if !self.broken {
+            // an answer changes nothing: the connection ends with `self`
+            drop(self.ask("QUIT\r\n", self.timing.quit).await);
+        }
+        drop(self.gate.take_stream());
+    }
+
+    fn hold(&self, entry: &'static Entry, retry: Disposition, user: Option<&str>) -> SmtpError {
+        let facts = Facts { host: &self.host, address: user.unwrap_or_default(), ..Facts::default() };
+        let evidence = self.gate.reply().join(" ");
+        SmtpError::Hold { diagnosis: Box::new(describe(entry, &facts, Some(&evidence))), retry }
+    }
+
+    fn hold_login(&self, credentials: &SmtpCredentials, user: &str, refused: Negative) -> SmtpError {
+        let reply = match refused {
+            Negative::Reply(reply) => reply,
+            Negative::Lost(cause) => return hold_cause(&self.host, &cause),
+        };
+        let finding = reply.finding();
+        let facts = Facts { host: &self.host, address: user, ..Facts::default() };
+        let by_password = matches!(credentials, SmtpCredentials::Plain { .. });
+        if by_password && finding.disposition == Disposition::FreshToken {
+            let diagnosis = describe(&c::PASSWORD_REFUSED, &facts, Some(&reply.to_string()));
+            return SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: Disposition::SignIn };
+        }
+        hold_reply(&facts, &reply)
+    }
+}
+
+pub(super) fn negative(error: &lettre::transport::smtp::Error) -> Negative {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let text = source.unwrap_or_else(|| error.to_string());
+    match error.status() {
+        Some(code) => Negative::Reply(Reply { code: u16::from(code), text }),
+        None if error.is_response() && text != "incomplete response" => Negative::Lost(Cause::Garbled(text)),
+        None => Negative::Lost(Cause::Cut(text)),
+    }
+}
+
+fn hold_negative(host: &str, negative: Negative) -> SmtpError {
+    match negative {
+        Negative::Reply(reply) => hold_reply(&Facts { host, ..Facts::default() }, &reply),
+        Negative::Lost(cause) => hold_cause(host, &cause),
+    }
+}
+
+/// Before MAIL a refusal concerns the session, whatever its text would mean for a message.
+fn hold_reply(facts: &Facts<'_>, reply: &Reply) -> SmtpError {
+    let finding = reply.finding();
+    if finding.disposition == Disposition::GiveUp {
+        let diagnosis = describe(&c::SMTP_REFUSED, facts, Some(&reply.to_string()));
+        let retry = Disposition::RetryAfter(Duration::from_secs(900));
+        return SmtpError::Hold { diagnosis: Box::new(diagnosis), retry };
+    }
+    SmtpError::Hold { diagnosis: Box::new(reply.diagnosis(facts)), retry: finding.disposition }
+}
+
+fn hold_cause(host: &str, cause: &Cause) -> SmtpError {
+    let facts = Facts { host, ..Facts::default() };
+    let diagnosis = describe(&c::CONNECTION_LOST, &facts, Some(&cause.to_string()));
+    SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: Disposition::Retry }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

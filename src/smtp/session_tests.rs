@@ -1,0 +1,400 @@
+//! Transcripts: what the server says and must hear, line by line.
+
+use super::super::protocol::{Outcome, SendResult, SmtpPhase};
+use super::*;
+use crate::domain::SmtpAuth;
+use crate::net::NetConfig;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A line of a transcript.
+enum Step {
+    /// The server says this.
+    S(String),
+    /// The server must hear this line.
+    C(String),
+    /// The server reads up to and with `\r\n.\r\n`; what it read becomes the result.
+    Body,
+    /// The server closes the connection.
+    Cut,
+}
+use Step::{Body, C, Cut, S};
+
+fn s(text: &str) -> Step {
+    S(format!("{text}\r\n"))
+}
+
+fn c_(text: &str) -> Step {
+    C(String::from(text))
+}
+
+async fn serve(script: Vec<Step>) -> (SmtpEndpoint, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let endpoint =
+        SmtpEndpoint { host: "127.0.0.1".into(), port, security: Security::None, auth: SmtpAuth::Inherit };
+    let server = tokio::spawn(async move {
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        let mut body = Vec::new();
+        for step in script {
+            match step {
+                S(text) => stream.write_all(text.as_bytes()).await.unwrap(),
+                C(expected) => {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).await.unwrap();
+                    assert_eq!(line.trim_end_matches("\r\n"), expected);
+                    assert!(line.len() <= 512 || expected.len() > 510, "command over 512 octets");
+                }
+                Body => {
+                    while !body.ends_with(b"\r\n.\r\n") {
+                        body.push(stream.read_u8().await.unwrap());
+                    }
+                }
+                Cut => return body,
+            }
+        }
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.ok();
+        assert_eq!(String::from_utf8_lossy(&rest), "", "nothing more was expected");
+        body
+    });
+    (endpoint, server)
+}
+
+fn greeting(offers: &[&str]) -> Vec<Step> {
+    let mut script = vec![s("220 mail.example ESMTP"), c_("EHLO me.example"), s("250-mail.example")];
+    script.extend(offers.iter().map(|offer| s(&format!("250-{offer}"))));
+    script.push(s("250 ENHANCEDSTATUSCODES"));
+    script
+}
+
+async fn open(endpoint: &SmtpEndpoint, credentials: &SmtpCredentials) -> Result<SmtpSession, SmtpError> {
+    let dialer = Dialer::new(NetConfig::default()).unwrap();
+    SmtpSession::open(&dialer, endpoint, "me.example", credentials, SmtpTiming::default()).await
+}
+
+async fn open_failing(
+    endpoint: &SmtpEndpoint,
+    credentials: &SmtpCredentials,
+) -> (String, Disposition, String) {
+    match open(endpoint, credentials).await.unwrap_err() {
+        SmtpError::Hold { diagnosis, retry } => {
+            (diagnosis.code, retry, diagnosis.evidence.unwrap_or_default())
+        }
+        other @ (SmtpError::Refused(_) | SmtpError::Deferred(_) | SmtpError::Unknown(_)) => panic!("{other}"),
+    }
+}
+
+fn token(text: &str) -> SmtpCredentials {
+    SmtpCredentials::Xoauth2 { user: "anna@makler.example".into(), token: Secret::new(text) }
+}
+
+fn xoauth2_line(text: &str) -> String {
+    STANDARD.encode(format!("user=anna@makler.example\u{1}auth=Bearer {text}\u{1}\u{1}"))
+}
+
+fn committed() -> std::future::Ready<Result<(), String>> {
+    std::future::ready(Ok(()))
+}
+
+/// Opens without AUTH and sends `message` to b@k.example (and more), by a script that follows the greeting.
+async fn transact(offers: &[&str], to: &[&str], message: &[u8], rest: Vec<Step>) -> (Outcome, bool, Vec<u8>) {
+    let mut script = greeting(offers);
+    script.extend(rest);
+    let (endpoint, server) = serve(script).await;
+    let mut session = open(&endpoint, &SmtpCredentials::None).await.unwrap();
+    let to: Vec<String> = to.iter().map(|to| String::from(*to)).collect();
+    let outcome = session.send("a@m.example", &to, message, committed()).await;
+    let broken = session.is_broken();
+    drop(session);
+    (outcome, broken, server.await.unwrap())
+}
+
+fn envelope() -> Vec<Step> {
+    vec![
+        c_("MAIL FROM:<a@m.example>"),
+        s("250 2.1.0 ok"),
+        c_("RCPT TO:<b@k.example>"),
+        s("250 2.1.5 ok"),
+        c_("DATA"),
+        s("354 go on"),
+    ]
+}
+
+const MESSAGE: &[u8] = b"Subject: x\r\n\r\nhello\r\n";
+
+#[tokio::test]
+async fn a_5000_character_token_is_sent_on_a_line_of_its_own() {
+    let long = "t".repeat(5000);
+    let mut script = greeting(&["AUTH LOGIN XOAUTH2"]);
+    script.extend([
+        c_("AUTH XOAUTH2"),
+        s("334 "),
+        c_(&xoauth2_line(&long)),
+        s("235 2.7.0 ok"),
+        c_("QUIT"),
+        s("221 bye"),
+    ]);
+    let (endpoint, server) = serve(script).await;
+    open(&endpoint, &token(&long)).await.unwrap().quit().await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bare_334_is_understood() {
+    let mut script = greeting(&["AUTH XOAUTH2"]);
+    script.extend([c_("AUTH XOAUTH2"), s("334"), c_(&xoauth2_line("t")), s("235 ok")]);
+    let (endpoint, server) = serve(script).await;
+    drop(open(&endpoint, &token("t")).await.unwrap());
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_by_json_is_finished_with_an_empty_line_so_that_the_535_is_read() {
+    let mut script = greeting(&["AUTH XOAUTH2"]);
+    script.extend([
+        c_("AUTH XOAUTH2"),
+        s("334 "),
+        c_(&xoauth2_line("t")),
+        s("334 eyJzdGF0dXMiOiI0MDEi"),
+        c_(""),
+    ]);
+    script.extend([s("535-5.7.8 Username and Password not accepted."), s("535 5.7.8 see help - gsmtp")]);
+    let (endpoint, server) = serve(script).await;
+    let (code, retry, evidence) = open_failing(&endpoint, &token("t")).await;
+    assert_eq!((code.as_str(), retry), ("smtp_login_refused", Disposition::FreshToken));
+    assert!(evidence.contains("Username and Password not accepted"), "{evidence}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn smtp_auth_disabled_for_the_tenant_names_the_cmdlet() {
+    let mut script = greeting(&["AUTH XOAUTH2"]);
+    script.extend([c_("AUTH XOAUTH2"), s("334 "), c_(&xoauth2_line("t"))]);
+    script.push(s(
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+    ));
+    let (endpoint, server) = serve(script).await;
+    let error = open(&endpoint, &token("t")).await.unwrap_err();
+    assert_eq!(error.disposition(), Disposition::NeedsAdmin);
+    let commands = error.diagnosis().unwrap().remedy.commands.join("\n");
+    assert!(commands.contains("Set-CASMailbox -Identity anna@makler.example"), "{commands}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_goes_by_plain_else_by_login() {
+    let credentials = SmtpCredentials::Plain { user: "u".into(), password: Secret::new("p") };
+    for (offer, lines) in [
+        ("AUTH PLAIN LOGIN", vec![c_("AUTH PLAIN"), s("334 "), c_("AHUAcA=="), s("235 ok")]),
+        (
+            "AUTH=LOGIN",
+            vec![c_("AUTH LOGIN"), s("334 VXNlcg=="), c_("dQ=="), s("334 UGFzcw=="), c_("cA=="), s("235 ok")],
+        ),
+    ] {
+        let mut script = greeting(&[offer]);
+        script.extend(lines);
+        let (endpoint, server) = serve(script).await;
+        drop(open(&endpoint, &credentials).await.unwrap());
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_asks_for_a_sign_in() {
+    let mut script = greeting(&["AUTH PLAIN"]);
+    script.extend([c_("AUTH PLAIN"), s("334 "), c_("AHUAcA=="), s("535 5.7.8 Error: authentication failed")]);
+    let (endpoint, server) = serve(script).await;
+    let credentials = SmtpCredentials::Plain { user: "u".into(), password: Secret::new("p") };
+    let (code, retry, _) = open_failing(&endpoint, &credentials).await;
+    assert_eq!((code.as_str(), retry), ("password_refused", Disposition::SignIn));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mechanism_that_is_not_offered_is_never_tried() {
+    let (endpoint, server) = serve(greeting(&["AUTH LOGIN"])).await;
+    assert_eq!(open_failing(&endpoint, &token("t")).await.0, "smtp_auth_not_offered");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn starttls_that_is_not_offered_sends_nothing() {
+    let (mut endpoint, server) = serve(greeting(&["AUTH XOAUTH2"])).await;
+    endpoint.security = Security::Starttls;
+    assert_eq!(open_failing(&endpoint, &token("t")).await.0, "starttls_missing");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn plaintext_after_the_starttls_answer_ends_the_connection() {
+    let mut script = greeting(&["STARTTLS"]);
+    script.extend([c_("STARTTLS"), S("220 go\r\n250 injected\r\n".into())]);
+    let (mut endpoint, server) = serve(script).await;
+    endpoint.security = Security::Starttls;
+    assert_eq!(open_failing(&endpoint, &token("t")).await.0, "starttls_injection");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusing_greeting_holds_the_outbox() {
+    for (line, code) in
+        [("554 5.7.1 go away", "smtp_session_refused"), ("421 4.3.2 busy", "server_unavailable")]
+    {
+        let (endpoint, server) = serve(vec![s(line)]).await;
+        let hold = open_failing(&endpoint, &SmtpCredentials::None).await;
+        assert_eq!(hold.0, code);
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn a_message_arrives_byte_for_byte_with_its_dots_stuffed() {
+    let message = b".first\r\n..second\r\na.b\r\n.\r\n\r\nlast\r\n";
+    let mut rest = envelope();
+    rest.extend([Body, s("250 2.0.0 OK <new@x.prod.outlook.com> [Hostname=H]")]);
+    let (outcome, broken, body) = transact(&[], &["b@k.example"], message, rest).await;
+    assert_eq!(outcome.accepted, ["b@k.example"]);
+    assert!(!broken);
+    let SendResult::Sent { reply } = outcome.result else { panic!("{:?}", outcome.result) };
+    assert!(reply.text.contains("<new@x.prod.outlook.com>"));
+    assert_eq!(
+        String::from_utf8(body).unwrap(),
+        "..first\r\n...second\r\na.b\r\n..\r\n\r\nlast\r\n.\r\n",
+        "unstuffed it is what was given"
+    );
+}
+
+#[tokio::test]
+async fn size_8bitmime_and_smtputf8_are_said_when_offered_and_needed() {
+    let mut rest = vec![c_("MAIL FROM:<a@m.example> SIZE=7 BODY=8BITMIME SMTPUTF8"), s("250 ok")];
+    rest.extend([c_("RCPT TO:<ü@k.example>"), s("250 ok"), c_("DATA"), s("354 go"), Body, s("250 ok")]);
+    let offers = ["SIZE 1000", "8BITMIME", "SMTPUTF8"];
+    let (outcome, ..) = transact(&offers, &["ü@k.example"], "\u{fc}\r\n\r\nx".as_bytes(), rest).await;
+    assert!(matches!(outcome.result, SendResult::Sent { .. }), "{:?}", outcome.result);
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_take_is_not_offered_to_it() {
+    let too_large = transact(&["SIZE 10"], &["b@k.example"], MESSAGE, vec![]).await.0;
+    let bare = transact(&[], &["b@k.example"], b"a\n.\nb\r\n", vec![]).await.0;
+    let utf8 = transact(&[], &["ü@k.example"], MESSAGE, vec![]).await.0;
+    let forged = transact(&[], &["b@k.example>\r\nRSET"], MESSAGE, vec![]).await.0;
+    for (outcome, expected) in [
+        (too_large, "message_too_large"),
+        (bare, "message_malformed"),
+        (utf8, "smtputf8_missing"),
+        (forged, "message_malformed"),
+    ] {
+        let SendResult::NotSent { cause: Cause::Unsendable { code, .. } } = outcome.result else { panic!() };
+        assert_eq!(code, expected);
+    }
+}
+
+#[tokio::test]
+async fn each_phase_s_refusal_is_told_with_its_phase_and_the_session_goes_on() {
+    let rset = || [c_("RSET"), s("250 ok")];
+    for (code, permanent) in [("451 4.3.0 later", false), ("550 5.7.1 never", true)] {
+        for phase in [SmtpPhase::Mail, SmtpPhase::Data, SmtpPhase::Message] {
+            let all = envelope();
+            let said = match phase {
+                SmtpPhase::Mail => 1,
+                SmtpPhase::Rcpt => 3,
+                SmtpPhase::Data => 5,
+                SmtpPhase::Message => 6,
+            };
+            let mut rest: Vec<Step> = all.into_iter().take(said).collect();
+            if phase == SmtpPhase::Message {
+                rest.extend([Body, s(code)]);
+            } else {
+                rest.push(s(code));
+                rest.extend(rset());
+            }
+            let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, rest).await;
+            let got = match outcome.result {
+                SendResult::Refused5xx { phase, .. } => (phase, true),
+                SendResult::Deferred { phase, .. } => (phase, false),
+                other @ (SendResult::Sent { .. }
+                | SendResult::NoRecipient
+                | SendResult::Unknown { .. }
+                | SendResult::NotSent { .. }) => panic!("{other:?}"),
+            };
+            assert_eq!((got, broken), ((phase, permanent), false), "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn recipients_are_refused_one_by_one() {
+    let mut rest =
+        vec![c_("MAIL FROM:<a@m.example>"), s("250 ok"), c_("RCPT TO:<b@k.example>"), s("550 5.1.1 no")];
+    rest.extend([c_("RCPT TO:<c@k.example>"), s("250 ok"), c_("RCPT TO:<d@k.example>"), s("452 4.2.2 full")]);
+    rest.extend([c_("DATA"), s("354 go"), Body, s("250 ok")]);
+    let (outcome, ..) = transact(&[], &["b@k.example", "c@k.example", "d@k.example"], MESSAGE, rest).await;
+    assert_eq!(outcome.accepted, ["c@k.example"]);
+    let refused: Vec<(&str, u16)> =
+        outcome.refused.iter().map(|(who, reply)| (who.as_str(), reply.code)).collect();
+    assert_eq!(refused, [("b@k.example", 550), ("d@k.example", 452)]);
+}
+
+#[tokio::test]
+async fn without_a_recipient_nothing_is_sent() {
+    let mut rest =
+        vec![c_("MAIL FROM:<a@m.example>"), s("250 ok"), c_("RCPT TO:<b@k.example>"), s("550 5.1.1 no")];
+    rest.extend([c_("RSET"), s("250 ok")]);
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, rest).await;
+    assert_eq!((outcome.result, broken), (SendResult::NoRecipient, false));
+}
+
+#[tokio::test]
+async fn a_cut_before_the_dot_is_not_sent() {
+    let mut rest = envelope();
+    rest.pop();
+    rest.push(Cut);
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, rest).await;
+    assert!(matches!(outcome.result, SendResult::NotSent { cause: Cause::Cut(_) }), "{:?}", outcome.result);
+    assert!(broken);
+}
+
+#[tokio::test]
+async fn a_cut_after_the_dot_is_unknown() {
+    let mut rest = envelope();
+    rest.extend([Body, Cut]);
+    let (outcome, broken, body) = transact(&[], &["b@k.example"], MESSAGE, rest).await;
+    assert!(matches!(outcome.result, SendResult::Unknown { cause: Cause::Cut(_) }), "{:?}", outcome.result);
+    assert!(broken && body.ends_with(b"\r\n.\r\n"));
+}
+
+#[tokio::test]
+async fn without_the_commit_the_dot_never_leaves() {
+    let mut script = greeting(&[]);
+    script.extend(envelope());
+    script.push(c_("Subject: x"));
+    script.extend([c_(""), c_("hello")]);
+    let (endpoint, server) = serve(script).await;
+    let mut session = open(&endpoint, &SmtpCredentials::None).await.unwrap();
+    let full = async { Err::<(), _>("disk full") };
+    let outcome = session.send("a@m.example", &["b@k.example".into()], MESSAGE, full).await;
+    assert_eq!(outcome.result, SendResult::NotSent { cause: Cause::Commit("disk full".into()) });
+    drop(session);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_commit_comes_before_the_dot() {
+    let mut script = greeting(&[]);
+    script.extend(envelope());
+    script.extend([Body, s("250 ok")]);
+    let (endpoint, server) = serve(script).await;
+    let mut session = open(&endpoint, &SmtpCredentials::None).await.unwrap();
+    let gate = session.gate.clone();
+    let commit = async move {
+        assert!(!gate.dot_left());
+        Ok::<(), String>(())
+    };
+    let outcome = session.send("a@m.example", &["b@k.example".into()], MESSAGE, commit).await;
+    assert!(matches!(outcome.result, SendResult::Sent { .. }));
+    drop(session);
+    server.await.unwrap();
+}
