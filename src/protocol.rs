@@ -29,6 +29,11 @@ pub struct ChildExited {
     pub reason: ExitReason,
 }
 
+/// Ends an actor.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
 /// Dropped with its actor, however that ends, and tells the supervisor.
 pub struct ExitGuard {
     supervisor: Recipient<ChildExited>,

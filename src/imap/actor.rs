@@ -8,7 +8,7 @@ use super::rider::{Link, Rider};
 use super::sync::Syncer;
 use crate::config::Timing;
 use crate::net::Dialer;
-use crate::protocol::ExitGuard;
+use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, WrapFuture};
@@ -89,8 +89,6 @@ impl Actor for ImapActor {
             actor.guard.failed(&error.to_string());
             context.stop();
         }));
-        // actors end by their guard, never by a heartbeat of their own
-        let _ = context.address();
     }
 }
 
@@ -105,6 +103,13 @@ impl Handler<GrantChanged> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
         self.wake.notify_one();
+    }
+}
+
+impl Handler<Stop> for ImapActor {
+    type Result = ();
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
     }
 }
 

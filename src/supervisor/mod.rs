@@ -1,3 +1,7 @@
 //! The supervisor: spawns each mailbox's actors by factory, watches them, restarts them with backoff.
 
+mod actor;
+mod plan;
 pub mod protocol;
+
+pub use actor::{Factories, Supervisor};

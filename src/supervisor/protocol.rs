@@ -3,13 +3,13 @@
 use crate::domain::GrantInfo;
 use crate::domain::Incarnation;
 use crate::imap::protocol::ImapStatus;
-use crate::store::Role;
 use crate::token::protocol::TokenError;
 use actix::Message;
 use serde::Serialize;
 
 /// The mailboxes in the store changed: start, restart and stop actors accordingly. Level-triggered: it says
-/// that something changed, not what. Answered when the actors of removed and changed mailboxes have ended.
+/// that something changed, not what. Answered when the old actors were told to end; the store refuses
+/// whatever they still commit.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reconcile;
@@ -52,15 +52,15 @@ pub struct GetActors {
 }
 
 /// What the actors of a mailbox do.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, actix::MessageResponse)]
 pub struct ActorsStatus {
     /// The IMAP actor's own view; `None`: not there, or unresponsive.
     pub imap: Option<ImapStatus>,
-    /// How often each actor was restarted since the mailbox was started.
-    pub restarts: Vec<(Role, u32)>,
+    /// How often they were restarted since the mailbox was started.
+    pub restarts: u32,
 }
 
-/// Ends all actors; answered when they have.
+/// Tells all actors to end; nothing is started any more.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
