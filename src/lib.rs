@@ -6,3 +6,4 @@ pub mod diagnosis;
 pub mod domain;
 pub mod net;
 pub mod smtp;
+pub mod token;
