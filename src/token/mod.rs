@@ -1,3 +1,13 @@
-//! Tokens: how access tokens are obtained, kept fresh, and never lost.
+//! Access tokens: the words of the token actors, the OAuth requests, and the decisions when to make them.
 
+mod answer;
+mod endpoints;
+pub mod flows;
+pub mod identity;
+pub mod lifecycle;
 pub mod protocol;
+
+pub use answer::{FlowError, TokenAnswer};
+pub use endpoints::Endpoints;
+pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
+pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};

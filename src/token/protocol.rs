@@ -1,100 +1,108 @@
-//! What is said to the token actor, and how it can fail.
+//! Messages, replies and errors of the token actors.
 
 use crate::domain::{Diagnosis, Disposition, GrantInfo, Secret, Timestamp};
-use crate::store::StoreError;
-use actix::Message;
+use crate::net::NetError;
+use actix::prelude::Message;
 use std::time::Duration;
 
-/// An access token, good until it expires or is refused.
-#[derive(Clone, Debug)]
-pub struct AccessToken {
-    /// The token.
-    pub token: Secret,
-    /// When it ends.
-    pub expires_at: Timestamp,
-    /// Counts the actor's tokens, so that a refusal names the one it means.
-    pub generation: u64,
-}
-
-/// Asks for an access token that is good for at least `min_validity`.
-#[derive(Clone, Debug, Message)]
+/// Imap, Smtp, http → Token: a token that is valid for at least `min_validity`.
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<AccessToken, TokenError>")]
 pub struct GetAccessToken {
-    /// How long it must still be good.
+    /// How long it must still be valid.
     pub min_validity: Duration,
 }
 
-/// A server refused the token of this generation.
-#[derive(Clone, Debug, Message)]
+/// Imap, Smtp → Token: the server refused the token of this generation. Lost, the next request meets it again.
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct TokenRejected {
-    /// Which token.
+    /// [`AccessToken::generation`] of the refused one.
     pub generation: u64,
 }
 
-/// Refreshes now, whatever is cached.
-#[derive(Clone, Debug, Message)]
+/// http → Token: refresh at once.
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<GrantInfo, TokenError>")]
 pub struct RefreshNow;
 
-/// The grant in the store is another one now.
-#[derive(Clone, Debug, Message)]
+/// http → Token, then Imap, Smtp: another grant is in the store.
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct GrantChanged;
 
+/// An access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The token itself; opaque, whatever it looks like.
+    pub token: Secret,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Counts the tokens of a grant, so that a late refusal does not hit a newer one.
+    pub generation: u64,
+}
+
 /// Why there is no access token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TokenError {
     /// Nobody signed in yet.
-    #[error("nobody signed in yet")]
+    #[error("nobody has signed in yet: send the sign-in link")]
     NotSignedIn,
-    /// The grant is gone: a person has to sign in again.
+    /// A person has to sign in again.
     #[error("{}", .0.summary)]
-    SignInNeeded(Diagnosis),
+    SignInNeeded(Box<Diagnosis>),
     /// An administrator has to act.
     #[error("{}", .0.summary)]
-    NeedsAdmin(Diagnosis),
-    /// The app's registration or secret is broken.
+    NeedsAdmin(Box<Diagnosis>),
+    /// The app is broken.
     #[error("{}", .0.summary)]
-    AppBroken(Diagnosis),
-    /// Passing; tried again after this long.
-    #[error("no token for now: {cause}")]
-    Later {
-        /// How long to wait.
-        after: Duration,
-        /// Why.
-        cause: String,
+    AppBroken(Box<Diagnosis>),
+    /// The identity provider asked for patience.
+    #[error("the identity provider asks for patience until {}", until.to_rfc3339())]
+    Throttled {
+        /// Until then.
+        until: Timestamp,
     },
-    /// The store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The token actor did not answer: it is being restarted.
-    #[error("the token actor is not there")]
-    Gone,
+    /// The identity provider cannot be reached or answers nonsense; the grant is kept.
+    #[error("{}", .0.summary)]
+    Unreachable(Box<Diagnosis>),
+    /// The grant cannot be read or written; without that nothing is refreshed.
+    #[error("the grant cannot be stored: {0}")]
+    Store(String),
+    /// This mailbox has a password, not tokens.
+    #[error("the mailbox signs in with a password, there is no token")]
+    NoTokens,
 }
 
 impl TokenError {
-    /// What to do about it.
+    /// The answer to "what now?". `now` turns an instant into a pause.
     #[must_use]
-    pub fn disposition(&self) -> Disposition {
+    pub fn disposition(&self, now: Timestamp) -> Disposition {
         match self {
             Self::NotSignedIn | Self::SignInNeeded(_) => Disposition::SignIn,
             Self::NeedsAdmin(_) => Disposition::NeedsAdmin,
             Self::AppBroken(_) => Disposition::AppBroken,
-            Self::Later { after, .. } => Disposition::RetryAfter(*after),
-            Self::Store(error) => error.disposition(),
-            Self::Gone => Disposition::Retry,
+            Self::Throttled { until } => Disposition::RetryAfter(until.since(now)),
+            Self::Unreachable(_) | Self::Store(_) => Disposition::Retry,
+            Self::NoTokens => Disposition::GiveUp,
         }
     }
 
-    /// What a person is told.
+    /// In words a person can act on, where there is something to act on.
     #[must_use]
-    pub fn diagnosis(&self) -> Option<Diagnosis> {
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
         match self {
-            Self::SignInNeeded(diagnosis) | Self::NeedsAdmin(diagnosis) | Self::AppBroken(diagnosis) => {
-                Some(diagnosis.clone())
-            }
-            Self::NotSignedIn | Self::Later { .. } | Self::Store(_) | Self::Gone => None,
+            Self::SignInNeeded(found)
+            | Self::NeedsAdmin(found)
+            | Self::AppBroken(found)
+            | Self::Unreachable(found) => Some(found),
+            Self::NotSignedIn | Self::Throttled { .. } | Self::Store(_) | Self::NoTokens => None,
         }
+    }
+}
+
+impl From<NetError> for TokenError {
+    fn from(error: NetError) -> Self {
+        Self::Unreachable(Box::new(error.diagnosis()))
     }
 }

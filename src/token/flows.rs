@@ -1,0 +1,324 @@
+//! The OAuth requests, made by the `oauth2` crate over our HTTP client. Its reading of answers is not used: it
+//! drops an answer whole when any field is odd, and with it a refresh token that exists nowhere else.
+
+use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
+use super::endpoints::Endpoints;
+use crate::domain::app::AppCredentials;
+use crate::domain::{ProviderKind, Secret};
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    HttpRequest, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl,
+};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// A token answer has a few KiB.
+const LONGEST_ANSWER: usize = 1 << 20;
+/// RFC 8628 §3.2: the interval if none is said.
+const DEVICE_INTERVAL: Duration = Duration::from_secs(5);
+
+type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// Speaks to one app's identity provider.
+#[derive(Clone, Debug)]
+pub struct OauthClient {
+    http: reqwest::Client,
+    endpoints: Endpoints,
+    credentials: AppCredentials,
+}
+
+/// What a user's sign-in is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthorizeRequest<'a> {
+    /// Where the user returns to.
+    pub redirect_uri: &'a str,
+    /// Comes back with him.
+    pub state: &'a str,
+    /// The secret whose hash goes along (PKCE S256, RFC 7636).
+    pub verifier: &'a Secret,
+    /// Comes back in the identity token.
+    pub nonce: &'a str,
+    /// The address to suggest.
+    pub login_hint: Option<&'a str>,
+    /// Claims the provider asked for in an earlier refusal.
+    pub claims: Option<&'a str>,
+}
+
+/// A device code, to be stored so that a restart goes on polling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceGrant {
+    /// What is polled with.
+    pub device_code: Secret,
+    /// What the user types in.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// How long it is valid.
+    pub expires_in: Duration,
+    /// The pause between polls.
+    pub interval: Duration,
+}
+
+/// What a poll found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DevicePoll {
+    /// The user is not done.
+    Pending,
+    /// The same, and the interval grows by 5 s for good (RFC 8628 §3.5).
+    SlowDown,
+    /// The user declined: RFC 8628's `access_denied`, Entra's `authorization_declined`.
+    Declined,
+    /// The code has ended or is unknown: offer a new one.
+    Expired,
+    /// Signed in.
+    Done(TokenAnswer),
+}
+
+impl OauthClient {
+    /// `http` follows no redirects and has its own deadlines ([`crate::net::Dialer::http_client`], 30 s).
+    #[must_use]
+    pub fn new(http: reqwest::Client, endpoints: Endpoints, credentials: AppCredentials) -> Self {
+        Self { http, endpoints, credentials }
+    }
+
+    /// Where everything goes.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The address that the user is sent to.
+    ///
+    /// # Errors
+    /// [`FlowError::Endpoint`] if the redirect URI is no URL.
+    pub fn authorize_url(&self, request: &AuthorizeRequest<'_>) -> Result<Url, FlowError> {
+        let verifier = PkceCodeVerifier::new(String::from(request.verifier.expose()));
+        let redirect = redirect(request.redirect_uri)?;
+        let client = self.client(false)?;
+        // Google gives a refresh token again only if consent is asked for again
+        let prompt = match self.credentials.app.provider {
+            ProviderKind::Google => "select_account consent",
+            ProviderKind::Office365 | ProviderKind::Oidc => "select_account",
+        };
+        let mut url = client
+            .authorize_url(|| CsrfToken::new(String::from(request.state)))
+            .set_redirect_uri(Cow::Owned(redirect))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .add_scopes(scopes(&self.endpoints.scopes))
+            .add_extra_param("prompt", prompt)
+            .add_extra_param("nonce", request.nonce);
+        for (name, value) in &self.endpoints.authorize_extra {
+            url = url.add_extra_param(name.as_str(), value.as_str());
+        }
+        if let Some(hint) = request.login_hint {
+            url = url.add_extra_param("login_hint", hint);
+        }
+        if let Some(claims) = request.claims {
+            url = url.add_extra_param("claims", claims);
+        }
+        Ok(url.url().0)
+    }
+
+    /// Turns a code into tokens. On [`FlowError::wants_secret_the_other_way`] repeat it once with `send_secret`
+    /// inverted, and keep with the grant what worked.
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn exchange_code(
+        &self,
+        code: &Secret,
+        verifier: &Secret,
+        redirect_uri: &str,
+        send_secret: bool,
+    ) -> Result<TokenAnswer, FlowError> {
+        let client = self.client(send_secret)?;
+        let redirect = redirect(redirect_uri)?;
+        let request = client
+            .exchange_code(AuthorizationCode::new(String::from(code.expose())))
+            .set_pkce_verifier(PkceCodeVerifier::new(String::from(verifier.expose())))
+            .set_redirect_uri(Cow::Owned(redirect));
+        let wire = Wire::new(&self.http);
+        drop(request.request_async(&|made| wire.send(made)).await);
+        answer::read(&wire.answer()?)
+    }
+
+    /// Gets a fresh access token. Before this is called, the grant must say durably that a refresh is in flight.
+    ///
+    /// # Errors
+    /// [`FlowError`]; see [`FlowError::may_have_consumed`].
+    pub async fn refresh(
+        &self,
+        refresh_token: &Secret,
+        wanted: &[String],
+        send_secret: bool,
+    ) -> Result<TokenAnswer, FlowError> {
+        let client = self.client(send_secret)?;
+        let token = RefreshToken::new(String::from(refresh_token.expose()));
+        let request = client.exchange_refresh_token(&token).add_scopes(scopes(wanted));
+        let wire = Wire::new(&self.http);
+        drop(request.request_async(&|made| wire.send(made)).await);
+        answer::read(&wire.answer()?)
+    }
+
+    /// A token of the app itself.
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn client_credentials(&self, scope: &str) -> Result<TokenAnswer, FlowError> {
+        let client = self.client(true)?;
+        let request = client.exchange_client_credentials().add_scope(Scope::new(String::from(scope)));
+        let wire = Wire::new(&self.http);
+        drop(request.request_async(&|made| wire.send(made)).await);
+        answer::read(&wire.answer()?)
+    }
+
+    /// Asks for a device code (RFC 8628 §3.1).
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn request_device_code(&self) -> Result<DeviceGrant, FlowError> {
+        let missing = || FlowError::Endpoint(String::from("this provider has no device codes"));
+        let url = self.endpoints.device.clone().ok_or_else(missing)?;
+        let wanted = self.endpoints.scopes.join(" ");
+        let form = [("client_id", self.credentials.app.client_id.as_str()), ("scope", &wanted)];
+        let answer = self.post_form(url, &form).await?;
+        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let text = |key: &str| json.get(key).and_then(Value::as_str).map(String::from);
+        let uri = text("verification_uri").or_else(|| text("verification_url"));
+        match (text("device_code"), text("user_code"), uri) {
+            (Some(device_code), Some(user_code), Some(verification_uri)) => Ok(DeviceGrant {
+                device_code: Secret::new(device_code),
+                user_code,
+                verification_uri,
+                expires_in: json
+                    .get("expires_in")
+                    .and_then(answer::seconds)
+                    .unwrap_or(Duration::from_secs(900)),
+                interval: json.get("interval").and_then(answer::seconds).unwrap_or(DEVICE_INTERVAL),
+            }),
+            _ => Err(answer::read(&answer).err().unwrap_or_else(missing)),
+        }
+    }
+
+    /// Asks once whether the user is done. A [`FlowError::Transport`] or 5xx is no end: go on until `expires_in`.
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn poll_device(&self, device_code: &Secret) -> Result<DevicePoll, FlowError> {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("client_id", self.credentials.app.client_id.as_str()),
+            ("device_code", device_code.expose()),
+        ];
+        let answer = self.post_form(self.endpoints.token.clone(), &form).await?;
+        match answer::read(&answer) {
+            Ok(tokens) => Ok(DevicePoll::Done(tokens)),
+            Err(FlowError::Refused { failure }) => match failure.error.as_str() {
+                "authorization_pending" => Ok(DevicePoll::Pending),
+                "slow_down" => Ok(DevicePoll::SlowDown),
+                "access_denied" | "authorization_declined" => Ok(DevicePoll::Declined),
+                "expired_token" | "code_expired" | "bad_verification_code" => Ok(DevicePoll::Expired),
+                _ => Err(FlowError::Refused { failure }),
+            },
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<RawAnswer, FlowError> {
+        let request = self.http.post(url).form(form).build();
+        fetch(&self.http, request.map_err(|error| FlowError::Endpoint(error.without_url().to_string()))?)
+            .await
+    }
+
+    /// The secret goes in the body (`client_secret_post`): Entra and Google take it there, and it needs no second
+    /// encoding.
+    fn client(&self, send_secret: bool) -> Result<Client, FlowError> {
+        let bad = |error: url::ParseError| FlowError::Endpoint(error.to_string());
+        let client = BasicClient::new(ClientId::new(self.credentials.app.client_id.clone()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_auth_uri(AuthUrl::new(self.endpoints.authorize.to_string()).map_err(bad)?)
+            .set_token_uri(TokenUrl::new(self.endpoints.token.to_string()).map_err(bad)?);
+        Ok(match (&self.credentials.client_secret, send_secret) {
+            (Some(secret), true) => {
+                client.set_client_secret(ClientSecret::new(String::from(secret.expose())))
+            }
+            (Some(_), false) | (None, _) => client,
+        })
+    }
+}
+
+fn scopes(texts: &[String]) -> impl Iterator<Item = Scope> {
+    texts.iter().cloned().map(Scope::new)
+}
+
+fn redirect(uri: &str) -> Result<RedirectUrl, FlowError> {
+    RedirectUrl::new(String::from(uri)).map_err(|error| FlowError::Endpoint(format!("{uri:?}: {error}")))
+}
+
+/// Carries one request of the `oauth2` crate and keeps the answer for our own reading.
+struct Wire<'a> {
+    http: &'a reqwest::Client,
+    seen: Mutex<Option<Result<RawAnswer, FlowError>>>,
+}
+
+/// Tells the `oauth2` crate that the answer is not its business.
+#[derive(Debug, thiserror::Error)]
+#[error("read elsewhere")]
+struct ReadElsewhere;
+
+impl<'a> Wire<'a> {
+    fn new(http: &'a reqwest::Client) -> Self {
+        Self { http, seen: Mutex::new(None) }
+    }
+
+    async fn send(&self, made: HttpRequest) -> Result<oauth2::HttpResponse, ReadElsewhere> {
+        let ended = match reqwest::Request::try_from(made) {
+            Ok(request) => fetch(self.http, request).await,
+            Err(error) => Err(FlowError::Endpoint(error.without_url().to_string())),
+        };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+        Err(ReadElsewhere)
+    }
+
+    fn answer(self) -> Result<RawAnswer, FlowError> {
+        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seen.unwrap_or_else(|| Err(FlowError::Endpoint(String::from("the request could not be built"))))
+    }
+}
+
+/// Sends a request and reads its answer, at most 1 MiB of it.
+pub(super) async fn fetch(http: &reqwest::Client, request: reqwest::Request) -> Result<RawAnswer, FlowError> {
+    let mut response = http.execute(request).await.map_err(|error| transport(&error))?;
+    let header = response.headers().get(reqwest::header::RETRY_AFTER);
+    let retry_after = header.and_then(|value| value.to_str().ok()).map(String::from);
+    let status = response.status().as_u16();
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(piece) = response.chunk().await.map_err(|error| transport(&error))? {
+        if body.len() + piece.len() > LONGEST_ANSWER {
+            let cause = format!("an answer of more than {LONGEST_ANSWER} bytes");
+            return Err(FlowError::Transport { maybe_consumed: true, cause });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(RawAnswer { status, retry_after, body })
+}
+
+/// Only what fails while building or connecting surely never left; everything later may have had its effect.
+fn transport(error: &reqwest::Error) -> FlowError {
+    let mut cause = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        cause = source.to_string();
+        next = source.source();
+    }
+    FlowError::Transport { maybe_consumed: !(error.is_connect() || error.is_builder()), cause }
+}
+
+#[cfg(test)]
+#[path = "flows_tests.rs"]
+mod tests;

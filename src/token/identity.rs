@@ -1,0 +1,283 @@
+//! Who signed in, and whether that is the mailbox's user. Pure.
+//!
+//! The identity token's signature is not checked: it came straight from the token endpoint over TLS (OpenID Connect
+//! Core §3.1.3.7, 6). Its audience, end, nonce and issuer are.
+
+use crate::domain::{Auth, Mailbox, SignedInAs, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How far the provider's clock and ours may differ.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// What an identity token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: Vec<String>,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// `nonce`.
+    pub nonce: Option<String>,
+    /// Entra's `oid`, else `sub`.
+    pub subject: Option<String>,
+    /// Entra's `tid`.
+    pub tenant: Option<String>,
+    /// Names that tell who it is, the best first.
+    pub names: Vec<String>,
+}
+
+/// Why an identity token is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// It is no JSON Web Token.
+    #[error("the identity token cannot be read: sign in again")]
+    Unreadable,
+    /// It is for another app.
+    #[error("the identity token is for another app: check the client id")]
+    Audience,
+    /// It has ended, or a clock is wrong.
+    #[error("the identity token has ended: check this machine's clock, then sign in again")]
+    Expired,
+    /// It belongs to another sign-in.
+    #[error("the identity token belongs to another sign-in: sign in again")]
+    Nonce,
+    /// Somebody else issued it.
+    #[error("the identity token was issued by {0:?}: check tenant and authority")]
+    Issuer(String),
+}
+
+impl IdentityError {
+    /// The answer to "what now?".
+    #[must_use]
+    pub fn disposition(&self) -> crate::domain::Disposition {
+        match self {
+            Self::Unreadable | Self::Expired | Self::Nonce => crate::domain::Disposition::SignIn,
+            Self::Audience | Self::Issuer(_) => crate::domain::Disposition::NeedsAdmin,
+        }
+    }
+}
+
+/// Who signed in, as seen from the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The mailbox's user, or a declared delegate.
+    Match,
+    /// Somebody else of the same tenant: an administrator may accept him.
+    SameTenantOther,
+    /// Anybody else.
+    Stranger,
+}
+
+/// Reads an identity token.
+///
+/// # Errors
+/// [`IdentityError::Unreadable`].
+pub fn parse(id_token: &str) -> Result<Claims, IdentityError> {
+    let payload = id_token.split('.').nth(1).ok_or(IdentityError::Unreadable)?;
+    let payload =
+        URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).map_err(|_| IdentityError::Unreadable)?;
+    let json: Value = serde_json::from_slice(&payload).map_err(|_| IdentityError::Unreadable)?;
+    let text = |key: &str| json.get(key).and_then(Value::as_str).map(String::from);
+    let audience = match json.get("aud") {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(String::from).collect(),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => Vec::new(),
+    };
+    let tenant = text("tid");
+    // in Entra `email` can be set to anything by an administrator of any tenant; at others only a verified one counts
+    let is_verified = json.get("email_verified").and_then(Value::as_bool) != Some(false);
+    let email = text("email").filter(|_| tenant.is_none() && is_verified);
+    let names = [text("preferred_username"), text("upn"), email].into_iter().flatten().collect();
+    Ok(Claims {
+        issuer: text("iss").unwrap_or_default(),
+        audience,
+        expires_at: Timestamp(json.get("exp").and_then(Value::as_i64).unwrap_or(0).saturating_mul(1000)),
+        nonce: text("nonce"),
+        subject: text("oid").filter(|_| tenant.is_some()).or_else(|| text("sub")),
+        tenant,
+        names,
+    })
+}
+
+impl Claims {
+    /// Checks that the token is for us, now, from the sign-in we began. `issuer` may hold `{tenantid}`.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn check(
+        &self,
+        client_id: &str,
+        issuer: &str,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        if !self.audience.iter().any(|audience| audience == client_id) {
+            return Err(IdentityError::Audience);
+        }
+        if self.expires_at.plus(SKEW) < now {
+            return Err(IdentityError::Expired);
+        }
+        if nonce.is_some() && self.nonce.as_deref() != nonce {
+            return Err(IdentityError::Nonce);
+        }
+        let expected = issuer.replace("{tenantid}", self.tenant.as_deref().unwrap_or_default());
+        // Google writes its issuer with and without the scheme
+        let bare = |issuer: &str| String::from(issuer.trim_start_matches("https://").trim_end_matches('/'));
+        if bare(&self.issuer) != bare(&expected) {
+            return Err(IdentityError::Issuer(self.issuer.chars().take(200).collect()));
+        }
+        Ok(())
+    }
+
+    /// What is kept with the grant.
+    #[must_use]
+    pub fn signed_in_as(&self) -> SignedInAs {
+        let name = self.names.first().cloned().unwrap_or_default();
+        SignedInAs { name, oid: self.subject.clone(), tid: self.tenant.clone() }
+    }
+
+    /// Decides. `pinned` is who signed in before, `tenant` the app's.
+    #[must_use]
+    pub fn identify(&self, mailbox: &Mailbox, pinned: Option<&SignedInAs>, tenant: Option<&str>) -> Identity {
+        let named = |wanted: &str| self.names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+        let (own, delegates): (Vec<&str>, &[String]) = match &mailbox.auth {
+            Auth::Oauth { login, aliases, delegates, .. } => {
+                let own = login.iter().chain(aliases).map(String::as_str);
+                (own.chain([mailbox.address.as_str()]).collect(), delegates)
+            }
+            Auth::AppOnly { .. } | Auth::Password { .. } => (vec![mailbox.address.as_str()], &[]),
+        };
+        let pin = pinned.filter(|pin| pin.oid.is_some());
+        let is_own = match pin {
+            // an address can be given to somebody else; an object id cannot
+            Some(pin) => pin.oid == self.subject && pin.tid == self.tenant,
+            None => own.iter().any(|name| named(name)),
+        };
+        if is_own || delegates.iter().any(|name| named(name)) {
+            return Identity::Match;
+        }
+        let home = pin.and_then(|pin| pin.tid.as_deref()).or(tenant);
+        let same_tenant = match (home, self.tenant.as_deref()) {
+            (Some(home), Some(theirs)) if home.eq_ignore_ascii_case(theirs) => true,
+            // the app's tenant may be written as a domain; then the mailbox's own domain tells
+            (Some(home), _) if home.len() == 36 && !home.contains('.') => false,
+            (Some(_) | None, _) => self.names.iter().any(|name| domain(name) == domain(&mailbox.address)),
+        };
+        if same_tenant { Identity::SameTenantOther } else { Identity::Stranger }
+    }
+}
+
+fn domain(address: &str) -> String {
+    address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::MailboxId;
+    use serde_json::json;
+
+    const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+    const NOW: Timestamp = Timestamp(1_795_460_342_000);
+
+    fn token(claims: &Value) -> Claims {
+        parse(&format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims.to_string()))).unwrap()
+    }
+
+    fn entra(name: &str, oid: &str, tid: &str) -> Claims {
+        token(
+            &json!({"iss": format!("https://login.microsoftonline.com/{tid}/v2.0"), "aud": "client", "nonce": "n",
+            "exp": NOW.0 / 1000 + 3600, "oid": oid, "tid": tid, "sub": "s", "preferred_username": name}),
+        )
+    }
+
+    fn mailbox(delegates: &[&str]) -> Mailbox {
+        let auth = Auth::Oauth {
+            app: None,
+            login: Some("a.mueller@makler.example".into()),
+            aliases: vec!["info@makler.example".into()],
+            delegates: delegates.iter().map(|name| String::from(*name)).collect(),
+        };
+        Mailbox {
+            id: MailboxId::new("anna").unwrap(),
+            address: "anna@makler.example".into(),
+            display_name: None,
+            provider: None,
+            imap: None,
+            smtp: None,
+            auth,
+            policy: crate::domain::mailbox::Policy::default(),
+            owner: None,
+            reference: None,
+            labels: std::collections::BTreeMap::new(),
+            active: true,
+        }
+    }
+
+    #[test]
+    fn address_login_alias_and_delegate_match_whatever_their_case() {
+        for name in
+            ["Anna@Makler.example", "a.mueller@makler.example", "info@makler.example", "boss@makler.example"]
+        {
+            let found = entra(name, "o", TENANT).identify(&mailbox(&["boss@makler.example"]), None, None);
+            assert_eq!(found, Identity::Match, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_colleague_may_be_accepted_and_a_stranger_may_not() {
+        let colleague = entra("bob@makler.example", "o", TENANT);
+        assert_eq!(colleague.identify(&mailbox(&[]), None, Some(TENANT)), Identity::SameTenantOther);
+        assert_eq!(
+            colleague.identify(&mailbox(&[]), None, Some("makler.example")),
+            Identity::SameTenantOther
+        );
+        let stranger = entra("bob@else.example", "o", "99999999-2222-3333-4444-555555555555");
+        assert_eq!(stranger.identify(&mailbox(&[]), None, Some(TENANT)), Identity::Stranger);
+        assert_eq!(stranger.identify(&mailbox(&[]), None, None), Identity::Stranger);
+    }
+
+    #[test]
+    fn the_pin_outweighs_the_name() {
+        let pin = SignedInAs {
+            name: "old@makler.example".into(),
+            oid: Some("o1".into()),
+            tid: Some(TENANT.into()),
+        };
+        let renamed = entra("anna.new@makler.example", "o1", TENANT);
+        assert_eq!(renamed.identify(&mailbox(&[]), Some(&pin), None), Identity::Match);
+        let successor = entra("anna@makler.example", "o2", TENANT);
+        assert_eq!(successor.identify(&mailbox(&[]), Some(&pin), None), Identity::SameTenantOther);
+    }
+
+    #[test]
+    fn entra_s_email_claim_is_not_believed() {
+        let forged = token(&json!({"tid": "x", "oid": "o", "email": "anna@makler.example"}));
+        assert_eq!(forged.identify(&mailbox(&[]), None, Some(TENANT)), Identity::Stranger);
+        let google = token(&json!({"sub": "1", "email": "anna@makler.example", "email_verified": true}));
+        assert_eq!(google.identify(&mailbox(&[]), None, None), Identity::Match);
+        let unverified = token(&json!({"sub": "1", "email": "anna@makler.example", "email_verified": false}));
+        assert_eq!(unverified.identify(&mailbox(&[]), None, None), Identity::Stranger);
+    }
+
+    #[test]
+    fn audience_end_nonce_and_issuer_are_checked() {
+        let issuer = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        let claims = entra("anna@makler.example", "o", TENANT);
+        assert_eq!(claims.check("client", issuer, Some("n"), NOW), Ok(()));
+        assert_eq!(claims.check("other", issuer, Some("n"), NOW), Err(IdentityError::Audience));
+        assert_eq!(claims.check("client", issuer, Some("m"), NOW), Err(IdentityError::Nonce));
+        let late = NOW.plus(Duration::from_secs(3901));
+        assert_eq!(claims.check("client", issuer, Some("n"), late), Err(IdentityError::Expired));
+        let other = claims.check("client", "https://accounts.google.com", Some("n"), NOW);
+        assert!(matches!(other, Err(IdentityError::Issuer(_))));
+        for garbage in ["", "a.b.c", "e30", "e30.!!.x"] {
+            assert_eq!(parse(garbage), Err(IdentityError::Unreadable));
+        }
+    }
+}

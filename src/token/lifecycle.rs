@@ -1,0 +1,186 @@
+//! When to refresh, what may be served meanwhile, and what a failure means. Pure: `now` and `jitter` (0..1) are
+//! arguments.
+//!
+//! The rule that keeps grants (G2): `refresh_in_flight_since` is durable before a refresh token is sent. While it
+//! stands, nobody knows whether the server took the token and its answer was lost; the old token is tried until an
+//! answer comes. If that answer is `invalid_grant`, the server rotates strictly and has revoked the grant.
+
+use super::answer::{FlowError, TokenAnswer};
+use super::protocol::AccessToken;
+use crate::diagnosis::{Facts, OauthClass, catalogue as c, describe};
+use crate::domain::grant::LastRefresh;
+use crate::domain::{Diagnosis, Grant, GrantSecret, Timestamp};
+use std::time::Duration;
+
+const LONGEST_MARGIN: Duration = Duration::from_secs(600);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const SLOW_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// When what needs a person is probed again: nothing waits for a click.
+const PROBES: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
+const LAST_PROBE: Duration = Duration::from_secs(3600);
+
+/// When a token is to be refreshed: ahead of its end by 600 s or a quarter of its life, whichever is less, and up to
+/// half as much again, so that a fleet does not refresh in one second.
+#[must_use]
+pub fn refresh_at(issued_at: Timestamp, expires_at: Timestamp, jitter: f64) -> Timestamp {
+    let life = expires_at.since(issued_at);
+    let margin = LONGEST_MARGIN.min(life / 4).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0);
+    issued_at.plus(life.saturating_sub(margin))
+}
+
+/// Whether a token may be handed out: the server has not refused it, and it outlives what is to be done with it.
+#[must_use]
+pub fn may_serve(token: &AccessToken, rejected: Option<u64>, min_validity: Duration, now: Timestamp) -> bool {
+    let refused = rejected.is_some_and(|generation| token.generation <= generation);
+    !refused
+        && !token.token.is_empty()
+        && token.expires_at > now
+        && token.expires_at.since(now) >= min_validity
+}
+
+/// Marks a grant before its refresh token is sent. The result must be durable before the request leaves; the flag
+/// tells whether an earlier answer may have been lost already.
+#[must_use]
+pub fn before_refresh(mut grant: Grant, now: Timestamp) -> (Grant, bool) {
+    let in_doubt = grant.refresh_in_flight_since.is_some();
+    grant.refresh_in_flight_since.get_or_insert(now);
+    (grant, in_doubt)
+}
+
+/// The grant with an answer in it, to be committed before the answer is used. A server that sends no new refresh
+/// token means the old one to stay (RFC 6749 §6).
+#[must_use]
+pub fn with_answer(mut grant: Grant, answer: &TokenAnswer, now: Timestamp) -> Grant {
+    if let (GrantSecret::Refresh { refresh_token }, Some(fresh)) = (&mut grant.secret, &answer.refresh_token)
+    {
+        *refresh_token = fresh.clone();
+    }
+    if !answer.scopes.is_empty() {
+        grant.scopes.clone_from(&answer.scopes);
+    }
+    grant.refresh_in_flight_since = None;
+    grant.access_token_expires_at = Some(now.plus(answer.expires_in));
+    grant.last_refresh = Some(LastRefresh { at: now, result: String::from("ok") });
+    grant
+}
+
+/// The wanted scopes that were not granted, compared as sets and without case. OpenID's own do not count: providers
+/// leave them out of the answer.
+#[must_use]
+pub fn missing_scopes(wanted: &[String], granted: &[String]) -> Vec<String> {
+    let is_oidc =
+        |scope: &String| matches!(scope.as_str(), "openid" | "profile" | "email" | "offline_access");
+    if granted.is_empty() {
+        return Vec::new();
+    }
+    let has = |scope: &String| granted.iter().any(|got| got.eq_ignore_ascii_case(scope));
+    wanted.iter().filter(|scope| !is_oidc(scope) && !has(scope)).cloned().collect()
+}
+
+/// What to do after a failed refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What next.
+    pub step: Step,
+    /// Whether `refresh_in_flight_since` stays set: the answer may have been lost.
+    pub in_doubt: bool,
+    /// What to show.
+    pub diagnosis: Diagnosis,
+}
+
+/// What next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// By itself, then.
+    RetryAt(Timestamp),
+    /// A person signs in again; the grant is kept until a better one is there.
+    SignIn,
+    /// An administrator acts; probed then.
+    NeedsAdmin(Timestamp),
+    /// The app's owner acts; probed then, once for all mailboxes.
+    AppBroken(Timestamp),
+}
+
+/// What surrounds a failure.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// Whether an earlier answer may have been lost: the flag of [`before_refresh`].
+    pub in_doubt: bool,
+    /// How many refreshes failed in a row, this one included.
+    pub failures: u32,
+    /// The wall clock.
+    pub now: Timestamp,
+    /// 0..1.
+    pub jitter: f64,
+    /// For the diagnosis.
+    pub facts: Facts<'a>,
+}
+
+/// Decides what a failed refresh means.
+#[must_use]
+pub fn after_failure(error: &FlowError, around: &Circumstances<'_>) -> Verdict {
+    let diagnosis = error.diagnosis(&around.facts);
+    let still_in_doubt = around.in_doubt || error.may_have_consumed();
+    let failure = match error {
+        FlowError::Transport { .. } => {
+            let step = Step::RetryAt(around.now.plus(pause(around.failures, around.jitter)));
+            return Verdict { step, in_doubt: still_in_doubt, diagnosis };
+        }
+        FlowError::Endpoint(_) => {
+            let step = Step::NeedsAdmin(around.now.plus(probe_pause(around.failures)));
+            return Verdict { step, in_doubt: around.in_doubt, diagnosis };
+        }
+        FlowError::Refused { failure } => failure,
+    };
+    let probe_at = around.now.plus(probe_pause(around.failures));
+    let asked = failure.retry_after.unwrap_or_default();
+    let (step, in_doubt) = match failure.class {
+        OauthClass::Retry => {
+            let wait = pause(around.failures, around.jitter).max(asked);
+            (Step::RetryAt(around.now.plus(wait)), still_in_doubt)
+        }
+        OauthClass::RetrySlow => {
+            let wait = SLOW_PAUSE.mul_f64(1.0 + around.jitter.clamp(0.0, 1.0) / 5.0).max(asked);
+            (Step::RetryAt(around.now.plus(wait)), still_in_doubt)
+        }
+        OauthClass::SignIn | OauthClass::Consent => (Step::SignIn, false),
+        OauthClass::TenantAdmin | OauthClass::OurBug => (Step::NeedsAdmin(probe_at), around.in_doubt),
+        OauthClass::AppBroken => (Step::AppBroken(probe_at), around.in_doubt),
+    };
+    let lost = around.in_doubt
+        && step == Step::SignIn
+        && failure.error == "invalid_grant"
+        && failure.entry.code == c::SIGN_IN_AGAIN.code;
+    let diagnosis = if lost {
+        describe(&c::ROTATION_ANSWER_LOST, &around.facts, Some(&failure.description))
+    } else {
+        diagnosis
+    };
+    Verdict { step, in_doubt, diagnosis }
+}
+
+/// The grant after a failure, to be committed: the refresh token stays, whatever happened.
+#[must_use]
+pub fn with_failure(mut grant: Grant, verdict: &Verdict, now: Timestamp) -> Grant {
+    if !verdict.in_doubt {
+        grant.refresh_in_flight_since = None;
+    }
+    grant.last_refresh = Some(LastRefresh { at: now, result: verdict.diagnosis.code.clone() });
+    grant
+}
+
+/// 1 s · 2^n up to 5 min, and up to a fifth more.
+fn pause(failures: u32, jitter: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
+    doubled.min(LONGEST_PAUSE).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0)
+}
+
+fn probe_pause(failures: u32) -> Duration {
+    let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+    PROBES.get(at).copied().unwrap_or(LAST_PROBE)
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;
