@@ -114,7 +114,7 @@ impl ImapError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Net(error) => error.disposition(),
-            Self::Token(error) => error.disposition(),
+            Self::Token(error) => error.disposition(crate::clock::now()),
             Self::Store(error) => error.disposition(),
             Self::LoginRefused { .. } => Disposition::FreshToken,
             Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
@@ -133,7 +133,7 @@ impl ImapError {
     pub fn diagnosis(&self, facts: &Facts<'_>) -> Option<Diagnosis> {
         match self {
             Self::Net(error) => Some(error.diagnosis()),
-            Self::Token(error) => error.diagnosis(),
+            Self::Token(error) => error.diagnosis().cloned(),
             Self::LoginRefused { text } => {
                 Some(diagnosis::describe(&catalogue::IMAP_LOGIN_REFUSED, facts, Some(text)))
             }

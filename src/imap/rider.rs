@@ -282,7 +282,8 @@ impl Rider {
             };
         }
         let request = GetAccessToken { min_validity: Duration::from_secs(60) };
-        let answer = self.link.token.send(request).await.map_err(|_| TokenError::Gone)?;
+        let gone = |_| TokenError::Store(String::from("the token actor is being restarted"));
+        let answer = self.link.token.send(request).await.map_err(gone)?;
         let token = answer.map_err(|error| match error {
             TokenError::NotSignedIn => ImapError::NotSignedIn,
             error => ImapError::Token(error),

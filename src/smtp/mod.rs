@@ -1,6 +1,8 @@
 //! Sending: the outbox machine and the governor (pure), MIME, and the SMTP session on lettre.
 
+mod actor;
 mod capabilities;
+mod courier;
 mod gate;
 pub mod governor;
 pub mod mime;
@@ -10,5 +12,6 @@ mod raw;
 mod session;
 mod transaction;
 
+pub use actor::{SmtpActor, SmtpDeps};
 pub use protocol::{Cause, Outcome, Reply, Send, SendResult, SmtpError, SmtpPhase};
 pub use session::{SmtpCredentials, SmtpSession, SmtpTiming};

@@ -1,5 +1,6 @@
 //! Access tokens: the words of the token actors, the OAuth requests, and the decisions when to make them.
 
+mod actor;
 mod answer;
 mod endpoints;
 pub mod flows;
@@ -7,6 +8,7 @@ pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
 
+pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
 pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};

@@ -1,0 +1,350 @@
+//! The courier: takes what is due from the outbox to the server. Every step that could be doubled is
+//! durable before it is taken: the attempt before MAIL, `data_sent` before the final dot, the outcome
+//! before anybody is told.
+
+use super::actor::SmtpDeps;
+use super::governor::{Allowance, Governor, Permit};
+use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
+use super::protocol::SmtpError;
+use super::session::{SmtpCredentials, SmtpSession, SmtpTiming};
+use crate::clock;
+use crate::domain::{
+    Auth, Diagnosis, Disposition, GrantSecret, SendState, SmtpAuth, SmtpEndpoint, Submission, SubmissionId,
+    Timestamp,
+};
+use crate::events::{EventDraft, EventType};
+use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
+use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
+use actix::Recipient;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// One mailbox's way to its SMTP server.
+pub(super) struct Courier {
+    deps: SmtpDeps,
+    stored: StoredMailbox,
+    endpoint: SmtpEndpoint,
+    owner: Owner,
+    token: Recipient<GetAccessToken>,
+    rejected: Recipient<TokenRejected>,
+    timing: SmtpTiming,
+    wake: Arc<Notify>,
+    governor: Governor,
+    policy: RetryPolicy,
+    session: Option<SmtpSession>,
+    token_generation: Option<u64>,
+    holds: u32,
+}
+
+/// Whether to go on at once.
+enum Turn {
+    Again,
+    Wait(Option<Timestamp>),
+}
+
+impl Courier {
+    pub(super) fn new(
+        deps: SmtpDeps,
+        stored: StoredMailbox,
+        endpoint: SmtpEndpoint,
+        owner: Owner,
+        (token, rejected): (Recipient<GetAccessToken>, Recipient<TokenRejected>),
+        (timing, wake): (SmtpTiming, Arc<Notify>),
+    ) -> Self {
+        let policy = RetryPolicy {
+            first: deps.timing.defer_first,
+            longest: deps.timing.defer_cap,
+            ..RetryPolicy::default()
+        };
+        let allowance = match stored.mailbox.provider.as_deref() {
+            Some("office365" | "outlook") => Allowance::EXCHANGE,
+            _ => Allowance { connections: 1, messages_per_minute: 0 },
+        };
+        Self {
+            deps,
+            stored,
+            endpoint,
+            owner,
+            token,
+            rejected,
+            timing,
+            wake,
+            governor: Governor::new(allowance),
+            policy,
+            session: None,
+            token_generation: None,
+            holds: 0,
+        }
+    }
+
+    /// Works until the store refuses this actor or cannot be trusted.
+    pub(super) async fn run(mut self) -> StoreError {
+        if let Err(error) = self.recover().await {
+            return error;
+        }
+        loop {
+            match self.turn().await {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Wait(until)) => self.wait(until).await,
+                Err(StoreError::Full { .. } | StoreError::Conflict) => {
+                    // changed by the API meanwhile, or no space: look again
+                    self.wait(Some(clock::now().plus(Duration::from_secs(1)))).await;
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    async fn wait(&mut self, until: Option<Timestamp>) {
+        if let Some(session) = self.session.take() {
+            session.quit().await;
+        }
+        match until {
+            Some(until) => {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep(until.since(clock::now())) => {}
+                }
+            }
+            None => self.wake.notified().await,
+        }
+    }
+
+    /// What an earlier life left in the middle of an attempt.
+    async fn recover(&self) -> Result<(), StoreError> {
+        for Row { generation, value } in self.deps.store.submissions(self.owner.mailbox)? {
+            let (recovered, events) = outbox::recover(value.clone(), clock::now());
+            if recovered != value {
+                self.put(&recovered, generation, &events).await?;
+            }
+        }
+        self.show(SendState::Ready, None, None).await
+    }
+
+    async fn turn(&mut self) -> Result<Turn, StoreError> {
+        let submissions = self.deps.store.submissions(self.owner.mailbox)?;
+        let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
+        match next {
+            Next::None => Ok(Turn::Wait(None)),
+            Next::At(due) => Ok(Turn::Wait(Some(due))),
+            Next::Now(id) => {
+                if let Permit::At(due) = self.governor.permit(clock::now()) {
+                    return Ok(Turn::Wait(Some(due)));
+                }
+                match self.ready_session().await {
+                    Ok(session) => self.attempt(id, session).await,
+                    Err(error) => self.hold(id, &error).await,
+                }
+            }
+        }
+    }
+
+    async fn ready_session(&mut self) -> Result<SmtpSession, SmtpError> {
+        if let Some(session) = self.session.take().filter(|session| !session.is_broken()) {
+            return Ok(session);
+        }
+        let credentials = self.credentials().await?;
+        crate::faults::point("smtp.connect", &self.stored.mailbox.id);
+        let SmtpDeps { dialer, hello_name, .. } = &self.deps;
+        let opened = SmtpSession::open(dialer, &self.endpoint, hello_name, &credentials, self.timing).await;
+        if let (Err(error), Some(generation)) = (&opened, self.token_generation.take())
+            && error.disposition() == Disposition::FreshToken
+        {
+            let told = self.rejected.try_send(TokenRejected { generation }).is_ok();
+            tracing::debug!(told, "the server refused the access token");
+        }
+        opened
+    }
+
+    async fn credentials(&mut self) -> Result<SmtpCredentials, SmtpError> {
+        if self.endpoint.auth == SmtpAuth::None {
+            return Ok(SmtpCredentials::None);
+        }
+        if matches!(self.stored.mailbox.auth, Auth::Password { .. }) {
+            let grant = self.deps.store.grant(self.owner.mailbox).map_err(|error| {
+                held(&TokenError::Store(error.to_string()))
+            })?;
+            return match grant.map(|row| row.value.secret) {
+                Some(GrantSecret::Password { user, password }) => {
+                    Ok(SmtpCredentials::Plain { user, password })
+                }
+                Some(GrantSecret::Refresh { .. }) | None => Err(held(&TokenError::NotSignedIn)),
+            };
+        }
+        let asked = self.token.send(GetAccessToken { min_validity: Duration::from_secs(60) }).await;
+        let gone = |_| held(&TokenError::Store(String::from("the token actor is being restarted")));
+        let token = asked.map_err(gone)?.map_err(|error| held(&error))?;
+        self.token_generation = Some(token.generation);
+        let user = self.stored.mailbox.login().to_owned();
+        Ok(SmtpCredentials::Xoauth2 { user, token: token.token })
+    }
+
+    async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
+        if self.holds > 0 {
+            self.holds = 0;
+            self.show(SendState::Ready, None, None).await?;
+        }
+        let store = self.deps.store.clone();
+        let mailbox = self.owner.mailbox;
+        let Some(row) = store.submission(mailbox, id)? else { return Ok(Turn::Again) };
+        let Some(sending) = outbox::begin(row.value, clock::now()) else { return Ok(Turn::Again) };
+        let body = {
+            let (store, location) = (store.clone(), sending.body);
+            let read = tokio::task::spawn_blocking(move || store.read_body(mailbox, location));
+            read.await.map_err(|_| StoreError::Closed)??
+        };
+        self.put(&sending, row.generation, &[]).await?;
+        crate::faults::point("smtp.sending", &self.stored.mailbox.id);
+        let sent = outbox::data_sent(sending.clone()).unwrap_or_else(|| sending.clone());
+        let generation = row.generation.saturating_add(1);
+        let commit_data_sent = async { self.put(&sent, generation, &[]).await };
+        let recipients = outbox::pending_recipients(&sending);
+        let outcome = session.send(&sending.mail_from, &recipients, &body, commit_data_sent).await;
+        crate::faults::point("smtp.answered", &self.stored.mailbox.id);
+        // whether `data_sent` was committed decides the generation, and what is concluded from
+        let Some(row) = store.submission(mailbox, id)? else { return Ok(Turn::Again) };
+        let jitter = rand::random::<f64>();
+        let (concluded, events) = outbox::conclude(row.value, &outcome, clock::now(), jitter, &self.policy);
+        self.put(&concluded, row.generation, &events).await?;
+        if !session.is_broken() {
+            self.session = Some(session);
+        }
+        let held = events.iter().find_map(|event| match event {
+            SubmissionEvent::OutboxHeld { until, .. } => Some(*until),
+            _ => None,
+        });
+        match held {
+            Some(until) => {
+                self.holds = self.holds.saturating_add(1);
+                self.show(SendState::Held, None, Some(until)).await?;
+                Ok(Turn::Wait(Some(until)))
+            }
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// Anything before MAIL: the outbox waits and goes out by itself when the cause is gone.
+    async fn hold(&mut self, id: SubmissionId, error: &SmtpError) -> Result<Turn, StoreError> {
+        let state = match error.disposition() {
+            Disposition::SignIn => SendState::NeedsSignIn,
+            Disposition::NeedsAdmin => SendState::NeedsAdmin,
+            Disposition::AppBroken => SendState::AppBroken,
+            Disposition::RetryAfter(_) => SendState::Throttled,
+            Disposition::Retry | Disposition::FreshToken | Disposition::GiveUp | Disposition::Fatal => {
+                SendState::Held
+            }
+        };
+        let doublings = self.holds.min(16);
+        let backoff = self.deps.timing.retry_first.saturating_mul(1 << doublings);
+        let wait = match error.disposition() {
+            // a refused token: a fresh one at once, the first time
+            Disposition::FreshToken if self.holds == 0 => Duration::ZERO,
+            Disposition::RetryAfter(after) => after,
+            _ => backoff,
+        };
+        let until = clock::now().plus(wait.min(self.deps.timing.hold_retry));
+        tracing::info!(%error, ?state, "outbox held");
+        self.holds = self.holds.saturating_add(1);
+        self.mark_held(id, error.diagnosis()).await?;
+        self.show(state, error.diagnosis().cloned(), Some(until)).await?;
+        Ok(Turn::Wait(Some(until)))
+    }
+
+    async fn mark_held(&self, id: SubmissionId, cause: Option<&Diagnosis>) -> Result<(), StoreError> {
+        let Some(Row { generation, value: mut submission }) =
+            self.deps.store.submission(self.owner.mailbox, id)?
+        else {
+            return Ok(());
+        };
+        let code = cause.map_or_else(|| String::from("not_signed_in"), |diagnosis| diagnosis.code.clone());
+        if submission.hold.as_ref() == Some(&code) {
+            return Ok(());
+        }
+        submission.hold = Some(code.clone());
+        let mut commit = Commit::by(self.owner);
+        let mut event = self.event(EventType::SubmissionHeld, &submission);
+        if let Some(data) = event.data.as_object_mut() {
+            data.insert(String::from("hold"), serde_json::Value::String(code));
+        }
+        commit.event(event);
+        commit.put_submission(&submission, generation)?;
+        self.deps.store.commit(commit).await.map(drop)
+    }
+
+    async fn put(
+        &self,
+        submission: &Submission,
+        generation: u64,
+        events: &[SubmissionEvent],
+    ) -> Result<(), StoreError> {
+        let mut commit = Commit::by(self.owner);
+        for event in events {
+            if let Some(draft) = self.draft(event, submission) {
+                commit.event(draft);
+            }
+        }
+        commit.put_submission(submission, generation)?;
+        self.deps.store.commit(commit).await.map(drop)
+    }
+
+    fn draft(&self, event: &SubmissionEvent, submission: &Submission) -> Option<EventDraft> {
+        Some(match event {
+            SubmissionEvent::Sent => self.event(EventType::SubmissionSent, submission),
+            SubmissionEvent::Failed => self.event(EventType::SubmissionFailed, submission),
+            SubmissionEvent::Deferred(_) => self.event(EventType::SubmissionDeferred, submission),
+            SubmissionEvent::Unknown => self.event(EventType::SubmissionUnknown, submission),
+            SubmissionEvent::RecipientFailed { address, reply } => {
+                let mut event = self.event(EventType::SubmissionFailed, submission);
+                if let Some(data) = event.data.as_object_mut() {
+                    data.insert(String::from("recipient"), address.as_str().into());
+                    data.insert(String::from("reply"), reply.as_str().into());
+                }
+                event
+            }
+            SubmissionEvent::OutboxHeld { code, .. } => {
+                let mut event = self.event(EventType::SubmissionHeld, submission);
+                if let Some(data) = event.data.as_object_mut() {
+                    data.insert(String::from("hold"), (*code).into());
+                }
+                event
+            }
+        })
+    }
+
+    fn event(&self, kind: EventType, submission: &Submission) -> EventDraft {
+        let data = serde_json::json!({
+            "submission": submission.id,
+            "state": submission.state,
+            "message_id": submission.message_id,
+            "attempts": submission.attempts,
+            "next_attempt_at": submission.next_attempt_at,
+            "last_reply": submission.last_reply,
+        });
+        EventDraft { kind, mailbox: self.stored.mailbox.id.clone(), at: clock::now(), data }
+    }
+
+    async fn show(
+        &self,
+        state: SendState,
+        diagnosis: Option<Diagnosis>,
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let change = |status: &mut crate::store::MailboxStatus| {
+            status.send_state = state;
+            status.send_diagnosis.clone_from(&diagnosis);
+            status.send_until = until;
+        };
+        let id = &self.stored.mailbox.id;
+        self.deps.store.change_status(self.owner, id, clock::now(), change).await.map(drop)
+    }
+}
+
+/// No token: a cause before MAIL.
+fn held(error: &TokenError) -> SmtpError {
+    let diagnosis = error.diagnosis().cloned().unwrap_or_else(|| {
+        let facts = crate::diagnosis::Facts::default();
+        crate::diagnosis::describe(&crate::diagnosis::catalogue::SIGN_IN_AGAIN, &facts, Some(&error.to_string()))
+    });
+    SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: error.disposition(clock::now()) }
+}
