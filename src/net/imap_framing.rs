@@ -275,6 +275,23 @@ mod tests {
         assert_eq!(huge, Err(LimitExceeded::Literal { announced: u64::MAX, limit: 100 }));
     }
 
+    #[test]
+    #[ignore = "a measurement: run it by name in a release build"]
+    fn throughput() {
+        for (name, text) in [
+            ("literals", [&b"* 1 FETCH (BODY[] {16000}\r\n"[..], &[b'x'; 16000], b")\r\n"].concat()),
+            ("flags", b"* 12345 FETCH (UID 123456 FLAGS (\\Seen $Label1) RFC822.SIZE 12345)\r\n".repeat(200)),
+        ] {
+            let (mut framing, begun) = (Framing::new(Limits::default()), crate::clock::monotonic());
+            let rounds = 200_000_000 / text.len();
+            for _ in 0..rounds {
+                text.chunks(8192).for_each(|chunk| framing.feed(chunk).unwrap());
+            }
+            let megabytes = (rounds * text.len()) as f64 / 1e6;
+            println!("{name}: {:.0} MB/s", megabytes / begun.elapsed().as_secs_f64());
+        }
+    }
+
     proptest! {
         #[test]
         fn the_verdict_is_the_same_for_any_chunking(

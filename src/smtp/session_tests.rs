@@ -398,3 +398,66 @@ async fn the_commit_comes_before_the_dot() {
     drop(session);
     server.await.unwrap();
 }
+
+#[tokio::test]
+async fn after_starttls_the_dialogue_goes_on_inside_tls_from_a_new_ehlo() {
+    let made = rcgen::generate_simple_self_signed(vec![String::from("localhost")]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let mut plain = BufReader::new(listener.accept().await.unwrap().0);
+        let mut line = String::new();
+        plain.write_all(b"220 hi\r\n").await.unwrap();
+        plain.read_line(&mut line).await.unwrap();
+        plain.write_all(b"250-hi\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n").await.unwrap();
+        plain.read_line(&mut line).await.unwrap();
+        plain.write_all(b"220 go\r\n").await.unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let mut tls = BufReader::new(acceptor.accept(plain.into_inner()).await.unwrap());
+        for said in [
+            "250-hi\r\n250 AUTH XOAUTH2\r\n",
+            "334 \r\n",
+            "235 ok\r\n",
+            "250 ok\r\n",
+            "250 ok\r\n",
+            "354 go\r\n",
+        ] {
+            tls.read_line(&mut line).await.unwrap();
+            tls.write_all(said.as_bytes()).await.unwrap();
+        }
+        while !line.ends_with("\r\n.\r\n") {
+            tls.read_line(&mut line).await.unwrap();
+        }
+        tls.write_all(b"250 taken\r\n").await.unwrap();
+        line
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), made.cert.pem()).unwrap();
+    let dialer =
+        Dialer::new(NetConfig { extra_ca: vec![file.path().into()], ..NetConfig::default() }).unwrap();
+    let endpoint = SmtpEndpoint {
+        host: "localhost".into(),
+        port,
+        security: Security::Starttls,
+        auth: SmtpAuth::Inherit,
+    };
+    let opened =
+        SmtpSession::open(&dialer, &endpoint, "me.example", &token("t"), SmtpTiming::default()).await;
+    let mut session = opened.unwrap();
+    let outcome = session.send("a@m.example", &["b@k.example".into()], MESSAGE, committed()).await;
+    assert!(matches!(outcome.result, SendResult::Sent { .. }), "{:?}", outcome.result);
+    let heard = server.await.unwrap();
+    let expected = format!(
+        "EHLO me.example\r\nSTARTTLS\r\nEHLO me.example\r\nAUTH XOAUTH2\r\n{}\r\nMAIL FROM:<a@m.example>\r\n\
+         RCPT TO:<b@k.example>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n",
+        xoauth2_line("t")
+    );
+    assert_eq!(heard, expected);
+}
