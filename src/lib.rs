@@ -1,6 +1,7 @@
 //! Stafette: a headless mail synchronization engine.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod diagnosis;
@@ -13,4 +14,5 @@ pub mod protocol;
 pub mod smtp;
 pub mod store;
 pub mod supervisor;
+pub mod telemetry;
 pub mod token;

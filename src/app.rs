@@ -1,0 +1,120 @@
+//! The wiring: every part is built here, from the configuration and the parts below it.
+
+use crate::config::{Config, IpFamily};
+use crate::domain::Secret;
+use crate::imap::{ByteBudget, ImapDeps};
+use crate::net::{Dialer, IpChoice, NetConfig, NetError};
+use crate::smtp::SmtpDeps;
+use crate::store::{Store, StoreError};
+use crate::supervisor::protocol::{Drain, Reconcile};
+use crate::supervisor::{Factories, Supervisor};
+use crate::token::TokenDeps;
+use actix::{Actor, Addr};
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network cannot be set up.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The listening address cannot be had.
+    #[error("cannot listen on {address}: {source}: choose another http.listen, or stop what listens there")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The runtime is going down.
+    #[error("the supervisor ended while starting")]
+    Ended,
+}
+
+/// The running engine.
+pub struct Engine {
+    /// The store.
+    pub store: Store,
+    /// The supervisor.
+    pub supervisor: Addr<Supervisor>,
+    /// The way to connect.
+    pub dialer: Dialer,
+    /// The way to ask token endpoints.
+    pub http: reqwest::Client,
+}
+
+impl Engine {
+    /// Opens the store and starts every mailbox's actors. Inside an actix system.
+    ///
+    /// # Errors
+    /// [`StartError`] that says what to do.
+    pub async fn start(config: &Config, master_key: Option<Secret>) -> Result<Self, StartError> {
+        let dialer = Dialer::new(net_config(config))?;
+        let http = dialer.http_client(config.timing.token)?;
+        let store_config = config.store_config(master_key);
+        let opened = tokio::task::spawn_blocking(move || Store::open(&store_config));
+        let store = opened.await.map_err(|_| StartError::Ended)??;
+        finish_erasures(&store);
+        let factories = Factories {
+            store: store.clone(),
+            token: TokenDeps { store: store.clone(), http: http.clone() },
+            imap: ImapDeps {
+                store: store.clone(),
+                dialer: dialer.clone(),
+                timing: config.timing.clone(),
+                budget: ByteBudget::new(config.net.bytes_in_flight),
+            },
+            smtp: SmtpDeps {
+                store: store.clone(),
+                dialer: dialer.clone(),
+                timing: config.timing.clone(),
+                hello_name: hello_name(config),
+            },
+        };
+        let supervisor = Supervisor::new(factories).start();
+        supervisor.send(Reconcile).await.map_err(|_| StartError::Ended)?;
+        Ok(Self { store, supervisor, dialer, http })
+    }
+
+    /// Tells every actor to end, and waits until nothing is being written any more.
+    pub async fn drain(self) {
+        if self.supervisor.send(Drain).await.is_err() {
+            tracing::warn!("the supervisor had ended before the drain");
+        }
+    }
+}
+
+/// Goes on with erasures that an earlier run did not finish.
+fn finish_erasures(store: &Store) {
+    let store = store.clone();
+    actix::spawn(async move {
+        for mailbox in store.erasures().unwrap_or_default() {
+            if let Err(error) = store.erase(mailbox).await {
+                tracing::error!(%mailbox, %error, "erasure not finished, tried again at the next start");
+            }
+        }
+    });
+}
+
+fn net_config(config: &Config) -> NetConfig {
+    NetConfig {
+        connect_timeout: config.timing.connect,
+        tls_timeout: config.timing.tls,
+        ip: match config.net.ip {
+            IpFamily::Auto => IpChoice::Auto,
+            IpFamily::V4 => IpChoice::V4,
+            IpFamily::V6 => IpChoice::V6,
+        },
+        extra_ca: config.tls.extra_ca.clone(),
+        allow_plain_remote: config.net.allow_plain_remote,
+    }
+}
+
+/// The name said in EHLO: that of the public address, else an address literal (RFC 5321 §4.1.3).
+fn hello_name(config: &Config) -> String {
+    let host = config.http.public_url.as_ref().and_then(url::Url::host_str);
+    host.filter(|host| host.contains('.') && host.parse::<std::net::IpAddr>().is_err())
+        .map_or_else(|| String::from("[127.0.0.1]"), str::to_owned)
+}
