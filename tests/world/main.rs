@@ -1,1 +1,4 @@
-fn main(){}
+//! The test world as a program.
+#[path = "mod.rs"]
+mod world;
+fn main() {}
