@@ -27,7 +27,7 @@ fn a_token_opens_its_users_mailbox_and_no_other() {
     Imap::xoauth2(world.imap_port(), "anna@makler.test", token).unwrap();
     Imap::xoauth2(world.imap_port(), "info@makler.test", token).unwrap();
     let refused = Imap::xoauth2(world.imap_port(), "ben@makler.test", token).err().unwrap().to_string();
-    assert!(refused.starts_with("NO [AUTHENTICATIONFAILED]"), "{refused}");
+    assert!(refused.starts_with("NO [AUTHENTICATIONFAILED]"), "{refused} {}", world.logs());
     let mut smtp = Smtp::connect(world.submission_port(), &world.certs.client).unwrap();
     let refused = smtp.xoauth2("ben@makler.test", token).err().unwrap().to_string();
     assert!(refused.starts_with("535 5.7.8"), "{refused}");
@@ -107,7 +107,6 @@ fn mailboxes_can_be_changed_behind_the_engines_back() {
     assert!(world.bump_uid_validity(user, "INBOX") > before);
     assert_eq!(world.list(user, "INBOX").len(), 1);
     world.rename_folder(user, "Archiv/Entwürfe 2025", "请示");
-    world.delete_folder(user, "Archiv");
     assert!(world.folders(user).contains(&"请示".to_string()));
     let mut session = world.imap(user);
     world.kick(user);

@@ -13,13 +13,12 @@ pub struct Ports {
     pub sasl: u16,
     pub submission: u16,
     pub entra: u16,
-    pub check: u16,
 }
 
 impl Ports {
     /// Finds free ports for the child processes by binding them all at once and letting go; another process may
     /// still be quicker, so a start has to be repeated on a conflict. The stand-ins' ports are already bound.
-    pub fn find(entra: u16, check: u16) -> Self {
+    pub fn find(entra: u16) -> Self {
         let held: Vec<_> = (0..7).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let port = |at: usize| held[at].local_addr().unwrap().port();
         Self {
@@ -31,7 +30,6 @@ impl Ports {
             sasl: port(5),
             submission: port(6),
             entra,
-            check,
         }
     }
 }
@@ -68,8 +66,7 @@ fn dovecot(dir: &str, ports: &Ports, extra: &str) -> String {
         .replace("@POP3@", &ports.pop3.to_string())
         .replace("@POP3S@", &ports.pop3s.to_string())
         .replace("@LMTP@", &ports.lmtp.to_string())
-        .replace("@SASL@", &ports.sasl.to_string())
-        .replace("@CHECK@", &ports.check.to_string());
+        .replace("@SASL@", &ports.sasl.to_string());
     format!("{text}{extra}\n")
 }
 
@@ -81,8 +78,8 @@ fn main_cf(dir: &str, ports: &Ports, domains: &[String]) -> String {
         .replace("@DOMAINS@", &domains.join(", "))
 }
 
-// The order of the passdbs matters: introspection decides for a token's own user; the check service after it
-// knows delegates and app-only tokens, which introspection cannot express since it reports one user per token.
+// The order of the passdbs matters: introspection decides for a token's own user; the token files after it
+// know delegates and app-only tokens, which introspection cannot express since it reports one user per token.
 const DOVECOT: &str = "\
 base_dir = @DIR@/run
 instance_name = world
@@ -111,9 +108,9 @@ passdb {
   args = @DIR@/oauth2.ext
 }
 passdb {
-  driver = imap
+  driver = passwd-file
   mechanisms = xoauth2 oauthbearer
-  args = host=127.0.0.1 port=@CHECK@
+  args = scheme=PLAIN username_format=%Lu @DIR@/tokens/%{sha256:password}
 }
 passdb {
   driver = static

@@ -82,11 +82,13 @@ impl WorldBuilder {
             set.insert(mailbox.to_ascii_lowercase());
         }
         let backstage = Backstage::new();
-        let entra = Entra::start(&backstage, self.entra.clone());
         let (dir, temporary) = self.folder();
+        std::fs::create_dir_all(dir.join("tokens")).unwrap();
+        self.entra.token_dir = Some(dir.join("tokens"));
+        let entra = Entra::start(&backstage, self.entra.clone());
         let certs = Certificates::generate();
         certs.write(&dir).unwrap();
-        let ports = Ports::find(entra.port, entra.check_port);
+        let ports = Ports::find(entra.port);
         let mailboxes = Mailboxes::new(&dir, &ports);
         let mut world = World {
             dovecot: None,
@@ -188,7 +190,7 @@ impl World {
 
     fn move_to_other_ports(&mut self) {
         self.stop_servers();
-        self.ports = Ports::find(self.entra.port, self.entra.check_port);
+        self.ports = Ports::find(self.entra.port);
         self.mailboxes = Mailboxes::new(&self.dir, &self.ports);
     }
 

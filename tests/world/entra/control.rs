@@ -95,6 +95,7 @@ pub fn expire_access_tokens(state: &mut State) -> usize {
     for access in state.access.values_mut() {
         access.expires = now;
     }
+    state.publish();
     state.access.len()
 }
 

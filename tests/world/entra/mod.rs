@@ -2,11 +2,11 @@
 //! It speaks plain HTTP on loopback. Rust callers use [`Entra`]; other processes use `/control/…`.
 
 mod authorize;
-mod check;
 mod control;
 mod errors;
 mod keys;
 pub mod model;
+mod publish;
 mod scopes;
 pub mod script;
 mod serve;
@@ -30,7 +30,6 @@ pub use state::{Decision, Grant, LogEntry};
 pub struct Entra {
     site: Arc<serve::Site>,
     pub port: u16,
-    pub check_port: u16,
     _backstage: Backstage,
 }
 
@@ -48,7 +47,6 @@ pub struct Tokens {
 impl Entra {
     pub fn start(backstage: &Backstage, options: EntraOptions) -> Self {
         let (listener, port) = backstage.listen();
-        let (check_listener, check_port) = backstage.listen();
         let site = Arc::new(serve::Site {
             state: std::sync::Mutex::new(state::State::new(options)),
             keys: keys::Keys::generate(),
@@ -56,8 +54,8 @@ impl Entra {
         });
         let shared = Arc::clone(&site);
         backstage.handle().spawn(http::serve(listener, move |request| serve::handle(Arc::clone(&shared), request)));
-        backstage.handle().spawn(check::serve(check_listener, Arc::clone(&site)));
-        Self { site, port, check_port, _backstage: backstage.clone() }
+        backstage.handle().spawn(publish::keep_current(Arc::downgrade(&site)));
+        Self { site, port, _backstage: backstage.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, state::State> {
@@ -105,7 +103,9 @@ impl Entra {
     }
 
     pub fn add_user(&self, address: &str) {
-        self.state().options.add_user(address);
+        let mut state = self.state();
+        state.options.add_user(address);
+        state.publish();
     }
 
     pub fn user(&self, address: &str) -> Option<User> {
@@ -114,7 +114,9 @@ impl Entra {
 
     /// Lets tokens of `user` open `mailbox` too.
     pub fn delegate(&self, user: &str, mailbox: &str) {
-        control::delegate(&mut self.state().options, user, mailbox);
+        let mut state = self.state();
+        control::delegate(&mut state.options, user, mailbox);
+        state.publish();
     }
 
     pub fn with_options(&self, change: impl FnOnce(&mut EntraOptions)) {

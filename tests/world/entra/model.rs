@@ -110,6 +110,8 @@ pub struct EntraOptions {
     pub device_code_seconds: u64,
     pub device_interval: u64,
     pub rotation: Rotation,
+    /// Where Dovecot is told of tokens that open more than their user's mailbox.
+    pub token_dir: Option<std::path::PathBuf>,
     /// Token's user → mailboxes he may open besides his own.
     pub delegates: BTreeMap<String, BTreeSet<String>>,
 }
@@ -136,6 +138,7 @@ impl Default for EntraOptions {
             device_code_seconds: 900,
             device_interval: 5,
             rotation: Rotation::Keep,
+            token_dir: None,
             delegates: BTreeMap::new(),
         }
     }

@@ -201,7 +201,7 @@ fn device_code(site: &Site, state: &mut State, tenant: &str, request: &Request) 
     }))
 }
 
-/// RFC 7662 for Dovecot. An app-only token has no user of its own; the check service decides those.
+/// RFC 7662 for Dovecot. An app-only token has no user of its own; the token files decide those.
 fn introspect(state: &mut State, request: &Request) -> Response {
     if request.headers.get("authorization").map(String::as_str) != Some("Basic Y2xpZW50OnNlY3JldA==") {
         return Response::json(401, &json!({"error": "invalid_client"}));

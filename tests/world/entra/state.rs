@@ -24,6 +24,8 @@ pub struct State {
     pub log: Vec<LogEntry>,
     pub counts: BTreeMap<String, u64>,
     pub next_grant: u64,
+    /// The token files written, each with its number of mailboxes.
+    pub published: BTreeSet<(String, usize)>,
     pub started: Instant,
 }
 
@@ -121,6 +123,7 @@ impl State {
             log: Vec::new(),
             counts: BTreeMap::new(),
             next_grant: 1,
+            published: BTreeSet::new(),
             started: Instant::now(),
         }
     }
@@ -155,6 +158,7 @@ impl State {
     pub fn issue_access(&mut self, access: Access) -> String {
         let token = random_text(self.options.access_token_length.max(32));
         self.access.insert(token.clone(), access);
+        self.publish();
         token
     }
 
@@ -196,22 +200,7 @@ impl State {
             grant.revoked = true;
         }
         self.access.retain(|_, access| access.grant != Some(id));
-    }
-
-    /// Whether `token` opens the mailbox `user`: its own, a delegate's, or any of the tenant's when app-only.
-    pub fn opens(&self, token: &str, user: &str) -> bool {
-        let Some(access) = self.access.get(token).filter(|access| access.expires > Instant::now()) else {
-            return false;
-        };
-        let user = user.to_ascii_lowercase();
-        match &access.user {
-            Some(own) => *own == user || self.options.delegates.get(own).is_some_and(|set| set.contains(&user)),
-            None => {
-                let domain = user.split_once('@').map_or("", |(_, domain)| domain);
-                let tenant = self.options.tenants.iter().find(|tenant| tenant.id == access.tenant_id);
-                !access.scopes.is_empty() && tenant.is_some_and(|tenant| tenant.domains.iter().any(|name| name == domain))
-            }
-        }
+        self.publish();
     }
 }
 
