@@ -5,14 +5,19 @@ mod world;
 
 use std::time::Duration;
 
-use world::World;
 use world::entra::{Dropping, Instead, Rotation};
 use world::imap::Imap;
 use world::process::{inhabitants, wait_until};
+use world::proxy::{Direction, Ending};
 use world::smtp::Smtp;
+use world::{Kind, ProxyHandle, SeedOptions, Transport, World};
 
 fn small_world() -> World {
-    World::builder().mailbox("anna@makler.test").mailbox("ben@makler.test").mailbox("clara@kunde.test").start()
+    World::builder()
+        .mailbox("anna@makler.test")
+        .mailbox("ben@makler.test")
+        .mailbox("clara@kunde.test")
+        .start()
 }
 
 #[test]
@@ -203,8 +208,110 @@ fn secrets_belong_to_web_redirects_only() {
     assert!(ask(&pairs)["id_token"].is_string());
     assert_eq!(ask(&pairs)["error_codes"][0], 54_005);
     let web = entra.web_app();
-    let bare = [("grant_type", "client_credentials"), ("client_id", web.client_id.as_str()), ("scope", "x/.default")];
+    let bare = [
+        ("grant_type", "client_credentials"),
+        ("client_id", web.client_id.as_str()),
+        ("scope", "x/.default"),
+    ];
     let refusal = entra.post_token(&entra.tenant_id(), &bare).unwrap();
     assert_eq!((refusal.0, &refusal.1["error_codes"][0]), (401, &serde_json::json!(7_000_218)));
     assert_eq!(entra.post_token("nowhere.test", &bare).unwrap().1["error_codes"][0], 90_002);
+}
+
+#[test]
+fn seeded_mail_is_repeatable_and_dovecot_agrees_on_its_sizes() {
+    let world =
+        World::builder().mailbox("anna@makler.test").mailbox("ben@makler.test").without_postfix().start();
+    let options = SeedOptions { inbox_percent: 60, ..SeedOptions::messages(300) };
+    let first = world.seed("anna@makler.test", &options);
+    let second = world.seed("ben@makler.test", &options);
+    assert_eq!((first.bytes, first.wire_bytes), (second.bytes, second.wire_bytes));
+    assert!(first.zstd3_ratio > 1.2 && first.zstd3_ratio < 6.0, "{first:?}");
+    let seen = world.snapshot("anna@makler.test");
+    assert!(seen == world.snapshot("ben@makler.test"));
+    assert_eq!(seen.values().map(Vec::len).sum::<usize>(), 300);
+    assert!(!seen["Archiv/Entwürfe 2025"].is_empty() && !seen["请示"].is_empty() && !seen["a&b"].is_empty());
+    let mut imap = world.imap("anna@makler.test");
+    let mut claimed = 0;
+    for folder in imap.folders().unwrap() {
+        imap.command(&format!("EXAMINE {}", world::imap::quoted(&folder))).unwrap();
+        for reply in imap.command("UID FETCH 1:* (RFC822.SIZE BODY.PEEK[])").unwrap() {
+            let Some(raw) = reply.literals.first() else { continue };
+            let size = reply.text.split_once("RFC822.SIZE ").unwrap().1.split([' ', ')']).next().unwrap();
+            assert_eq!(size, raw.len().to_string());
+            claimed += raw.len() as u64;
+        }
+    }
+    assert_eq!(claimed, first.wire_bytes);
+}
+
+#[test]
+fn a_proxy_carries_mail_and_cuts_where_told() {
+    let world = World::builder().mailbox("anna@makler.test").without_postfix().start();
+    world.deliver(
+        "anna@makler.test",
+        &[b"Subject: long\n\n".as_slice(), &b"0123456789\n".repeat(5_000)].concat(),
+    );
+    let proxy = world.proxy(Kind::Imap, Transport::Plain);
+    let fetch = |proxy: &ProxyHandle| {
+        let mut imap = Imap::login(proxy.port, "anna@makler.test")?;
+        imap.command("SELECT INBOX")?;
+        imap.command("UID FETCH 1 BODY.PEEK[]")
+    };
+    let whole = fetch(&proxy).unwrap();
+    assert_eq!(whole[0].literals[0], world.raw("anna@makler.test", "INBOX", 1));
+    let before = proxy.carried().0;
+    proxy.cut_after_bytes(20_000, Direction::ToClient, Ending::Fin);
+    assert!(fetch(&proxy).is_err());
+    assert_eq!(proxy.carried().0 - before, 20_000);
+    assert!(fetch(&proxy).is_ok(), "a cut is spent after one use");
+    proxy.cut_at(b"456789\r\n0123", Direction::ToClient, 3, Ending::Reset);
+    assert!(fetch(&proxy).is_err());
+    proxy.chunk(Some(1));
+    assert_eq!(fetch(&proxy).unwrap()[0].literals, whole[0].literals);
+    proxy.clear();
+    proxy.throttle("UID FETCH*", "2000", 1);
+    let refused = fetch(&proxy).unwrap_err().to_string();
+    assert_eq!(refused, "BAD Request is throttled. Suggested Backoff Time: 2000 milliseconds");
+    proxy.expire_in_next_literal();
+    assert!(fetch(&proxy).is_err());
+    proxy.refuse(true);
+    assert!(Imap::connect(proxy.port).is_err());
+    assert_eq!(proxy.accepted(), 8);
+}
+
+#[test]
+fn a_proxy_can_behave_like_exchange() {
+    let world = small_world();
+    let token = world.entra().sign_in("anna@makler.test").access_token;
+    let proxy = world.proxy(Kind::Imap, Transport::Plain);
+    proxy.exchange_manners();
+    let mut imap = Imap::connect(proxy.port).unwrap();
+    assert_eq!(imap.greeting, world::proxy::GREETING);
+    let before = imap.command("CAPABILITY").unwrap();
+    assert_eq!(before[0].text, format!("* CAPABILITY {}", world::proxy::CAPABILITY_BEFORE));
+    let mut imap = Imap::xoauth2(proxy.port, "anna@makler.test", &token).unwrap();
+    let after = imap.command("CAPABILITY").unwrap();
+    assert_eq!(after[0].text, format!("* CAPABILITY {}", world::proxy::CAPABILITY_AFTER));
+    assert_eq!(imap.command("ENABLE CONDSTORE").unwrap_err().to_string(), "BAD Command Error. 10");
+    assert!(imap.command("SELECT INBOX (CONDSTORE)").unwrap_err().to_string().starts_with("BAD"));
+    let listed = imap.command("LIST \"\" \"*\"").unwrap();
+    assert!(listed.iter().any(|reply| reply.text.ends_with("\"/\" Inbox")), "{listed:?}");
+    imap.command("SELECT Inbox").unwrap();
+    let refused = Imap::xoauth2(proxy.port, "ben@makler.test", &token).err().unwrap().to_string();
+    assert_eq!(refused, "NO AUTHENTICATE failed.");
+    proxy.expire_sessions();
+    assert_eq!(imap.read_reply().unwrap().text, "* BYE Session invalidated - AccessTokenExpired");
+    proxy.authenticated_but_not_connected(1);
+    let mut imap = Imap::xoauth2(proxy.port, "anna@makler.test", &token).unwrap();
+    let refused = imap.command("SELECT Inbox").unwrap_err().to_string();
+    assert_eq!(refused, "BAD User is authenticated but not connected.");
+
+    let proxy = world.exchange_smtp();
+    let mut smtp = Smtp::connect(proxy.port, &world.certs.client).unwrap();
+    let refused = smtp.xoauth2("ben@makler.test", &token).err().unwrap().to_string();
+    assert!(refused.starts_with("535 5.7.3"), "{refused}");
+    smtp.xoauth2("anna@makler.test", &token).unwrap();
+    let reply = smtp.send("anna@makler.test", "ben@makler.test", b"Subject: x\r\n\r\nx\r\n").unwrap();
+    assert!(reply.contains(".prod.outlook.com> [Hostname="), "{reply}");
 }

@@ -39,13 +39,35 @@ pub fn write(dir: &Path, ports: &Ports, domains: &[String], extra: &str) -> std:
     let place = dir.to_string_lossy();
     std::fs::create_dir_all(dir.join("mail"))?;
     std::fs::create_dir_all(dir.join("postfix"))?;
-    std::fs::create_dir_all(dir.join("pfqueue"))?;
-    std::fs::create_dir_all(dir.join("pfdata"))?;
-    super::process::run("chown", &["postfix", &format!("{place}/pfdata")])?;
+    queue_folders(&place)?;
     std::fs::write(dir.join("dovecot.conf"), dovecot(&place, ports, extra))?;
     std::fs::write(dir.join("oauth2.ext"), oauth2(ports))?;
     std::fs::write(dir.join("postfix/main.cf"), main_cf(&place, ports, domains))?;
-    std::fs::write(dir.join("postfix/master.cf"), MASTER_CF.replace("@SUBMISSION@", &ports.submission.to_string()))
+    std::fs::write(
+        dir.join("postfix/master.cf"),
+        MASTER_CF.replace("@SUBMISSION@", &ports.submission.to_string()),
+    )
+}
+
+/// What `postfix check` would create, which takes it seconds.
+fn queue_folders(dir: &str) -> std::io::Result<()> {
+    let queues = "active bounce corrupt defer deferred flush hold incoming private saved trace";
+    let inside = |names: &str| -> Vec<String> {
+        names.split(' ').map(|name| format!("{dir}/pfqueue/{name}")).collect()
+    };
+    let make = |owner: [&str; 6], names: Vec<String>| {
+        let args: Vec<&str> = owner.into_iter().chain(names.iter().map(String::as_str)).collect();
+        super::process::run("install", &[&["-d"], args.as_slice()].concat())
+    };
+    make(
+        ["-m", "755", "-o", "root", "-g", "root"],
+        vec![format!("{dir}/pfqueue"), format!("{dir}/pfqueue/pid")],
+    )?;
+    make(["-m", "700", "-o", "postfix", "-g", "root"], inside(queues))?;
+    make(["-m", "700", "-o", "postfix", "-g", "postfix"], vec![format!("{dir}/pfdata")])?;
+    make(["-m", "730", "-o", "postfix", "-g", "postdrop"], inside("maildrop"))?;
+    make(["-m", "710", "-o", "postfix", "-g", "postdrop"], inside("public"))?;
+    Ok(())
 }
 
 fn oauth2(ports: &Ports) -> String {
@@ -166,6 +188,9 @@ service imap {
 }
 service anvil {
   client_limit = 20000
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service auth {
   client_limit = 20000
@@ -216,6 +241,9 @@ smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_delay_reject = yes
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 1000
+smtpd_hard_error_limit = 1000
 disable_dns_lookups = yes
 smtp_host_lookup = native
 lmtp_host_lookup = native

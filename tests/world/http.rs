@@ -99,7 +99,8 @@ where
 {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
-        let close = request.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close =
+            request.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let head_only = request.method == "HEAD";
         match handler(request).await {
             Answer::Dropped => return Ok(()),

@@ -22,7 +22,8 @@ impl Imap {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(std::time::Duration::from_secs(60)))?;
         stream.set_nodelay(true)?;
-        let mut imap = Self { reader: BufReader::with_capacity(65536, stream), next_tag: 0, greeting: String::new() };
+        let mut imap =
+            Self { reader: BufReader::with_capacity(65536, stream), next_tag: 0, greeting: String::new() };
         imap.greeting = imap.read_reply()?.text;
         if imap.greeting.is_empty() {
             return Err(Error::other("no greeting"));

@@ -227,7 +227,8 @@ pub fn decode_utf7(name: &str) -> String {
         } else {
             let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(code.replace(',', "/"));
             let Ok(bytes) = bytes else { return name.to_string() };
-            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+            let units: Vec<u16> =
+                bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
             out.push_str(&String::from_utf16_lossy(&units));
         }
         rest = after;

@@ -3,7 +3,12 @@
 //! this module by path; each uses a part of it. The API blocks and needs no runtime; the world brings its own.
 #![allow(dead_code, unused_imports, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
-#![allow(clippy::disallowed_methods, clippy::wildcard_enum_match_arm, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 pub mod backstage;
 pub mod certs;

@@ -83,7 +83,8 @@ pub fn inhabitants(dir: &Path) -> Vec<i32> {
 }
 
 fn works_in(pid: i32, dir: &Path) -> bool {
-    let at = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap_or_else(|_| PathBuf::new());
+    let at =
+        |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap_or_else(|_| PathBuf::new());
     at("cwd").starts_with(dir) || at("root").starts_with(dir)
 }
 

@@ -55,7 +55,11 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     let form = request.form();
     if form.contains_key("decline") {
         let text = Refusal { code: 65_004, detail: String::new() }.description();
-        return Ok(back(&wanted, &request.query, &[("error", "access_denied"), ("error_description", &text)]));
+        return Ok(back(
+            &wanted,
+            &request.query,
+            &[("error", "access_denied"), ("error_description", &text)],
+        ));
     }
     let account = form.get("account").map(|text| text.to_ascii_lowercase()).unwrap_or_default();
     let Some(user) = accounts(state, tenant).into_iter().find(|user| user.address == account) else {
@@ -65,7 +69,11 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     let consented = state.consents.contains(&(user.tenant_id.clone(), app.client_id.clone()));
     if app.needs_admin_consent && !consented {
         let text = Refusal { code: 90_094, detail: String::new() }.description();
-        return Ok(back(&wanted, &request.query, &[("error", "access_denied"), ("error_description", &text)]));
+        return Ok(back(
+            &wanted,
+            &request.query,
+            &[("error", "access_denied"), ("error_description", &text)],
+        ));
     }
     let code = format!("1.AX{}", random_text(400));
     let entry = Code {
@@ -123,11 +131,12 @@ fn chooser(state: &State, tenant: &str, query: &Form, wanted: &Wanted) -> Respon
     users.sort_by_key(|user| (user.address != hint, user.address.clone()));
     let buttons: String = users.iter().map(|user| button("account", &user.address)).collect();
     let name = escape(&wanted.app.name);
-    let scopes: String =
-        wanted.scopes.iter().map(|scope| format!("<li>{}</li>", escape(scope))).collect();
+    let scopes: String = wanted.scopes.iter().map(|scope| format!("<li>{}</li>", escape(scope))).collect();
     page(
         "Pick an account",
-        &format!("<p>to continue to {name}</p>{buttons}<ul>{scopes}</ul><button name=\"decline\" value=\"1\">Cancel</button>"),
+        &format!(
+            "<p>to continue to {name}</p>{buttons}<ul>{scopes}</ul><button name=\"decline\" value=\"1\">Cancel</button>"
+        ),
     )
 }
 
@@ -138,7 +147,10 @@ pub fn device_page(state: &mut State, request: &Request) -> Response {
     if request.method != "POST" {
         let users: String = state.options.users.iter().map(|user| button("account", &user.address)).collect();
         let field = format!("<input name=\"user_code\" value=\"{}\" autofocus>", escape(&typed));
-        return page("Enter code", &format!("{field}{users}<button name=\"decline\" value=\"1\">Cancel</button>"));
+        return page(
+            "Enter code",
+            &format!("{field}{users}<button name=\"decline\" value=\"1\">Cancel</button>"),
+        );
     }
     let decision = match form.get("account") {
         Some(account) => Decision::Approved(account.to_ascii_lowercase()),
@@ -152,7 +164,8 @@ pub fn device_page(state: &mut State, request: &Request) -> Response {
 
 /// False for an unknown code.
 pub fn decide_device(state: &mut State, user_code: &str, decision: Decision) -> bool {
-    let found = state.devices.values_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code.trim()));
+    let found =
+        state.devices.values_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code.trim()));
     found.map(|device| device.decision = decision).is_some()
 }
 
@@ -189,7 +202,10 @@ pub fn admin_consent(state: &mut State, tenant: &str, request: &Request) -> Resu
 
 fn error_page(refusal: &Refusal) -> Response {
     let text = escape(&refusal.description());
-    let mut response = page("Sign in", &format!("<p>Sorry, but we're having trouble signing you in.</p><p id=\"error\">{text}</p>"));
+    let mut response = page(
+        "Sign in",
+        &format!("<p>Sorry, but we're having trouble signing you in.</p><p id=\"error\">{text}</p>"),
+    );
     response.status = 400;
     response
 }

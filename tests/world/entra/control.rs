@@ -54,7 +54,9 @@ pub fn answer(state: &mut State, request: &Request) -> Response {
             done()
         }
         "redirect" => match serde_json::from_value::<Redirect>(body["redirect"].clone()) {
-            Ok(redirect) => Response::json(200, &json!({"known": add_redirect(state, &text("client_id"), redirect)})),
+            Ok(redirect) => {
+                Response::json(200, &json!({"known": add_redirect(state, &text("client_id"), redirect)}))
+            }
             Err(error) => bad(&error.to_string()),
         },
         "app" => match serde_json::from_value::<App>(body) {
@@ -82,8 +84,12 @@ fn bad(text: &str) -> Response {
 
 /// Ends every grant of `user`; gives their number.
 pub fn revoke(state: &mut State, user: &str) -> usize {
-    let ids: Vec<u64> =
-        state.grants.values().filter(|grant| grant.user.eq_ignore_ascii_case(user)).map(|grant| grant.id).collect();
+    let ids: Vec<u64> = state
+        .grants
+        .values()
+        .filter(|grant| grant.user.eq_ignore_ascii_case(user))
+        .map(|grant| grant.id)
+        .collect();
     for id in &ids {
         state.revoke_grant(*id);
     }

@@ -53,7 +53,9 @@ impl Entra {
             base: format!("http://127.0.0.1:{port}"),
         });
         let shared = Arc::clone(&site);
-        backstage.handle().spawn(http::serve(listener, move |request| serve::handle(Arc::clone(&shared), request)));
+        backstage
+            .handle()
+            .spawn(http::serve(listener, move |request| serve::handle(Arc::clone(&shared), request)));
         backstage.handle().spawn(publish::keep_current(Arc::downgrade(&site)));
         Self { site, port, _backstage: backstage.clone() }
     }
@@ -90,7 +92,13 @@ impl Entra {
 
     pub fn app(&self, client_id: &str) -> App {
         let state = self.state();
-        state.options.apps.iter().find(|app| app.client_id == client_id).cloned().expect("a declared application")
+        state
+            .options
+            .apps
+            .iter()
+            .find(|app| app.client_id == client_id)
+            .cloned()
+            .expect("a declared application")
     }
 
     /// Adds the application or replaces the one of the same client id.
@@ -150,7 +158,11 @@ impl Entra {
     }
 
     pub fn approve_device(&self, user_code: &str, account: &str) -> bool {
-        authorize::decide_device(&mut self.state(), user_code, Decision::Approved(account.to_ascii_lowercase()))
+        authorize::decide_device(
+            &mut self.state(),
+            user_code,
+            Decision::Approved(account.to_ascii_lowercase()),
+        )
     }
 
     pub fn decline_device(&self, user_code: &str) -> bool {
@@ -211,7 +223,14 @@ impl Entra {
         serde_json::from_value(value).unwrap()
     }
 
-    pub fn authorize_url(&self, tenant: &str, client: &str, redirect: &str, scope: &str, verifier: &str) -> String {
+    pub fn authorize_url(
+        &self,
+        tenant: &str,
+        client: &str,
+        redirect: &str,
+        scope: &str,
+        verifier: &str,
+    ) -> String {
         use base64::Engine;
         use sha2::Digest;
         let hash = sha2::Sha256::digest(verifier.as_bytes());
@@ -237,7 +256,8 @@ pub fn click_account(authorize_url: &str, account: &str) -> Result<String, Strin
     if page.status != 200 || !offered {
         return Err(format!("{account} is not offered: {} {}", page.status, page.text()));
     }
-    let answer = http::post_form(authorize_url, &[("account", account)]).map_err(|error| error.to_string())?;
+    let answer =
+        http::post_form(authorize_url, &[("account", account)]).map_err(|error| error.to_string())?;
     match answer.header("location") {
         Some(location) if answer.status == 302 => Ok(location.to_string()),
         _ => Err(format!("no redirect: {} {}", answer.status, answer.text())),

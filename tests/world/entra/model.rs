@@ -75,12 +75,14 @@ fn redirect_matches(registered: &Redirect, uri: &str) -> bool {
     if registered.uri == uri {
         return true;
     }
-    let loopback = registered.uri.starts_with("http://localhost") || registered.uri.starts_with("http://127.0.0.1");
+    let loopback =
+        registered.uri.starts_with("http://localhost") || registered.uri.starts_with("http://127.0.0.1");
     let wildcard = registered.uri.contains(":*") || registered.platform == Platform::Native;
     if !loopback || !wildcard {
         return false;
     }
-    let (Ok(left), Ok(right)) = (url::Url::parse(&registered.uri.replace(":*", "")), url::Url::parse(uri)) else {
+    let (Ok(left), Ok(right)) = (url::Url::parse(&registered.uri.replace(":*", "")), url::Url::parse(uri))
+    else {
         return false;
     };
     left.host_str() == right.host_str() && left.path() == right.path() && left.scheme() == right.scheme()

@@ -40,7 +40,8 @@ pub fn check(text: Option<&String>, app: &App) -> Result<Vec<String>, Refusal> {
             return refuse(500_011, format!("The resource principal named {resource} was not found."));
         }
         let known = app.scopes.iter().any(|name| {
-            permission_of(name).eq_ignore_ascii_case(permission_of(scope)) || permission_of(scope) == ".default"
+            permission_of(name).eq_ignore_ascii_case(permission_of(scope))
+                || permission_of(scope) == ".default"
         });
         if !known {
             return refuse(70_011, format!("The scope {scope} is not valid."));

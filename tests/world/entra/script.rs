@@ -80,7 +80,10 @@ impl Instead {
             let status = self.status.unwrap_or(super::errors::class_of(code).1);
             Response::json(status, &value)
         } else if self.html {
-            Response::html(self.status.unwrap_or(200), "<html><body><h1>Sorry, we're having trouble</h1></body></html>")
+            Response::html(
+                self.status.unwrap_or(200),
+                "<html><body><h1>Sorry, we're having trouble</h1></body></html>",
+            )
         } else if let Some(status) = self.status {
             let body = self.body.clone().unwrap_or_default().into_bytes();
             Response { status, headers: vec![("Content-Type".into(), "text/plain".into())], body }
@@ -95,7 +98,9 @@ impl Instead {
 
     /// Lays `patch` over a JSON answer.
     pub fn apply_patch(&self, response: &mut Response) {
-        let (Some(patch), serde_json::Value::Object(mut members)) = (&self.patch, response.value()) else { return };
+        let (Some(patch), serde_json::Value::Object(mut members)) = (&self.patch, response.value()) else {
+            return;
+        };
         for (name, value) in patch.as_object().into_iter().flatten() {
             if value.is_null() {
                 members.remove(name);

@@ -10,8 +10,8 @@ use super::authorize;
 use super::control;
 use super::errors::Refusal;
 use super::keys::Keys;
-use super::script::{Drop, Instead};
 use super::scopes;
+use super::script::{Drop, Instead};
 use super::state::{Decision, Device, LogEntry, State, random_text};
 use super::token::{self, Asking};
 
@@ -40,7 +40,8 @@ pub async fn handle(site: Arc<Site>, request: Request) -> Answer {
     }
     let replaced = scripted.response();
     let genuine = replaced.is_none();
-    let mut response = replaced.unwrap_or_else(|| genuine_answer(&site, &tenant, endpoint, &request, &mut log));
+    let mut response =
+        replaced.unwrap_or_else(|| genuine_answer(&site, &tenant, endpoint, &request, &mut log));
     if genuine {
         scripted.apply_patch(&mut response);
     }
@@ -93,7 +94,9 @@ fn begin(site: &Site, endpoint: &str, request: &Request) -> LogEntry {
         at_ms: site.state.lock().unwrap().now_ms(),
         grant_type: form.get("grant_type").cloned(),
         client_id: form.get("client_id").or_else(|| request.query.get("client_id")).cloned(),
-        refresh_token_sha256: form.get("refresh_token").map(|token| super::state::sha256_hex(token.as_bytes())),
+        refresh_token_sha256: form
+            .get("refresh_token")
+            .map(|token| super::state::sha256_hex(token.as_bytes())),
         ..LogEntry::default()
     }
 }
@@ -116,11 +119,19 @@ fn result_of(response: &Response) -> String {
     }
 }
 
-fn genuine_answer(site: &Site, tenant: &str, endpoint: &str, request: &Request, log: &mut LogEntry) -> Response {
+fn genuine_answer(
+    site: &Site,
+    tenant: &str,
+    endpoint: &str,
+    request: &Request,
+    log: &mut LogEntry,
+) -> Response {
     let mut state = site.state.lock().unwrap();
     let state = &mut *state;
     let outcome = match endpoint {
-        "metadata" => token::check_tenant(state, tenant).map(|()| Response::json(200, &metadata(site, state, tenant))),
+        "metadata" => {
+            token::check_tenant(state, tenant).map(|()| Response::json(200, &metadata(site, state, tenant)))
+        }
         "keys" => Ok(Response::json(200, &site.keys.jwks(&format!("{}/{{tenantid}}/v2.0", site.base)))),
         "authorize" => authorize::authorize(state, tenant, request),
         "token" if request.method == "POST" => {
@@ -146,7 +157,9 @@ fn basic_credentials(request: &Request, form: &mut token::Form) {
     let Some(text) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { return };
     let Some((id, secret)) = text.split_once(':') else { return };
     let plain = |text: &str| {
-        url::form_urlencoded::parse(format!("v={text}").as_bytes()).next().map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(format!("v={text}").as_bytes())
+            .next()
+            .map(|(_, value)| value.into_owned())
     };
     form.entry("client_id".into()).or_insert(plain(id).unwrap_or_default());
     form.entry("client_secret".into()).or_insert(plain(secret).unwrap_or_default());

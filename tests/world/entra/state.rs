@@ -174,8 +174,10 @@ impl State {
             match self.options.rotation {
                 Rotation::Keep => {}
                 Rotation::Grace => {
-                    let successor_used =
-                        refresh.successors.iter().any(|next| self.refresh.get(next).is_some_and(|entry| entry.used));
+                    let successor_used = refresh
+                        .successors
+                        .iter()
+                        .any(|next| self.refresh.get(next).is_some_and(|entry| entry.used));
                     if successor_used || superseded.elapsed() > Duration::from_secs(60) {
                         return None;
                     }

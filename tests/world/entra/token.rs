@@ -57,7 +57,11 @@ pub fn answer(state: &mut State, asking: &mut Asking<'_>) -> Result<Value, Refus
 /// Known are the aliases, the tenants' ids and their domains.
 pub fn check_tenant(state: &State, tenant: &str) -> Result<(), Refusal> {
     let declared = |name: &str| {
-        state.options.tenants.iter().any(|entry| entry.id == name || entry.domains.iter().any(|domain| domain == name))
+        state
+            .options
+            .tenants
+            .iter()
+            .any(|entry| entry.id == name || entry.domains.iter().any(|domain| domain == name))
     };
     if matches!(tenant, "common" | "organizations" | "consumers") || declared(tenant) {
         return Ok(());
@@ -68,7 +72,11 @@ pub fn check_tenant(state: &State, tenant: &str) -> Result<(), Refusal> {
 /// The tenant's id behind an id or a domain; None for the aliases.
 pub fn tenant_id(state: &State, tenant: &str) -> Option<String> {
     let matches = |name: &str| name == tenant;
-    let found = state.options.tenants.iter().find(|entry| entry.id == tenant || entry.domains.iter().any(|d| matches(d)));
+    let found = state
+        .options
+        .tenants
+        .iter()
+        .find(|entry| entry.id == tenant || entry.domains.iter().any(|d| matches(d)));
     found.map(|entry| entry.id.clone())
 }
 
@@ -132,7 +140,11 @@ fn redeem_code(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<
     let with_refresh = scopes::contains(&code.scopes, "offline_access").then(|| state.issue_refresh(grant));
     let client_id = app.client_id.clone();
     let (user, nonce) = (code.user, code.nonce);
-    Ok(tokens(state, asking, Yield { user, client_id, scopes, requested: code.scopes, grant, nonce, with_refresh }))
+    Ok(tokens(
+        state,
+        asking,
+        Yield { user, client_id, scopes, requested: code.scopes, grant, nonce, with_refresh },
+    ))
 }
 
 fn check_verifier(challenge: Option<&str>, form: &Form) -> Result<(), Refusal> {
@@ -148,7 +160,8 @@ fn check_verifier(challenge: Option<&str>, form: &Form) -> Result<(), Refusal> {
 fn refresh(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Value, Refusal> {
     let token = required(asking.form, "refresh_token")?.to_string();
     asking.log.refresh_token_sha256 = Some(sha256_hex(token.as_bytes()));
-    let Some(grant) = state.refresh.get(&token).and_then(|entry| state.grants.get(&entry.grant)).cloned() else {
+    let Some(grant) = state.refresh.get(&token).and_then(|entry| state.grants.get(&entry.grant)).cloned()
+    else {
         return refuse(70_000, "The refresh token is malformed or unknown.");
     };
     authenticate(app, grant.platform, asking.form)?;
@@ -176,7 +189,8 @@ fn refresh(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Valu
     }
     let scopes = scopes::first_resource(&requested);
     let (user, client_id) = (grant.user, grant.client_id);
-    let made = Yield { user, client_id, scopes, requested, grant: grant.id, nonce: None, with_refresh: Some(next) };
+    let made =
+        Yield { user, client_id, scopes, requested, grant: grant.id, nonce: None, with_refresh: Some(next) };
     Ok(tokens(state, asking, made))
 }
 
@@ -192,10 +206,12 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
     if !scope.ends_with("/.default") || scope.contains(' ') {
         return refuse(70_011, format!("The scope {scope} is not valid."));
     }
-    if !matches!(scopes::resource_of(scope).as_str(), "https://outlook.office.com" | "https://ps.outlook.com") {
+    if !matches!(scopes::resource_of(scope).as_str(), "https://outlook.office.com" | "https://ps.outlook.com")
+    {
         return refuse(500_011, "");
     }
-    let Some(tenant_id) = tenant_id(state, asking.tenant).or_else(|| Some(state.options.tenants.first()?.id.clone()))
+    let Some(tenant_id) =
+        tenant_id(state, asking.tenant).or_else(|| Some(state.options.tenants.first()?.id.clone()))
     else {
         return refuse(90_002, "");
     };
@@ -205,9 +221,12 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
     let roles = if consented { app.roles.clone() } else { Vec::new() };
     let expires = Instant::now() + state.access_lifetime();
     let client_id = app.client_id.clone();
-    let token = state.issue_access(Access { user: None, tenant_id, client_id, scopes: roles, grant: None, expires });
+    let token =
+        state.issue_access(Access { user: None, tenant_id, client_id, scopes: roles, grant: None, expires });
     let seconds = state.options.access_token_seconds;
-    Ok(json!({"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}))
+    Ok(
+        json!({"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}),
+    )
 }
 
 fn device(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Value, Refusal> {
@@ -215,7 +234,8 @@ fn device(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Value
     if app.is_public() {
         authenticate(app, Platform::Native, asking.form)?;
     }
-    let Some(device) = state.devices.get(&text).filter(|device| device.client_id == app.client_id).cloned() else {
+    let Some(device) = state.devices.get(&text).filter(|device| device.client_id == app.client_id).cloned()
+    else {
         return refuse(70_018, "");
     };
     if device.issued.elapsed() > Duration::from_secs(state.options.device_code_seconds) {

@@ -78,7 +78,11 @@ async fn start_tls(mut client: TcpStream, shared: &Shared) -> Result<(Box<dyn Ch
     }
     let server = secured(server, shared).await?;
     let exchange = shared.rules().exchange;
-    let greeting = if exchange { "220 WORLD.eurprd00.prod.outlook.com Microsoft ESMTP MAIL Service ready\r\n".into() } else { greeting };
+    let greeting = if exchange {
+        "220 WORLD.eurprd00.prod.outlook.com Microsoft ESMTP MAIL Service ready\r\n".into()
+    } else {
+        greeting
+    };
     client.write_all(greeting.as_bytes()).await?;
     loop {
         let line = line(&mut client).await?.to_ascii_uppercase();

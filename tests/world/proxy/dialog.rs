@@ -150,7 +150,9 @@ impl Dialog {
                 self.signing_in = None;
                 self.logged_in = text.starts_with("235");
                 if rules.exchange && text.starts_with("535") {
-                    return Some("535 5.7.3 Authentication unsuccessful [WORLD.eurprd00.prod.outlook.com]".into());
+                    return Some(
+                        "535 5.7.3 Authentication unsuccessful [WORLD.eurprd00.prod.outlook.com]".into(),
+                    );
                 }
             }
         }
@@ -178,7 +180,14 @@ impl Dialog {
         }
     }
 
-    fn client_line(&mut self, line: &[u8], continues: bool, shared: &Shared, rules: &mut Rules, out: &mut Output) {
+    fn client_line(
+        &mut self,
+        line: &[u8],
+        continues: bool,
+        shared: &Shared,
+        rules: &mut Rules,
+        out: &mut Output,
+    ) {
         if continues {
             if !self.swallow {
                 out.to_server.extend_from_slice(line);

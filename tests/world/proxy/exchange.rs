@@ -52,10 +52,16 @@ pub fn imap() -> Rules {
         ],
         edits: vec![
             Editing::new("\\* OK *Dovecot*ready*", Edit::Replace(GREETING.into())),
-            Editing::new("\\* LIST (*) \"/\" INBOX", Edit::Substitute("\"/\" INBOX".into(), "\"/\" Inbox".into())),
+            Editing::new(
+                "\\* LIST (*) \"/\" INBOX",
+                Edit::Substitute("\"/\" INBOX".into(), "\"/\" Inbox".into()),
+            ),
             Editing::new("\\* OK [HIGHESTMODSEQ *", Edit::Remove),
             Editing::new("\\* OK [NOMODSEQ*", Edit::Remove),
-            Editing::new("\\* STATUS INBOX *", Edit::Substitute("STATUS INBOX".into(), "STATUS Inbox".into())),
+            Editing::new(
+                "\\* STATUS INBOX *",
+                Edit::Substitute("STATUS INBOX".into(), "STATUS Inbox".into()),
+            ),
         ],
         ..Rules::default()
     }

@@ -64,7 +64,13 @@ pub struct ProxyHandle {
 
 impl ProxyHandle {
     /// Listens on a free port before `upstream`, a port of this machine.
-    pub fn start(backstage: &Backstage, upstream: u16, kind: Kind, transport: Transport, certs: &Certificates) -> Self {
+    pub fn start(
+        backstage: &Backstage,
+        upstream: u16,
+        kind: Kind,
+        transport: Transport,
+        certs: &Certificates,
+    ) -> Self {
         let (listener, port) = backstage.listen();
         let shared = Arc::new(Shared {
             kind,

@@ -4,19 +4,82 @@
 use std::time::SystemTime;
 
 use base64::Engine;
+use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore};
-use rand::rngs::StdRng;
 
 use super::SeedOptions;
 
 const WORDS: &[&str] = &[
-    "Angebot", "Vertrag", "the", "meeting", "Rechnung", "und", "für", "über", "Größe", "please", "find", "attached",
-    "Wohnung", "Besichtigung", "Termin", "morgen", "Dienstag", "we", "would", "like", "to", "confirm", "Exposé",
-    "Kaufpreis", "Grundbuch", "Notar", "Straße", "München", "schöne", "Grüße", "mit", "freundlichen", "Ihr", "Team",
-    "delivery", "next", "week", "budget", "review", "quarter", "customer", "reply", "nicht", "auch", "noch", "bitte",
-    "Anlage", "siehe", "unten", "danke", "für", "Ihre", "Nachricht", "Rückfragen", "stehen", "gerne", "zur",
-    "Verfügung", "项目", "会议", "请示", "договор", "встреча", "café", "naïve", "0,5", "1.250.000", "EUR", "m²",
+    "Angebot",
+    "Vertrag",
+    "the",
+    "meeting",
+    "Rechnung",
+    "und",
+    "für",
+    "über",
+    "Größe",
+    "please",
+    "find",
+    "attached",
+    "Wohnung",
+    "Besichtigung",
+    "Termin",
+    "morgen",
+    "Dienstag",
+    "we",
+    "would",
+    "like",
+    "to",
+    "confirm",
+    "Exposé",
+    "Kaufpreis",
+    "Grundbuch",
+    "Notar",
+    "Straße",
+    "München",
+    "schöne",
+    "Grüße",
+    "mit",
+    "freundlichen",
+    "Ihr",
+    "Team",
+    "delivery",
+    "next",
+    "week",
+    "budget",
+    "review",
+    "quarter",
+    "customer",
+    "reply",
+    "nicht",
+    "auch",
+    "noch",
+    "bitte",
+    "Anlage",
+    "siehe",
+    "unten",
+    "danke",
+    "für",
+    "Ihre",
+    "Nachricht",
+    "Rückfragen",
+    "stehen",
+    "gerne",
+    "zur",
+    "Verfügung",
+    "项目",
+    "会议",
+    "请示",
+    "договор",
+    "встреча",
+    "café",
+    "naïve",
+    "0,5",
+    "1.250.000",
+    "EUR",
+    "m²",
 ];
 const PEOPLE: &[(&str, &str)] = &[
     ("Jürgen Müller", "juergen.mueller@kunde.test"),
@@ -80,7 +143,8 @@ fn plain(rng: &mut StdRng, out: &mut Vec<u8>, size: usize) {
     let latin = rng.random_range(0..4) == 0;
     let charset = if latin { "iso-8859-1" } else { "utf-8" };
     out.extend_from_slice(
-        format!("Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n\n").as_bytes(),
+        format!("Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n\n")
+            .as_bytes(),
     );
     let missing = size.saturating_sub(out.len());
     let text = paragraphs(rng, missing);
@@ -130,7 +194,8 @@ fn mixed(rng: &mut StdRng, out: &mut Vec<u8>, size: usize, boundary: &str, incom
     );
     out.extend_from_slice(head.as_bytes());
     texts(rng, out, (size / 8).min(6_000), &inner);
-    let (kind, name) = if incompressible { ("image/jpeg", "Grundriß.jpg") } else { ("text/csv", "Liste.csv") };
+    let (kind, name) =
+        if incompressible { ("image/jpeg", "Grundriß.jpg") } else { ("text/csv", "Liste.csv") };
     let head = format!(
         "--{inner}--\n\n--{boundary}\nContent-Type: {kind}; name=\"{}\"\nContent-Transfer-Encoding: base64\n\
          Content-Disposition: attachment; filename*=UTF-8''{}\n\n",
@@ -139,7 +204,8 @@ fn mixed(rng: &mut StdRng, out: &mut Vec<u8>, size: usize, boundary: &str, incom
     );
     out.extend_from_slice(head.as_bytes());
     let length = size.saturating_sub(out.len() + boundary.len() + 8).max(100) * 57 / 77;
-    let content = if incompressible { random_bytes(rng, length) } else { paragraphs(rng, length).into_bytes() };
+    let content =
+        if incompressible { random_bytes(rng, length) } else { paragraphs(rng, length).into_bytes() };
     for line in content.chunks(57) {
         out.extend_from_slice(base64::engine::general_purpose::STANDARD.encode(line).as_bytes());
         out.push(b'\n');

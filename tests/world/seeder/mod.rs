@@ -8,9 +8,9 @@ use std::io::Result;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use rand::rngs::StdRng;
 use serde::Serialize;
 
 #[derive(Debug, Clone)]
@@ -32,7 +32,8 @@ pub struct SeedOptions {
 
 impl Default for SeedOptions {
     fn default() -> Self {
-        let folders = ["Archiv", "Archiv/Entwürfe 2025", "Archiv/Kunden/Größe & Maß", "请示", "a&b", "Проекты"];
+        let folders =
+            ["Archiv", "Archiv/Entwürfe 2025", "Archiv/Kunden/Größe & Maß", "请示", "a&b", "Проекты"];
         Self {
             messages: 1_000,
             seed: 1,
@@ -106,7 +107,12 @@ struct Part {
     largest: u64,
 }
 
-fn write_part(folders: &layout::Folders, options: &SeedOptions, thread: usize, threads: usize) -> Result<Part> {
+fn write_part(
+    folders: &layout::Folders,
+    options: &SeedOptions,
+    thread: usize,
+    threads: usize,
+) -> Result<Part> {
     let mut part = Part::default();
     let mut packer = zstd::bulk::Compressor::new(3)?;
     for index in (thread..options.messages).step_by(threads) {
@@ -117,7 +123,8 @@ fn write_part(folders: &layout::Folders, options: &SeedOptions, thread: usize, t
         let text = content::message(&mut rng, index, options.seed, size, received);
         let wire = text.len() + text.iter().filter(|byte| **byte == b'\n').count();
         let inbox = folders.others.is_empty() || rng.random_range(0..100) < options.inbox_percent;
-        let folder = if inbox { &folders.inbox } else { folders.others.choose(&mut rng).unwrap_or(&folders.inbox) };
+        let folder =
+            if inbox { &folders.inbox } else { folders.others.choose(&mut rng).unwrap_or(&folders.inbox) };
         let flags = draw_flags(&mut rng);
         let stamp = received.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let name = format!("{stamp}.M{index}P{}.world,S={},W={wire}:2,{flags}", options.seed, text.len());
