@@ -1,4 +1,5 @@
 //! The world's own tests: what every other test relies on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "world/mod.rs"]
 mod world;

@@ -43,10 +43,14 @@ pub fn write(dir: &Path, ports: &Ports, domains: &[String], extra: &str) -> std:
     std::fs::write(dir.join("dovecot.conf"), dovecot(&place, ports, extra))?;
     std::fs::write(dir.join("oauth2.ext"), oauth2(ports))?;
     std::fs::write(dir.join("postfix/main.cf"), main_cf(&place, ports, domains))?;
-    std::fs::write(
-        dir.join("postfix/master.cf"),
-        MASTER_CF.replace("@SUBMISSION@", &ports.submission.to_string()),
-    )
+    let services = MASTER_CF.replace("@SUBMISSION@", &ports.submission.to_string());
+    std::fs::write(dir.join("postfix/master.cf"), services)?;
+    // Postfix waits for two seconds while its configuration is younger than that.
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    for name in ["postfix/main.cf", "postfix/master.cf"] {
+        std::fs::File::options().write(true).open(dir.join(name))?.set_modified(earlier)?;
+    }
+    Ok(())
 }
 
 /// What `postfix check` would create, which takes it seconds.

@@ -1,6 +1,6 @@
 //! The test world as a program: `cargo run --example world -- start --dir DIR`. `start` prints one JSON object
 //! and stays until it is told to end; the other commands act on a running world by its folder.
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "mod.rs"]
 mod world;

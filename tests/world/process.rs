@@ -36,13 +36,17 @@ impl Process {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// TERM, without waiting.
+    pub fn ask_to_end(&self) {
+        let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM);
+    }
+
     /// TERM, and KILL when that is not heeded within five seconds.
     pub fn stop(&mut self) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         if self.has_ended() {
             return;
         }
-        let _ = kill(pid, Signal::SIGTERM);
+        self.ask_to_end();
         if wait_until(Duration::from_secs(5), || self.has_ended()) {
             return;
         }

@@ -12,6 +12,11 @@ use super::process::{self, Process};
 use super::proxy::{Kind, ProxyHandle, Transport};
 use super::seeder::{self, SeedOptions, SeedReport};
 
+/// Postfix' master changes its user for a moment, which makes the kernel forget its parent-death signal; so a
+/// shell keeps the signal and passes it on.
+const POSTFIX: &str = "/usr/lib/postfix/sbin/master -d -c \"$1\" & child=$!; \
+                       trap 'kill -TERM $child' TERM; wait $child; wait $child";
+
 pub struct World {
     dovecot: Option<Process>,
     postfix: Option<Process>,
@@ -165,7 +170,7 @@ impl World {
         let job = move || {
             let conf = conf.to_string_lossy().into_owned();
             let env = [("MAIL_CONFIG", conf.as_str())];
-            Process::start("/usr/lib/postfix/sbin/master", &["-d", "-c", &conf], &env, &log)
+            Process::start("sh", &["-c", POSTFIX, "postfix", &conf], &env, &log)
         };
         self.backstage.run(job).map_err(|error| error.to_string())
     }
@@ -195,6 +200,9 @@ impl World {
     }
 
     fn stop_servers(&mut self) {
+        for child in [&self.postfix, &self.dovecot].into_iter().flatten() {
+            child.ask_to_end();
+        }
         self.postfix.take();
         self.dovecot.take();
         process::sweep(&self.dir);

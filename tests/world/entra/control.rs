@@ -45,6 +45,14 @@ pub fn answer(state: &mut State, request: &Request) -> Response {
             };
             Response::json(200, &json!({"known": decide_device(state, &text("user_code"), decision)}))
         }
+        name => declare(state, name, body),
+    }
+}
+
+/// What changes the declarations rather than the run.
+fn declare(state: &mut State, name: &str, body: Value) -> Response {
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_string();
+    match name {
         "user" => {
             state.options.add_user(&text("address"));
             done()

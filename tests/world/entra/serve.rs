@@ -202,7 +202,7 @@ fn device_code(site: &Site, state: &mut State, tenant: &str, request: &Request) 
     let scopes = scopes::check(form.get("scope"), &app)?;
     let user_code = random_text(9).to_ascii_uppercase();
     let text = format!("DAQ{}", random_text(120));
-    let client_id = app.client_id.clone();
+    let client_id = app.client_id;
     let decision = Decision::Pending;
     let device = Device { client_id, user_code: user_code.clone(), scopes, issued: Instant::now(), decision };
     state.devices.insert(text.clone(), device);

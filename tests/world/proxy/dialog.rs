@@ -56,7 +56,7 @@ impl Dialog {
 
     // --- from the server ---
 
-    pub fn from_server(&mut self, mut input: &[u8], rules: &mut Rules) -> Output {
+    pub fn server_sent(&mut self, mut input: &[u8], rules: &mut Rules) -> Output {
         let mut out = Output::default();
         while let Some(piece) = self.server.next(&mut input) {
             match piece {
@@ -129,10 +129,10 @@ impl Dialog {
         if rules.strip_capability_codes {
             line = strip_code(&line);
         }
-        if let Some((before, after)) = &rules.capability {
-            if line.starts_with("* CAPABILITY ") {
-                line = format!("* CAPABILITY {}", if self.logged_in { after } else { before });
-            }
+        if let Some((before, after)) = &rules.capability
+            && line.starts_with("* CAPABILITY ")
+        {
+            line = format!("* CAPABILITY {}", if self.logged_in { after } else { before });
         }
         if let Some(factor) = rules.size_factor {
             line = exchange::scale_size(&line, factor);
@@ -164,7 +164,7 @@ impl Dialog {
 
     // --- from the client ---
 
-    pub fn from_client(&mut self, mut input: &[u8], shared: &Shared, rules: &mut Rules) -> Output {
+    pub fn client_sent(&mut self, mut input: &[u8], shared: &Shared, rules: &mut Rules) -> Output {
         let mut out = Output::default();
         loop {
             let continues = self.client.unfinished;

@@ -43,12 +43,12 @@ pub async fn carry(mut link: Link) {
             read = link.client.read(&mut from_client) => match read {
                 Ok(length) if length > 0 => {
                     let mut rules = link.shared.rules();
-                    dialog.from_client(&from_client[..length], &link.shared, &mut rules)
+                    dialog.client_sent(&from_client[..length], &link.shared, &mut rules)
                 }
                 _ => return,
             },
             read = link.server.read(&mut from_server) => match read {
-                Ok(length) if length > 0 => dialog.from_server(&from_server[..length], &mut link.shared.rules()),
+                Ok(length) if length > 0 => dialog.server_sent(&from_server[..length], &mut link.shared.rules()),
                 _ => {
                     let rest = dialog.server.rest();
                     let _ = link.client.write_all(&rest).await;

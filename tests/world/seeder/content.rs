@@ -91,8 +91,12 @@ const PEOPLE: &[(&str, &str)] = &[
     ("Sales Team", "sales@partner.example.test"),
 ];
 
-/// Log-normal by Box and Muller, kept within reason.
+/// Log-normal by Box and Muller, and one message in two thousand of a megabyte or more: the log-normal alone
+/// would hardly ever give one.
 pub fn draw_size(rng: &mut StdRng, options: &SeedOptions) -> usize {
+    if options.largest > 1_000_000 && rng.random_range(0..2_000) == 0 {
+        return rng.random_range(1_000_000..options.largest);
+    }
     let (u, v): (f64, f64) = (rng.random_range(1e-12..1.0), rng.random());
     let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
     let size = options.median_size * (options.spread * normal).exp();
@@ -232,7 +236,7 @@ fn paragraphs(rng: &mut StdRng, length: usize) -> String {
         let words = rng.random_range(5..12);
         text.push_str(&sentence(rng, words));
         text.push_str(&format!(" {number}.\n"));
-        if number % 6 == 0 {
+        if number.is_multiple_of(6) {
             text.push_str("\n> ");
         }
     }

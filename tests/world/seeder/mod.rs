@@ -40,7 +40,7 @@ impl Default for SeedOptions {
             folders: folders.map(String::from).to_vec(),
             inbox_percent: 100,
             median_size: 8_192.0,
-            spread: 1.1,
+            spread: 1.05,
             largest: 6 * 1024 * 1024,
             measure: true,
         }
