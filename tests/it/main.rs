@@ -1,1 +1,8 @@
-//! One binary for every test against real parts.
+//! One binary for every test against real parts: Dovecot, Postfix and the Entra ID stand-in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod engine;
+mod sync;

@@ -1,0 +1,193 @@
+//! The engine in this process: an actix system on a thread of its own, spoken to through its store.
+
+use crate::world::{Seen, World};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+use stafette::app::Engine;
+use stafette::config::Config;
+use stafette::domain::mailbox::Policy;
+use stafette::domain::{
+    Auth, Endpoint, Folder, Grant, GrantSecret, GrantWay, Incarnation, Mailbox, MailboxId, MailboxState, Secret,
+    Security, SmtpAuth, SmtpEndpoint, Timestamp,
+};
+use stafette::events::{Cursor, Event, EventType};
+use stafette::store::{MailboxStatus, Store, StoredMailbox};
+use stafette::supervisor::Supervisor;
+use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
+
+/// How long anything may take before a test fails; nothing is timed by it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Running {
+    pub store: Store,
+    supervisor: actix::Addr<Supervisor>,
+    system: actix::System,
+    thread: Option<std::thread::JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A configuration whose intervals are short enough for a test.
+pub fn config(world: &World, data_dir: &Path) -> Config {
+    let mut config = Config::default();
+    config.data_dir.0 = data_dir.to_path_buf();
+    config.tls.extra_ca = vec![world.ca_pem()];
+    config.timing.status_interval = Duration::from_millis(300);
+    config.timing.flag_scan = Duration::from_millis(600);
+    config.timing.list_interval = Duration::from_millis(300);
+    config.timing.mass_delete_confirm = Duration::from_millis(500);
+    config.timing.retry_first = Duration::from_millis(50);
+    config.timing.retry_cap = Duration::from_secs(1);
+    config.timing.defer_first = Duration::from_millis(200);
+    config.timing.hold_retry = Duration::from_millis(500);
+    config
+}
+
+impl Running {
+    pub fn start(config: &Config) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let config = config.clone();
+        let thread = std::thread::spawn(move || {
+            let system = actix::System::new();
+            let engine = system.block_on(Engine::start(&config, None)).unwrap();
+            sender.send((engine.store.clone(), engine.supervisor.clone(), actix::System::current())).unwrap();
+            drop(engine);
+            system.run().unwrap();
+        });
+        let (store, supervisor, system) = receiver.recv().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { store, supervisor, system, thread: Some(thread), runtime }
+    }
+
+    pub fn add(&self, mailbox: Mailbox, grant: &Grant) -> StoredMailbox {
+        let stored = self.runtime.block_on(self.store.create_mailbox(mailbox, Some(grant))).unwrap();
+        self.runtime.block_on(self.supervisor.send(Reconcile)).unwrap();
+        stored
+    }
+
+    pub fn wake(&self, mailbox: Incarnation, reason: WakeReason) {
+        self.runtime.block_on(self.supervisor.send(Wake { mailbox, reason })).unwrap();
+    }
+
+    /// Waits until the status fulfils a condition, woken by commits.
+    pub fn until(
+        &self,
+        mailbox: Incarnation,
+        what: &str,
+        condition: impl Fn(&MailboxStatus) -> bool,
+    ) -> MailboxStatus {
+        self.wait(what, || {
+            let status = self.store.status(mailbox).unwrap().value;
+            condition(&status).then_some(status)
+        })
+    }
+
+    pub fn until_live(&self, mailbox: Incarnation) -> MailboxStatus {
+        self.until(mailbox, "live", |status| status.state == MailboxState::Live && status.synced)
+    }
+
+    /// Waits for something in the store, looked for after every commit.
+    pub fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        let mut durable = self.store.watch_durable();
+        self.runtime.block_on(async {
+            let search = async {
+                loop {
+                    if let Some(found) = look() {
+                        return found;
+                    }
+                    // commits without events wake nobody: look again now and then
+                    drop(tokio::time::timeout(Duration::from_millis(100), durable.changed()).await);
+                }
+            };
+            match tokio::time::timeout(PATIENCE, search).await {
+                Ok(found) => found,
+                Err(_) => panic!("waited in vain for {what}; events: {:#?}", self.events()),
+            }
+        })
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.store.events_after(Cursor(0), usize::MAX, |_| true).unwrap().0
+    }
+
+    pub fn events_of(&self, kind: EventType) -> Vec<Event> {
+        self.events().into_iter().filter(|event| event.kind == kind).collect()
+    }
+
+    pub fn until_event(&self, kind: EventType, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        self.wait(what, || self.events_of(kind).into_iter().find(&wanted))
+    }
+
+    pub fn folder(&self, mailbox: Incarnation, path: &str) -> Folder {
+        let rows = self.store.folders(mailbox).unwrap();
+        rows.into_iter().map(|row| row.value).find(|folder| folder.path == path).unwrap()
+    }
+
+    /// What is stored, in the shape of the world's own view.
+    pub fn snapshot(&self, mailbox: Incarnation) -> BTreeMap<String, Vec<Seen>> {
+        let mut snapshot = BTreeMap::new();
+        for row in self.store.folders(mailbox).unwrap() {
+            let folder = row.value;
+            let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation).unwrap();
+            let seen = entries.iter().map(|entry| {
+                let message = self.store.message(mailbox, entry.message).unwrap().unwrap();
+                let raw = self.store.read_body(mailbox, message.body.unwrap()).unwrap();
+                assert_eq!(raw.len() as u64, message.size);
+                Seen { uid: entry.uid, sha256: sha256(&raw), flags: message.flags.iter().map(String::from).collect() }
+            });
+            snapshot.insert(folder.path, seen.collect());
+        }
+        snapshot
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.system.stop();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A mailbox of the world that signs in with its password.
+pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+    let id = address.split('@').next().unwrap();
+    let mailbox = Mailbox {
+        id: MailboxId::new(id).unwrap(),
+        address: address.into(),
+        display_name: None,
+        provider: None,
+        imap: Some(Endpoint { host: "127.0.0.1".into(), port: imap_port, security: Security::Tls }),
+        smtp: Some(SmtpEndpoint {
+            host: "localhost".into(),
+            port: world.submission_port(),
+            security: Security::Starttls,
+            auth: SmtpAuth::Inherit,
+        }),
+        auth: Auth::Password { user: address.into() },
+        policy: Policy::default(),
+        owner: None,
+        reference: None,
+        labels: BTreeMap::new(),
+        active: true,
+    };
+    let grant = Grant {
+        way: GrantWay::Password,
+        secret: GrantSecret::Password { user: address.into(), password: Secret::new("pass") },
+        send_client_secret: false,
+        signed_in_as: None,
+        signed_in_at: Timestamp(0),
+        scopes: vec![],
+        access_token_expires_at: None,
+        last_refresh: None,
+        refresh_in_flight_since: None,
+    };
+    (mailbox, grant)
+}
