@@ -18,7 +18,7 @@ use stafette::supervisor::Supervisor;
 use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
 
 /// How long anything may take before a test fails; nothing is timed by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Running {
     pub store: Store,
@@ -89,6 +89,25 @@ impl Running {
 
     /// Waits for something in the store, looked for after every commit.
     pub fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        self.wait_or(what, look, || self.story())
+    }
+
+    /// The events in a line each, for a test that failed.
+    fn story(&self) -> String {
+        let line = |event: &Event| {
+            let data = &event.data;
+            format!("{:?} {} {} {}", event.kind, data["folder"], data["uid"], data["state"])
+        };
+        self.events().iter().rev().take(30).rev().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// [`Running::wait`] with words of its own for the failure.
+    pub fn wait_or<T>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Option<T>,
+        explain: impl Fn() -> String,
+    ) -> T {
         let mut durable = self.store.watch_durable();
         self.runtime.block_on(async {
             let search = async {
@@ -102,7 +121,7 @@ impl Running {
             };
             match tokio::time::timeout(PATIENCE, search).await {
                 Ok(found) => found,
-                Err(_) => panic!("waited in vain for {what}; events: {:#?}", self.events()),
+                Err(_) => panic!("waited in vain for {what}: {}", explain()),
             }
         })
     }
@@ -127,8 +146,8 @@ impl Running {
     /// What is stored, in the shape of the world's own view.
     pub fn snapshot(&self, mailbox: Incarnation) -> BTreeMap<String, Vec<Seen>> {
         let mut snapshot = BTreeMap::new();
-        for row in self.store.folders(mailbox).unwrap() {
-            let folder = row.value;
+        let folders = self.store.folders(mailbox).unwrap().into_iter().map(|row| row.value);
+        for folder in folders.filter(|folder| folder.selectable) {
             let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation).unwrap();
             let seen = entries.iter().map(|entry| {
                 let message = self.store.message(mailbox, entry.message).unwrap().unwrap();

@@ -1,7 +1,8 @@
 //! A mailbox in step with a real Dovecot: first sync, and whatever changes on the server afterwards.
 
 use crate::engine::{Running, config, password_mailbox};
-use crate::world::{SeedOptions, World};
+use crate::world::{Seen, SeedOptions, World};
+use std::collections::{BTreeMap, BTreeSet};
 use stafette::events::EventType;
 use stafette::store::StoredMailbox;
 
@@ -30,8 +31,16 @@ fn live(messages: usize) -> Scene {
 
 impl Scene {
     fn in_step(&self) {
-        self.running.wait("the store in step with the server", || {
-            (self.running.snapshot(self.anna.incarnation) == self.world.snapshot(ANNA)).then_some(())
+        let difference = || {
+            let (ours, theirs) = (self.running.snapshot(self.anna.incarnation), self.world.snapshot(ANNA));
+            let folders: BTreeSet<_> = ours.keys().chain(theirs.keys()).cloned().collect();
+            let differs = |path: &String| ours.get(path) != theirs.get(path);
+            let count = |side: &BTreeMap<String, Vec<Seen>>, path: &String| side.get(path).map(Vec::len);
+            let line = |path: String| format!("{path}: {:?}/{:?}", count(&ours, &path), count(&theirs, &path));
+            folders.into_iter().filter(differs).map(line).collect::<Vec<_>>()
+        };
+        self.running.wait_or("the store in step with the server", || difference().is_empty().then_some(()), || {
+            format!("folders that differ (stored/server): {:?}", difference())
         });
     }
 }
