@@ -6,6 +6,7 @@ use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};
 use super::sync::Syncer;
+use super::twins::Twins;
 use crate::config::Timing;
 use crate::net::Dialer;
 use crate::protocol::{ExitGuard, Stop};
@@ -70,6 +71,7 @@ impl ImapActor {
             backlog: BTreeMap::new(),
             fetched: 0,
             isolation: Isolation::default(),
+            twins: Twins::default(),
         };
         let wake = Arc::new(Notify::new());
         let shown = Arc::new(Mutex::new(ImapStatus::default()));

@@ -46,6 +46,7 @@ impl Announcer {
             "to": message.envelope.to,
             "subject": message.envelope.subject,
             "has_attachments": message.envelope.has_attachments,
+            "copy_of": message.copy_of,
         })
     }
 

@@ -14,6 +14,7 @@ pub mod protocol;
 mod rematch;
 mod rider;
 mod sync;
+mod twins;
 mod wire;
 
 pub use actor::{ImapActor, ImapDeps};

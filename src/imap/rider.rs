@@ -244,6 +244,24 @@ impl Rider {
         folder: &Folder,
         scope: Scope,
     ) -> Result<Visit, ImapError> {
+        let visit = self.visit_one(connection, folder, scope).await?;
+        let suspected = self.syncer.twins.take_suspected();
+        if suspected.is_empty() {
+            return Ok(visit);
+        }
+        // what looks like a stored message may have been moved: look where that one was, then again here
+        for source in self.folders()?.into_iter().filter(|source| suspected.contains(&source.id)) {
+            self.visit_one(connection, &source, Scope::Whole).await?;
+        }
+        self.visit_one(connection, folder, Scope::Whole).await
+    }
+
+    async fn visit_one(
+        &mut self,
+        connection: &mut Connection,
+        folder: &Folder,
+        scope: Scope,
+    ) -> Result<Visit, ImapError> {
         self.doing(&format!("syncing {}", folder.path));
         match self.syncer.visit(connection, folder.id, scope).await {
             // this folder cannot be opened; the next LIST says whether it is gone

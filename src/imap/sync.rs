@@ -6,6 +6,7 @@ use super::fetch::{ByteBudget, Prepared, Target, fetch_window};
 use super::isolate::Isolation;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
+use super::twins::{Twins, Verdict, take_twin};
 use super::wire::{Connection, Selected};
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
@@ -34,6 +35,8 @@ pub(super) struct Syncer {
     pub(super) fetched: u64,
     /// What is known about messages that cannot be fetched.
     pub(super) isolation: Isolation,
+    /// What is known about messages that look like one stored in another folder.
+    pub(super) twins: Twins,
 }
 
 /// How much of a folder to look at.
@@ -206,12 +209,13 @@ impl Syncer {
     async fn store_batch(&mut self, folder: &Folder, batch: Vec<Prepared>) -> Result<(), ImapError> {
         let now = clock::now();
         let mut aside = self.store.set_aside(self.owner.mailbox)?;
+        let look_for_twins = self.store.status(self.owner.mailbox)?.value.synced;
         let mut commit = Commit::by(self.owner);
         let count = batch.len() as u64;
         let mut shares = Vec::with_capacity(batch.len());
         for Prepared { mut message, body, share, .. } in batch {
             shares.push(share);
-            if let Some(vanished) = take_same(&mut aside, &message) {
+            if let Some(vanished) = take_twin(&mut aside, &message) {
                 message.id = vanished.message.id;
                 message.body = vanished.message.body;
                 commit.forget_aside(message.id)?;
@@ -220,6 +224,15 @@ impl Syncer {
                 commit.event(self.announcer.moved(now, &message, folder, from.as_ref()));
                 commit.add_message(message, None);
                 continue;
+            }
+            if look_for_twins {
+                let stored = self.store.messages_at(self.owner.mailbox, message.internal_date)?;
+                match self.twins.judge(&message, &stored) {
+                    Verdict::New => {}
+                    Verdict::CopyOf(original) => message.copy_of = Some(original),
+                    // fetched again after its folder was looked at
+                    Verdict::LookFirst => continue,
+                }
             }
             let history = folder.first_uid_next.is_none_or(|first| message.uid < first);
             let origin = if history { Origin::History } else { Origin::Arrived };
@@ -295,21 +308,4 @@ impl Syncer {
         self.store.change_status(self.owner, id, clock::now(), |status| status.backlog = backlog).await?;
         Ok(())
     }
-}
-
-/// The one message set aside that this is: the same Message-ID, INTERNALDATE and size, and no other like it.
-fn take_same(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
-    message.envelope.message_id.as_ref()?;
-    let is_same = |vanished: &Vanished| {
-        let other = &vanished.message;
-        other.envelope.message_id == message.envelope.message_id
-            && other.internal_date == message.internal_date
-            && other.size == message.size
-    };
-    let mut places = aside.iter().enumerate().filter(|(_, vanished)| is_same(vanished)).map(|(at, _)| at);
-    let place = places.next()?;
-    if places.next().is_some() {
-        return None;
-    }
-    Some(aside.swap_remove(place))
 }

@@ -131,6 +131,22 @@ impl Store {
         Ok(page)
     }
 
+    /// Stored messages with this INTERNALDATE: ids begin with it, so that a moved or copied message's twin
+    /// is found without an index of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn messages_at(&self, mailbox: Incarnation, date: Timestamp) -> Result<Vec<Message>, StoreError> {
+        let millis = MessageId::at(date).0.timestamp_ms();
+        let bound = |random| MessageId(ulid::Ulid::from_parts(millis, random));
+        let range = keys::message(mailbox, bound(0))..=keys::message(mailbox, bound(u128::MAX));
+        self.db()
+            .range(range)
+            .values()
+            .map(|value| codec::unpack("message", &value.map_err(sled_error)?))
+            .collect()
+    }
+
     /// Messages that are set aside.
     ///
     /// # Errors

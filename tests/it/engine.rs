@@ -1,21 +1,21 @@
 //! The engine in this process: an actix system on a thread of its own, spoken to through its store.
 
 use crate::world::{Seen, World};
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
 use stafette::app::Engine;
 use stafette::config::Config;
 use stafette::domain::mailbox::Policy;
 use stafette::domain::{
-    Auth, Endpoint, Folder, Grant, GrantSecret, GrantWay, Incarnation, Mailbox, MailboxId, MailboxState, Secret,
-    Security, SmtpAuth, SmtpEndpoint, Timestamp,
+    Auth, Endpoint, Folder, Grant, GrantSecret, GrantWay, Incarnation, Mailbox, MailboxId, MailboxState,
+    Secret, Security, SmtpAuth, SmtpEndpoint, Timestamp,
 };
 use stafette::events::{Cursor, Event, EventType};
 use stafette::store::{MailboxStatus, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
 use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// How long anything may take before a test fails; nothing is timed by it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -102,12 +102,7 @@ impl Running {
     }
 
     /// [`Running::wait`] with words of its own for the failure.
-    pub fn wait_or<T>(
-        &self,
-        what: &str,
-        look: impl Fn() -> Option<T>,
-        explain: impl Fn() -> String,
-    ) -> T {
+    pub fn wait_or<T>(&self, what: &str, look: impl Fn() -> Option<T>, explain: impl Fn() -> String) -> T {
         let mut durable = self.store.watch_durable();
         self.runtime.block_on(async {
             let search = async {
@@ -153,7 +148,11 @@ impl Running {
                 let message = self.store.message(mailbox, entry.message).unwrap().unwrap();
                 let raw = self.store.read_body(mailbox, message.body.unwrap()).unwrap();
                 assert_eq!(raw.len() as u64, message.size);
-                Seen { uid: entry.uid, sha256: sha256(&raw), flags: message.flags.iter().map(String::from).collect() }
+                Seen {
+                    uid: entry.uid,
+                    sha256: sha256(&raw),
+                    flags: message.flags.iter().map(String::from).collect(),
+                }
             });
             snapshot.insert(folder.path, seen.collect());
         }

@@ -1,10 +1,10 @@
 //! A mailbox in step with a real Dovecot: first sync, and whatever changes on the server afterwards.
 
 use crate::engine::{Running, config, password_mailbox};
-use crate::world::{Seen, SeedOptions, World};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::world::{SeedOptions, Seen, World};
 use stafette::events::EventType;
 use stafette::store::StoredMailbox;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ANNA: &str = "anna@makler.test";
 
@@ -36,12 +36,15 @@ impl Scene {
             let folders: BTreeSet<_> = ours.keys().chain(theirs.keys()).cloned().collect();
             let differs = |path: &String| ours.get(path) != theirs.get(path);
             let count = |side: &BTreeMap<String, Vec<Seen>>, path: &String| side.get(path).map(Vec::len);
-            let line = |path: String| format!("{path}: {:?}/{:?}", count(&ours, &path), count(&theirs, &path));
+            let line =
+                |path: String| format!("{path}: {:?}/{:?}", count(&ours, &path), count(&theirs, &path));
             folders.into_iter().filter(differs).map(line).collect::<Vec<_>>()
         };
-        self.running.wait_or("the store in step with the server", || difference().is_empty().then_some(()), || {
-            format!("folders that differ (stored/server): {:?}", difference())
-        });
+        self.running.wait_or(
+            "the store in step with the server",
+            || difference().is_empty().then_some(()),
+            || format!("folders that differ (stored/server): {:?}", difference()),
+        );
     }
 }
 
@@ -103,13 +106,43 @@ fn new_mail_flags_moves_and_deletions_arrive() {
 }
 
 #[test]
+fn a_move_into_the_inbox_is_a_move_and_a_copy_is_a_copy() {
+    let scene = live(0);
+    let Scene { world, running, .. } = &scene;
+    world.create_folder(ANNA, "Ablage");
+    world.append(ANNA, "Ablage", "", &message("moved"));
+    world.append(ANNA, "Ablage", "", &message("copied"));
+    running.wait("both", || (running.events_of(EventType::MessageNew).len() == 2).then_some(()));
+    let uid = |subject: &str| {
+        let id = format!("<{subject}@kunde.test>");
+        let new = running.events_of(EventType::MessageNew);
+        let event = new.into_iter().find(|event| event.data["message_id"] == id.as_str()).unwrap();
+        (u32::try_from(event.data["uid"].as_u64().unwrap()).unwrap(), event.data["message"].clone())
+    };
+    let (moved_uid, moved_id) = uid("moved");
+    world.move_message(ANNA, "Ablage", moved_uid, "INBOX");
+    let moved = running.until_event(EventType::MessageMoved, "the move", |_| true);
+    assert_eq!(moved.data["message"], moved_id);
+    assert_eq!(moved.data["folder"], "INBOX");
+
+    let (copied_uid, original) = uid("copied");
+    world.copy_message(ANNA, "Ablage", copied_uid, "INBOX");
+    let copy =
+        running.until_event(EventType::MessageNew, "the copy", |event| event.data["folder"] == "INBOX");
+    assert_eq!(copy.data["copy_of"], original);
+    scene.in_step();
+    assert!(running.events_of(EventType::MessageDeleted).is_empty());
+    assert_eq!(running.events_of(EventType::MessageNew).len(), 3);
+}
+
+#[test]
 fn a_renamed_folder_keeps_its_id_and_messages() {
     let scene = live(0);
     let Scene { world, running, anna, .. } = &scene;
     world.create_folder(ANNA, "Alt");
     world.append(ANNA, "Alt", "", &message("kept"));
-    let new = running
-        .until_event(EventType::MessageNew, "the message", |event| event.data["folder"] == "Alt");
+    let new =
+        running.until_event(EventType::MessageNew, "the message", |event| event.data["folder"] == "Alt");
     let folder = running.folder(anna.incarnation, "Alt");
     world.rename_folder(ANNA, "Alt", "Neu");
     let renamed = running.until_event(EventType::FolderRenamed, "the rename", |_| true);
@@ -121,7 +154,9 @@ fn a_renamed_folder_keeps_its_id_and_messages() {
     assert_eq!(new.data["folder_id"], renamed.data["folder_id"]);
 
     world.delete_folder(ANNA, "Neu");
-    running.until_event(EventType::FolderDeleted, "the end of the folder", |event| event.data["folder"] == "Neu");
+    running.until_event(EventType::FolderDeleted, "the end of the folder", |event| {
+        event.data["folder"] == "Neu"
+    });
     running.until_event(EventType::MessageDeleted, "its message's end", |event| {
         event.data["message"] == new.data["message"]
     });
