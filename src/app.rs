@@ -2,7 +2,8 @@
 
 use crate::config::{Config, IpFamily};
 use crate::domain::Secret;
-use crate::imap::{ByteBudget, ImapDeps};
+use crate::http::{self, HttpDeps};
+use crate::imap::{self, ByteBudget, ImapDeps};
 use crate::net::{Dialer, IpChoice, NetConfig, NetError};
 use crate::smtp::SmtpDeps;
 use crate::store::{Store, StoreError};
@@ -10,6 +11,8 @@ use crate::supervisor::protocol::{Drain, Reconcile};
 use crate::supervisor::{Factories, Supervisor};
 use crate::token::TokenDeps;
 use actix::{Actor, Addr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,40 @@ impl Engine {
         let supervisor = Supervisor::new(factories).start();
         supervisor.send(Reconcile).await.map_err(|_| StartError::Ended)?;
         Ok(Self { store, supervisor, dialer, http })
+    }
+
+    /// Binds the HTTP API; it runs when the server is awaited.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] if the address cannot be had, [`StartError::Store`] if the admin key cannot be
+    /// kept.
+    pub fn listen(
+        &self,
+        config: &Config,
+        admin_key: Option<Secret>,
+    ) -> Result<(actix_web::dev::Server, SocketAddr), StartError> {
+        let admin_key_sha256 = http::admin_key(&config.data_dir.0, admin_key)?;
+        let (dialer, timing) = (self.dialer.clone(), config.timing.clone());
+        let probe: http::Probe = Arc::new(move |stored, token| {
+            let (dialer, timing) = (dialer.clone(), timing.clone());
+            Box::pin(async move { imap::probe(&dialer, &timing, &stored.mailbox, token).await })
+        });
+        let deps = HttpDeps {
+            store: self.store.clone(),
+            supervisor: http::Wakers {
+                reconcile: self.supervisor.clone().recipient(),
+                wake: self.supervisor.clone().recipient(),
+                refresh: self.supervisor.clone().recipient(),
+                actors: self.supervisor.clone().recipient(),
+            },
+            http: self.http.clone(),
+            config: config.clone(),
+            admin_key_sha256,
+            dialer: self.dialer.clone(),
+            probe,
+        };
+        let address = config.http.listen.to_string();
+        http::bind(deps).map_err(|source| StartError::Listen { address, source })
     }
 
     /// Tells every actor to end, and waits until nothing is being written any more.

@@ -1,4 +1,24 @@
 //! Stafette: a headless mail synchronization engine.
+//!
+//! A supervisor spawns a token actor, an IMAP actor and an SMTP actor per mailbox. The store is the truth;
+//! messages are wake-ups: a lost one costs latency, never mail.
+//!
+//! | message | from → to | reply | if lost or the mailbox is full |
+//! |---|---|---|---|
+//! | `GetAccessToken` | Imap, Smtp → Token | `Result<AccessToken, TokenError>` | the caller retries by its backoff |
+//! | `TokenRejected` | Imap, Smtp → Token | – | the next `GetAccessToken` meets it again |
+//! | `RefreshNow` | Supervisor → Token | `Result<GrantInfo, TokenError>` | HTTP 503 |
+//! | `GrantChanged` | Supervisor → Token, then Imap, Smtp | – | re-read on next use |
+//! | `SyncNow` | Supervisor → Imap | – | the next poll does it |
+//! | `Send` | Supervisor → Smtp | – | submissions are durable; scanned at start and by timer |
+//! | `GetStatus` | Supervisor → Imap | `ImapStatus` | shown as unresponsive |
+//! | `Stop` | Supervisor → any | – | the store refuses what a replaced actor commits |
+//! | `ChildExited` | exit guard → Supervisor | – | noted in the log |
+//! | `Reconcile` | http, app → Supervisor | – | the next change, or a start, does it |
+//! | `Wake` | http → Supervisor | – | the next poll does it |
+//! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
+//! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
+//! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 pub mod app;

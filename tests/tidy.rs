@@ -1,1 +1,179 @@
-//! Structure checks.
+//! Structure that no compiler checks: which way imports go, how large files and functions are, that every
+//! file says what it owns, and that the message table in `src/lib.rs` names what exists.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Lower layers first; a file may import from its own layer's folder and from any layer before it.
+const LAYERS: [&[&str]; 9] = [
+    &["domain", "faults"],
+    &["clock", "config", "diagnosis", "protocol", "telemetry"],
+    &["events", "net", "store"],
+    &["token"],
+    &["imap", "smtp", "webhook"],
+    &["supervisor"],
+    &["http"],
+    &["app"],
+    &["cli", "main", "lib"],
+];
+
+/// Imports against the direction, each with the reason why it stays.
+const EXCEPTIONS: [(&str, &str, &str); 4] = [
+    ("config", "store", "a configuration names the store's own types for its section"),
+    ("faults", "store", "an injected failure is a store error"),
+    ("protocol", "store", "the exit guard names a role, which the store defines beside its epochs"),
+    ("domain", "clock", "tests only"),
+];
+
+const LONGEST_FILE: usize = 400;
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let name = path.file_stem().unwrap().to_string_lossy();
+    name == "tests" || name.ends_with("_tests")
+}
+
+/// The text before the file's own tests.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = Vec::new();
+    let mut rest = text.lines().peekable();
+    while let Some(line) = rest.next() {
+        if line == "#[cfg(test)]" && rest.peek().is_some_and(|next| next.starts_with("mod tests {")) {
+            break;
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+fn module(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("{module} has no layer"))
+}
+
+#[test]
+fn imports_go_one_way() {
+    let mut wrong = Vec::new();
+    for path in sources().iter().filter(|path| !is_test_file(path)) {
+        let own = module(path);
+        for (number, line) in code(path).lines().enumerate() {
+            for used in line.split("crate::").skip(1) {
+                let used: String =
+                    used.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let is_module = LAYERS.iter().any(|layer| layer.contains(&used.as_str()));
+                if !is_module || used == own || layer(&used) < layer(&own) {
+                    continue;
+                }
+                let is_sibling =
+                    layer(&used) == layer(&own) && !matches!(own.as_str(), "imap" | "smtp" | "webhook");
+                let is_excepted = EXCEPTIONS.iter().any(|(from, to, _)| *from == own && *to == used);
+                if !is_sibling && !is_excepted {
+                    wrong.push(format!("{}:{}: {own} imports {used}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_are_short_and_say_what_they_own() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if !text.starts_with("//!") {
+            wrong.push(format!("{} does not begin with //!", path.display()));
+        }
+        let lines = code(&path).lines().count();
+        if lines > LONGEST_FILE && !is_test_file(&path) {
+            wrong.push(format!("{} has {lines} lines", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_decides_does_no_io() {
+    let pure = [
+        "imap/plan.rs",
+        "imap/backoff.rs",
+        "imap/names.rs",
+        "imap/envelope.rs",
+        "imap/announce.rs",
+        "imap/twins.rs",
+        "smtp/outbox.rs",
+        "smtp/governor.rs",
+        "token/lifecycle.rs",
+        "token/identity.rs",
+        "supervisor/plan.rs",
+        "store/uid_index.rs",
+        "store/commit.rs",
+    ];
+    let mut wrong = Vec::new();
+    for file in pure {
+        let text = code(&root().join("src").join(file));
+        for word in
+            ["async ", ".await", "tokio::", "actix::", "sled::", "clock::now", "clock::monotonic", "rand::"]
+        {
+            if text.contains(word) {
+                wrong.push(format!("{file} contains {word:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_message_table_names_what_exists() {
+    let table = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let named: Vec<String> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split('`').next().map(str::to_owned))
+        .collect();
+    let mut messages: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in sources() {
+        let text = code(&path);
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.starts_with("#[rtype(") {
+                let declaration = lines.find(|line| line.contains("struct ")).unwrap();
+                let name = declaration.split("struct ").nth(1).unwrap();
+                let name: String = name.chars().take_while(|letter| letter.is_alphanumeric()).collect();
+                messages.insert(name, path.clone());
+            }
+        }
+    }
+    let missing: Vec<_> = messages.keys().filter(|name| !named.contains(name)).collect();
+    let stale: Vec<_> = named.iter().filter(|name| !messages.contains_key(*name)).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "not in the table: {missing:?}; no such message: {stale:?}"
+    );
+}

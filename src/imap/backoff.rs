@@ -94,12 +94,10 @@ impl Backoff {
 }
 
 fn is_not_connected(error: &ImapError) -> bool {
-    match error {
-        ImapError::No { text, .. } | ImapError::Bad { text, .. } | ImapError::Bye { text } => {
-            text.to_ascii_lowercase().contains("authenticated but not connected")
-        }
-        _ => false,
-    }
+    let (ImapError::No { text, .. } | ImapError::Bad { text, .. } | ImapError::Bye { text }) = error else {
+        return false;
+    };
+    text.to_ascii_lowercase().contains("authenticated but not connected")
 }
 
 fn probe(try_number: u32) -> Duration {

@@ -1,4 +1,6 @@
 //! From nothing to an authenticated connection: TCP, TLS, greeting, log-in, capabilities.
+// the library's enums name far more than we use
+#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::protocol::ImapError;
 use super::wire::{Connection, Stream, library};

@@ -1,5 +1,7 @@
 //! What a raw message says of itself: the part of its header that lists and events show. Pure, bounded,
 //! and never the reason why a message is not stored.
+// the library's enums name far more than we use
+#![allow(clippy::wildcard_enum_match_arm)]
 
 use crate::domain::Timestamp;
 use crate::domain::message::{Address, Envelope};

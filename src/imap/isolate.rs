@@ -64,12 +64,9 @@ impl Syncer {
 
 /// Whether the failure can be the fault of a message in the window, and not of network, token or load.
 fn blames_a_message(error: &ImapError) -> bool {
-    match error {
-        ImapError::Unreadable { .. } => true,
-        ImapError::No { what: "FETCH", text } | ImapError::Bad { what: "FETCH", text } => {
-            crate::diagnosis::imap(text)
-                .is_none_or(|found| found.disposition == crate::domain::Disposition::GiveUp)
-        }
-        _ => false,
+    if let ImapError::No { what: "FETCH", text } | ImapError::Bad { what: "FETCH", text } = error {
+        let found = crate::diagnosis::imap(text);
+        return found.is_none_or(|found| found.disposition == crate::domain::Disposition::GiveUp);
     }
+    matches!(error, ImapError::Unreadable { .. })
 }

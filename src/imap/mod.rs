@@ -10,6 +10,7 @@ mod folders;
 mod isolate;
 pub mod names;
 mod plan;
+mod probe;
 pub mod protocol;
 mod rematch;
 mod rider;
@@ -19,3 +20,4 @@ mod wire;
 
 pub use actor::{ImapActor, ImapDeps};
 pub use fetch::ByteBudget;
+pub use probe::probe;

@@ -1,7 +1,7 @@
 //! What is said to the IMAP actor, and how receiving can fail.
 
 use crate::diagnosis::{self, Facts, catalogue};
-use crate::domain::{Diagnosis, Disposition, Folder};
+use crate::domain::{Diagnosis, Disposition};
 use crate::net::NetError;
 use crate::store::StoreError;
 use crate::token::protocol::TokenError;
@@ -13,11 +13,6 @@ use std::time::Duration;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct SyncNow;
-
-/// Lists the folders as they are on the server.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Vec<Folder>, ImapError>")]
-pub struct ListFolders;
 
 /// The actor's own view of itself.
 #[derive(Clone, Debug, Message)]

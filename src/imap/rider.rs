@@ -302,9 +302,12 @@ impl Rider {
         let request = GetAccessToken { min_validity: Duration::from_secs(60) };
         let gone = |_| TokenError::Store(String::from("the token actor is being restarted"));
         let answer = self.link.token.send(request).await.map_err(gone)?;
-        let token = answer.map_err(|error| match error {
-            TokenError::NotSignedIn => ImapError::NotSignedIn,
-            error => ImapError::Token(error),
+        let token = answer.map_err(|error| {
+            if matches!(error, TokenError::NotSignedIn) {
+                ImapError::NotSignedIn
+            } else {
+                ImapError::Token(error)
+            }
         })?;
         self.token_generation = Some(token.generation);
         Ok(Credentials::Token { user, token: token.token })

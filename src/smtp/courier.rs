@@ -212,9 +212,8 @@ impl Courier {
         if !session.is_broken() {
             self.session = Some(session);
         }
-        let held = events.iter().find_map(|event| match event {
-            SubmissionEvent::OutboxHeld { until, .. } => Some(*until),
-            _ => None,
+        let held = events.iter().find_map(|event| {
+            if let SubmissionEvent::OutboxHeld { until, .. } = event { Some(*until) } else { None }
         });
         match held {
             Some(until) => {
@@ -243,7 +242,13 @@ impl Courier {
             // a refused token: a fresh one at once, the first time
             Disposition::FreshToken if self.holds == 0 => Duration::ZERO,
             Disposition::RetryAfter(after) => after,
-            _ => backoff,
+            Disposition::Retry
+            | Disposition::FreshToken
+            | Disposition::SignIn
+            | Disposition::NeedsAdmin
+            | Disposition::AppBroken
+            | Disposition::GiveUp
+            | Disposition::Fatal => backoff,
         };
         let until = clock::now().plus(wait.min(self.deps.timing.hold_retry));
         tracing::info!(%error, ?state, "outbox held");

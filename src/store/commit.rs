@@ -142,12 +142,6 @@ impl Commit {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty() && self.events.is_empty()
     }
-
-    pub(super) fn has_bodies(&self) -> bool {
-        self.ops
-            .iter()
-            .any(|op| matches!(op, Op::AddMessage { body: Some(_), .. } | Op::AddSubmission { .. }))
-    }
 }
 
 /// Where the packs of a mailbox end.

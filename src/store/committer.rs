@@ -3,6 +3,8 @@
 //!
 //! A sync that fails is never repeated (the kernel may have dropped the pages): the waiters get an error
 //! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state.
+// the library's errors name more than we tell apart
+#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::commit::{Append, Body, Commit, Overlay, View};
 use super::packs::Packs;

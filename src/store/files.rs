@@ -1,4 +1,6 @@
 //! Small files written so that they survive power loss: content, then name, then folder.
+// the kinds of I/O errors grow with the standard library
+#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::StoreError;
 use std::fs::{self, File, OpenOptions};

@@ -153,12 +153,6 @@ pub(super) fn trailing_ulid(key: &[u8]) -> Option<ulid::Ulid> {
     Some(ulid::Ulid::from_bytes(bytes))
 }
 
-/// The last 4 bytes of a key as a number.
-pub(super) fn trailing_u32(key: &[u8]) -> Option<u32> {
-    let start = key.len().checked_sub(4)?;
-    Some(u32::from_be_bytes(key.get(start..)?.try_into().ok()?))
-}
-
 /// The last 8 bytes of a key as a number.
 pub(super) fn trailing_u64(key: &[u8]) -> Option<u64> {
     let start = key.len().checked_sub(8)?;

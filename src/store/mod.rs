@@ -135,7 +135,14 @@ impl StoreError {
                 path: path.clone(),
                 source: std::io::Error::new(source.kind(), source.to_string()),
             },
-            other => Self::Corrupt { what: other.to_string() },
+            Self::Stale
+            | Self::Conflict
+            | Self::DuplicateUid { .. }
+            | Self::TooLarge { .. }
+            | Self::Locked { .. }
+            | Self::Corrupt { .. }
+            | Self::Vault { .. }
+            | Self::Closed => Self::Corrupt { what: self.to_string() },
         }
     }
 }

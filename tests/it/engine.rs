@@ -3,13 +3,15 @@
 use crate::world::{Seen, World};
 use stafette::app::Engine;
 use stafette::config::Config;
+use stafette::domain::app::AppCredentials;
 use stafette::domain::mailbox::Policy;
+use stafette::domain::{App, AppId, ProviderKind};
 use stafette::domain::{
     Auth, Endpoint, Folder, Grant, GrantSecret, GrantWay, Incarnation, Mailbox, MailboxId, MailboxState,
     Secret, Security, SmtpAuth, SmtpEndpoint, Timestamp,
 };
 use stafette::events::{Cursor, Event, EventType};
-use stafette::store::{MailboxStatus, Store, StoredMailbox};
+use stafette::store::{Commit, MailboxStatus, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
 use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
 use std::collections::BTreeMap;
@@ -66,6 +68,20 @@ impl Running {
         stored
     }
 
+    pub fn put_app(&self, credentials: &AppCredentials) {
+        if self.store.app(&credentials.app.id).unwrap().is_none() {
+            self.runtime.block_on(self.store.put_app(credentials, 0)).unwrap();
+        }
+    }
+
+    /// What a finished sign-in does.
+    pub fn replace_grant(&self, stored: &StoredMailbox, grant: &Grant) {
+        let generation = self.store.grant(stored.incarnation).unwrap().map_or(0, |row| row.generation);
+        let mut commit = Commit::of_mailbox(stored.incarnation);
+        self.store.put_grant(&mut commit, stored.incarnation, generation, grant).unwrap();
+        self.store.commit_blocking(commit).unwrap();
+    }
+
     pub fn wake(&self, mailbox: Incarnation, reason: WakeReason) {
         self.runtime.block_on(self.supervisor.send(Wake { mailbox, reason })).unwrap();
     }
@@ -83,8 +99,13 @@ impl Running {
         })
     }
 
+    /// Waits until the mailbox is live and that was told: rows are readable a moment before they are durable.
     pub fn until_live(&self, mailbox: Incarnation) -> MailboxStatus {
-        self.until(mailbox, "live", |status| status.state == MailboxState::Live && status.synced)
+        self.until(mailbox, "live", |status| {
+            let told = self.events_of(EventType::MailboxStateChanged);
+            let is_live = status.state == MailboxState::Live && status.synced;
+            is_live && told.last().is_some_and(|event| event.data["state"] == "live")
+        })
     }
 
     /// Waits for something in the store, looked for after every commit.
@@ -207,5 +228,32 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
         last_refresh: None,
         refresh_in_flight_since: None,
     };
+    (mailbox, grant)
+}
+
+/// A mailbox of the world that signed in through the stand-in's web app.
+pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+    let entra = world.entra();
+    let web = entra.web_app();
+    let id = AppId::new("o365").unwrap();
+    running.put_app(&AppCredentials {
+        app: App {
+            id: id.clone(),
+            provider: ProviderKind::Office365,
+            tenant: Some(entra.tenant_id()),
+            client_id: web.client_id.clone(),
+            authority: Some(entra.authority_url().to_owned()),
+            scopes: None,
+            domains: vec![],
+            secret_expires_at: None,
+        },
+        client_secret: Some(Secret::new(web.secret())),
+    });
+    let (mut mailbox, mut grant) = password_mailbox(world, address, imap_port);
+    mailbox.auth = Auth::Oauth { app: Some(id), login: None, aliases: vec![], delegates: vec![] };
+    let tokens = entra.sign_in(address);
+    grant.way = GrantWay::Redirect;
+    grant.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };
+    grant.send_client_secret = true;
     (mailbox, grant)
 }

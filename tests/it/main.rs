@@ -5,4 +5,6 @@
 mod world;
 
 mod engine;
+mod oauth;
+mod send;
 mod sync;

@@ -1,0 +1,255 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps many mailboxes in step with an application.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    /// Configuration file.
+    #[arg(long, global = true, env = "STAFETTE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The daemon's address; by default the configured listening address.
+    #[arg(long, global = true, env = "STAFETTE_URL")]
+    pub url: Option<String>,
+    /// The API key; by default that in the data directory.
+    #[arg(long, global = true, env = "STAFETTE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Print JSON as the API answers it.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon.
+    Serve,
+    /// Show how all mailboxes are.
+    Status,
+    /// App registrations.
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Mailboxes.
+    #[command(subcommand)]
+    Mailbox(MailboxCommand),
+    /// Folders of a mailbox.
+    Folder {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Messages of a mailbox.
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// Send a message.
+    Send(Send),
+    /// Submissions of a mailbox.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Print events.
+    Events {
+        /// After this cursor; `earliest` or `latest`.
+        #[arg(long, default_value = "earliest")]
+        after: String,
+        /// Go on as they come.
+        #[arg(long)]
+        follow: bool,
+        /// Of this mailbox.
+        #[arg(long)]
+        mailbox: Option<String>,
+    },
+    /// Verify every record and pack of a stopped daemon's store.
+    Fsck {
+        /// Restore message records from packs.
+        #[arg(long)]
+        rebuild: bool,
+    },
+}
+
+/// App registrations.
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Add one; the client secret is read from standard input.
+    Add(AppAdd),
+    /// List them.
+    List,
+    /// Show one.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Remove one that no mailbox uses.
+    Remove {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// A new app.
+#[derive(Debug, Args)]
+pub struct AppAdd {
+    /// Its id.
+    pub id: String,
+    /// `office365`, `google` or `oidc`.
+    #[arg(long, default_value = "office365")]
+    pub provider: String,
+    /// Tenant id.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Application (client) id.
+    #[arg(long)]
+    pub client_id: String,
+    /// Read the client secret (its value, not its id) from standard input.
+    #[arg(long)]
+    pub secret_stdin: bool,
+    /// Another authority than the provider's own.
+    #[arg(long)]
+    pub authority: Option<String>,
+    /// Domains whose mailboxes use it without naming it.
+    #[arg(long = "domain")]
+    pub domains: Vec<String>,
+}
+
+/// Mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum MailboxCommand {
+    /// Add one.
+    Add(MailboxAdd),
+    /// List them.
+    List,
+    /// Show one.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Remove one and erase its mail here.
+    Remove {
+        /// Its id.
+        id: String,
+    },
+    /// Pause one.
+    Pause {
+        /// Its id.
+        id: String,
+    },
+    /// Resume one.
+    Resume {
+        /// Its id.
+        id: String,
+    },
+    /// Look at the server now.
+    Sync {
+        /// Its id.
+        id: String,
+    },
+    /// Make a personal sign-in link.
+    SignIn {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// A new mailbox.
+#[derive(Debug, Args)]
+pub struct MailboxAdd {
+    /// The mail address.
+    pub address: String,
+    /// Its id; generated if left out.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The app it signs in through.
+    #[arg(long)]
+    pub app: Option<String>,
+    /// Sign in with a password read from standard input, not by OAuth.
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Login name if it is not the address.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// `host:port:tls|starttls|none`.
+    #[arg(long)]
+    pub imap: Option<String>,
+    /// `host:port:tls|starttls|none`.
+    #[arg(long)]
+    pub smtp: Option<String>,
+}
+
+/// Messages.
+#[derive(Debug, Subcommand)]
+pub enum MessageCommand {
+    /// List them, newest first.
+    List {
+        /// The mailbox.
+        mailbox: String,
+        /// In this folder.
+        #[arg(long)]
+        folder: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one.
+    Show {
+        /// The mailbox.
+        mailbox: String,
+        /// Its id.
+        id: String,
+    },
+    /// Write one as the server sent it to standard output.
+    Raw {
+        /// The mailbox.
+        mailbox: String,
+        /// Its id.
+        id: String,
+    },
+}
+
+/// A message to send.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// From this mailbox.
+    pub mailbox: String,
+    /// To these addresses.
+    #[arg(long, required = true)]
+    pub to: Vec<String>,
+    /// Subject.
+    #[arg(long, default_value = "")]
+    pub subject: String,
+    /// Text; read from standard input if left out.
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Files to attach.
+    #[arg(long)]
+    pub attach: Vec<PathBuf>,
+    /// A key against sending it twice.
+    #[arg(long)]
+    pub idempotency_key: Option<String>,
+}
+
+/// Submissions.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// List them.
+    List {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Show one.
+    Show {
+        /// The mailbox.
+        mailbox: String,
+        /// Its id.
+        id: String,
+    },
+    /// Take one back that is not sent yet.
+    Cancel {
+        /// The mailbox.
+        mailbox: String,
+        /// Its id.
+        id: String,
+    },
+}

@@ -1,0 +1,71 @@
+//! The daemon itself: telemetry, configuration, build, run, drain. And `fsck`, which needs no daemon.
+
+use super::Failure;
+use crate::app::{Engine, StartError};
+use crate::config::Config;
+use crate::domain::Secret;
+use crate::store::StoreError;
+use crate::telemetry;
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn serve(config: &Config) -> Result<(), Failure> {
+    telemetry::init(&config.log).map_err(Failure::config)?;
+    no_core_dumps();
+    let master_key = secret_variable("STAFETTE_MASTER_KEY");
+    let admin_key = secret_variable("STAFETTE_ADMIN_KEY");
+    actix::System::new().block_on(async {
+        let engine = Engine::start(config, master_key).await.map_err(not_started)?;
+        let (server, address) = engine.listen(config, admin_key).map_err(not_started)?;
+        let handle = server.handle();
+        let serving = actix::spawn(server);
+        tracing::info!(%address, public_url = %config.http.public_url(), "serving");
+        if config.http.public_url.as_ref().is_none_or(|url| url.scheme() != "https") {
+            tracing::warn!("http.public_url is not https: providers accept redirects to https or loopback only");
+        }
+        ended_by_signal().await?;
+        tracing::info!("draining");
+        let drained = async {
+            engine.drain().await;
+            handle.stop(true).await;
+        };
+        if tokio::time::timeout(config.timing.drain, drained).await.is_err() {
+            tracing::warn!("drain took too long, ending all the same");
+        }
+        serving.abort();
+        Ok(())
+    })
+}
+
+async fn ended_by_signal() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let broken = |error: std::io::Error| Failure::io(format!("signals cannot be waited for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn secret_variable(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
+}
+
+/// A core dump would hold every token in memory.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "core dumps cannot be switched off");
+    }
+}
+
+fn not_started(error: StartError) -> Failure {
+    let message = error.to_string();
+    match error {
+        StartError::Store(StoreError::Locked { .. }) => Failure::temporary(message),
+        StartError::Store(StoreError::Vault { .. }) | StartError::Net(_) => Failure::config(message),
+        StartError::Store(_) => Failure::io(message),
+        StartError::Listen { .. } | StartError::Ended => Failure::unavailable(message),
+    }
+}

@@ -1,0 +1,44 @@
+//! JSON for people: tables of the columns that matter.
+#![allow(clippy::print_stdout)]
+
+use serde_json::Value;
+
+/// Prints a value as JSON.
+pub(super) fn json(value: &Value) {
+    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Prints one line of JSON.
+pub(super) fn line(value: &Value) {
+    println!("{value}");
+}
+
+/// Prints a line.
+pub(super) fn text(text: &str) {
+    println!("{text}");
+}
+
+/// Prints the items of a list as a table; a column is a JSON pointer.
+pub(super) fn table(list: &Value, columns: &[(&str, &str)]) {
+    let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let head: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut rows = vec![head];
+    rows.extend(items.iter().map(|item| columns.iter().map(|(_, pointer)| cell(item, pointer)).collect()));
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+}
+
+fn cell(item: &Value, pointer: &str) -> String {
+    match item.pointer(pointer) {
+        Some(Value::String(text)) => text.chars().take(60).collect(),
+        Some(Value::Null) | None => String::from("-"),
+        Some(other) => other.to_string(),
+    }
+}

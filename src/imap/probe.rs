@@ -1,0 +1,37 @@
+//! Trying a mailbox with fresh credentials before they replace the old ones: log in, list, select the inbox
+//! as the mailbox's own address. Changes nothing on the server.
+
+use super::connect::{self, Credentials};
+use super::protocol::ImapError;
+use crate::config::Timing;
+use crate::diagnosis::{self, Facts, catalogue};
+use crate::domain::{Diagnosis, Mailbox, Secret};
+use crate::net::Dialer;
+
+/// Tries a mailbox with an access token. A mailbox that does not receive passes.
+///
+/// # Errors
+/// What is wrong, in words a person can act on.
+pub async fn probe(
+    dialer: &Dialer,
+    timing: &Timing,
+    mailbox: &Mailbox,
+    token: Secret,
+) -> Result<(), Diagnosis> {
+    let Some(endpoint) = &mailbox.imap else { return Ok(()) };
+    let credentials = Credentials::Token { user: mailbox.login().to_owned(), token };
+    let tried = async {
+        let mut connection = connect::open(dialer, endpoint, &credentials, timing).await?;
+        connection.list().await?;
+        connection.select("INBOX").await?;
+        connection.logout().await;
+        Ok::<(), ImapError>(())
+    };
+    tried.await.map_err(|error| {
+        let facts = Facts { address: &mailbox.address, host: &endpoint.host, ..Facts::default() };
+        let text = error.to_string();
+        error
+            .diagnosis(&facts)
+            .unwrap_or_else(|| diagnosis::describe(&catalogue::CONNECTION_LOST, &facts, Some(&text)))
+    })
+}

@@ -1,0 +1,122 @@
+//! Sending through a real Postfix, with XOAUTH2 checked by Dovecot, into another mailbox of the world.
+
+use crate::engine::{Running, config, oauth_mailbox, password_mailbox};
+use crate::world::{Kind, Transport, World};
+use stafette::domain::message::BodyLocation;
+use stafette::domain::submission::Phase;
+use stafette::domain::{
+    Mailbox, Recipient, RecipientState, SendState, Submission, SubmissionId, SubmissionState,
+};
+use stafette::events::EventType;
+use stafette::store::{Body, Commit, RecordHeader, RecordKind, StoredMailbox, encode_record};
+use stafette::supervisor::protocol::WakeReason;
+
+const ANNA: &str = "anna@makler.test";
+const BEN: &str = "ben@makler.test";
+
+fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
+    let raw = format!(
+        "From: {ANNA}\r\nTo: {}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@makler.test>\r\n\r\n.dots\r\n..and more\r\n",
+        to.join(", ")
+    );
+    let id = SubmissionId::generate();
+    let recipient = |address: &&str| Recipient {
+        address: address.to_string(),
+        state: RecipientState::Queued,
+        reply: None,
+    };
+    let submission = Submission {
+        id,
+        state: SubmissionState::Queued,
+        phase: Phase::Idle,
+        hold: None,
+        mail_from: ANNA.into(),
+        recipients: to.iter().map(recipient).collect(),
+        message_id: format!("<{subject}@makler.test>"),
+        created_at: stafette::clock::now(),
+        send_at: None,
+        attempts: 0,
+        next_attempt_at: None,
+        last_reply: None,
+        idempotency_key: None,
+        size: raw.len() as u64,
+        body: BodyLocation { pack: 0, offset: 0, length: 0 },
+    };
+    let key = running.store.mailbox_key(from.incarnation).unwrap();
+    let header = RecordHeader { id: id.0, kind: RecordKind::Submission };
+    let record = encode_record(&key, from.incarnation, &header, raw.as_bytes()).unwrap();
+    let mut commit = Commit::of_mailbox(from.incarnation);
+    commit.accept_submission(submission.clone(), Body::Record(record)).unwrap();
+    running.store.commit_blocking(commit).unwrap();
+    running.wake(from.incarnation, WakeReason::Outbox);
+    submission
+}
+
+fn until_final(running: &Running, mailbox: &StoredMailbox, submission: &Submission) -> Submission {
+    running.wait("the end of the submission", || {
+        let row = running.store.submission(mailbox.incarnation, submission.id).unwrap().unwrap();
+        (row.value.state.is_final() || row.value.state == SubmissionState::Unknown).then_some(row.value)
+    })
+}
+
+#[test]
+fn what_one_mailbox_sends_the_other_receives() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (anna, grant) = oauth_mailbox(&world, &running, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    let (ben, grant) = password_mailbox(&world, BEN, world.imaps_port());
+    let ben = running.add(ben, &grant);
+    running.until(ben.incarnation, "ben live", |status| status.synced);
+    let submission = accept(&running, &anna, &[BEN], "hello");
+    let sent = until_final(&running, &anna, &submission);
+    assert_eq!(sent.state, SubmissionState::Sent, "{sent:?}");
+    assert_eq!(sent.attempts, 1);
+    let new = running.until_event(EventType::MessageNew, "the message at ben's", |event| {
+        event.data["message_id"] == "<hello@makler.test>"
+    });
+    assert_eq!(new.mailbox, ben.mailbox.id);
+    running.until_event(EventType::SubmissionSent, "the event", |_| true);
+    let stored = world.list(BEN, "INBOX");
+    let raw = world.raw(BEN, "INBOX", stored[0].uid);
+    assert!(String::from_utf8_lossy(&raw).ends_with("\r\n\r\n.dots\r\n..and more\r\n"), "byte for byte");
+}
+
+#[test]
+fn an_unknown_recipient_fails_with_the_servers_words_and_the_others_get_it() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (anna, grant) = password_mailbox(&world, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    let submission = accept(&running, &anna, &[BEN, "unknown@makler.test"], "mixed");
+    let sent = until_final(&running, &anna, &submission);
+    assert_eq!(sent.state, SubmissionState::Sent);
+    assert_eq!(sent.recipients[1].state, RecipientState::Failed);
+    assert!(sent.recipients[1].reply.as_deref().unwrap().contains("550"), "{sent:?}");
+    running.until_event(EventType::SubmissionFailed, "the refused one", |event| {
+        event.data["recipient"] == "unknown@makler.test"
+    });
+}
+
+#[test]
+fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let proxy = world.proxy(Kind::Smtp, Transport::StartTls);
+    proxy.refuse(true);
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (mut anna, grant): (Mailbox, _) = password_mailbox(&world, ANNA, world.imaps_port());
+    anna.smtp.as_mut().unwrap().port = proxy.port;
+    let anna = running.add(anna, &grant);
+    let submission = accept(&running, &anna, &[BEN], "later");
+    running.until_event(EventType::SubmissionHeld, "the hold", |_| true);
+    running.until(anna.incarnation, "held", |status| status.send_state == SendState::Held);
+    let row = running.store.submission(anna.incarnation, submission.id).unwrap().unwrap().value;
+    assert_eq!((row.state, row.attempts), (SubmissionState::Queued, 0), "nothing was tried");
+    proxy.refuse(false);
+    assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
+    running.until(anna.incarnation, "ready", |status| status.send_state == SendState::Ready);
+    running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
