@@ -49,7 +49,8 @@ impl SmtpActor {
         let span = tracing::info_span!("smtp", mailbox = %stored.mailbox.id);
         let wake = Arc::new(Notify::new());
         let timing = SmtpTiming { after_dot: deps.timing.smtp_after_dot, ..SmtpTiming::default() };
-        let courier = Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&wake)));
+        let courier =
+            Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&wake)));
         Self { courier: Some(courier), wake, guard, span }
     }
 }

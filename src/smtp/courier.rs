@@ -162,9 +162,11 @@ impl Courier {
             return Ok(SmtpCredentials::None);
         }
         if matches!(self.stored.mailbox.auth, Auth::Password { .. }) {
-            let grant = self.deps.store.grant(self.owner.mailbox).map_err(|error| {
-                held(&TokenError::Store(error.to_string()))
-            })?;
+            let grant = self
+                .deps
+                .store
+                .grant(self.owner.mailbox)
+                .map_err(|error| held(&TokenError::Store(error.to_string())))?;
             return match grant.map(|row| row.value.secret) {
                 Some(GrantSecret::Password { user, password }) => {
                     Ok(SmtpCredentials::Plain { user, password })
@@ -344,7 +346,11 @@ impl Courier {
 fn held(error: &TokenError) -> SmtpError {
     let diagnosis = error.diagnosis().cloned().unwrap_or_else(|| {
         let facts = crate::diagnosis::Facts::default();
-        crate::diagnosis::describe(&crate::diagnosis::catalogue::SIGN_IN_AGAIN, &facts, Some(&error.to_string()))
+        crate::diagnosis::describe(
+            &crate::diagnosis::catalogue::SIGN_IN_AGAIN,
+            &facts,
+            Some(&error.to_string()),
+        )
     });
     SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: error.disposition(clock::now()) }
 }

@@ -5,8 +5,8 @@ use super::plan::{Restarts, plan, resting_state};
 use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake, WakeReason};
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
-use crate::imap::{ImapActor, ImapDeps};
 use crate::imap::protocol::{GetStatus, SyncNow};
+use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard, Stop};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Role, Store, StoreError, StoredMailbox};
@@ -129,12 +129,8 @@ impl Supervisor {
             ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch)
         };
         let [token_owner, imap_owner, smtp_owner] = owners;
-        let token = TokenActor::new(
-            self.factories.token.clone(),
-            stored.clone(),
-            token_owner,
-            guard(&token_owner),
-        );
+        let token =
+            TokenActor::new(self.factories.token.clone(), stored.clone(), token_owner, guard(&token_owner));
         let token = TokenActor::start_in_arbiter(&arbiter, move |_| token);
         let imap = stored.mailbox.imap.is_some().then(|| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
@@ -217,8 +213,10 @@ impl Handler<ChildExited> for Supervisor {
     type Result = ();
     fn handle(&mut self, exit: ChildExited, context: &mut Self::Context) {
         let Some(running) = self.running.get_mut(&exit.mailbox) else { return };
-        let is_living =
-            running.children.as_ref().is_some_and(|children| children.epochs.contains(&(exit.role, exit.epoch)));
+        let is_living = running
+            .children
+            .as_ref()
+            .is_some_and(|children| children.epochs.contains(&(exit.role, exit.epoch)));
         if !is_living || self.draining {
             return;
         }
@@ -235,7 +233,9 @@ impl Handler<ChildExited> for Supervisor {
                 .into_iter()
                 .find(|stored| stored.incarnation == exit.mailbox && stored.generation == generation);
             match still {
-                Some(stored) if supervisor.running.contains_key(&exit.mailbox) => supervisor.spawn(stored, context),
+                Some(stored) if supervisor.running.contains_key(&exit.mailbox) => {
+                    supervisor.spawn(stored, context)
+                }
                 _ => {}
             }
         });

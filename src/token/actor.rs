@@ -12,7 +12,8 @@ use crate::domain::{Grant, GrantInfo, GrantSecret, Timestamp};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Commit, Owner, Row, Store, StoreError, StoredMailbox};
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle,
+    WrapFuture,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -53,8 +54,15 @@ struct Refresher {
 
 /// How a refresh ended.
 enum Refreshed {
-    Token { token: crate::domain::Secret, issued_at: Timestamp, expires_at: Timestamp },
-    Refused { error: TokenError, until: Option<Timestamp> },
+    Token {
+        token: crate::domain::Secret,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+    },
+    Refused {
+        error: TokenError,
+        until: Option<Timestamp>,
+    },
     /// The store refuses this actor, or cannot be trusted.
     Fatal(StoreError),
 }
@@ -301,7 +309,8 @@ impl Handler<RefreshNow> for TokenActor {
         let Refresher { deps, owner, .. } = self.refresher.clone();
         Box::pin(async move {
             answer.await.unwrap_or_else(|_| Err(ended()))?;
-            let grant = deps.store.grant(owner.mailbox).map_err(|error| TokenError::Store(error.to_string()))?;
+            let grant =
+                deps.store.grant(owner.mailbox).map_err(|error| TokenError::Store(error.to_string()))?;
             grant.map(|row| row.value.info()).ok_or(TokenError::NotSignedIn)
         })
     }
