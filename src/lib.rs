@@ -28,6 +28,7 @@ pub mod diagnosis;
 pub mod domain;
 pub mod events;
 mod faults;
+pub mod http;
 pub mod imap;
 pub mod net;
 pub mod protocol;

@@ -32,4 +32,9 @@ impl Store {
         commit.vital = true;
         Ok(())
     }
+
+    /// Adds the removal of a grant that was read with this generation to a commit.
+    pub fn remove_grant(&self, commit: &mut Commit, mailbox: Incarnation, generation: u64) {
+        commit.ops.push(Op::Delete { key: keys::grant(mailbox), expect: expect_read(generation) });
+    }
 }

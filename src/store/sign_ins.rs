@@ -4,7 +4,7 @@ use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::ids::SignInId;
-use crate::domain::{Diagnosis, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use crate::domain::{Diagnosis, Grant, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a sign-in stands.
@@ -71,6 +71,12 @@ pub struct SignIn {
     pub signed_in_as: Option<SignedInAs>,
     /// Why it did not work.
     pub diagnosis: Option<Diagnosis>,
+    /// The language its pages are shown in, if one was asked for.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// The grant that came with the code: durable from before it is tried until it is in place or refused.
+    #[serde(default)]
+    pub candidate: Option<Grant>,
 }
 
 /// One visit to the provider.
@@ -119,6 +125,8 @@ impl Store {
         let payload = self.seal_json(&key, sign_in)?;
         let expect = super::mailboxes::expect_read(generation);
         commit.ops.push(Op::Put { key, expect, payload });
+        // a refresh token that reached us is written as long as there is any room
+        commit.vital |= sign_in.candidate.is_some();
         Ok(())
     }
 

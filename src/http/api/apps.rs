@@ -1,0 +1,227 @@
+//! `/v1/apps`: OAuth client registrations. The client secret goes in and never comes out.
+
+use super::super::Shared;
+use super::super::extract::{self, json, merge, page, settled, trimmed, typed, word};
+use super::super::problem::{Answer, Problem};
+use super::presets;
+use crate::domain::app::AppCredentials;
+use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
+use crate::net::Dialer;
+use crate::store::StoreError;
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data, Path};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppForm {
+    #[serde(default)]
+    id: Option<AppId>,
+    provider: ProviderKind,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    client_id: Option<String>,
+    /// Absent: as it was. `null`: none.
+    #[serde(default, deserialize_with = "said")]
+    client_secret: Option<Option<Secret>>,
+    #[serde(default)]
+    authority: Option<String>,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+    #[serde(default)]
+    domains: Vec<String>,
+    #[serde(default)]
+    secret_expires_at: Option<Timestamp>,
+}
+
+/// Tells `null` from absent.
+pub(super) fn said<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// GET `/v1/apps`.
+pub(super) async fn list(shared: Data<Shared>) -> Answer {
+    let store = shared.store.clone();
+    let apps = extract::pool(move || store.apps()).await?;
+    Ok(page(apps.iter().map(|row| view(&row.value)).collect(), None::<String>))
+}
+
+/// POST `/v1/apps`.
+pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
+    let form = form(json(&body)?)?;
+    let id = form.id.clone().unwrap_or_else(AppId::generate);
+    let credentials = read(form, id, None)?;
+    let taken = || Problem::conflict("app_exists", format!("there is an app {} already", credentials.app.id));
+    match shared.store.put_app(&credentials, 0).await {
+        Err(StoreError::Conflict) => return Err(taken()),
+        other => other?,
+    }
+    changed(&shared, &credentials).await?;
+    let location = format!("/v1/apps/{}", credentials.app.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(view(&credentials)))
+}
+
+/// GET `/v1/apps/{app}`.
+pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let id = AppId::new(id.into_inner())?;
+    let row = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
+    Ok(HttpResponse::Ok().json(view(&row.value)))
+}
+
+/// PUT `/v1/apps/{app}`.
+pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let id = AppId::new(id.into_inner())?;
+    let value = json(&body)?;
+    let (credentials, is_new) = settled(async || {
+        let known = shared.store.app(&id)?;
+        let generation = known.as_ref().map_or(0, |row| row.generation);
+        let secret = known.and_then(|row| row.value.client_secret);
+        let credentials = read(form(value.clone())?, id.clone(), secret)?;
+        shared.store.put_app(&credentials, generation).await?;
+        Ok((credentials, generation == 0))
+    })
+    .await?;
+    changed(&shared, &credentials).await?;
+    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.json(view(&credentials)))
+}
+
+/// PATCH `/v1/apps/{app}`.
+pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let id = AppId::new(id.into_inner())?;
+    let change = json(&body)?;
+    let credentials = settled(async || {
+        let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
+        let mut value = view(&known.value);
+        merge(&mut value, &change);
+        // a merge removes what is null; here null means: no secret
+        if change.get("client_secret").is_some_and(Value::is_null) {
+            value["client_secret"] = Value::Null;
+        }
+        let credentials = read(form(value)?, id.clone(), known.value.client_secret)?;
+        shared.store.put_app(&credentials, known.generation).await?;
+        Ok(credentials)
+    })
+    .await?;
+    changed(&shared, &credentials).await?;
+    Ok(HttpResponse::Ok().json(view(&credentials)))
+}
+
+/// DELETE `/v1/apps/{app}`.
+pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let id = AppId::new(id.into_inner())?;
+    settled(async || {
+        let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
+        let users = shared.store.mailboxes()?;
+        let count = users.iter().filter(|stored| stored.mailbox.app() == Some(&id)).count();
+        if count > 0 {
+            let detail = format!("{count} mailboxes use the app {id}: give them another one first");
+            return Err(Problem::conflict("app_in_use", detail));
+        }
+        Ok(shared.store.delete_app(&id, known.generation).await?)
+    })
+    .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What an app still lacks before anybody can sign in with it.
+pub(super) fn missing_fields(app: &App) -> Vec<&'static str> {
+    let tenant = app.provider == ProviderKind::Office365 && app.tenant.is_none();
+    let authority = app.provider == ProviderKind::Oidc && app.authority.is_none();
+    [(tenant, "tenant"), (app.client_id.is_empty(), "client_id"), (authority, "authority")]
+        .into_iter()
+        .filter_map(|(is_missing, name)| is_missing.then_some(name))
+        .collect()
+}
+
+fn no_such_app(id: &AppId) -> Problem {
+    Problem::not_found("no_such_app", format!("there is no app {:?}", id.as_str()))
+}
+
+async fn changed(shared: &Shared, credentials: &AppCredentials) -> Result<(), Problem> {
+    presets::adopt(shared, &credentials.app).await?;
+    Ok(shared.app_changed(&credentials.app.id).await?)
+}
+
+fn view(credentials: &AppCredentials) -> Value {
+    let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
+    shown["client_secret_set"] = json!(credentials.client_secret.is_some());
+    shown
+}
+
+fn form(mut value: Value) -> Result<AppForm, Problem> {
+    if let Some(fields) = value.as_object_mut() {
+        // shown, so that it may come back
+        fields.remove("client_secret_set");
+    }
+    typed(&value)
+}
+
+/// Checks a form; `secret` is the one to keep if none is given.
+fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentials, Problem> {
+    if form.id.as_ref().is_some_and(|given| *given != id) {
+        return Err(Problem::field("id", format!("is not {id}, which the address names")));
+    }
+    let optional = |field: &str, text: Option<String>| match text {
+        Some(text) => word(field, &text),
+        None => Ok(None),
+    };
+    let tenant = optional("tenant", form.tenant)?;
+    if tenant.as_deref().is_some_and(|tenant| tenant.contains(['/', '?', '#'])) {
+        return Err(Problem::field("tenant", "is a tenant id or a domain, not an address"));
+    }
+    let authority = optional("authority", form.authority)?;
+    if let Some(text) = &authority {
+        let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
+        Dialer::check_url(&url).map_err(|_| Problem::field("authority", "must be https"))?;
+    }
+    let client_secret = match form.client_secret {
+        None => secret,
+        Some(None) => None,
+        Some(Some(given)) => check_secret(&given)?,
+    };
+    let domain = |text: &String| {
+        let bare = trimmed(text).unwrap_or_default().trim_start_matches('@').to_lowercase();
+        match word("domains", &bare)? {
+            Some(domain) if !domain.contains('@') => Ok(domain),
+            _ => Err(Problem::field("domains", format!("{text:?} is no domain"))),
+        }
+    };
+    let scopes = form.scopes.filter(|scopes| !scopes.is_empty());
+    let app = App {
+        id,
+        provider: form.provider,
+        tenant,
+        client_id: optional("client_id", form.client_id)?.unwrap_or_default(),
+        authority,
+        scopes,
+        domains: form.domains.iter().map(domain).collect::<Result<_, _>>()?,
+        secret_expires_at: form.secret_expires_at,
+    };
+    Ok(AppCredentials { app, client_secret })
+}
+
+fn check_secret(given: &Secret) -> Result<Option<Secret>, Problem> {
+    let Some(secret) = trimmed(given.expose()).map(Secret::new) else { return Ok(None) };
+    if is_guid(secret.expose()) {
+        let detail = "client_secret: this is shaped like a GUID, so it is the secret's id and not the secret. Copy \
+                      the column Value; it is shown only once, so make a new secret if it is gone";
+        return Err(Problem::unprocessable("client_secret_is_id", detail));
+    }
+    if secret.expose().chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Problem::field("client_secret", "holds a blank or control character"));
+    }
+    Ok(Some(secret))
+}
+
+fn is_guid(text: &str) -> bool {
+    let parts: Vec<&str> = text.trim_matches(['{', '}']).split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+}

@@ -1,0 +1,85 @@
+//! `/v1/events`: the log by cursor, with a long poll on the durable cursor.
+
+use super::super::Shared;
+use super::super::extract::{limit, pool, query};
+use super::super::problem::{Answer, Problem};
+use crate::domain::MailboxId;
+use crate::events::{Cursor, EventType};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The longest wait.
+const LONGEST_WAIT: u64 = 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    after: Option<String>,
+    wait: Option<u64>,
+    limit: Option<usize>,
+    mailbox: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// GET `/v1/events`.
+pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
+    let wanted: ListQuery = query(request.query_string())?;
+    let limit = limit(wanted.limit)?;
+    let wait = wait(wanted.wait)?;
+    let mailbox = wanted.mailbox.map(MailboxId::new).transpose()?;
+    let kinds = wanted.kind.as_deref().map(kinds).transpose()?;
+    let mut after = match wanted.after.as_deref() {
+        None | Some("earliest" | "") => Cursor(0),
+        Some("latest") => shared.store.durable_cursor(),
+        Some(text) => {
+            text.parse().map_err(|error| Problem::bad_request("bad_cursor", format!("after: {error}")))?
+        }
+    };
+    let mut durable = shared.store.watch_durable();
+    let mut end = std::pin::pin!(tokio::time::sleep(wait));
+    loop {
+        // marked as seen before reading, so that what comes while reading wakes us
+        durable.borrow_and_update();
+        let (store, mailbox, kinds) = (shared.store.clone(), mailbox.clone(), kinds.clone());
+        let (items, reached) = pool(move || {
+            store.events_after(after, limit, |event| {
+                mailbox.as_ref().is_none_or(|mailbox| *mailbox == event.mailbox)
+                    && kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
+            })
+        })
+        .await?;
+        after = reached;
+        let is_over = !items.is_empty() || wait.is_zero();
+        let is_woken = !is_over
+            && tokio::select! {
+                changed = durable.changed() => changed.is_ok(),
+                () = &mut end => false,
+            };
+        if !is_woken {
+            return Ok(HttpResponse::Ok().json(json!({"items": items, "next": after})));
+        }
+    }
+}
+
+/// How long to wait, in seconds, at most 60.
+pub(super) fn wait(asked: Option<u64>) -> Result<Duration, Problem> {
+    match asked.unwrap_or(0) {
+        seconds @ 0..=LONGEST_WAIT => Ok(Duration::from_secs(seconds)),
+        other => Err(Problem::bad_request(
+            "bad_wait",
+            format!("wait: {other} is more than {LONGEST_WAIT} seconds"),
+        )),
+    }
+}
+
+fn kinds(text: &str) -> Result<Vec<EventType>, Problem> {
+    let read = |name: &str| {
+        let unknown = |_| Problem::bad_request("bad_type", format!("type: there is no event {name:?}"));
+        serde_json::from_value(Value::from(name)).map_err(unknown)
+    };
+    text.split(',').map(str::trim).map(read).collect()
+}

@@ -1,0 +1,51 @@
+//! `/v1/mailboxes/{mb}/folders`.
+
+use super::super::Shared;
+use super::super::extract::{page, pool};
+use super::super::problem::{Answer, Problem};
+use crate::domain::folder::FolderCounts;
+use crate::domain::{Folder, FolderId, Incarnation};
+use crate::store::{Store, StoreError};
+use actix_web::web::{Data, Path};
+use serde_json::{Value, json};
+
+/// GET `/v1/mailboxes/{mb}/folders`, by path.
+pub(super) async fn list(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let incarnation = shared.mailbox(&id)?.incarnation;
+    let store = shared.store.clone();
+    let items = pool(move || {
+        let mut folders: Vec<Folder> = store.folders(incarnation)?.into_iter().map(|row| row.value).collect();
+        folders.sort_by(|one, other| one.path.cmp(&other.path));
+        let shown = folders.iter().map(|folder| {
+            let counts = store.folder_counts(incarnation, folder.id)?;
+            Ok::<_, StoreError>(view(folder, &counts))
+        });
+        shown.collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    Ok(page(items, None::<String>))
+}
+
+fn view(folder: &Folder, counts: &FolderCounts) -> Value {
+    json!({
+        "id": folder.id, "name": folder.name(), "path": folder.path, "role": folder.role,
+        "selectable": folder.selectable, "included": folder.included, "uid_validity": folder.uid_validity,
+        "messages": counts.messages, "unseen": counts.unseen, "synced": counts.messages,
+        "quarantined": counts.quarantined,
+    })
+}
+
+/// The folder that a text names, by id or path.
+pub(super) fn find(store: &Store, mailbox: Incarnation, text: &str) -> Result<FolderId, Problem> {
+    if let Ok(id) = text.parse::<FolderId>()
+        && store.folder(mailbox, id)?.is_some()
+    {
+        return Ok(id);
+    }
+    let is_inbox = text.eq_ignore_ascii_case("INBOX");
+    let named = |folder: &Folder| folder.path == text || (is_inbox && folder.path == "INBOX");
+    let found = store.folders(mailbox)?.into_iter().find(|row| named(&row.value));
+    let unknown =
+        || Problem::not_found("no_such_folder", format!("there is no folder {text:?}, by id or path"));
+    found.map(|row| row.value.id).ok_or_else(unknown)
+}

@@ -1,0 +1,211 @@
+//! A mailbox as it is posted: checked, and with everything filled in that may be left out.
+
+use super::super::Shared;
+use super::super::extract::{trimmed, typed, word};
+use super::super::problem::Problem;
+use super::{apps::said, presets};
+use crate::clock;
+use crate::domain::mailbox::{Owner, Policy};
+use crate::domain::{
+    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security,
+    SmtpEndpoint,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailboxForm {
+    #[serde(default)]
+    id: Option<MailboxId>,
+    address: String,
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    provider: Option<String>,
+    /// Absent: by preset. `null`: none.
+    #[serde(default, deserialize_with = "said")]
+    imap: Option<Option<Endpoint>>,
+    #[serde(default, deserialize_with = "said")]
+    smtp: Option<Option<SmtpEndpoint>>,
+    auth: AuthForm,
+    #[serde(default)]
+    policy: Option<Policy>,
+    #[serde(default)]
+    owner: Option<Owner>,
+    #[serde(rename = "ref", default)]
+    reference: Option<String>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    active: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum AuthForm {
+    Oauth {
+        #[serde(default)]
+        app: Option<AppId>,
+        #[serde(default)]
+        login: Option<String>,
+        #[serde(default)]
+        aliases: Option<Vec<String>>,
+        #[serde(default)]
+        delegates: Option<Vec<String>>,
+    },
+    Password {
+        #[serde(default)]
+        user: Option<String>,
+        #[serde(default)]
+        password: Option<Secret>,
+    },
+}
+
+/// What is shown of a mailbox and cannot be set; it may come back.
+const READ_ONLY: [&str; 6] = ["state", "diagnosis", "attention", "send", "grant", "sync"];
+
+/// A mailbox as posted, checked.
+pub(super) struct Posted {
+    /// Its configuration.
+    pub(super) mailbox: Mailbox,
+    /// The grant of its password, if one was given.
+    pub(super) grant: Option<Grant>,
+}
+
+/// Reads and checks a mailbox; `id` is the one that the address names, if it names one.
+pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) -> Result<Posted, Problem> {
+    if let Some(fields) = value.as_object_mut() {
+        READ_ONLY.iter().for_each(|name| drop(fields.remove(*name)));
+    }
+    let kind = value.pointer("/auth/kind").and_then(Value::as_str);
+    if let Some(kind @ ("app_only" | "service_account")) = kind {
+        let detail = format!("auth.kind: {kind} is not available yet; use oauth or password");
+        return Err(Problem::unprocessable("not_available_yet", detail));
+    }
+    let form: MailboxForm = typed(&value)?;
+    if let (Some(named), Some(given)) = (id, &form.id)
+        && named != given
+    {
+        return Err(Problem::field("id", format!("is not {named}, which the address names")));
+    }
+    let address = mail_address("address", &form.address)?;
+    let (auth, grant, app) = auth(shared, form.auth, &address)?;
+    let provider = match form.provider {
+        Some(text) => word("provider", &text)?.map(|text| text.to_lowercase()),
+        None => None,
+    };
+    let derived = || app.as_ref().and_then(presets::provider_of);
+    let by_domain = || presets::provider_of_domain(&presets::domain(&address));
+    let provider = provider.or_else(|| derived().or_else(by_domain).map(String::from));
+    let preset = provider.as_deref().and_then(presets::servers).unzip();
+    let is_said = form.imap.is_some() || form.smtp.is_some();
+    let imap = form.imap.unwrap_or(preset.0);
+    let smtp = form.smtp.unwrap_or(preset.1);
+    let waits_for_app = matches!(auth, Auth::Oauth { app: None, .. }) && !is_said;
+    if imap.is_none() && smtp.is_none() && !waits_for_app {
+        return Err(Problem::field(
+            "imap",
+            "say where to receive (imap) or to send (smtp), or name a provider",
+        ));
+    }
+    let mailbox = Mailbox {
+        id: form.id.or_else(|| id.cloned()).unwrap_or_else(MailboxId::generate),
+        address,
+        display_name: form.display_name.as_deref().and_then(trimmed),
+        provider,
+        imap: imap.map(|at| endpoint(shared, at)).transpose()?,
+        smtp: smtp.map(|at| smtp_endpoint(shared, at)).transpose()?,
+        auth,
+        policy: form.policy.unwrap_or_default(),
+        owner: form.owner,
+        reference: form.reference,
+        labels: form.labels.unwrap_or_default(),
+        active: form.active.unwrap_or(true),
+    };
+    Ok(Posted { mailbox, grant })
+}
+
+type AuthParts = (Auth, Option<Grant>, Option<App>);
+
+fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
+    match form {
+        AuthForm::Oauth { app, login, aliases, delegates } => {
+            let app = match app {
+                Some(id) => {
+                    let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
+                    Some(shared.store.app(&id)?.ok_or_else(unknown)?.value.app)
+                }
+                None => presets::app_of_address(shared, address)?.map(|found| found.app),
+            };
+            let login = login.as_deref().and_then(trimmed);
+            let names = |names: Option<Vec<String>>| {
+                names.unwrap_or_default().iter().filter_map(|name| trimmed(name)).collect()
+            };
+            let (aliases, delegates) = (names(aliases), names(delegates));
+            let id = app.as_ref().map(|app| app.id.clone());
+            Ok((Auth::Oauth { app: id, login, aliases, delegates }, None, app))
+        }
+        AuthForm::Password { user, password } => {
+            let user = user.as_deref().and_then(trimmed).unwrap_or_else(|| String::from(address));
+            if password.as_ref().is_some_and(Secret::is_empty) {
+                return Err(Problem::field("auth.password", "is empty"));
+            }
+            let grant = password.map(|password| password_grant(&user, password));
+            Ok((Auth::Password { user }, grant, None))
+        }
+    }
+}
+
+fn password_grant(user: &str, password: Secret) -> Grant {
+    Grant {
+        way: GrantWay::Password,
+        secret: GrantSecret::Password { user: String::from(user), password },
+        send_client_secret: false,
+        signed_in_as: None,
+        signed_in_at: clock::now(),
+        scopes: Vec::new(),
+        access_token_expires_at: None,
+        last_refresh: None,
+        refresh_in_flight_since: None,
+    }
+}
+
+fn mail_address(field: &str, text: &str) -> Result<String, Problem> {
+    let bare = word(field, text)?.unwrap_or_default();
+    match bare.split_once('@') {
+        Some((local, domain))
+            if !local.is_empty() && !domain.is_empty() && !domain.contains('@') && bare.len() <= 254 =>
+        {
+            Ok(bare)
+        }
+        _ => Err(Problem::field(field, format!("{text:?} is no mail address"))),
+    }
+}
+
+fn endpoint(shared: &Shared, at: Endpoint) -> Result<Endpoint, Problem> {
+    let host = host(shared, "imap", &at.host, at.port, at.security)?;
+    Ok(Endpoint { host, ..at })
+}
+
+fn smtp_endpoint(shared: &Shared, at: SmtpEndpoint) -> Result<SmtpEndpoint, Problem> {
+    let host = host(shared, "smtp", &at.host, at.port, at.security)?;
+    Ok(SmtpEndpoint { host, ..at })
+}
+
+fn host(shared: &Shared, field: &str, host: &str, port: u16, security: Security) -> Result<String, Problem> {
+    let name = format!("{field}.host");
+    let bare = word(&name, host)?.unwrap_or_default();
+    if bare.is_empty() || bare.contains(['/', '@', '?', '#']) || bare.len() > 253 {
+        return Err(Problem::field(&name, format!("{host:?} is no host name")));
+    }
+    if port == 0 {
+        return Err(Problem::field(&format!("{field}.port"), "is 0"));
+    }
+    shared
+        .dialer
+        .check_security(&bare, security)
+        .map_err(|error| Problem::unprocessable("plain_refused", format!("{field}.security: {error}")))?;
+    Ok(bare)
+}

@@ -1,0 +1,131 @@
+//! A mailbox as it is returned: its configuration, and everything from `state` on.
+
+use super::super::Shared;
+use crate::domain::{Auth, Grant, GrantSecret, Mailbox, MailboxState, SendState, SubmissionState};
+use crate::store::{MailboxStatus, Store, StoreError, StoredMailbox};
+use serde_json::{Value, json};
+
+/// What lists filter by, and what is shown.
+pub(super) struct View {
+    /// Sign-in and receiving.
+    pub(super) state: MailboxState,
+    /// Sending.
+    pub(super) send_state: SendState,
+    /// Somebody must act.
+    pub(super) attention: bool,
+    /// Everything.
+    pub(super) shown: Value,
+}
+
+impl Shared {
+    /// A mailbox as it is returned.
+    pub(super) fn view(&self, stored: &StoredMailbox) -> Result<View, StoreError> {
+        view(&self.store, stored)
+    }
+}
+
+/// A mailbox as it is returned. Reads rows in proportion to its folders and submissions.
+pub(super) fn view(store: &Store, stored: &StoredMailbox) -> Result<View, StoreError> {
+    let mailbox = &stored.mailbox;
+    let status = store.status(stored.incarnation)?;
+    let is_reported = status.generation > 0;
+    let grant = store.grant(stored.incarnation)?.map(|row| row.value).filter(|grant| fits(mailbox, grant));
+    let (queued, unknown) = waiting(store, stored)?;
+    let MailboxStatus { diagnosis, send_diagnosis, send_until, last_sync_at, backlog, .. } = &status.value;
+    let state = state(mailbox, grant.as_ref(), &status.value);
+    let send_state = send_state(mailbox, state, is_reported, &status.value);
+    let send_needs =
+        matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
+    let attention = state.needs_attention() || send_needs || unknown > 0;
+    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
+    let (mut folders, mut messages, mut bytes) = (0_u64, 0_u64, 0_u64);
+    for folder in store.folders(stored.incarnation)? {
+        let counts = store.folder_counts(stored.incarnation, folder.value.id)?;
+        folders += 1;
+        messages += counts.messages;
+        bytes += counts.bytes;
+    }
+    let mut shown = serde_json::to_value(mailbox).unwrap_or_default();
+    if let Some(fields) = shown.as_object_mut() {
+        let more = json!({
+            "state": state,
+            "diagnosis": diagnosis,
+            "attention": attention,
+            "send": {"state": send_state, "diagnosis": send_diagnosis, "queued": queued, "unknown": unknown,
+                "until": send_until},
+            "grant": grant.as_ref().map(Grant::info),
+            "sync": {"folders": folders, "messages": messages, "bytes": bytes, "backlog": backlog,
+                "last_sync_at": last_sync_at},
+        });
+        if let Value::Object(more) = more {
+            fields.extend(more);
+        }
+    }
+    Ok(View { state, send_state, attention, shown })
+}
+
+/// Whether a grant is of the kind that the mailbox authenticates by.
+fn fits(mailbox: &Mailbox, grant: &Grant) -> bool {
+    match (&mailbox.auth, &grant.secret) {
+        (Auth::Password { .. }, GrantSecret::Password { .. })
+        | (Auth::Oauth { .. }, GrantSecret::Refresh { .. }) => true,
+        (Auth::Password { .. }, GrantSecret::Refresh { .. })
+        | (Auth::Oauth { .. }, GrantSecret::Password { .. })
+        | (Auth::AppOnly { .. }, _) => false,
+    }
+}
+
+fn waiting(store: &Store, stored: &StoredMailbox) -> Result<(u64, u64), StoreError> {
+    let (mut queued, mut unknown) = (0, 0);
+    for row in store.submissions(stored.incarnation)? {
+        match row.value.state {
+            SubmissionState::Queued | SubmissionState::Sending | SubmissionState::Deferred => queued += 1,
+            SubmissionState::Unknown => unknown += 1,
+            SubmissionState::Sent | SubmissionState::Failed | SubmissionState::Cancelled => {}
+        }
+    }
+    Ok((queued, unknown))
+}
+
+/// What the configuration says outweighs what the actors said last: they may not have looked at it yet.
+fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxStatus) -> MailboxState {
+    if !mailbox.active {
+        return MailboxState::Paused;
+    }
+    match &mailbox.auth {
+        Auth::Oauth { app: None, .. } => return MailboxState::AwaitingApp,
+        Auth::Oauth { app: Some(_), .. } if grant.is_none() => return MailboxState::AwaitingSignIn,
+        Auth::Oauth { app: Some(_), .. } | Auth::AppOnly { .. } | Auth::Password { .. } => {}
+    }
+    match status.state {
+        MailboxState::Paused | MailboxState::AwaitingApp | MailboxState::AwaitingSignIn => {
+            MailboxState::Connecting
+        }
+        reported @ (MailboxState::Connecting
+        | MailboxState::Syncing
+        | MailboxState::Live
+        | MailboxState::Throttled
+        | MailboxState::Retrying
+        | MailboxState::NeedsSignIn
+        | MailboxState::NeedsAdmin
+        | MailboxState::AppBroken) => reported,
+    }
+}
+
+fn send_state(
+    mailbox: &Mailbox,
+    state: MailboxState,
+    is_reported: bool,
+    status: &MailboxStatus,
+) -> SendState {
+    let rests =
+        matches!(state, MailboxState::Paused | MailboxState::AwaitingApp | MailboxState::AwaitingSignIn);
+    match status.send_state {
+        _ if mailbox.smtp.is_none() => SendState::Off,
+        _ if rests => SendState::Held,
+        _ if !is_reported => SendState::Ready,
+        // as long as the sending actor has not reported
+        SendState::Off => SendState::Ready,
+        reported => reported,
+    }
+}

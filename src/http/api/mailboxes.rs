@@ -1,0 +1,251 @@
+//! `/v1/mailboxes`: create, list, change, delete. A change touches its own mailbox only.
+
+use super::super::Shared;
+use super::super::extract::{json, limit, merge, page, pool, query, settled};
+use super::super::problem::{Answer, Problem};
+use super::mailbox_form::{self, Posted};
+use super::mailbox_view::{View, view};
+use crate::domain::{Auth, MailboxId, MailboxState, SendState};
+use crate::store::{Commit, StoreError, StoredMailbox};
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data, Path};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    state: Option<MailboxState>,
+    send_state: Option<SendState>,
+    attention: Option<bool>,
+    app: Option<String>,
+    owner: Option<String>,
+    label: Option<String>,
+    q: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// GET `/v1/mailboxes`.
+pub(super) async fn list(shared: Data<Shared>, request: actix_web::HttpRequest) -> Answer {
+    let wanted: ListQuery = query(request.query_string())?;
+    let limit = limit(wanted.limit)?;
+    let after = wanted.cursor.as_deref().map(MailboxId::new).transpose();
+    let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
+    let store = shared.store.clone();
+    let (items, next) = pool(move || {
+        let mut items = Vec::new();
+        let mut last: Option<MailboxId> = None;
+        for stored in store.mailboxes()? {
+            if after.as_ref().is_some_and(|after| stored.mailbox.id <= *after)
+                || !wanted.is_configured_so(&stored)
+            {
+                continue;
+            }
+            let seen = view(&store, &stored)?;
+            if !wanted.is_in_such_a_state(&seen) {
+                continue;
+            }
+            if items.len() == limit {
+                return Ok((items, last));
+            }
+            items.push(seen.shown);
+            last = Some(stored.mailbox.id);
+        }
+        Ok::<_, StoreError>((items, None))
+    })
+    .await?;
+    Ok(page(items, next))
+}
+
+impl ListQuery {
+    fn is_configured_so(&self, stored: &StoredMailbox) -> bool {
+        let mailbox = &stored.mailbox;
+        let app = |id: &String| mailbox.app().is_some_and(|app| app.as_str() == id);
+        let owner = |wanted: &String| {
+            mailbox.owner.as_ref().and_then(|owner| owner.reference.as_ref()) == Some(wanted)
+        };
+        let label = |wanted: &String| match wanted.split_once([':', '=']) {
+            Some((name, value)) => mailbox.labels.get(name).is_some_and(|is| is == value),
+            None => mailbox.labels.contains_key(wanted),
+        };
+        let text = |wanted: &String| {
+            let wanted = wanted.to_lowercase();
+            let name = mailbox.display_name.as_deref().unwrap_or_default();
+            [mailbox.id.as_str(), &mailbox.address, name]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted))
+        };
+        self.app.as_ref().is_none_or(app)
+            && self.owner.as_ref().is_none_or(owner)
+            && self.label.as_ref().is_none_or(label)
+            && self.q.as_ref().is_none_or(text)
+    }
+
+    fn is_in_such_a_state(&self, seen: &View) -> bool {
+        self.state.is_none_or(|state| state == seen.state)
+            && self.send_state.is_none_or(|state| state == seen.send_state)
+            && self.attention.is_none_or(|attention| attention == seen.attention)
+    }
+}
+
+/// GET `/v1/mailboxes:summary`.
+pub(super) async fn summary(shared: Data<Shared>) -> Answer {
+    let store = shared.store.clone();
+    let counts = pool(move || {
+        let mut states: BTreeMap<String, u64> = BTreeMap::new();
+        let mut send_states: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut total, mut attention) = (0_u64, 0_u64);
+        for stored in store.mailboxes()? {
+            let seen = view(&store, &stored)?;
+            total += 1;
+            attention += u64::from(seen.attention);
+            *states.entry(name(json!(seen.state))).or_default() += 1;
+            *send_states.entry(name(json!(seen.send_state))).or_default() += 1;
+        }
+        Ok::<_, StoreError>(json!({
+            "total": total, "attention": attention, "states": states, "send_states": send_states}))
+    })
+    .await?;
+    Ok(HttpResponse::Ok().json(counts))
+}
+
+fn name(value: Value) -> String {
+    value.as_str().map(String::from).unwrap_or_default()
+}
+
+/// POST `/v1/mailboxes`.
+pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
+    let posted = mailbox_form::read(&shared, json(&body)?, None)?;
+    let stored = create_new(&shared, posted).await?;
+    let location = format!("/v1/mailboxes/{}", stored.mailbox.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(shared.view(&stored)?.shown))
+}
+
+async fn create_new(shared: &Shared, posted: Posted) -> Result<StoredMailbox, Problem> {
+    needs_password(&posted, None)?;
+    let id = posted.mailbox.id.clone();
+    match shared.store.create_mailbox(posted.mailbox, posted.grant.as_ref()).await {
+        Err(StoreError::Conflict) => {
+            Err(Problem::conflict("mailbox_exists", format!("there is a mailbox {:?} already", id.as_str())))
+        }
+        Err(error) => Err(Problem::from(error)),
+        Ok(stored) => {
+            shared.reconcile().await;
+            Ok(stored)
+        }
+    }
+}
+
+/// GET `/v1/mailboxes/{mb}`.
+pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    Ok(HttpResponse::Ok().json(shared.view(&stored)?.shown))
+}
+
+/// PUT `/v1/mailboxes/{mb}`.
+pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let id = MailboxId::new(id.into_inner())?;
+    let value = json(&body)?;
+    if shared.store.mailbox(&id)?.is_none() {
+        let posted = mailbox_form::read(&shared, value, Some(&id))?;
+        let stored = create_new(&shared, posted).await?;
+        return Ok(HttpResponse::Created().json(shared.view(&stored)?.shown));
+    }
+    change(&shared, id.as_str(), |shared, stored| {
+        mailbox_form::read(shared, value.clone(), Some(&stored.mailbox.id))
+    })
+    .await
+}
+
+/// PATCH `/v1/mailboxes/{mb}`.
+pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let patch = json(&body)?;
+    change(&shared, &id, |shared, stored| {
+        let mut value = serde_json::to_value(&stored.mailbox).unwrap_or_default();
+        // another kind of authentication has other fields
+        let kind = |value: &Value| value.pointer("/auth/kind").and_then(Value::as_str).map(String::from);
+        if kind(&patch).is_some_and(|new| Some(new) != kind(&value)) {
+            value["auth"] = json!({});
+        }
+        merge(&mut value, &patch);
+        // a merge removes what is null; here null means: none
+        for name in ["imap", "smtp"] {
+            if patch.get(name).is_some_and(Value::is_null) {
+                value[name] = Value::Null;
+            }
+        }
+        mailbox_form::read(shared, value, Some(&stored.mailbox.id))
+    })
+    .await
+}
+
+/// Replaces a mailbox's configuration, and its password where one is given.
+pub(super) async fn change(
+    shared: &Shared,
+    id: &str,
+    make: impl Fn(&Shared, &StoredMailbox) -> Result<Posted, Problem>,
+) -> Answer {
+    let changed = settled(async || {
+        let mut stored = shared.mailbox(id)?;
+        let posted = make(shared, &stored)?;
+        needs_password(&posted, Some(&stored))?;
+        if posted.mailbox == stored.mailbox && posted.grant.is_none() {
+            return Ok(stored);
+        }
+        let is_other_way = !same_kind(&posted.mailbox.auth, &stored.mailbox.auth);
+        let mut commit = Commit::of_mailbox(stored.incarnation);
+        stored.mailbox = posted.mailbox;
+        shared.store.put_mailbox(&mut commit, &stored)?;
+        let known = shared.store.grant(stored.incarnation)?;
+        let generation = known.as_ref().map_or(0, |row| row.generation);
+        if let Some(grant) = &posted.grant {
+            shared.store.put_grant(&mut commit, stored.incarnation, generation, grant)?;
+        } else if is_other_way && known.is_some() {
+            shared.store.remove_grant(&mut commit, stored.incarnation, generation);
+        }
+        shared.store.commit(commit).await?;
+        shared.mailbox(id)
+    })
+    .await?;
+    shared.reconcile().await;
+    Ok(HttpResponse::Ok().json(shared.view(&changed)?.shown))
+}
+
+/// A password is needed where none is stored.
+fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
+    let has_one = stored.is_some_and(|stored| stored.mailbox.auth == posted.mailbox.auth);
+    match &posted.mailbox.auth {
+        Auth::Password { .. } if posted.grant.is_none() && !has_one => {
+            Err(Problem::field("auth.password", "is missing (it is needed again when auth.user changes)"))
+        }
+        Auth::Password { .. } | Auth::Oauth { .. } | Auth::AppOnly { .. } => Ok(()),
+    }
+}
+
+fn same_kind(one: &Auth, other: &Auth) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}
+
+/// DELETE `/v1/mailboxes/{mb}`: gone at once; what it left is removed behind the answer.
+pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let stored = settled(async || {
+        let stored = shared.mailbox(&id)?;
+        shared.store.delete_mailbox(&stored).await?;
+        Ok(stored)
+    })
+    .await?;
+    shared.reconcile().await;
+    let (store, incarnation) = (shared.store.clone(), stored.incarnation);
+    actix_web::rt::spawn(async move {
+        // begun again at the next start, if it does not end
+        if let Err(error) = store.erase(incarnation).await {
+            tracing::warn!(%error, %incarnation, "a deleted mailbox is not erased yet");
+        }
+    });
+    let job = format!("erase-{incarnation}");
+    let shown =
+        json!({"job": {"id": job, "kind": "erase", "mailbox": stored.mailbox.id, "state": "running"}});
+    Ok(HttpResponse::Accepted().json(shown))
+}

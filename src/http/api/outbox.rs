@@ -1,0 +1,256 @@
+//! `/v1/mailboxes/{mb}/outbox`: a 202 means durable.
+
+use super::super::Shared;
+use super::super::extract::{json, limit, page, pool, query, settled, typed};
+use super::super::problem::{Answer, Problem};
+use crate::clock;
+use crate::domain::message::BodyLocation;
+use crate::domain::submission::Phase;
+use crate::domain::{
+    Incarnation, Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp,
+};
+use crate::smtp::mime::{self, Built, Draft, DraftAttachment, Fixed, Person};
+use crate::smtp::outbox;
+use crate::store::{
+    Body, Commit, RecordHeader, RecordKind, Row, Store, StoreError, StoredMailbox, encode_record,
+};
+use crate::supervisor::protocol::WakeReason;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A draft, and when it is to be sent.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Posted {
+    from: Option<Person>,
+    to: Vec<Person>,
+    cc: Vec<Person>,
+    bcc: Vec<Person>,
+    reply_to: Vec<Person>,
+    subject: String,
+    text: Option<String>,
+    html: Option<String>,
+    attachments: Vec<DraftAttachment>,
+    send_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubmitQuery {
+    send_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    state: Option<SubmissionState>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// POST `/v1/mailboxes/{mb}/outbox`.
+pub(super) async fn submit(
+    shared: Data<Shared>,
+    id: Path<String>,
+    request: HttpRequest,
+    body: Bytes,
+) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    if stored.mailbox.smtp.is_none() {
+        return Err(Problem::conflict("no_smtp", "this mailbox has no smtp server: it only receives"));
+    }
+    let asked: SubmitQuery = query(request.query_string())?;
+    let is_raw = is_raw(&request)?;
+    let key = idempotency_key(&request)?;
+    let first_of = |key: &str| shared.store.submission_of_key(stored.incarnation, key);
+    if let Some(key) = &key
+        && let Some(first) = first_of(key)?
+    {
+        return Ok(HttpResponse::Ok().json(view(&first.value)));
+    }
+    let (store, mailbox, given_key) = (shared.store.clone(), stored.clone(), key.clone());
+    let (submission, record) =
+        pool(move || prepare(&store, &mailbox, &body, is_raw, asked.send_at, given_key)).await?;
+    let submission_id = submission.id;
+    let mut commit = Commit::of_mailbox(stored.incarnation);
+    commit.accept_submission(submission, Body::Record(record))?;
+    match (shared.store.commit(commit).await, &key) {
+        (Err(StoreError::Conflict), Some(key)) => {
+            // another request with this key came first
+            let first = first_of(key)?.ok_or(StoreError::Conflict)?;
+            return Ok(HttpResponse::Ok().json(view(&first.value)));
+        }
+        (other, _) => drop(other?),
+    }
+    shared.wake(stored.incarnation, WakeReason::Outbox);
+    let accepted = find(&shared, stored.incarnation, submission_id)?;
+    let location = format!("/v1/mailboxes/{}/outbox/{submission_id}", stored.mailbox.id);
+    Ok(HttpResponse::Accepted().insert_header(("Location", location)).json(view(&accepted.value)))
+}
+
+/// Builds, compresses and seals. On the pool.
+fn prepare(
+    store: &Store,
+    stored: &StoredMailbox,
+    body: &[u8],
+    is_raw: bool,
+    asked_send_at: Option<Timestamp>,
+    idempotency_key: Option<String>,
+) -> Result<(Submission, Vec<u8>), Problem> {
+    let (id, now) = (SubmissionId::generate(), clock::now());
+    let address = stored.mailbox.address.as_str();
+    let message_id = format!("<{id}@{}>", address.rsplit('@').next().unwrap_or("localhost"));
+    let fixed = Fixed {
+        sender: address,
+        display_name: stored.mailbox.display_name.as_deref(),
+        message_id: &message_id,
+        now,
+    };
+    let (built, send_at) = if is_raw {
+        (mime::accept_raw(body, &fixed)?, asked_send_at)
+    } else {
+        let posted = read(body)?;
+        let send_at = posted.send_at.or(asked_send_at);
+        (mime::build(&draft(posted), &fixed)?, send_at)
+    };
+    let header = RecordHeader { id: id.0, kind: RecordKind::Submission };
+    let key = store.mailbox_key(stored.incarnation)?;
+    let record = encode_record(&key, stored.incarnation, &header, &built.bytes)?;
+    let waits_until = send_at.filter(|at| *at > now);
+    let submission = Submission {
+        idempotency_key,
+        send_at,
+        next_attempt_at: Some(waits_until.unwrap_or(now)),
+        ..submission(id, now, built)
+    };
+    Ok((submission, record))
+}
+
+fn submission(id: SubmissionId, now: Timestamp, built: Built) -> Submission {
+    let queued = |address| Recipient { address, state: RecipientState::Queued, reply: None };
+    Submission {
+        id,
+        state: SubmissionState::Queued,
+        phase: Phase::Idle,
+        hold: None,
+        mail_from: built.mail_from,
+        recipients: built.recipients.into_iter().map(queued).collect(),
+        message_id: built.message_id,
+        created_at: now,
+        send_at: None,
+        attempts: 0,
+        next_attempt_at: None,
+        last_reply: None,
+        idempotency_key: None,
+        size: built.bytes.len() as u64,
+        // given by the commit
+        body: BodyLocation { pack: 0, offset: 0, length: 0 },
+    }
+}
+
+/// Reads a draft straight from the text; only a wrong one is looked at again, to name its field.
+fn read(body: &[u8]) -> Result<Posted, Problem> {
+    serde_json::from_slice(body).or_else(|error| {
+        let value = json(body)?;
+        if body.len() <= 64 << 10 {
+            typed(&value)
+        } else {
+            Err(Problem::unprocessable("invalid_field", error.to_string()))
+        }
+    })
+}
+
+fn draft(posted: Posted) -> Draft {
+    let Posted { from, to, cc, bcc, reply_to, subject, text, html, attachments, send_at: _ } = posted;
+    Draft { from, to, cc, bcc, reply_to, subject, text, html, attachments }
+}
+
+fn is_raw(request: &HttpRequest) -> Result<bool, Problem> {
+    let media_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "message/rfc822" => Ok(true),
+        "" | "application/json" => Ok(false),
+        other => {
+            let detail = format!("{other:?}: send application/json or message/rfc822");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+        }
+    }
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get("Idempotency-Key") else { return Ok(None) };
+    match value.to_str().map(str::trim) {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(String::from(key))),
+        _ => Err(Problem::bad_request(
+            "bad_idempotency_key",
+            "Idempotency-Key: use 1 to 255 visible ASCII characters",
+        )),
+    }
+}
+
+/// GET `/v1/mailboxes/{mb}/outbox`, newest first.
+pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    let wanted: ListQuery = query(request.query_string())?;
+    let limit = limit(wanted.limit)?;
+    let after = wanted.cursor.as_deref().map(str::parse::<SubmissionId>).transpose();
+    let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
+    let store = shared.store.clone();
+    let rows = pool(move || store.submissions(stored.incarnation)).await?;
+    let is_wanted = |submission: &Submission| {
+        after.is_none_or(|after| submission.id < after)
+            && wanted.state.is_none_or(|state| state == submission.state)
+    };
+    let mut found: Vec<Submission> = rows.into_iter().rev().map(|row| row.value).filter(is_wanted).collect();
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|last| last.id);
+    Ok(page(found.iter().map(view).collect(), next))
+}
+
+/// GET `/v1/mailboxes/{mb}/outbox/{id}`.
+pub(super) async fn one(shared: Data<Shared>, at: Path<(String, String)>) -> Answer {
+    let stored = shared.mailbox(&at.0)?;
+    let row = find(&shared, stored.incarnation, at.1.parse()?)?;
+    Ok(HttpResponse::Ok().json(view(&row.value)))
+}
+
+/// POST `/v1/mailboxes/{mb}/outbox/{id}/cancel`.
+pub(super) async fn cancel(shared: Data<Shared>, at: Path<(String, String)>) -> Answer {
+    let stored = shared.mailbox(&at.0)?;
+    let id = at.1.parse()?;
+    let cancelled = settled(async || {
+        let row = find(&shared, stored.incarnation, id)?;
+        if row.value.state == SubmissionState::Cancelled {
+            return Ok(row.value);
+        }
+        let late = || Problem::conflict("too_late", "it is being sent, or its fate is settled already");
+        let cancelled = outbox::cancel(row.value).ok_or_else(late)?;
+        let mut commit = Commit::of_mailbox(stored.incarnation);
+        commit.put_submission(&cancelled, row.generation)?;
+        shared.store.commit(commit).await?;
+        Ok(cancelled)
+    })
+    .await?;
+    shared.wake(stored.incarnation, WakeReason::Outbox);
+    Ok(HttpResponse::Ok().json(view(&cancelled)))
+}
+
+fn find(shared: &Shared, mailbox: Incarnation, id: SubmissionId) -> Result<Row<Submission>, Problem> {
+    let unknown = || Problem::not_found("no_such_submission", format!("there is no submission {id}"));
+    shared.store.submission(mailbox, id)?.ok_or_else(unknown)
+}
+
+fn view(submission: &Submission) -> Value {
+    serde_json::json!({
+        "id": submission.id, "state": submission.state, "hold": submission.hold,
+        "message_id": submission.message_id, "created_at": submission.created_at, "send_at": submission.send_at,
+        "attempts": submission.attempts, "next_attempt_at": submission.next_attempt_at,
+        "last_reply": submission.last_reply, "recipients": submission.recipients,
+    })
+}

@@ -1,0 +1,110 @@
+//! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
+
+use super::super::Shared;
+use super::super::extract::{json, query, typed};
+use super::super::problem::{Answer, Problem};
+use super::super::signin;
+use super::{apps, events};
+use crate::clock;
+use crate::domain::{Auth, SignInId};
+use crate::store::{SignIn, SignInState};
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SignInForm {
+    ways: Option<Vec<String>>,
+    return_to: Option<String>,
+    language: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneQuery {
+    wait: Option<u64>,
+}
+
+/// POST `/v1/mailboxes/{mb}/sign-in`.
+pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
+    check_ways(form.ways.as_deref())?;
+    let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
+    let app = match &stored.mailbox.auth {
+        Auth::Oauth { app: Some(app), .. } => shared.store.app(app)?,
+        Auth::Oauth { app: None, .. } => None,
+        Auth::AppOnly { .. } | Auth::Password { .. } => {
+            return Err(Problem::conflict("no_sign_in", "this mailbox does not sign in by OAuth"));
+        }
+    };
+    let no_app = || Problem::conflict("app_incomplete", "no app is named for this mailbox: set auth.app");
+    let app = app.ok_or_else(no_app)?.value.app;
+    let missing = apps::missing_fields(&app);
+    if !missing.is_empty() {
+        let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
+        return Err(Problem::conflict("app_incomplete", detail));
+    }
+    let sign_in = signin::begin(&stored, return_to, form.language)?;
+    shared.store.put_sign_in(&sign_in, 0).await?;
+    let mut shown = view(&sign_in);
+    shown["url"] = json!(shared.link(&sign_in));
+    Ok(HttpResponse::Created().json(shown))
+}
+
+fn check_ways(ways: Option<&[String]>) -> Result<(), Problem> {
+    let Some(ways) = ways else { return Ok(()) };
+    for way in ways {
+        if !matches!(way.as_str(), "redirect" | "native" | "device") {
+            return Err(Problem::field("ways", format!("there is no way {way:?}")));
+        }
+    }
+    if ways.iter().any(|way| way == "redirect") {
+        return Ok(());
+    }
+    Err(Problem::unprocessable("not_available_yet", "ways: only \"redirect\" is available yet"))
+}
+
+/// Only back to where our own pages are: anything else would lend our name to others.
+fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
+    let refuse = || Problem::field("return_to", format!("must be an address under {}", shared.public_url));
+    let (to, own) = (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.public_url));
+    let is_own = own
+        .is_ok_and(|own| own.origin() == to.origin() && to.username().is_empty() && to.password().is_none());
+    if is_own { Ok(to.to_string()) } else { Err(refuse()) }
+}
+
+/// GET `/v1/sign-ins/{id}`: with `wait`, as soon as it changes.
+pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
+    let id: SignInId = id.parse()?;
+    let wait = events::wait(query::<OneQuery>(request.query_string())?.wait)?;
+    let mut changes = shared.sign_ins.subscribe();
+    let mut end = std::pin::pin!(tokio::time::sleep(wait));
+    let mut first = None;
+    loop {
+        changes.borrow_and_update();
+        let unknown = || Problem::not_found("no_such_sign_in", format!("there is no sign-in {id}"));
+        let row = shared.store.sign_in(id)?.ok_or_else(unknown)?;
+        let has_changed = *first.get_or_insert(row.generation) != row.generation;
+        let is_over = wait.is_zero() || has_changed || row.value.state.is_final();
+        let is_woken = !is_over
+            && tokio::select! {
+                changed = changes.changed() => changed.is_ok(),
+                () = &mut end => false,
+            };
+        if !is_woken {
+            return Ok(HttpResponse::Ok().json(view(&row.value)));
+        }
+    }
+}
+
+fn view(sign_in: &SignIn) -> Value {
+    let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
+    json!({
+        "id": sign_in.id, "mailbox": sign_in.mailbox,
+        "state": if is_late { SignInState::Expired } else { sign_in.state },
+        "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": sign_in.diagnosis,
+    })
+}

@@ -1,0 +1,74 @@
+//! A mailbox's switches: pause, resume, sync, refresh-token.
+
+use super::super::Shared;
+use super::super::problem::{Answer, Problem};
+use super::mailbox_form::Posted;
+use super::mailboxes::change;
+use crate::supervisor::protocol::{RefreshToken, WakeReason};
+use crate::token::TokenError;
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use std::time::Duration;
+
+/// Longer than a token request may take.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(40);
+
+/// POST `/v1/mailboxes/{mb}/pause`.
+pub(super) async fn pause(shared: Data<Shared>, id: Path<String>) -> Answer {
+    switch(&shared, &id, false).await
+}
+
+/// POST `/v1/mailboxes/{mb}/resume`.
+pub(super) async fn resume(shared: Data<Shared>, id: Path<String>) -> Answer {
+    switch(&shared, &id, true).await
+}
+
+async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
+    change(shared, id, |_, stored| {
+        let mut mailbox = stored.mailbox.clone();
+        mailbox.active = active;
+        Ok(Posted { mailbox, grant: None })
+    })
+    .await
+}
+
+/// POST `/v1/mailboxes/{mb}/sync`.
+pub(super) async fn sync(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    if !stored.mailbox.active {
+        return Err(Problem::conflict("paused", "the mailbox is paused: resume it first"));
+    }
+    shared.wake(stored.incarnation, WakeReason::Sync);
+    Ok(HttpResponse::Accepted().json(shared.view(&stored)?.shown))
+}
+
+/// POST `/v1/mailboxes/{mb}/refresh-token`.
+pub(super) async fn refresh_token(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let stored = shared.mailbox(&id)?;
+    let asked = RefreshToken { mailbox: stored.incarnation };
+    let answer = shared.supervisor.refresh.send(asked).timeout(TOKEN_PATIENCE).await;
+    match answer {
+        Err(_) => Err(Problem::unavailable("no_answer", "the token actor does not answer: try again")),
+        Ok(None) => Err(Problem::conflict("not_running", "the mailbox does not run, so it has no token")),
+        Ok(Some(Ok(info))) => Ok(HttpResponse::Ok().json(info)),
+        Ok(Some(Err(error))) => Err(problem_of(&error)),
+    }
+}
+
+fn problem_of(error: &TokenError) -> Problem {
+    let text = error.to_string();
+    let problem = match error {
+        TokenError::NotSignedIn => Problem::conflict("not_signed_in", text),
+        TokenError::SignInNeeded(_) => Problem::conflict("needs_sign_in", text),
+        TokenError::NeedsAdmin(_) => Problem::conflict("needs_admin", text),
+        TokenError::AppBroken(_) => Problem::conflict("app_broken", text),
+        TokenError::NoTokens => Problem::conflict("no_tokens", text),
+        TokenError::Throttled { .. } => Problem::unavailable("throttled", text),
+        TokenError::Unreachable(_) => Problem::unavailable("unreachable", text),
+        TokenError::Store(_) => Problem::unavailable("store_failed", text),
+    };
+    match error.diagnosis() {
+        Some(found) => problem.with_diagnosis(found),
+        None => problem,
+    }
+}

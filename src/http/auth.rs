@@ -1,0 +1,109 @@
+//! Who may use the API: the admin key, kept as a hash, compared in constant time.
+
+use super::Shared;
+use super::problem::Problem;
+use crate::domain::Secret;
+use crate::store::{StoreError, random, write_durably};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The file of the admin key in the data directory.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
+
+/// The SHA-256 of the admin key: the given one, else that of `<data_dir>/admin.key`, which the first start writes
+/// (mode 0600).
+///
+/// # Errors
+/// [`StoreError::Io`] if the file cannot be read or written, [`StoreError::Vault`] if it or the given key is empty.
+pub fn admin_key(data_dir: &Path, given: Option<Secret>) -> Result<[u8; 32], StoreError> {
+    let empty = |what: String| StoreError::Vault { what };
+    if let Some(key) = given {
+        if key.expose().trim().is_empty() {
+            return Err(empty(String::from("the given admin key is empty: give one, or none at all")));
+        }
+        return Ok(sha256(key.expose().trim()));
+    }
+    let path = data_dir.join(ADMIN_KEY_FILE);
+    match std::fs::read_to_string(&path).map(Zeroizing::new) {
+        Ok(text) if text.trim().is_empty() => {
+            Err(empty(format!("{} is empty: remove it, and the next start writes a new key", path.display())))
+        }
+        Ok(text) => Ok(sha256(text.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = random_text()?;
+            write_durably(&path, format!("{}\n", key.expose()).as_bytes())?;
+            tracing::info!(path = %path.display(), "admin key written");
+            Ok(sha256(key.expose()))
+        }
+        Err(source) => Err(StoreError::Io { what: "read", path, source }),
+    }
+}
+
+/// 256 random bits as text.
+pub(super) fn random_text() -> Result<Secret, StoreError> {
+    let bytes = Zeroizing::new(random::<32>()?);
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
+}
+
+/// Whether two texts are the same, in a time that does not tell where they differ.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    same_digest(&sha256(one), &sha256(other))
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+fn same_digest(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let differing = one.iter().zip(other).fold(0, |seen, (one, other)| seen | (one ^ other));
+    std::hint::black_box(differing) == 0
+}
+
+/// Lets a request with the right key through.
+pub(super) async fn require_key(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = given.and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    });
+    let wanted = request.app_data::<web::Data<Shared>>().map(|shared| shared.admin_key_sha256);
+    match (key, wanted) {
+        (Some(key), Some(wanted)) if same_digest(&sha256(key), &wanted) => next.call(request).await,
+        _ => {
+            let detail = "send `Authorization: Bearer <key>`; the admin key is in the file admin.key of the data \
+                          directory";
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_first_start_writes_a_key_that_later_ones_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = admin_key(dir.path(), None).unwrap();
+        assert_eq!(admin_key(dir.path(), None).unwrap(), first);
+        let path = dir.path().join(ADMIN_KEY_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(sha256(text.trim()), first);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(admin_key(dir.path(), Some(Secret::new("mine"))).unwrap(), sha256("mine"));
+        assert!(admin_key(dir.path(), Some(Secret::new(" "))).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! From a request to what a handler needs: bodies, queries and ids, refused by name where they are wrong.
+
+use super::problem::Problem;
+use crate::store::StoreError;
+use actix_web::web;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+
+/// The most items of a list.
+const LONGEST_LIST: usize = 1000;
+
+/// A JSON body as a value; 400 if it is none.
+pub(super) fn json(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request("bad_json", format!("the body: {error}")))
+}
+
+/// A value as what is expected; 422 with the field named if it is not.
+pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    if !value.is_object() {
+        return Err(Problem::unprocessable("invalid_body", "the body must be a JSON object"));
+    }
+    T::deserialize(value).map_err(|error| {
+        let text = error.to_string();
+        let path = culprit::<T>(value, &text);
+        let detail = if path.is_empty() { text } else { format!("{path}: {text}") };
+        Problem::unprocessable("invalid_field", detail)
+    })
+}
+
+/// Which field an error is about: the one without which the error is another. serde names unknown and missing
+/// fields, but not the one that has a wrong type.
+fn culprit<T: DeserializeOwned>(value: &Value, error: &str) -> String {
+    let fails_alike =
+        |without: &Value| T::deserialize(without).is_err_and(|other| other.to_string() == error);
+    let mut path = String::new();
+    let mut pointer = String::new();
+    while let Some(Value::Object(fields)) = value.pointer(&pointer) {
+        let found = fields.keys().find(|name| {
+            let mut without = value.clone();
+            if let Some(Value::Object(fields)) = without.pointer_mut(&pointer) {
+                fields.remove(name.as_str());
+            }
+            !fails_alike(&without)
+        });
+        let Some(name) = found else { break };
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+    }
+    path
+}
+
+/// The query, its unknown names refused.
+pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    web::Query::<T>::from_query(text)
+        .map(web::Query::into_inner)
+        .map_err(|error| Problem::bad_request("bad_query", format!("the query: {error}")))
+}
+
+/// How many items a page has.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked.unwrap_or(50) {
+        limit @ 1..=LONGEST_LIST => Ok(limit),
+        other => Err(Problem::bad_request(
+            "bad_limit",
+            format!("limit: {other} is not within 1 to {LONGEST_LIST}"),
+        )),
+    }
+}
+
+/// RFC 7396: members of a patch replace, `null` removes.
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(fields) = target else { return };
+    for (name, change) in patch {
+        if change.is_null() {
+            fields.remove(name);
+        } else {
+            merge(fields.entry(name.as_str()).or_insert(Value::Null), change);
+        }
+    }
+}
+
+/// Work that reads the disk or takes long, off the arbiter.
+pub(super) async fn pool<T, E, F>(work: F) -> Result<T, Problem>
+where
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+    Problem: From<E>,
+{
+    let done = web::block(work).await.map_err(|_| Problem::unavailable("busy", "the pool is closed"))?;
+    Ok(done?)
+}
+
+/// A text without blanks and quotes around it; `None` if nothing is left.
+pub(super) fn trimmed(text: &str) -> Option<String> {
+    let bare = text.trim().trim_matches(['"', '\'', '“', '”', '„', '‘', '’', '`']).trim();
+    (!bare.is_empty()).then(|| String::from(bare))
+}
+
+/// [`trimmed`], and refused by name if a blank or control character is within.
+pub(super) fn word(field: &str, text: &str) -> Result<Option<String>, Problem> {
+    let Some(bare) = trimmed(text) else { return Ok(None) };
+    if bare.chars().any(|c| c.is_whitespace() || c.is_control() || c == '"') {
+        return Err(Problem::field(field, format!("{bare:?} holds a blank, quote or control character")));
+    }
+    Ok(Some(bare))
+}
+
+/// A list as every list is shown.
+pub(super) fn page<T: serde::Serialize>(
+    items: Vec<T>,
+    next: Option<impl fmt::Display>,
+) -> actix_web::HttpResponse {
+    let next = next.map(|next| next.to_string());
+    actix_web::HttpResponse::Ok().json(serde_json::json!({"items": items, "next": next}))
+}
+
+/// Repeats a compare-and-set that others may disturb.
+pub(super) async fn settled<T>(mut attempt: impl AsyncFnMut() -> Result<T, Problem>) -> Result<T, Problem> {
+    for _ in 0..4 {
+        match attempt().await {
+            Err(problem) if problem.is_conflict() => {}
+            other => return other,
+        }
+    }
+    Err(Problem::from(StoreError::Conflict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_patch_replaces_removes_and_leaves_the_rest() {
+        let mut value = json!({"a": {"b": 1, "c": 2}, "d": [1]});
+        merge(&mut value, &json!({"a": {"b": null, "e": {"f": null}}, "d": [2]}));
+        assert_eq!(value, json!({"a": {"c": 2, "e": {}}, "d": [2]}));
+    }
+
+    #[test]
+    fn the_field_of_a_wrong_type_is_named_with_its_path() {
+        #[derive(serde::Deserialize, Debug)]
+        #[allow(dead_code)]
+        struct Inner {
+            port: u16,
+        }
+        #[derive(serde::Deserialize, Debug)]
+        #[allow(dead_code)]
+        struct Outer {
+            name: String,
+            imap: Inner,
+        }
+        let problem = typed::<Outer>(&json!({"name": "x", "imap": {"port": "y"}})).unwrap_err();
+        assert!(problem.to_string().contains("imap.port: "), "{problem}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The HTTP side: the API (`api`, one file per resource) and the pages a user signs in by (`signin`).
+//!
+//! Open: `/healthz`, `/readyz`, `/sign-in/…`. Everything under `/v1` needs the key (`auth`). Whatever goes wrong is
+//! told as `application/problem+json` (`problem`). What is changed here is committed first; then the supervisor is
+//! told, and what it is told may be lost.
+
+mod api;
+mod auth;
+mod extract;
+mod problem;
+mod server;
+mod signin;
+#[cfg(test)]
+mod tests;
+mod wake;
+
+pub use auth::{ADMIN_KEY_FILE, admin_key};
+pub use server::bind;
+
+use crate::config::Config;
+use crate::domain::{Diagnosis, Secret};
+use crate::net::Dialer;
+use crate::store::{Store, StoredMailbox};
+use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, Wake};
+use actix::Recipient;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Tries a mailbox with a fresh access token, as it is stored now, before its grant is replaced.
+pub type Probe =
+    Arc<dyn Fn(StoredMailbox, Secret) -> BoxFuture<'static, Result<(), Diagnosis>> + Send + Sync>;
+
+/// Whom the API talks to.
+#[derive(Clone)]
+pub struct Wakers {
+    /// Something about the mailboxes changed.
+    pub reconcile: Recipient<Reconcile>,
+    /// A mailbox has something to do.
+    pub wake: Recipient<Wake>,
+    /// A token is wanted now.
+    pub refresh: Recipient<RefreshToken>,
+    /// What a mailbox's actors do.
+    pub actors: Recipient<GetActors>,
+}
+
+/// What the server is made with.
+#[derive(Clone)]
+pub struct HttpDeps {
+    /// The store.
+    pub store: Store,
+    /// The supervisor.
+    pub supervisor: Wakers,
+    /// For OAuth requests; follows no redirects ([`Dialer::http_client`]).
+    pub http: reqwest::Client,
+    /// The configuration.
+    pub config: Config,
+    /// SHA-256 of the admin key, from [`admin_key`].
+    pub admin_key_sha256: [u8; 32],
+    /// Says which hosts may be spoken to without TLS.
+    pub dialer: Dialer,
+    /// Tries a mailbox before its grant is replaced.
+    pub probe: Probe,
+}
+
+/// What every handler sees.
+struct Shared {
+    store: Store,
+    supervisor: Wakers,
+    http: reqwest::Client,
+    config: Config,
+    admin_key_sha256: [u8; 32],
+    dialer: Dialer,
+    probe: Probe,
+    /// Without a slash at its end.
+    public_url: String,
+    /// Moves with every change of a sign-in, for those who wait for one.
+    sign_ins: watch::Sender<u64>,
+}

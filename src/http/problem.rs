@@ -1,0 +1,167 @@
+//! What a caller is told when something does not work: RFC 9457 `application/problem+json` with a stable `code`,
+//! and a diagnosis where there is one.
+
+use crate::domain::Diagnosis;
+use crate::domain::ids::IdError;
+use crate::smtp::mime::MimeError;
+use crate::store::StoreError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use std::fmt;
+
+/// The media type of every problem.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A problem on its way to the caller.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    diagnosis: Option<Box<Diagnosis>>,
+    allow: Option<&'static str>,
+}
+
+/// What a handler gives.
+pub(super) type Answer = Result<HttpResponse, Problem>;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<&'a Diagnosis>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), diagnosis: None, allow: None }
+    }
+
+    pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// A body whose field cannot be taken; the field is named.
+    pub(super) fn field(field: &str, problem: impl fmt::Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", format!("{field}: {problem}"))
+    }
+
+    pub(super) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this address takes {allow}");
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { allow: Some(allow), ..problem }
+    }
+
+    /// The problem of a status that some part of the server answered without words.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status.as_u16() {
+            404 => ("not_found", "there is nothing at this address"),
+            405 => ("method_not_allowed", "this address does not take this method"),
+            408 => ("timeout", "the request did not come in time"),
+            413 => ("too_large", "the body is larger than this server takes (http.max_body)"),
+            415 => ("unsupported_media_type", "this media type is not taken here"),
+            500.. => ("internal", "the request could not be served; the log says more"),
+            _ => ("bad_request", "the request cannot be understood"),
+        };
+        Self::new(status, code, detail)
+    }
+
+    /// Whether somebody else changed what was to be changed.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.status == StatusCode::CONFLICT && self.code == "conflict"
+    }
+
+    pub(super) fn with_diagnosis(self, diagnosis: &Diagnosis) -> Self {
+        Self { diagnosis: Some(Box::new(diagnosis.clone())), ..self }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if self.status.is_server_error() {
+            tracing::warn!(status = self.status.as_u16(), code = self.code, detail = %self.detail, "request failed");
+        }
+        let shown = Shown {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            diagnosis: self.diagnosis.as_deref(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        response.body(serde_json::to_vec(&shown).unwrap_or_default())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::Conflict | StoreError::DuplicateUid { .. } => Self::conflict("conflict", detail),
+            StoreError::Stale => Self::not_found("gone", "the mailbox was deleted meanwhile"),
+            StoreError::TooLarge { .. } => Self::unprocessable("too_large_value", detail),
+            StoreError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail),
+            StoreError::Locked { .. } | StoreError::Closed => Self::unavailable("store_closed", detail),
+            StoreError::Io { .. } | StoreError::Corrupt { .. } | StoreError::Vault { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store_failed", detail)
+            }
+        }
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        Self::bad_request("bad_id", error.to_string())
+    }
+}
+
+impl From<MimeError> for Problem {
+    fn from(error: MimeError) -> Self {
+        Self::unprocessable("invalid_message", error.to_string())
+    }
+}

@@ -1,0 +1,115 @@
+//! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
+
+use super::problem::{PROBLEM_JSON, Problem};
+use super::{HttpDeps, Shared, api, auth, signin};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpResponse, HttpServer, Resource, Route, guard, web};
+use std::net::{SocketAddr, TcpListener};
+use tokio::sync::watch;
+
+/// Binds the configured address at once; the server runs when it is awaited or spawned, and ends gracefully by its
+/// handle. Port 0 is allowed: the address given back is the real one, and without a configured `public_url` links
+/// are made of it.
+///
+/// # Errors
+/// The system's, if the address cannot be bound.
+pub fn bind(deps: HttpDeps) -> std::io::Result<(Server, SocketAddr)> {
+    let listener = TcpListener::bind(deps.config.http.listen)?;
+    let address = listener.local_addr()?;
+    let drain = deps.config.timing.drain.as_secs();
+    let shared = web::Data::new(shared(deps, address));
+    let server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(net)).configure(|config| routes(config, &shared))
+    })
+    .workers(std::thread::available_parallelism().map_or(2, usize::from))
+    .disable_signals()
+    .shutdown_timeout(drain)
+    .listen(listener)?
+    .run();
+    Ok((server, address))
+}
+
+/// What the handlers share, for a server at this address.
+pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
+    let mut http = deps.config.http.clone();
+    http.listen = address;
+    Shared {
+        store: deps.store,
+        supervisor: deps.supervisor,
+        http: deps.http,
+        public_url: http.public_url(),
+        config: deps.config,
+        admin_key_sha256: deps.admin_key_sha256,
+        dialer: deps.dialer,
+        probe: deps.probe,
+        sign_ins: watch::Sender::new(0),
+    }
+}
+
+/// Every address there is.
+pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
+    let max_body = shared.config.http.max_body;
+    config
+        .app_data(web::PayloadConfig::new(max_body.min(1 << 20)))
+        .service(only(web::resource("/healthz"), "GET, HEAD").route(get().to(healthz)))
+        .service(only(web::resource("/readyz"), "GET, HEAD").route(get().to(readyz)))
+        .configure(signin::routes)
+        .service(
+            web::scope("/v1")
+                .wrap(from_fn(auth::require_key))
+                .configure(|config| api::routes(config, max_body))
+                .default_service(web::to(nothing_here)),
+        )
+        .default_service(web::to(nothing_here));
+}
+
+/// A resource that tells which methods it takes.
+pub(super) fn only(resource: Resource, allow: &'static str) -> Resource {
+    resource.default_service(web::to(move || async move {
+        Err::<HttpResponse, Problem>(Problem::method_not_allowed(allow))
+    }))
+}
+
+/// GET, and HEAD with it.
+pub(super) fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("not_found", "there is nothing at this address"))
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "ok"}))
+}
+
+async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    let store = shared.store.clone();
+    super::extract::pool(move || store.erasures()).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
+}
+
+/// Puts words under every refusal that came without them: extractors, routing, payload limits.
+pub(super) async fn net(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let bare = request.request().clone();
+    let response = match next.call(request).await {
+        Ok(response) => response.map_into_boxed_body(),
+        Err(error) => ServiceResponse::new(bare, error.error_response()),
+    };
+    let status = response.status();
+    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let has_words =
+        media_type.is_some_and(|kind| kind.starts_with(PROBLEM_JSON) || kind.starts_with("text/html"));
+    if has_words || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(response);
+    }
+    let (request, _) = response.into_parts();
+    let worded = actix_web::ResponseError::error_response(&Problem::of_status(status));
+    Ok(ServiceResponse::new(request, worded))
+}

@@ -1,0 +1,51 @@
+//! The user's way in: a personal link, a page with one button, the provider, and back. A GET changes nothing, so
+//! that a mail scanner cannot use a link up.
+
+use super::Shared;
+use super::auth::random_text;
+use crate::clock;
+use crate::domain::{Secret, SignInId};
+use crate::store::{SignIn, SignInState, StoreError, StoredMailbox};
+use actix_web::web::ServiceConfig;
+use std::time::Duration;
+
+/// How long a link can be used.
+const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The addresses under `/sign-in`.
+pub(super) fn routes(_config: &mut ServiceConfig) {}
+
+/// A new sign-in, to be stored.
+pub(super) fn begin(
+    stored: &StoredMailbox,
+    return_to: Option<String>,
+    language: Option<String>,
+) -> Result<SignIn, StoreError> {
+    let id = SignInId::generate();
+    Ok(SignIn {
+        id,
+        mailbox: stored.mailbox.id.clone(),
+        incarnation: stored.incarnation,
+        link_token: with_id(id)?,
+        attempt: None,
+        state: SignInState::Waiting,
+        return_to,
+        expires_at: clock::now().plus(LINK_LIFE),
+        signed_in_as: None,
+        diagnosis: None,
+        language,
+        candidate: None,
+    })
+}
+
+/// A random text that tells which sign-in it belongs to.
+fn with_id(id: SignInId) -> Result<Secret, StoreError> {
+    Ok(Secret::new(format!("{id}.{}", random_text()?.expose())))
+}
+
+impl Shared {
+    /// The personal link.
+    pub(super) fn link(&self, sign_in: &SignIn) -> String {
+        format!("{}/sign-in/{}", self.public_url, sign_in.link_token.expose())
+    }
+}

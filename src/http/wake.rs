@@ -1,0 +1,40 @@
+//! Telling the supervisor. A lost wake-up costs latency, never mail: it is only noted.
+
+use super::Shared;
+use crate::domain::{AppId, Incarnation};
+use crate::store::StoreError;
+use crate::supervisor::protocol::{Reconcile, Wake, WakeReason};
+use std::time::Duration;
+
+/// A supervisor that takes longer has other worries; the next change or its own timer tells it again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Shared {
+    /// The mailboxes in the store changed.
+    pub(super) async fn reconcile(&self) {
+        if self.supervisor.reconcile.send(Reconcile).timeout(PATIENCE).await.is_err() {
+            tracing::warn!("the supervisor was not told of changed mailboxes");
+        }
+    }
+
+    /// A mailbox has something to do.
+    pub(super) fn wake(&self, mailbox: Incarnation, reason: WakeReason) {
+        if self.supervisor.wake.try_send(Wake { mailbox, reason }).is_err() {
+            tracing::debug!(%mailbox, "a wake-up was lost");
+        }
+    }
+
+    /// An app changed: its mailboxes look at it again.
+    pub(super) async fn app_changed(&self, app: &AppId) -> Result<(), StoreError> {
+        self.reconcile().await;
+        for stored in self.store.mailboxes()?.iter().filter(|stored| stored.mailbox.app() == Some(app)) {
+            self.wake(stored.incarnation, WakeReason::Grant);
+        }
+        Ok(())
+    }
+
+    /// A sign-in changed: those who wait for it look again.
+    pub(super) fn sign_in_changed(&self) {
+        self.sign_ins.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
