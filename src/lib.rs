@@ -22,6 +22,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnosis;

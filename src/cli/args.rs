@@ -62,12 +62,6 @@ pub enum Command {
         #[arg(long)]
         mailbox: Option<String>,
     },
-    /// Verify every record and pack of a stopped daemon's store.
-    Fsck {
-        /// Restore message records from packs.
-        #[arg(long)]
-        rebuild: bool,
-    },
 }
 
 /// App registrations.

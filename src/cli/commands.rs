@@ -13,15 +13,13 @@ use std::io::{Read, Write};
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), std::env::vars())
         .map_err(|error| Failure::config(error.to_string()))?;
-    match &arguments.command {
-        Command::Serve => return serve::serve(&config),
-        Command::Fsck { rebuild } => return serve::fsck(&config, *rebuild),
-        _ => {}
+    if matches!(arguments.command, Command::Serve) {
+        return serve::serve(&config);
     }
     let client = Client::new(&arguments, &config)?;
     let printer = Printer { json: arguments.json };
     match arguments.command {
-        Command::Serve | Command::Fsck { .. } => Ok(()),
+        Command::Serve => Ok(()),
         Command::Status => status(&client, &printer),
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),

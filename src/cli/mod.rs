@@ -1,4 +1,4 @@
-//! The command line. `serve` is the daemon and `fsck` opens the store itself; every other command talks to
+//! The command line. `serve` is the daemon; every other command talks to
 //! the daemon's HTTP API.
 
 mod args;

@@ -1,4 +1,4 @@
-//! The daemon itself: telemetry, configuration, build, run, drain. And `fsck`, which needs no daemon.
+//! The daemon itself: telemetry, configuration, build, run, drain.
 
 use super::Failure;
 use crate::app::{Engine, StartError};
