@@ -81,8 +81,12 @@ impl Client {
             request = request.header(*name, *value);
         }
         let unreachable = |error: reqwest::Error| {
-            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Failure::unavailable(format!("{} does not answer ({cause}): is `stafette serve` running?", self.base))
+            let cause =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Failure::unavailable(format!(
+                "{} does not answer ({cause}): is `stafette serve` running?",
+                self.base
+            ))
         };
         self.runtime.block_on(async {
             let answer = request.send().await.map_err(unreachable)?;

@@ -1,7 +1,7 @@
 //! What each command asks of the daemon.
 
-use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::args::{AppAdd, MailboxAdd};
+use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::Client;
 use super::{Failure, serve, show};
 use crate::config::Config;
@@ -172,7 +172,8 @@ fn new_mailbox(add: MailboxAdd) -> Result<Value, Failure> {
 
 /// `host:port:security`.
 fn endpoint(text: &str) -> Result<Value, Failure> {
-    let wrong = || Failure::usage(format!("{text:?} is not host:port:security, e.g. imap.example.org:993:tls"));
+    let wrong =
+        || Failure::usage(format!("{text:?} is not host:port:security, e.g. imap.example.org:993:tls"));
     let (rest, security) = text.rsplit_once(':').ok_or_else(wrong)?;
     let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
@@ -260,7 +261,9 @@ fn events(client: &Client, after: &str, follow: bool, mailbox: Option<&str>) -> 
 
 fn read_stdin() -> Result<String, Failure> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::io(format!("standard input: {error}")))?;
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::io(format!("standard input: {error}")))?;
     Ok(text)
 }
 

@@ -20,7 +20,9 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
         let serving = actix::spawn(server);
         tracing::info!(%address, public_url = %config.http.public_url(), "serving");
         if config.http.public_url.as_ref().is_none_or(|url| url.scheme() != "https") {
-            tracing::warn!("http.public_url is not https: providers accept redirects to https or loopback only");
+            tracing::warn!(
+                "http.public_url is not https: providers accept redirects to https or loopback only"
+            );
         }
         ended_by_signal().await?;
         tracing::info!("draining");

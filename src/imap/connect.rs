@@ -2,8 +2,9 @@
 // the library's enums name far more than we use
 #![allow(clippy::wildcard_enum_match_arm)]
 
+use super::decode::{capability_name, library, short};
 use super::protocol::ImapError;
-use super::wire::{Connection, Stream, library};
+use super::wire::{Connection, Stream};
 use crate::config::Timing;
 use crate::domain::{Endpoint, Secret, Security};
 use crate::net::{Dialer, LimitingReader, Limits, MaybeTls};
@@ -84,7 +85,7 @@ async fn greeted(stream: MaybeTls<tokio::net::TcpStream>, after: Duration) -> Re
     match greeting.parsed() {
         Response::Data { status: Status::Ok, .. } => Ok(client),
         Response::Data { status: Status::Bye, outcome } => {
-            Err(ImapError::Bye { text: super::wire::short(outcome.information.as_deref()) })
+            Err(ImapError::Bye { text: short(outcome.information.as_deref()) })
         }
         Response::Data { status: Status::PreAuth, .. } => Err(ImapError::Unsupported(String::from(
             "the server skips the log-in (PREAUTH): whose mail is it?",
@@ -149,7 +150,7 @@ async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
         if let async_imap::types::UnsolicitedResponse::Other(data) = response
             && let Response::Capabilities(capabilities) = data.parsed()
         {
-            found.extend(capabilities.iter().map(super::wire::capability_name));
+            found.extend(capabilities.iter().map(capability_name));
         }
     }
     Ok(found)

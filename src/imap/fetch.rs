@@ -4,10 +4,11 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable.
 
+use super::decode::FetchedMessage;
 use super::envelope;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
-use super::wire::{Connection, FetchedMessage};
+use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};

@@ -3,10 +3,11 @@
 
 use super::backoff::Backoff;
 use super::connect::{self, Credentials};
+use super::idle::IdleEnd;
 use super::names;
 use super::protocol::{ImapError, ImapStatus};
 use super::sync::{Scope, Syncer, Visit};
-use super::wire::{Change, Connection, FolderStatus, IdleEnd};
+use super::wire::{Change, Connection, FolderStatus};
 use crate::clock;
 use crate::config::Timing;
 use crate::diagnosis::Facts;

@@ -5,14 +5,16 @@
 // the library's enums name far more than we use
 #![allow(clippy::wildcard_enum_match_arm)]
 
+use super::decode::{
+    FetchedMessage, Reply, attribute_name, capability_name, fetched, library, quoted, short, tagged,
+    unreadable,
+};
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::domain::{Flags, Timestamp, Uid};
-use crate::net::{LimitExceeded, LimitingReader, MaybeTls};
-use async_imap::imap_proto::{
-    AttributeValue, MailboxDatum, NameAttribute, Response, ResponseCode, Status, StatusAttribute,
-};
-use async_imap::types::{Capability, UnsolicitedResponse};
+use crate::net::{LimitingReader, MaybeTls};
+use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
+use async_imap::types::UnsolicitedResponse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -22,13 +24,13 @@ pub(super) type Stream = LimitingReader<MaybeTls<TcpStream>>;
 
 /// An authenticated connection.
 pub(super) struct Connection {
-    session: async_imap::Session<Stream>,
-    capabilities: BTreeSet<String>,
-    timing: Timing,
+    pub(super) session: async_imap::Session<Stream>,
+    pub(super) capabilities: BTreeSet<String>,
+    pub(super) timing: Timing,
     selected: Option<String>,
     exists: u32,
-    change: Change,
-    in_idle: bool,
+    pub(super) change: Change,
+    pub(super) in_idle: bool,
 }
 
 /// What changed in the selected folder without being asked for.
@@ -73,17 +75,6 @@ pub(super) struct ListedMessage {
     pub(super) uid: Uid,
     pub(super) flags: Flags,
     pub(super) size: Option<u32>,
-}
-
-/// How waiting in IDLE ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IdleEnd {
-    /// The server spoke of a change.
-    Changed,
-    /// The time was up.
-    Elapsed,
-    /// Somebody woke us.
-    Woken,
 }
 
 impl Connection {
@@ -306,60 +297,6 @@ impl Connection {
         Ok(found)
     }
 
-    /// Waits in IDLE until the server speaks of a change, `wake` resolves or the time is up. Without IDLE
-    /// it only waits.
-    pub(super) async fn idle(
-        &mut self,
-        time: Duration,
-        wake: impl Future<Output = ()>,
-    ) -> Result<IdleEnd, ImapError> {
-        tokio::pin!(wake);
-        if !self.offers("IDLE") {
-            return Ok(tokio::select! {
-                () = &mut wake => IdleEnd::Woken,
-                () = tokio::time::sleep(time) => IdleEnd::Elapsed,
-            });
-        }
-        let tag = self.send("IDLE", "IDLE").await?;
-        let start = self.timing.idle_start;
-        loop {
-            let response = self.next("IDLE", start).await?;
-            if let Some(end) = tagged("IDLE", &tag, response.parsed()) {
-                end?;
-                return Err(ImapError::Bad { what: "IDLE", text: String::from("ended before it began") });
-            }
-            self.note(response.parsed())?;
-            if matches!(response.parsed(), Response::Continue(_)) {
-                break;
-            }
-        }
-        self.in_idle = true;
-        let deadline = tokio::time::sleep(time);
-        tokio::pin!(deadline);
-        let end = loop {
-            if self.change != Change::default() {
-                break IdleEnd::Changed;
-            }
-            tokio::select! {
-                // read_response keeps what it read in its buffer: cutting it off loses nothing
-                response = read(&mut self.session, "IDLE") => {
-                    let response = response?;
-                    if let Some(end) = tagged("IDLE", &tag, response.parsed()) {
-                        end?;
-                        return Err(ImapError::Lost { what: "IDLE" });
-                    }
-                    self.note(response.parsed())?;
-                }
-                () = &mut wake => break IdleEnd::Woken,
-                () = &mut deadline => break IdleEnd::Elapsed,
-            }
-        };
-        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
-        self.finish("IDLE", &tag, start, |_| {}).await?;
-        self.in_idle = false;
-        Ok(end)
-    }
-
     /// Says goodbye; the server need not answer.
     pub(super) async fn logout(mut self) {
         let time = self.timing.logout;
@@ -378,14 +315,14 @@ impl Connection {
         self.finish(what, &tag, silence, see).await
     }
 
-    async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
+    pub(super) async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
         let after = self.timing.command;
         let sent = tokio::time::timeout(after, self.session.run_command(command)).await;
         let tag = sent.map_err(|_| ImapError::Timeout { what, after })?;
         Ok(tag.map_err(|error| library(what, error))?.0)
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         &mut self,
         what: &'static str,
         tag: &str,
@@ -402,13 +339,13 @@ impl Connection {
         }
     }
 
-    async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+    pub(super) async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
         let read = tokio::time::timeout(after, read(&mut self.session, what));
         read.await.map_err(|_| ImapError::Timeout { what, after })?
     }
 
     /// Notes what was not asked for: changes of the selected folder, and the end of the session.
-    fn note(&mut self, response: &Response<'_>) -> Result<(), ImapError> {
+    pub(super) fn note(&mut self, response: &Response<'_>) -> Result<(), ImapError> {
         match response {
             Response::MailboxData(MailboxDatum::Exists(count)) => {
                 self.change.arrived |= *count > self.exists;
@@ -437,171 +374,13 @@ impl Connection {
     }
 }
 
-/// A response with its bytes where the library read them to. The library's own type cannot be named, but
-/// this variant holds one.
-struct Reply(UnsolicitedResponse);
-
-static NOTHING: Response<'static> = Response::Capabilities(Vec::new());
-
-impl Reply {
-    fn parsed(&self) -> &Response<'_> {
-        match &self.0 {
-            UnsolicitedResponse::Other(data) => data.parsed(),
-            UnsolicitedResponse::Status { .. }
-            | UnsolicitedResponse::Recent(_)
-            | UnsolicitedResponse::Exists(_)
-            | UnsolicitedResponse::Expunge(_) => &NOTHING,
-        }
-    }
-}
-
-async fn read(session: &mut async_imap::Session<Stream>, what: &'static str) -> Result<Reply, ImapError> {
+pub(super) async fn read(
+    session: &mut async_imap::Session<Stream>,
+    what: &'static str,
+) -> Result<Reply, ImapError> {
     match session.read_response().await {
         Ok(Some(response)) => Ok(Reply(UnsolicitedResponse::Other(response))),
         Ok(None) => Err(ImapError::Lost { what }),
         Err(error) => Err(unreadable(what, &error)),
-    }
-}
-
-/// A FETCH response with a body.
-pub(super) struct FetchedMessage(Reply);
-
-/// The parts of a FETCH response.
-#[derive(Default)]
-pub(super) struct FetchedParts<'r> {
-    pub(super) uid: Uid,
-    pub(super) flags: Option<Flags>,
-    pub(super) internal_date: Option<Timestamp>,
-    pub(super) body: Option<&'r [u8]>,
-}
-
-impl FetchedMessage {
-    pub(super) fn parts(&self) -> FetchedParts<'_> {
-        fetched(self.0.parsed())
-    }
-}
-
-fn fetched<'r>(response: &'r Response<'_>) -> FetchedParts<'r> {
-    let mut parts = FetchedParts::default();
-    let Response::Fetch(_, attributes) = response else { return parts };
-    for attribute in attributes {
-        match attribute {
-            AttributeValue::Uid(uid) => parts.uid = *uid,
-            AttributeValue::Flags(flags) => {
-                parts.flags = Some(Flags::from_server(flags.iter().map(|flag| flag.as_ref())));
-            }
-            AttributeValue::InternalDate(text) => parts.internal_date = internal_date(text),
-            AttributeValue::BodySection { data, .. } => parts.body = data.as_deref(),
-            _ => {}
-        }
-    }
-    parts
-}
-
-/// `date-time` of RFC 3501 §9: ` 7-Feb-1994 22:43:04 -0800`.
-fn internal_date(text: &str) -> Option<Timestamp> {
-    let parsed = chrono::DateTime::parse_from_str(text.trim(), "%d-%b-%Y %H:%M:%S %z").ok()?;
-    Some(Timestamp(parsed.timestamp_millis()))
-}
-
-fn tagged(what: &'static str, tag: &str, response: &Response<'_>) -> Option<Result<(), ImapError>> {
-    let Response::Done { tag: done, status, outcome } = response else { return None };
-    if done.0 != tag {
-        return None;
-    }
-    let text = || short(outcome.information.as_deref());
-    Some(match status {
-        Status::Ok | Status::PreAuth => Ok(()),
-        Status::No => Err(ImapError::No { what, text: text() }),
-        Status::Bad => Err(ImapError::Bad { what, text: text() }),
-        Status::Bye => Err(ImapError::Bye { text: text() }),
-    })
-}
-
-/// Errors of the library, without its copies of what was on the wire.
-pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> ImapError {
-    use async_imap::error::Error;
-    match error {
-        Error::Io(error) => unreadable(what, &error),
-        Error::Bad(text) => ImapError::Bad { what, text: short(Some(&text)) },
-        Error::No(text) => ImapError::No { what, text: short(Some(&text)) },
-        Error::ConnectionLost => ImapError::Lost { what },
-        Error::Parse(_) => ImapError::Unreadable { what, detail: String::from("not a response of IMAP") },
-        _ => ImapError::Unreadable { what, detail: String::from("not usable") },
-    }
-}
-
-fn unreadable(what: &'static str, error: &std::io::Error) -> ImapError {
-    use std::io::ErrorKind;
-    if let Some(limit) = LimitExceeded::find(error) {
-        return ImapError::Unreadable { what, detail: limit.to_string() };
-    }
-    match error.kind() {
-        ErrorKind::UnexpectedEof
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe => ImapError::Lost { what },
-        ErrorKind::Other | ErrorKind::InvalidData => {
-            ImapError::Unreadable { what, detail: String::from("not a response of IMAP") }
-        }
-        kind => ImapError::Unreadable { what, detail: kind.to_string() },
-    }
-}
-
-/// A server's words, at most 300 characters of them.
-pub(super) fn short(text: Option<&str>) -> String {
-    text.unwrap_or_default().trim().chars().take(300).collect()
-}
-
-/// A name as a quoted string (RFC 3501 §4.3).
-fn quoted(name: &str) -> Result<String, ImapError> {
-    if name.contains(['\r', '\n', '\0']) || !name.is_ascii() {
-        return Err(ImapError::Unsupported(String::from("a folder's name cannot be written in a command")));
-    }
-    Ok(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
-}
-
-pub(super) fn capability_name(capability: &async_imap::imap_proto::Capability<'_>) -> String {
-    match Capability::from(capability) {
-        Capability::Imap4rev1 => String::from("IMAP4REV1"),
-        Capability::Auth(name) => format!("AUTH={}", name.to_ascii_uppercase()),
-        Capability::Atom(name) => name.to_ascii_uppercase(),
-    }
-}
-
-fn attribute_name(attribute: &NameAttribute<'_>) -> String {
-    let name = match attribute {
-        NameAttribute::NoInferiors => "\\noinferiors",
-        NameAttribute::NoSelect => "\\noselect",
-        NameAttribute::Marked => "\\marked",
-        NameAttribute::Unmarked => "\\unmarked",
-        NameAttribute::All => "\\all",
-        NameAttribute::Archive => "\\archive",
-        NameAttribute::Drafts => "\\drafts",
-        NameAttribute::Flagged => "\\flagged",
-        NameAttribute::Junk => "\\junk",
-        NameAttribute::Sent => "\\sent",
-        NameAttribute::Trash => "\\trash",
-        NameAttribute::Extension(name) => return name.to_ascii_lowercase(),
-        _ => "",
-    };
-    name.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn internal_dates_with_padding_and_zone() {
-        assert_eq!(internal_date(" 7-Feb-1994 22:43:04 -0800"), Some(Timestamp(760_689_784_000)));
-        assert_eq!(internal_date("07-Feb-1994 22:43:04 -0800"), Some(Timestamp(760_689_784_000)));
-        assert_eq!(internal_date("yesterday"), None);
-    }
-
-    #[test]
-    fn names_are_quoted_and_cannot_smuggle_a_command() {
-        assert_eq!(quoted("a\"b\\c").unwrap(), "\"a\\\"b\\\\c\"");
-        assert!(quoted("a\r\nA1 LOGOUT").is_err());
     }
 }

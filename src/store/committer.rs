@@ -6,8 +6,9 @@
 // the library's errors name more than we tell apart
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::commit::{Append, Body, Commit, Overlay, View};
+use super::commit::{Body, Commit};
 use super::packs::Packs;
+use super::stage::{Append, Overlay, View};
 use super::{StoreError, codec, events_log, keys};
 use crate::events::Cursor;
 use std::fs::File;

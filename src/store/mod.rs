@@ -22,6 +22,7 @@ mod outbox;
 mod pack;
 mod packs;
 mod sign_ins;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod uid_index;

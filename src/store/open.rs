@@ -1,8 +1,8 @@
 //! Opening the store: lock, vault, sled, recovery of packs, committer.
 
-use super::commit::PackState;
 use super::committer::{Committer, Fatal, sled_error};
 use super::packs::Packs;
+use super::stage::PackState;
 use super::vault::{MasterKeySource, Vault};
 use super::{Inner, Store, StoreError, codec, files, keys};
 use crate::domain::Incarnation;

@@ -1,7 +1,7 @@
 //! Pack files on disk: appending (the committer only), adopting large ones, syncing, reading, and what a
 //! start does about bytes that were never committed.
 
-use super::commit::PackState;
+use super::stage::PackState;
 use super::{StoreError, files};
 use crate::domain::Incarnation;
 use lru::LruCache;
