@@ -97,10 +97,11 @@ pub(super) async fn net(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let bare = request.request().clone();
+    // the request must not be held here: routing needs it to itself
     let response = match next.call(request).await {
         Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(bare, error.error_response()),
+        Err(error) if error.as_error::<Problem>().is_some() => return Err(error),
+        Err(error) => return Err(Problem::of_status(error.as_response_error().status_code()).into()),
     };
     let status = response.status();
     let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
