@@ -1,19 +1,33 @@
 //! The user's way in: a personal link, a page with one button, the provider, and back. A GET changes nothing, so
 //! that a mail scanner cannot use a link up.
 
+mod callback;
+mod pages;
+mod redeem;
+mod visit;
+
 use super::Shared;
 use super::auth::random_text;
+use super::server::{get, only};
 use crate::clock;
 use crate::domain::{Secret, SignInId};
 use crate::store::{SignIn, SignInState, StoreError, StoredMailbox};
-use actix_web::web::ServiceConfig;
+use actix_web::web::{self, ServiceConfig};
 use std::time::Duration;
 
 /// How long a link can be used.
 const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The addresses under `/sign-in`.
-pub(super) fn routes(_config: &mut ServiceConfig) {}
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(only(web::resource("/sign-in/callback"), "GET").route(web::get().to(callback::back)))
+        .service(
+            only(web::resource("/sign-in/{token}"), "GET, HEAD, POST")
+                .route(get().to(visit::show))
+                .route(web::post().to(visit::start)),
+        );
+}
 
 /// A new sign-in, to be stored.
 pub(super) fn begin(
