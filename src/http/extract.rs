@@ -91,6 +91,13 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// Sets a member of an object.
+pub(super) fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(String::from(name), value);
+    }
+}
+
 /// Work that reads the disk or takes long, off the arbiter.
 pub(super) async fn pool<T, E, F>(work: F) -> Result<T, Problem>
 where

@@ -179,6 +179,10 @@ impl Rider {
         // a second pass settles what vanished during the first
         for _ in 0..2 {
             let started = clock::now();
+            if !self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
+                // it may have moved into a folder that was made for it
+                self.syncer.reconcile_folders(connection).await?;
+            }
             for (folder, status) in self.changed_folders(connection).await? {
                 if self.visit(connection, &folder, Scope::Whole).await? == Visit::Suspicious {
                     result = Visit::Suspicious;

@@ -1,7 +1,7 @@
 //! A commit: what one actor wants changed, as a value. `stage` computes what it does.
 
 use super::keys::Key;
-use super::pack::LargeRecord;
+use super::large::LargeRecord;
 use crate::domain::{Incarnation, Message, MessageId, Submission, Uid};
 use crate::events::EventDraft;
 

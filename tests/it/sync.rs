@@ -136,6 +136,21 @@ fn a_move_into_the_inbox_is_a_move_and_a_copy_is_a_copy() {
 }
 
 #[test]
+fn a_move_into_a_folder_made_a_moment_ago_is_a_move() {
+    let scene = live(0);
+    let Scene { world, running, .. } = &scene;
+    world.deliver(ANNA, &message("filed"));
+    let new = running.until_event(EventType::MessageNew, "the message", |_| true);
+    let uid = u32::try_from(new.data["uid"].as_u64().unwrap()).unwrap();
+    world.create_folder(ANNA, "Neu");
+    world.move_message(ANNA, "INBOX", uid, "Neu");
+    let moved = running.until_event(EventType::MessageMoved, "the move", |_| true);
+    assert_eq!(moved.data["message"], new.data["message"]);
+    assert!(running.events_of(EventType::MessageDeleted).is_empty());
+    scene.in_step();
+}
+
+#[test]
 fn a_renamed_folder_keeps_its_id_and_messages() {
     let scene = live(0);
     let Scene { world, running, anna, .. } = &scene;

@@ -1,7 +1,7 @@
 //! `/v1/apps`: OAuth client registrations. The client secret goes in and never comes out.
 
 use super::super::Shared;
-use super::super::extract::{self, json, merge, page, settled, trimmed, typed, word};
+use super::super::extract::{self, json, merge, page, set, settled, trimmed, typed, word};
 use super::super::problem::{Answer, Problem};
 use super::presets;
 use crate::domain::app::AppCredentials;
@@ -102,7 +102,7 @@ pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -
         merge(&mut value, &change);
         // a merge removes what is null; here null means: no secret
         if change.get("client_secret").is_some_and(Value::is_null) {
-            value["client_secret"] = Value::Null;
+            set(&mut value, "client_secret", Value::Null);
         }
         let credentials = read(form(value)?, id.clone(), known.value.client_secret)?;
         shared.store.put_app(&credentials, known.generation).await?;
@@ -151,7 +151,7 @@ async fn changed(shared: &Shared, credentials: &AppCredentials) -> Result<(), Pr
 
 fn view(credentials: &AppCredentials) -> Value {
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
-    shown["client_secret_set"] = json!(credentials.client_secret.is_some());
+    set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
     shown
 }
 

@@ -126,6 +126,11 @@ fn send_state(
         _ if !is_reported => SendState::Ready,
         // as long as the sending actor has not reported
         SendState::Off => SendState::Ready,
-        reported => reported,
+        reported @ (SendState::Ready
+        | SendState::Held
+        | SendState::Throttled
+        | SendState::NeedsAdmin
+        | SendState::NeedsSignIn
+        | SendState::AppBroken) => reported,
     }
 }

@@ -1,7 +1,7 @@
 //! `/v1/mailboxes`: create, list, change, delete. A change touches its own mailbox only.
 
 use super::super::Shared;
-use super::super::extract::{json, limit, merge, page, pool, query, settled};
+use super::super::extract::{json, limit, merge, page, pool, query, set, settled};
 use super::super::problem::{Answer, Problem};
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
@@ -167,13 +167,13 @@ pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -
         // another kind of authentication has other fields
         let kind = |value: &Value| value.pointer("/auth/kind").and_then(Value::as_str).map(String::from);
         if kind(&patch).is_some_and(|new| Some(new) != kind(&value)) {
-            value["auth"] = json!({});
+            set(&mut value, "auth", json!({}));
         }
         merge(&mut value, &patch);
         // a merge removes what is null; here null means: none
         for name in ["imap", "smtp"] {
             if patch.get(name).is_some_and(Value::is_null) {
-                value[name] = Value::Null;
+                set(&mut value, name, Value::Null);
             }
         }
         mailbox_form::read(shared, value, Some(&stored.mailbox.id))

@@ -41,7 +41,7 @@ pub(super) fn domain(address: &str) -> String {
 /// The app whose domains name this address.
 pub(super) fn app_of_address(shared: &Shared, address: &str) -> Result<Option<AppCredentials>, StoreError> {
     let domain = domain(address);
-    let serves = |app: &App| app.domains.iter().any(|of_app| *of_app == domain);
+    let serves = |app: &App| app.domains.contains(&domain);
     Ok(shared.store.apps()?.into_iter().map(|row| row.value).find(|app| serves(&app.app)))
 }
 

@@ -1,7 +1,7 @@
 //! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
 
 use super::super::Shared;
-use super::super::extract::{json, query, typed};
+use super::super::extract::{json, query, set, typed};
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
@@ -50,7 +50,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let sign_in = signin::begin(&stored, return_to, form.language)?;
     shared.store.put_sign_in(&sign_in, 0).await?;
     let mut shown = view(&sign_in);
-    shown["url"] = json!(shared.link(&sign_in));
+    set(&mut shown, "url", json!(shared.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
 }
 

@@ -138,9 +138,8 @@ async fn redeem(
     };
     let old = shared.store.grant(stored.incarnation)?;
     let now = clock::now();
-    let claims = match answer.id_token.as_deref().map(identity::parse) {
-        Some(Ok(claims)) => claims,
-        _ => return Ok(declined(&nothing_returned())),
+    let Some(Ok(claims)) = answer.id_token.as_deref().map(identity::parse) else {
+        return Ok(declined(&nothing_returned()));
     };
     if let Err(error) = claims.check(&app.app.client_id, &issuer, Some(attempt.nonce.expose()), now) {
         let text = error.to_string();
