@@ -10,8 +10,6 @@ mod extract;
 mod problem;
 mod server;
 mod signin;
-#[cfg(test)]
-mod tests;
 mod wake;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};

@@ -12,7 +12,6 @@ mod committer;
 mod events_log;
 mod files;
 mod folders;
-pub mod fsck;
 mod grants;
 mod keys;
 mod large;

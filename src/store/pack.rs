@@ -1,5 +1,5 @@
 //! Pack records: one raw message each, compressed in frames, sealed, and able to say what it is without
-//! any other file. `fsck --rebuild` restores message records from packs alone.
+//! any other file: message records can be restored from packs alone.
 //!
 //! ```text
 //! record  magic 4 · record length u64 · raw length u64 · nonce 24 · header length u32 · sealed header · frame…

@@ -165,15 +165,16 @@ impl Running {
         let folders = self.store.folders(mailbox).unwrap().into_iter().map(|row| row.value);
         for folder in folders.filter(|folder| folder.selectable) {
             let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation).unwrap();
-            let seen = entries.iter().map(|entry| {
-                let message = self.store.message(mailbox, entry.message).unwrap().unwrap();
+            let seen = entries.iter().filter_map(|entry| {
+                // removed since the index was read: the next look sees neither
+                let message = self.store.message(mailbox, entry.message).unwrap()?;
                 let raw = self.store.read_body(mailbox, message.body.unwrap()).unwrap();
                 assert_eq!(raw.len() as u64, message.size);
-                Seen {
+                Some(Seen {
                     uid: entry.uid,
                     sha256: sha256(&raw),
                     flags: message.flags.iter().map(String::from).collect(),
-                }
+                })
             });
             snapshot.insert(folder.path, seen.collect());
         }
