@@ -94,9 +94,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Something stored is not readable.
-    #[error(
-        "the store is damaged ({what}): run `stafette fsck`, and `stafette fsck --rebuild` if it says so"
-    )]
+    #[error("the store is damaged ({what}): stop the daemon and put a backup of the data directory back")]
     Corrupt {
         /// What is wrong.
         what: String,

@@ -169,7 +169,7 @@ fn cut(path: &Path, end: u64) -> Result<(), StoreError> {
     let length = file.metadata().map_err(files::io("read", path))?.len();
     if length < end {
         return Err(super::codec::corrupt(format!(
-            "{} has {length} bytes, {end} were committed: run `stafette fsck`",
+            "{} has {length} bytes, {end} were committed",
             path.display()
         )));
     }
