@@ -318,8 +318,24 @@ impl Connection {
     pub(super) async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
         let after = self.timing.command;
         let sent = tokio::time::timeout(after, self.session.run_command(command)).await;
-        let tag = sent.map_err(|_| ImapError::Timeout { what, after })?;
-        Ok(tag.map_err(|error| library(what, error))?.0)
+        match sent.map_err(|_| ImapError::Timeout { what, after })? {
+            Ok(tag) => Ok(tag.0),
+            Err(error) => Err(self.last_words(library(what, error)).await),
+        }
+    }
+
+    /// A server that hangs up usually says why first: what it said is still there to be read.
+    async fn last_words(&mut self, error: ImapError) -> ImapError {
+        let time = self.timing.logout;
+        let listen = async {
+            while let Ok(reply) = read(&mut self.session, "the last words").await {
+                if let Err(bye) = self.note(reply.parsed()) {
+                    return Some(bye);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(time, listen).await.ok().flatten().unwrap_or(error)
     }
 
     pub(super) async fn finish(

@@ -75,7 +75,11 @@ fn exchange_says_goodbye_hourly_and_nobody_notices() {
     let world = World::builder().mailbox(ANNA).without_postfix().start();
     let proxy = world.exchange_imap();
     let data = tempfile::tempdir().unwrap();
-    let running = Running::start(&config(&world, data.path()));
+    // no rounds: the goodbye comes in IDLE
+    let mut config = config(&world, data.path());
+    config.timing.status_interval = std::time::Duration::from_secs(60);
+    config.timing.list_interval = std::time::Duration::from_secs(60);
+    let running = Running::start(&config);
     let (mailbox, grant) = oauth_mailbox(&world, &running, ANNA, proxy.port);
     let anna = running.add(mailbox, &grant);
     running.until_live(anna.incarnation);
