@@ -137,18 +137,19 @@ moved_uid=$(events ".type == \"message.moved\" and .data.message == \"$id\"" | h
 "$world" delete --dir "$dir/world" --user ben@makler.test --folder Ablage --uid "$moved_uid"
 await_event "deleted" ".type == \"message.deleted\" and .data.message == \"$id\""
 
-say "Killing the daemon (SIGKILL) in the middle of a sync of 2,000 more messages for clara"
-"$world" seed --maildir "$dir/world/$(cd "$dir/world" && find . -type d -path '*clara*' -name Maildir | head -1)" \
-  --messages 2000 --seed 7 >/dev/null
-"$stafette" mailbox sync clara >/dev/null
-for _ in $(seq 600); do
+say "Killing the daemon (SIGKILL) in the middle of a sync of 6,000 more messages for clara"
+inbox=$dir/world/$(cd "$dir/world" && find . -type d -path '*clara*' -name Maildir | head -1)
+"$world" seed --maildir "$inbox" --messages 6000 --seed 7 >/dev/null 2>&1 </dev/null &
+seed_pid=$!
+for _ in $(seq 1000); do
   stored=$(api "$base/v1/mailboxes/clara" | jq .sync.messages)
-  [ "$stored" -gt 50 ] && break
-  sleep 0.01
+  [ "$stored" -gt 0 ] && break
+  sleep 0.005
 done
 kill -9 "$daemon_pid"; wait "$daemon_pid" 2>/dev/null || true
-echo "  killed with $stored of 2,000 messages stored"
-[ "$stored" -gt 0 ] && [ "$stored" -lt 2000 ] || fail "the kill was not in the middle ($stored)"
+wait "$seed_pid" || fail "the seeder failed"
+echo "  killed with $stored of 6,000 messages stored"
+[ "$stored" -gt 0 ] && [ "$stored" -lt 6000 ] || fail "the kill was not in the middle ($stored)"
 serve
 await_live anna ben clara
 

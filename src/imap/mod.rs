@@ -8,6 +8,7 @@ mod decode;
 mod envelope;
 mod fetch;
 mod folders;
+mod goodbye;
 mod idle;
 mod isolate;
 pub mod names;

@@ -297,13 +297,6 @@ impl Connection {
         Ok(found)
     }
 
-    /// Says goodbye; the server need not answer.
-    pub(super) async fn logout(mut self) {
-        let time = self.timing.logout;
-        let said = tokio::time::timeout(time, self.session.run_command("LOGOUT")).await;
-        tracing::debug!(answered = said.is_ok(), "logged out");
-    }
-
     async fn exchange(
         &mut self,
         what: &'static str,
@@ -322,20 +315,6 @@ impl Connection {
             Ok(tag) => Ok(tag.0),
             Err(error) => Err(self.last_words(library(what, error)).await),
         }
-    }
-
-    /// A server that hangs up usually says why first: what it said is still there to be read.
-    async fn last_words(&mut self, error: ImapError) -> ImapError {
-        let time = self.timing.logout;
-        let listen = async {
-            while let Ok(reply) = read(&mut self.session, "the last words").await {
-                if let Err(bye) = self.note(reply.parsed()) {
-                    return Some(bye);
-                }
-            }
-            None
-        };
-        tokio::time::timeout(time, listen).await.ok().flatten().unwrap_or(error)
     }
 
     pub(super) async fn finish(

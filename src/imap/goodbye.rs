@@ -1,0 +1,27 @@
+//! How a connection ends: our goodbye, and the server's last words.
+
+use super::protocol::ImapError;
+use super::wire::{Connection, read};
+
+impl Connection {
+    /// Says goodbye; the server need not answer.
+    pub(super) async fn logout(mut self) {
+        let time = self.timing.logout;
+        let said = tokio::time::timeout(time, self.session.run_command("LOGOUT")).await;
+        tracing::debug!(answered = said.is_ok(), "logged out");
+    }
+
+    /// A server that hangs up usually says why first: what it said is still there to be read.
+    pub(super) async fn last_words(&mut self, error: ImapError) -> ImapError {
+        let time = self.timing.logout;
+        let listen = async {
+            while let Ok(reply) = read(&mut self.session, "the last words").await {
+                if let Err(bye) = self.note(reply.parsed()) {
+                    return Some(bye);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(time, listen).await.ok().flatten().unwrap_or(error)
+    }
+}
