@@ -151,6 +151,11 @@ wait "$seed_pid" || fail "the seeder failed"
 echo "  killed with $stored of 6,000 messages stored"
 [ "$stored" -gt 0 ] && [ "$stored" -lt 6000 ] || fail "the kill was not in the middle ($stored)"
 serve
+for _ in $(seq 600); do
+  stored=$(api "$base/v1/mailboxes/clara" | jq .sync.messages)
+  [ "$stored" -ge 6000 ] && break
+  sleep 0.1
+done
 await_live anna ben clara
 
 say "Comparing every message on the server with the store, by hash"

@@ -106,7 +106,10 @@ impl Rider {
         self.doing("connecting");
         crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
         let credentials = self.credentials().await?;
-        let before = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
+        // what an earlier life showed says nothing about this one
+        let is_first = self.shown.lock().unwrap_or_else(PoisonError::into_inner).connections == 0;
+        let shown = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
+        let before = if is_first { MailboxState::Connecting } else { shown };
         if !matches!(before, MailboxState::Live | MailboxState::Syncing | MailboxState::Throttled) {
             self.show_state(MailboxState::Connecting, None).await?;
         }
