@@ -45,10 +45,20 @@ impl ByteBudget {
         Self { permits: Arc::new(Semaphore::new(total as usize)), total }
     }
 
+    /// Waits for a share. Who waits must hold none that depends on him: two who wait for each other's
+    /// shares would wait for ever.
     async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ImapError> {
-        let share = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total);
-        let permit = Arc::clone(&self.permits).acquire_many_owned(share).await;
+        let permit = Arc::clone(&self.permits).acquire_many_owned(self.share(bytes)).await;
         permit.map_err(|_| ImapError::Internal(String::from("the byte budget was closed")))
+    }
+
+    /// A share if there is one now.
+    fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_many_owned(self.share(bytes)).ok()
+    }
+
+    fn share(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total)
     }
 }
 
@@ -67,7 +77,7 @@ pub(super) struct Prepared {
     pub(super) message: Message,
     pub(super) body: Body,
     pub(super) bytes: u64,
-    pub(super) share: Option<OwnedSemaphorePermit>,
+    pub(super) share: OwnedSemaphorePermit,
 }
 
 type Batch = JoinHandle<Result<Vec<Prepared>, ImapError>>;
@@ -126,7 +136,15 @@ async fn read_whole(
     connection
         .fetch_bodies::<_, ImapError>(set, async |fetched| {
             let length = fetched.parts().body.map_or(0, <[u8]>::len);
-            let share = target.budget.take(length).await?;
+            let share = match target.budget.try_take(length) {
+                Some(share) => share,
+                None => {
+                    // what is held here goes on its way first: others may be waiting for it
+                    bytes = 0;
+                    dispatch(target, std::mem::take(&mut batch), batches).await?;
+                    target.budget.take(length).await?
+                }
+            };
             batch.push((fetched, share));
             bytes += length;
             if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
@@ -171,7 +189,7 @@ fn prepare(
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
     let bytes = record.len() as u64;
-    Ok(Some(Prepared { message, body: Body::Record(record), bytes, share: Some(share) }))
+    Ok(Some(Prepared { message, body: Body::Record(record), bytes, share }))
 }
 
 fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
@@ -212,7 +230,8 @@ async fn read_in_pieces(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let mut head: Vec<u8> = Vec::new();
-    let mut shares = vec![target.budget.take(FRAME).await?];
+    // all that may be in memory at once, taken at once
+    let share = target.budget.take(LARGE + FRAME).await?;
     let mut spill: Option<LargeWriter> = None;
     let mut offset = 0;
     let mut first: Option<(Flags, Timestamp, MessageId)> = None;
@@ -232,8 +251,6 @@ async fn read_in_pieces(
                 let path = target.store.large_record_path(target.mailbox, id.0);
                 let writer = LargeWriter::create(&path, header)?;
                 spill = Some(append(target, writer, head.clone()).await?);
-            } else if !ended {
-                shares.push(target.budget.take(FRAME).await?);
             }
         }
         if ended {
@@ -254,8 +271,7 @@ async fn read_in_pieces(
             }
         };
         let bytes = head.len() as u64;
-        drop(shares);
-        Ok(vec![Prepared { message, body, bytes, share: None }])
+        Ok(vec![Prepared { message, body, bytes, share }])
     });
     send(batches, work).await
 }
@@ -291,4 +307,18 @@ where
         }
     }
     if collected.is_empty() { Ok(()) } else { commit(collected).await }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_share_larger_than_the_budget_is_the_whole_budget_and_nothing_is_left() {
+        let budget = ByteBudget::new(100);
+        let all = budget.take(1_000_000).await.unwrap();
+        assert!(budget.try_take(1).is_none());
+        drop(all);
+        assert!(budget.try_take(100).is_some());
+    }
 }

@@ -226,15 +226,24 @@ impl Store {
         self.db().get(key).map_err(committer::sled_error)
     }
 
+    /// Reads a replaceable row; `decode` makes the value of its payload.
+    fn decoded_row<T>(
+        &self,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Option<Row<T>>, StoreError> {
+        let Some(bytes) = self.get(key)? else { return Ok(None) };
+        let (generation, payload) = codec::split_row(&bytes)?;
+        Ok(Some(Row { generation, value: decode(payload)? }))
+    }
+
     /// Reads a replaceable JSON row.
     fn row<T: serde::de::DeserializeOwned>(
         &self,
         what: &str,
         key: &[u8],
     ) -> Result<Option<Row<T>>, StoreError> {
-        let Some(bytes) = self.get(key)? else { return Ok(None) };
-        let (generation, payload) = codec::split_row(&bytes)?;
-        Ok(Some(Row { generation, value: codec::from_json(what, payload)? }))
+        self.decoded_row(key, |payload| codec::from_json(what, payload))
     }
 
     /// Reads a replaceable sealed JSON row.
@@ -243,10 +252,9 @@ impl Store {
         what: &str,
         key: &[u8],
     ) -> Result<Option<Row<T>>, StoreError> {
-        let Some(bytes) = self.get(key)? else { return Ok(None) };
-        let (generation, payload) = codec::split_row(&bytes)?;
-        let plain = self.inner.vault.data_key().open(key, payload)?;
-        Ok(Some(Row { generation, value: codec::from_json(what, &plain)? }))
+        self.decoded_row(key, |payload| {
+            codec::from_json(what, &self.inner.vault.data_key().open(key, payload)?)
+        })
     }
 
     fn seal_json<T: serde::Serialize>(&self, key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
