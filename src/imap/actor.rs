@@ -7,6 +7,7 @@ use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};
 use super::sync::Syncer;
 use super::twins::Twins;
+use crate::clock;
 use crate::config::Timing;
 use crate::net::Dialer;
 use crate::protocol::{ExitGuard, Stop};
@@ -69,6 +70,7 @@ impl ImapActor {
             budget,
             large_deletions: BTreeSet::new(),
             backlog: BTreeMap::new(),
+            reported: clock::monotonic(),
             fetched: 0,
             isolation: Isolation::default(),
             twins: Twins::default(),

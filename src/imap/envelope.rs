@@ -5,7 +5,8 @@
 
 use crate::domain::Timestamp;
 use crate::domain::message::{Address, Envelope};
-use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
+use mail_parser::{HeaderName, HeaderValue, MessageParser, MimeHeaders};
+use std::sync::LazyLock;
 
 /// Bounds that keep a record far below what a value of the store may hold.
 const SUBJECT: usize = 400;
@@ -15,6 +16,18 @@ const ADDRESS: usize = 254;
 const LIST: usize = 450;
 const MESSAGE_ID: usize = 250;
 
+/// Reads only what an envelope shows: a header is mostly fields nobody asks for.
+static HEADER: LazyLock<MessageParser> = LazyLock::new(|| {
+    let parser = MessageParser::new().with_minimal_headers().header_id(HeaderName::MessageId);
+    parser.default_header_ignore()
+});
+
+/// Reads the structure of a message. It knows no transfer encodings, so that nothing is decoded to be counted.
+static STRUCTURE: LazyLock<MessageParser> = LazyLock::new(|| {
+    let parser = MessageParser::new().header_content_type(HeaderName::ContentType);
+    parser.header_content_type(HeaderName::ContentDisposition).default_header_ignore()
+});
+
 /// Parses a raw message's header. Whatever is missing or broken is absent; nothing panics: the parser is
 /// cut off from the caller.
 #[must_use]
@@ -23,7 +36,7 @@ pub fn parse(raw: &[u8]) -> Envelope {
 }
 
 fn parse_unguarded(raw: &[u8]) -> Envelope {
-    let Some(message) = MessageParser::default().parse_headers(raw) else { return Envelope::default() };
+    let Some(message) = HEADER.parse_headers(raw) else { return Envelope::default() };
     Envelope {
         message_id: message.message_id().map(|id| format!("<{}>", cut(id, MESSAGE_ID))),
         date: message.date().map(|date| Timestamp(date.to_timestamp().saturating_mul(1000))),
@@ -41,7 +54,7 @@ fn has_attachments(header: &mail_parser::Message<'_>, raw: &[u8]) -> bool {
     let subtype = kind.subtype().unwrap_or_default().to_ascii_lowercase();
     match kind.ctype().to_ascii_lowercase().as_str() {
         "multipart" if subtype != "alternative" => {
-            MessageParser::default().parse(raw).is_some_and(|message| message.attachment_count() > 0)
+            STRUCTURE.parse(raw).is_some_and(|message| message.attachment_count() > 0)
         }
         "multipart" | "text" => false,
         _ => true,
@@ -80,7 +93,7 @@ fn cut(text: &str, limit: usize) -> String {
 /// The Message-ID in a header field that was fetched alone.
 #[must_use]
 pub fn message_id(field: &[u8]) -> Option<String> {
-    let message = MessageParser::default().parse_headers(field)?;
+    let message = HEADER.parse_headers(field)?;
     match message.header("Message-ID")? {
         HeaderValue::Text(id) => Some(format!("<{}>", cut(id, MESSAGE_ID))),
         _ => None,
@@ -111,6 +124,9 @@ mod tests {
         let with = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x\r\n\
             Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nPDF\r\n--x--\r\n";
         assert!(parse(with).has_attachments);
+        let encoded = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x\r\n\
+            Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--x--\r\n";
+        assert!(parse(encoded).has_attachments);
         let without = b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x--\r\n";
         assert!(!parse(without).has_attachments);
     }

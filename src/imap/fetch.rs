@@ -12,7 +12,9 @@ use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
-use futures_util::future::try_join;
+use futures_util::future::join;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -24,6 +26,10 @@ const LARGE: usize = 8 << 20;
 /// Bytes and messages that go to the pool together.
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 64;
+/// Batches that wait for their turn; their bytes are bounded by the budget.
+const BATCHES: usize = 16;
+/// Windows whose sizes are asked for together.
+const SIZED: usize = 20;
 /// Bytes and messages of one commit.
 const COMMIT_BYTES: u64 = 8 << 20;
 const COMMIT_MESSAGES: usize = 1000;
@@ -82,47 +88,52 @@ pub(super) struct Prepared {
 
 type Batch = JoinHandle<Result<Vec<Prepared>, ImapError>>;
 
-/// Fetches a window of UIDs and hands prepared messages to `commit`, in batches, in order.
-pub(super) async fn fetch_window<C>(
+/// Fetches windows of UIDs and hands prepared messages to `commit`, in batches, in order. The next window is
+/// read while the last one is prepared and committed; `reading` holds the one being read, so that a failure
+/// can be laid at its door. Where reading fails, what was read before is committed all the same.
+pub(super) async fn fetch_windows<C>(
     connection: &mut Connection,
     target: &Target,
-    uids: &[Uid],
+    windows: &[&[Uid]],
+    reading: &Cell<Option<usize>>,
     commit: C,
 ) -> Result<(), ImapError>
 where
     C: AsyncFnMut(Vec<Prepared>) -> Result<(), ImapError>,
 {
-    let (small, large) = by_size(connection, uids).await?;
-    let (batches, incoming) = mpsc::channel::<Batch>(4);
+    let (batches, incoming) = mpsc::channel::<Batch>(BATCHES);
     let reader = async move {
-        for set in uid_sets(&small, SET) {
-            read_whole(connection, target, &set, &batches).await?;
-        }
-        for uid in large {
-            read_in_pieces(connection, target, uid, &batches).await?;
+        for (group_number, group) in windows.chunks(SIZED).enumerate() {
+            let large = large_ones(connection, group).await?;
+            for (number, window) in group.iter().enumerate() {
+                reading.set(Some(group_number * SIZED + number));
+                let (large, small): (Vec<Uid>, Vec<Uid>) = window.iter().partition(|uid| large.contains(uid));
+                for set in uid_sets(&small, SET) {
+                    read_whole(connection, target, &set, &batches).await?;
+                }
+                for uid in large {
+                    read_in_pieces(connection, target, uid, &batches).await?;
+                }
+            }
         }
         Ok(())
     };
-    try_join(reader, write(incoming, commit)).await.map(drop)
+    let (read, written) = join(reader, write(incoming, commit)).await;
+    // a reader whose writer failed only knows that nobody listens
+    written.and(read)
 }
 
-/// Which of these are small enough to be fetched whole; the server's size is an estimate and only that.
-async fn by_size(connection: &mut Connection, uids: &[Uid]) -> Result<(Vec<Uid>, Vec<Uid>), ImapError> {
-    let mut small = Vec::with_capacity(uids.len());
-    let mut large = Vec::new();
-    for set in uid_sets(uids, SET) {
-        for listed in connection.list_messages(&set, true).await? {
-            if listed.size.is_some_and(|size| size > WHOLE) {
-                large.push(listed.uid);
-            } else {
-                small.push(listed.uid);
-            }
-        }
+/// Which of these are too large to be fetched whole; the server's size is an estimate and only that.
+async fn large_ones(connection: &mut Connection, windows: &[&[Uid]]) -> Result<BTreeSet<Uid>, ImapError> {
+    let mut uids = windows.concat();
+    uids.sort_unstable();
+    let mut large = BTreeSet::new();
+    for set in uid_sets(&uids, SET) {
+        let listed = connection.list_messages(&set, true).await?;
+        let too_large = listed.iter().filter(|message| message.size.is_some_and(|size| size > WHOLE));
+        large.extend(too_large.map(|message| message.uid));
     }
-    let wanted = |uid: &Uid| uids.binary_search(uid).is_ok();
-    small.retain(wanted);
-    large.retain(wanted);
-    Ok((small, large))
+    Ok(large)
 }
 
 async fn read_whole(

@@ -2,7 +2,7 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
-use super::fetch::{ByteBudget, Prepared, Target, fetch_window};
+use super::fetch::{ByteBudget, Prepared, Target, fetch_windows};
 use super::isolate::Isolation;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
@@ -11,13 +11,17 @@ use super::wire::{Connection, Selected};
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
 use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry, Vanished};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How many messages change in one commit.
 const BATCH: usize = 500;
 /// The first look at a folder begins with so many of the newest.
 const NEWEST: u32 = 50;
+/// How often a sync under way shows how far it is.
+const REPORT: Duration = Duration::from_millis(500);
 
 /// What syncing needs; lives as long as the actor.
 pub(super) struct Syncer {
@@ -31,6 +35,8 @@ pub(super) struct Syncer {
     pub(super) large_deletions: BTreeSet<FolderId>,
     /// Messages listed and not yet stored, per folder.
     pub(super) backlog: BTreeMap<FolderId, u64>,
+    /// When the backlog was last shown.
+    pub(super) reported: Instant,
     /// Messages stored since the actor was spawned.
     pub(super) fetched: u64,
     /// What is known about messages that cannot be fetched.
@@ -182,7 +188,8 @@ impl Syncer {
             return Ok(());
         }
         let limit = self.isolation.window(folder.id);
-        let windows = windows.iter().flat_map(|window| window.rchunks(limit.min(window.len().max(1))));
+        let windows: Vec<&[Uid]> =
+            windows.iter().flat_map(|window| window.rchunks(limit.min(window.len().max(1)))).collect();
         let target = Target {
             store: self.store.clone(),
             mailbox: self.owner.mailbox,
@@ -190,20 +197,18 @@ impl Syncer {
             folder: folder.clone(),
             budget: self.budget.clone(),
         };
-        for window in windows {
-            crate::faults::point("imap.fetch", &self.stored.mailbox.id);
-            let before = self.fetched;
-            self.isolation.attempt = Some((folder.id, window.to_vec()));
-            fetch_window(connection, &target, window, async |batch| self.store_batch(folder, batch).await)
-                .await?;
-            let stored = self.fetched.saturating_sub(before);
-            let left = self.backlog.entry(folder.id).or_default();
-            *left = left.saturating_sub(window.len() as u64);
-            tracing::debug!(folder = %folder.id, stored, left = *left, "window fetched");
-            self.report_backlog().await?;
-        }
+        crate::faults::point("imap.fetch", &self.stored.mailbox.id);
+        let reading = Cell::new(None);
+        let fetched = fetch_windows(connection, &target, &windows, &reading, async |batch| {
+            self.store_batch(folder, batch).await
+        })
+        .await;
+        let at_fault = reading.get().and_then(|number| windows.get(number));
+        self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
+        fetched?;
         self.isolation.clear(folder.id);
-        Ok(())
+        self.backlog.insert(folder.id, 0);
+        self.report_backlog().await
     }
 
     async fn store_batch(&mut self, folder: &Folder, batch: Vec<Prepared>) -> Result<(), ImapError> {
@@ -243,6 +248,12 @@ impl Syncer {
         drop(shares);
         self.fetched = self.fetched.saturating_add(count);
         crate::faults::point("imap.stored", &self.stored.mailbox.id);
+        let left = self.backlog.entry(folder.id).or_default();
+        *left = left.saturating_sub(count);
+        tracing::debug!(folder = %folder.id, stored = count, left = *left, "batch stored");
+        if clock::monotonic().saturating_duration_since(self.reported) >= REPORT {
+            self.report_backlog().await?;
+        }
         Ok(())
     }
 
@@ -302,7 +313,8 @@ impl Syncer {
         Ok(())
     }
 
-    async fn report_backlog(&self) -> Result<(), ImapError> {
+    async fn report_backlog(&mut self) -> Result<(), ImapError> {
+        self.reported = clock::monotonic();
         let backlog = self.backlog.values().sum();
         let id = &self.stored.mailbox.id;
         self.store.change_status(self.owner, id, clock::now(), |status| status.backlog = backlog).await?;

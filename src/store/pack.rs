@@ -25,7 +25,7 @@ pub(super) const MAGIC: [u8; 4] = *b"STR1";
 /// Plain bytes per frame: what a reader holds in memory at a time.
 pub const FRAME: usize = 1 << 20;
 /// zstd level: 3 is the library's own default.
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 pub(super) const PRELUDE: usize = 4 + 8 + 8 + NONCE + 4;
 const FRAME_PRELUDE: usize = 9;
 
