@@ -5,7 +5,26 @@ use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::{Incarnation, Submission, SubmissionId};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+/// What an idempotency key stands for: the submission it made, and a digest of the request that asked for it.
+/// The first releases kept no digest.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeyRow {
+    Bare(SubmissionId),
+    Digested(SubmissionId, String),
+}
+
+/// A submission that was accepted under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The submission as it is now.
+    pub submission: Submission,
+    /// The digest of the request that made it, if one was kept.
+    pub request: Option<String>,
+}
 
 impl Store {
     /// A mailbox's submissions, oldest first.
@@ -44,10 +63,14 @@ impl Store {
         &self,
         mailbox: Incarnation,
         idempotency_key: &str,
-    ) -> Result<Option<Row<Submission>>, StoreError> {
+    ) -> Result<Option<Keyed>, StoreError> {
         let key = idempotency(mailbox, idempotency_key);
-        let Some(row) = self.row::<SubmissionId>("idempotency key", &key)? else { return Ok(None) };
-        self.submission(mailbox, row.value)
+        let Some(row) = self.row::<KeyRow>("idempotency key", &key)? else { return Ok(None) };
+        let (id, request) = match row.value {
+            KeyRow::Bare(id) => (id, None),
+            KeyRow::Digested(id, request) => (id, Some(request)),
+        };
+        Ok(self.submission(mailbox, id)?.map(|row| Keyed { submission: row.value, request }))
     }
 }
 
@@ -62,10 +85,25 @@ impl Commit {
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written.
     pub fn accept_submission(&mut self, submission: Submission, body: Body) -> Result<(), StoreError> {
+        self.accept_request(submission, body, None)
+    }
+
+    /// [`Commit::accept_submission`] with a digest of the request, kept beside its idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written.
+    pub fn accept_request(
+        &mut self,
+        submission: Submission,
+        body: Body,
+        request: Option<String>,
+    ) -> Result<(), StoreError> {
         let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a submission that names no mailbox"))?;
         if let Some(key) = &submission.idempotency_key {
             let key = idempotency(mailbox, key);
-            self.ops.push(Op::Put { key, expect: Expect::Absent, payload: codec::to_json(&submission.id)? });
+            let id = submission.id;
+            let row = request.map_or(KeyRow::Bare(id), |request| KeyRow::Digested(id, request));
+            self.ops.push(Op::Put { key, expect: Expect::Absent, payload: codec::to_json(&row)? });
         }
         self.ops.push(Op::AddSubmission { submission: Box::new(submission), body });
         Ok(())
