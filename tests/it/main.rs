@@ -4,7 +4,11 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod api;
 mod engine;
+mod http;
+mod http_mail;
+mod http_outbox;
 mod oauth;
 mod send;
 mod sync;
