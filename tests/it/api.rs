@@ -59,6 +59,11 @@ impl Api {
         })
     }
 
+    /// A request whose answer may never come.
+    pub fn try_get(&self, path: &str) {
+        drop(self.runtime.block_on(async { self.bare("GET", path).send().await }));
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send(self.request("GET", path))
     }

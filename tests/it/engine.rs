@@ -73,6 +73,7 @@ impl Running {
     }
 
     fn launch(config: &Config, serves: bool) -> Self {
+        until_released(&config.data_dir.0);
         let (sender, receiver) = mpsc::channel();
         let config = config.clone();
         let thread = std::thread::spawn(move || {
@@ -99,6 +100,11 @@ impl Running {
     /// A mailbox that was made over the API.
     pub fn stored(&self, id: &str) -> StoredMailbox {
         self.store.mailbox(&MailboxId::new(id).unwrap()).unwrap().unwrap()
+    }
+
+    /// Work of the store that has to be awaited.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     pub fn add(&self, mailbox: Mailbox, grant: &Grant) -> StoredMailbox {
@@ -218,6 +224,13 @@ impl Running {
             snapshot.insert(folder.path, seen.collect());
         }
         snapshot
+    }
+}
+
+/// An earlier engine's last thread may outlive its system by a moment.
+fn until_released(data_dir: &Path) {
+    if let Ok(lock) = std::fs::File::options().read(true).write(true).open(data_dir.join("lock")) {
+        lock.lock().unwrap();
     }
 }
 

@@ -11,4 +11,6 @@ mod http_mail;
 mod http_outbox;
 mod oauth;
 mod send;
+mod signin;
+mod signin_crash;
 mod sync;
