@@ -14,7 +14,7 @@ use stafette::domain::{
 use stafette::events::{Cursor, Event, EventType};
 use stafette::store::{Commit, MailboxStatus, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
-use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
+use stafette::supervisor::protocol::{GetActors, Reconcile, Wake, WakeReason};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -129,6 +129,11 @@ impl Running {
 
     pub fn wake(&self, mailbox: Incarnation, reason: WakeReason) {
         self.runtime.block_on(self.supervisor.send(Wake { mailbox, reason })).unwrap();
+    }
+
+    /// How often a mailbox's actors died.
+    pub fn restarts(&self, mailbox: Incarnation) -> u32 {
+        self.runtime.block_on(self.supervisor.send(GetActors { mailbox })).unwrap().restarts
     }
 
     /// Waits until the status fulfils a condition, woken by commits.

@@ -5,6 +5,8 @@
 mod world;
 
 mod api;
+mod bad_input;
+mod bad_servers;
 mod engine;
 mod http;
 mod http_mail;
