@@ -123,8 +123,11 @@ impl Committer {
 
     /// Makes a group durable and answers it.
     fn write(&mut self, changes: Changes, appends: Vec<Append>, sequence: u64, waiters: Vec<Waiter>) {
+        let places: Vec<_> =
+            appends.iter().map(|append| (append.mailbox, append.pack, append.offset)).collect();
         if let Err(error) = self.write_packs(appends) {
-            // nothing of the batch is visible yet, and bytes past the packs' ends are overwritten later
+            // nothing of the batch is visible yet; what was written past the packs' ends would keep a full disk full
+            places.into_iter().rev().for_each(|place| self.packs.take_back(place));
             let broken = !matches!(error, StoreError::Full { .. });
             waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
             if broken {

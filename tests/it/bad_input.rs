@@ -1,6 +1,9 @@
 //! Bad input from people: configuration, data directories, arguments, commands. Each ends in one clear line and the
 //! right code of `sysexits.h`, and a daemon that runs loses nothing by it.
 
+use crate::api::Api;
+use crate::engine::KEY;
+use crate::http::deaf;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -206,4 +209,71 @@ fn commands_say_what_is_wrong_and_end_with_their_code() {
     assert_told(&told, 69, &["no-such-host.invalid"]);
     let used_wrongly = stafette(dir.path()).args(["mailbox", "paint"]).output().unwrap();
     assert_eq!(used_wrongly.status.code(), Some(64));
+}
+
+/// A daemon on a disk of so many megabytes; `None` where this machine does not let us mount one.
+fn on_a_small_disk(data_dir: &Path, megabytes: u32) -> Option<Daemon> {
+    const MOUNT: &str = "mount -t tmpfs -o size=$1m none \"$0\" && shift && exec \"$@\"";
+    let may = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    if !may.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let as_it_was = stafette(data_dir);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", MOUNT]).arg(data_dir).arg(megabytes.to_string()).arg(STAFETTE);
+    command.env("STAFETTE_ADMIN_KEY", KEY).stdin(Stdio::null());
+    for (name, value) in as_it_was.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    Some(Daemon::start(command))
+}
+
+#[test]
+fn a_full_disk_refuses_submissions_by_name_keeps_what_it_has_and_goes_on_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(daemon) = on_a_small_disk(dir.path(), 24) else {
+        eprintln!("skipped: this machine lets nobody mount a small disk");
+        return;
+    };
+    let api = Api::at(daemon.url.trim_start_matches("http://").parse().unwrap(), KEY);
+    for id in ["anna", "ben"] {
+        api.post("/v1/mailboxes", &deaf(id)).ok(201);
+    }
+    // nothing that could be compressed
+    let mut state = 1_u64;
+    let mut noise = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + u8::try_from(state >> 33 & 63).unwrap())
+    };
+    let mut mail = |megabytes: usize| {
+        let text: String = (0..megabytes << 20).map(|_| noise()).collect();
+        serde_json::json!({"to": [{"address": "b@kunde.test"}], "text": text})
+    };
+    let large = mail(4);
+    let mut kept = Vec::new();
+    let refused = loop {
+        let answer = api.post("/v1/mailboxes/anna/outbox", &large);
+        if answer.status != 202 {
+            break answer;
+        }
+        kept.push(answer.ok(202)["id"].clone());
+        assert!(kept.len() < 10, "the disk is not full");
+    };
+    let problem = refused.problem(507, "storage_full");
+    assert!(problem["detail"].as_str().unwrap().contains("free some"), "{problem}");
+    api.post("/v1/mailboxes/ben/outbox", &large).problem(507, "storage_full");
+    let items = api.get("/v1/mailboxes/anna/outbox").ok(200)["items"].clone();
+    let listed: Vec<_> = items.as_array().unwrap().iter().rev().map(|item| item["id"].clone()).collect();
+    assert_eq!(listed, kept, "what was accepted is there, what was refused is not");
+    // small ones still fit, and after something went so do large ones
+    api.post("/v1/mailboxes/ben/outbox", &mail(0)).ok(202);
+    api.delete("/v1/mailboxes/anna").ok(202);
+    let freed = (0..200).find(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        api.post("/v1/mailboxes/ben/outbox", &large).status == 202
+    });
+    assert!(freed.is_some(), "it goes on when there is space");
 }
