@@ -100,14 +100,12 @@ impl Courier {
         if let Some(session) = self.session.take() {
             session.quit().await;
         }
-        match until {
-            Some(until) => {
-                tokio::select! {
-                    () = self.wake.notified() => {}
-                    () = tokio::time::sleep(until.since(clock::now())) => {}
-                }
-            }
-            None => self.wake.notified().await,
+        // a wake-up may be lost: what is in the outbox does not wait for the next one
+        let longest = self.deps.timing.hold_retry;
+        let time = until.map_or(longest, |until| until.since(clock::now()).min(longest));
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(time) => {}
         }
     }
 

@@ -15,6 +15,13 @@ const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
 
 fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
+    let submission = accept_quietly(running, from, to, subject);
+    running.wake(from.incarnation, WakeReason::Outbox);
+    submission
+}
+
+/// Without waking anybody.
+fn accept_quietly(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
     let raw = format!(
         "From: {ANNA}\r\nTo: {}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@makler.test>\r\n\r\n.dots\r\n..and more\r\n",
         to.join(", ")
@@ -48,7 +55,6 @@ fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -
     let mut commit = Commit::of_mailbox(from.incarnation);
     commit.accept_submission(submission.clone(), Body::Record(record)).unwrap();
     running.store.commit_blocking(commit).unwrap();
-    running.wake(from.incarnation, WakeReason::Outbox);
     submission
 }
 
@@ -119,4 +125,18 @@ fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
     assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
     running.until(anna.incarnation, "ready", |status| status.send_state == SendState::Ready);
     running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
+
+#[test]
+fn a_lost_wake_up_costs_latency_and_no_mail() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (anna, grant) = password_mailbox(&world, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    // the outbox is empty and the sending actor asleep
+    let first = accept(&running, &anna, &[BEN], "first");
+    until_final(&running, &anna, &first);
+    let submission = accept_quietly(&running, &anna, &[BEN], "unheard");
+    assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
 }
