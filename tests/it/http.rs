@@ -440,3 +440,42 @@ fn switches_pause_resume_and_refuse_by_name() {
         api.post(&format!("/v1/mailboxes/ben/{switch}"), &json!({})).problem(404, "no_such_mailbox");
     }
 }
+
+#[test]
+fn sending_may_have_a_login_of_its_own_whose_password_never_comes_back() {
+    let (data, running, api) = empty();
+    let mut anna = deaf("anna");
+    anna["smtp"]["auth"] = json!({"user": "relay"});
+    let problem = api.post("/v1/mailboxes", &anna).problem(422, "invalid_field");
+    assert!(problem["detail"].as_str().unwrap().contains("smtp.auth.password"), "{problem}");
+    anna["smtp"]["auth"] = json!({"user": "relay", "password": "s3cr3t", "colour": 1});
+    api.post("/v1/mailboxes", &anna).problem(422, "invalid_field");
+    anna["smtp"]["auth"] = json!({"user": "relay", "password": "s3cr3t"});
+    let shown = api.post("/v1/mailboxes", &anna).ok(201);
+    assert_eq!(shown["smtp"]["auth"], json!({"user": "relay"}));
+    let password = |running: &Running| {
+        let kept = running.store.smtp_password(running.stored("anna").incarnation).unwrap();
+        kept.map(|password| password.expose().to_owned())
+    };
+    assert_eq!(password(&running).as_deref(), Some("s3cr3t"));
+    // what was shown may be put back as it is
+    api.put("/v1/mailboxes/anna", &shown).ok(200);
+    assert_eq!(password(&running).as_deref(), Some("s3cr3t"));
+    api.patch("/v1/mailboxes/anna", &json!({"smtp": {"auth": {"password": "other"}}})).ok(200);
+    assert_eq!(password(&running).as_deref(), Some("other"));
+    api.patch("/v1/mailboxes/anna", &json!({"smtp": {"auth": {"user": "x"}}})).problem(422, "invalid_field");
+    drop((running, api));
+    for entry in std::fs::read_dir(data.path().join("state")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { continue };
+        assert!(
+            !bytes.windows(6).any(|window| window == b"s3cr3t"),
+            "{} holds it in the clear",
+            path.display()
+        );
+    }
+    let (running, api) = Running::serve(&bare_config(data.path()));
+    assert_eq!(password(&running).as_deref(), Some("other"));
+    api.patch("/v1/mailboxes/anna", &json!({"smtp": {"auth": "inherit"}})).ok(200);
+    assert_eq!(password(&running), None);
+}

@@ -2,6 +2,7 @@
 
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox};
 use crate::world::{Kind, Transport, World};
+use serde_json::json;
 use stafette::domain::message::BodyLocation;
 use stafette::domain::submission::Phase;
 use stafette::domain::{
@@ -124,6 +125,26 @@ fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
     proxy.refuse(false);
     assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
     running.until(anna.incarnation, "ready", |status| status.send_state == SendState::Ready);
+    running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
+
+#[test]
+fn a_mailbox_sends_by_a_login_of_its_own() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&config(&world, data.path()));
+    let server = |port: u16, security: &str| json!({"host": "localhost", "port": port, "security": security});
+    let mut anna = json!({
+        "id": "anna", "address": ANNA, "auth": {"kind": "password", "password": "wrong"},
+        "imap": server(world.imaps_port(), "tls"), "smtp": server(world.submission_port(), "starttls"),
+    });
+    anna["smtp"]["auth"] = json!({"user": ANNA, "password": "pass"});
+    api.post("/v1/mailboxes", &anna).ok(201);
+    let mail = json!({"to": [{"address": BEN}], "subject": "own login", "text": "Hello"});
+    api.post("/v1/mailboxes/anna/outbox", &mail).ok(202);
+    running.until_event(EventType::SubmissionSent, "the message to be sent", |_| true);
+    let shown = api.get("/v1/mailboxes/anna").ok(200);
+    assert_eq!(shown["send"]["state"], "ready", "{shown}");
     running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
 }
 

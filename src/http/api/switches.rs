@@ -27,7 +27,7 @@ async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
     change(shared, id, |_, stored| {
         let mut mailbox = stored.mailbox.clone();
         mailbox.active = active;
-        Ok(Posted { mailbox, grant: None })
+        Ok(Posted { mailbox, grant: None, smtp_password: None })
     })
     .await
 }
