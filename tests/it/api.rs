@@ -21,7 +21,6 @@ pub struct Api {
 }
 
 /// What came back, read to its end.
-#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
@@ -95,6 +94,13 @@ impl Api {
                 None => return pages,
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text: String = self.text().chars().take(1000).collect();
+        write!(f, "{} {:?} {text}", self.status, self.headers)
     }
 }
 

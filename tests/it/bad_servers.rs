@@ -276,3 +276,39 @@ fn a_bad_smtp_server_holds_the_outbox_and_loses_nothing() {
         assert_eq!(running.restarts(incarnation), 0);
     }
 }
+
+#[test]
+fn a_talkative_smtp_server_does_not_make_a_sent_message_unknown() {
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&bare_config(data.path()));
+    let port = server(b"220 ready\r\n", |line, stream| {
+        let talk = |code: u16| -> String {
+            let lines = (0..60).map(|n| format!("{code}-{n} {}\r\n", format!("{n}-word ").repeat(100)));
+            format!("{}{code} done\r\n", lines.collect::<String>())
+        };
+        match line.split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" => say(stream, "250 hello\r\n"),
+            "MAIL" => say(stream, "250 ok\r\n"),
+            "RCPT" if line.contains("7@") => say(stream, &talk(550)),
+            "RCPT" => say(stream, "250 ok\r\n"),
+            "DATA" => say(stream, "354 go on\r\n"),
+            "." => say(stream, &talk(250)),
+            "QUIT" => false,
+            _ => true,
+        }
+    });
+    let mut anna = deaf("anna");
+    anna["imap"] = Value::Null;
+    anna["smtp"] = json!({"host": "127.0.0.1", "port": port, "security": "none", "auth": "none"});
+    api.post("/v1/mailboxes", &anna).ok(201);
+    let to: Vec<Value> = (0..80).map(|n| json!({"address": format!("{n}@kunde.test")})).collect();
+    let accepted = api.post("/v1/mailboxes/anna/outbox", &json!({"to": to, "text": "Hello"})).ok(202);
+    running.until_event(stafette::events::EventType::SubmissionSent, "the end of it", |_| true);
+    let path = format!("/v1/mailboxes/anna/outbox/{}", accepted["id"].as_str().unwrap());
+    let sent = api.get(&path).ok(200);
+    assert_eq!((&sent["state"], &sent["attempts"]), (&json!("sent"), &json!(1)), "{sent}");
+    let failed =
+        sent["recipients"].as_array().unwrap().iter().filter(|recipient| recipient["state"] == "failed");
+    assert_eq!(failed.count(), 8);
+    assert_eq!(running.restarts(running.stored("anna").incarnation), 0);
+}

@@ -141,3 +141,21 @@ fn a_key_stands_for_one_request_and_no_other() {
     assert_eq!(keyed(&api, OUTBOX, &mail("one")).ok(202)["id"], first["id"], "a restart forgets no key");
     keyed(&api, OUTBOX, &mail("two")).problem(422, "idempotency_key_reused");
 }
+
+#[test]
+fn more_recipients_than_fit_are_refused_by_name_and_a_hundred_fit() {
+    let (_data, _running, api) = empty();
+    api.post("/v1/mailboxes", &deaf("anna")).ok(201);
+    let to = |count: usize| {
+        let recipients: Vec<Value> =
+            (0..count).map(|n| json!({"address": format!("person.{n}@kunde{n}.test")})).collect();
+        json!({"to": recipients, "text": "Hello"})
+    };
+    let accepted = api.post(OUTBOX, &to(100)).ok(202);
+    let shown = api.get(&format!("{OUTBOX}/{}", accepted["id"].as_str().unwrap())).ok(200);
+    assert_eq!(shown["recipients"].as_array().unwrap().len(), 100);
+    for count in [501, 5000] {
+        let problem = api.post(OUTBOX, &to(count)).problem(422, "too_many_recipients");
+        assert!(problem["detail"].as_str().unwrap().contains("fewer"), "{problem}");
+    }
+}

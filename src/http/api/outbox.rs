@@ -23,6 +23,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
 
+/// More are not looked at: the header is folded in a time that grows with their square.
+const MOST_RECIPIENTS: usize = 500;
+
 /// A draft, and when it is to be sent.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -86,10 +89,18 @@ pub(super) async fn submit(
             let first = key.first(&shared, stored.incarnation).await?.ok_or(StoreError::Conflict)?;
             return Ok(accepted(&shared, &stored, &first));
         }
+        (Err(StoreError::TooLarge { .. }), _) => {
+            return Err(too_many_recipients());
+        }
         (other, _) => drop(other?),
     }
     let row = find(&shared, stored.incarnation, submission_id)?;
     Ok(accepted(&shared, &stored, &row.value))
+}
+
+fn too_many_recipients() -> Problem {
+    let detail = "to, cc, bcc: too many recipients for one message: send it to fewer at a time";
+    Problem::unprocessable("too_many_recipients", detail)
 }
 
 /// A repeated request gets the answer of the first, and wakes the outbox again: the first may have ended before it
@@ -122,6 +133,9 @@ fn prepare(
         (mime::accept_raw(body, &fixed)?, asked_send_at)
     } else {
         let posted = read(body)?;
+        if posted.to.len() + posted.cc.len() + posted.bcc.len() > MOST_RECIPIENTS {
+            return Err(too_many_recipients());
+        }
         let send_at = posted.send_at.or(asked_send_at);
         (mime::build(&draft(posted), &fixed)?, send_at)
     };
