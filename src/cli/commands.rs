@@ -24,7 +24,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),
         Command::Folder { mailbox } => {
-            let list = client.get(&format!("/v1/mailboxes/{}/folders", segment(&mailbox)))?;
+            let list = client.get(&format!("/v1/mailboxes/{}/folders?limit=1000", segment(&mailbox)))?;
             printer.list(&list, &FOLDERS);
             Ok(())
         }

@@ -58,7 +58,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("stafette: {}", failure.message);
+            let lines: Vec<&str> = failure.message.lines().map(str::trim).collect();
+            eprintln!("stafette: {}", lines.join(" "));
             ExitCode::from(failure.code)
         }
     }

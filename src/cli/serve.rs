@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::domain::Secret;
 use crate::store::StoreError;
 use crate::telemetry;
+use std::io::ErrorKind;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn serve(config: &Config) -> Result<(), Failure> {
@@ -62,11 +63,23 @@ fn no_core_dumps() {
     }
 }
 
+// the kinds of I/O errors grow with the standard library
+#[allow(clippy::wildcard_enum_match_arm)]
 fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
     match error {
         StartError::Store(StoreError::Locked { .. }) => Failure::temporary(message),
         StartError::Store(StoreError::Vault { .. }) | StartError::Net(_) => Failure::config(message),
+        StartError::Store(StoreError::Io { source, .. }) => match source.kind() {
+            ErrorKind::PermissionDenied => {
+                Failure::permission(format!("{message}: give this user the data directory, or name another"))
+            }
+            ErrorKind::NotADirectory => {
+                Failure::config(format!("{message}: name a directory in data_dir, or let it be made"))
+            }
+            _ => Failure::io(message),
+        },
+        StartError::Store(StoreError::Full { .. }) => Failure::temporary(message),
         StartError::Store(_) => Failure::io(message),
         StartError::Listen { .. } | StartError::Ended => Failure::unavailable(message),
     }

@@ -16,7 +16,7 @@ use url::Url;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}: {source}: name another with --config, or none", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -279,7 +279,7 @@ impl Config {
             None => String::new(),
         };
         let mut table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| invalid(file, &error.to_string()))?;
+            text.parse().map_err(|error: toml::de::Error| invalid(file, &located(&error, &text)))?;
         env::overlay(&mut table, variables)?;
         toml::Value::Table(table)
             .try_into()
@@ -305,7 +305,14 @@ impl Config {
 
 fn invalid(file: Option<&Path>, what: &str) -> ConfigError {
     let place = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
-    ConfigError::Invalid(format!("{place}{}", what.trim()))
+    let lines: Vec<&str> = what.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    ConfigError::Invalid(format!("{place}{}", lines.join(" ")))
+}
+
+/// In a line, without the drawing of the place.
+fn located(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count().saturating_add(1), error.message())
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ pub enum Security {
 }
 
 /// With what to authenticate at the SMTP server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SmtpAuth {
     /// As for IMAP.
@@ -111,6 +111,12 @@ pub enum SmtpAuth {
     Inherit,
     /// Not at all.
     None,
+    /// By a name and password of its own; the password is sealed beside the grant.
+    #[serde(untagged)]
+    Own {
+        /// Login name.
+        user: String,
+    },
 }
 
 /// How a mailbox authenticates.

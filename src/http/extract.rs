@@ -125,6 +125,14 @@ pub(super) fn word(field: &str, text: &str) -> Result<Option<String>, Problem> {
     Ok(Some(bare))
 }
 
+/// The first `limit` of what is left of a list, and the cursor to go on by if there is more.
+pub(super) fn first_page<T, C>(items: &[T], limit: usize, cursor: impl Fn(&T) -> C) -> (&[T], Option<C>) {
+    match items.split_at_checked(limit) {
+        Some((shown, rest)) if !rest.is_empty() => (shown, shown.last().map(cursor)),
+        _ => (items, None),
+    }
+}
+
 /// A list as every list is shown.
 pub(super) fn page<T: serde::Serialize>(
     items: Vec<T>,

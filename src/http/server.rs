@@ -21,6 +21,8 @@ pub fn bind(deps: HttpDeps) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     let drain = deps.config.timing.drain.as_secs();
     let shared = web::Data::new(shared(deps, address));
+    let left = signin::left_behind(&shared.store);
+    actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
     let server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(net)).configure(|config| routes(config, &shared))
     })

@@ -124,17 +124,19 @@ async fn log_in(
         }
         Credentials::Password { user, password } => client.login(user, password.expose()).await,
     };
+    let by_password = matches!(credentials, Credentials::Password { .. });
     result.map_err(|(error, _)| match library("log-in", error) {
-        ImapError::No { text, .. } | ImapError::Bad { text, .. } => refused(text),
+        ImapError::No { text, .. } | ImapError::Bad { text, .. } => refused(text, by_password),
         other => other,
     })
 }
 
 /// A refused log-in, unless the server only asks for patience.
-fn refused(text: String) -> ImapError {
+fn refused(text: String, by_password: bool) -> ImapError {
     use crate::domain::Disposition;
     match crate::diagnosis::imap(&text).map(|found| found.disposition) {
         Some(Disposition::Retry | Disposition::RetryAfter(_)) => ImapError::No { what: "log-in", text },
+        _ if by_password => ImapError::PasswordRefused { text },
         _ => ImapError::LoginRefused { text },
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> Im
 pub(super) fn unreadable(what: &'static str, error: &std::io::Error) -> ImapError {
     use std::io::ErrorKind;
     if let Some(limit) = LimitExceeded::find(error) {
-        return ImapError::Unreadable { what, detail: limit.to_string() };
+        return ImapError::Exceeded { what, limit };
     }
     match error.kind() {
         ErrorKind::UnexpectedEof

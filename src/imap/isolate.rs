@@ -68,5 +68,5 @@ fn blames_a_message(error: &ImapError) -> bool {
         let found = crate::diagnosis::imap(text);
         return found.is_none_or(|found| found.disposition == crate::domain::Disposition::GiveUp);
     }
-    matches!(error, ImapError::Unreadable { .. })
+    matches!(error, ImapError::Unreadable { .. } | ImapError::Exceeded { .. })
 }

@@ -1,8 +1,8 @@
 //! What is said to the IMAP actor, and how receiving can fail.
 
-use crate::diagnosis::{self, Facts, catalogue};
+use crate::diagnosis::{self, Facts, catalogue as c};
 use crate::domain::{Diagnosis, Disposition};
-use crate::net::NetError;
+use crate::net::{LimitExceeded, NetError};
 use crate::store::StoreError;
 use crate::token::protocol::TokenError;
 use actix::Message;
@@ -56,6 +56,12 @@ pub enum ImapError {
         /// Its words.
         text: String,
     },
+    /// The server refused user name or password.
+    #[error("the server refused the user name or password: {text}")]
+    PasswordRefused {
+        /// Its words.
+        text: String,
+    },
     /// The server answered NO.
     #[error("the server refused {what}: {text}")]
     No {
@@ -92,6 +98,14 @@ pub enum ImapError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The server sent more than a mail server may.
+    #[error("the server sent too much during {what}: {limit}")]
+    Exceeded {
+        /// Which command.
+        what: &'static str,
+        /// Which limit.
+        limit: LimitExceeded,
+    },
     /// The server cannot do what is configured.
     #[error("{0}")]
     Unsupported(String),
@@ -115,33 +129,50 @@ impl ImapError {
             Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
                 diagnosis::imap(text).map_or(Disposition::Retry, |found| found.disposition)
             }
-            Self::NotSignedIn => Disposition::SignIn,
+            Self::NotSignedIn | Self::PasswordRefused { .. } => Disposition::SignIn,
             Self::Unsupported(_) => Disposition::NeedsAdmin,
-            Self::Timeout { .. } | Self::Lost { .. } | Self::Unreadable { .. } | Self::Internal(_) => {
-                Disposition::Retry
-            }
+            Self::Timeout { .. }
+            | Self::Lost { .. }
+            | Self::Unreadable { .. }
+            | Self::Exceeded { .. }
+            | Self::Internal(_) => Disposition::Retry,
         }
     }
 
     /// What a person is told, where somebody has to act or may wonder.
     #[must_use]
     pub fn diagnosis(&self, facts: &Facts<'_>) -> Option<Diagnosis> {
+        let evidence = self.to_string();
+        let describe = |entry, text| Some(diagnosis::describe(entry, facts, Some(text)));
+        let detailed = |entry, detail: &str| {
+            Some(diagnosis::describe(entry, &Facts { detail, ..*facts }, Some(&evidence)))
+        };
         match self {
             Self::Net(error) => Some(error.diagnosis()),
             Self::Token(error) => error.diagnosis().cloned(),
-            Self::LoginRefused { text } => {
-                Some(diagnosis::describe(&catalogue::IMAP_LOGIN_REFUSED, facts, Some(text)))
+            Self::LoginRefused { text } => describe(&c::IMAP_LOGIN_REFUSED, text),
+            Self::PasswordRefused { text } => match diagnosis::imap(text) {
+                Some(found) if found.entry.code != c::IMAP_LOGIN_REFUSED.code => {
+                    Some(found.diagnosis(facts, text))
+                }
+                _ => describe(&c::PASSWORD_REFUSED, text),
+            },
+            Self::No { what: "STARTTLS", text } | Self::Bad { what: "STARTTLS", text } => {
+                describe(&c::STARTTLS_MISSING, text)
             }
             Self::No { text, .. } | Self::Bad { text, .. } | Self::Bye { text } => {
-                diagnosis::imap(text).map(|found| found.diagnosis(facts, text))
+                match diagnosis::imap(text) {
+                    Some(found) => Some(found.diagnosis(facts, text)),
+                    None => describe(&c::SERVER_REFUSED, &evidence),
+                }
             }
-            Self::Store(_)
-            | Self::Timeout { .. }
-            | Self::Lost { .. }
-            | Self::Unreadable { .. }
-            | Self::Unsupported(_)
-            | Self::NotSignedIn
-            | Self::Internal(_) => None,
+            Self::Timeout { .. } => describe(&c::SERVER_SILENT, &evidence),
+            Self::Lost { .. } => describe(&c::CONNECTION_LOST, &evidence),
+            Self::Unreadable { .. } => describe(&c::SERVER_UNREADABLE, &evidence),
+            Self::Exceeded { limit, .. } => detailed(&c::LIMIT_EXCEEDED, &limit.to_string()),
+            Self::Unsupported(what) => detailed(&c::SERVER_UNSUPPORTED, what),
+            Self::Store(StoreError::Full { path }) => detailed(&c::STORAGE_FULL, &path.display().to_string()),
+            Self::Store(_) | Self::NotSignedIn | Self::Internal(_) => None,
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Rider {
     pub(super) backoff: Backoff,
     seen: BTreeMap<FolderId, Seen>,
     token_generation: Option<u64>,
+    has_ridden: bool,
 }
 
 /// What was last seen of a folder that IDLE does not watch.
@@ -51,7 +52,16 @@ struct Seen {
 impl Rider {
     pub(super) fn new(link: Link, syncer: Syncer, wake: Arc<Notify>, shown: Arc<Mutex<ImapStatus>>) -> Self {
         let backoff = Backoff::default();
-        Self { link, syncer, wake, shown, backoff, seen: BTreeMap::new(), token_generation: None }
+        Self {
+            link,
+            syncer,
+            wake,
+            shown,
+            backoff,
+            seen: BTreeMap::new(),
+            token_generation: None,
+            has_ridden: false,
+        }
     }
 
     /// Rides until the store refuses this actor or cannot be trusted.
@@ -107,10 +117,18 @@ impl Rider {
         crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
         let credentials = self.credentials().await?;
         // what an earlier life showed says nothing about this one
-        let is_first = self.shown.lock().unwrap_or_else(PoisonError::into_inner).connections == 0;
+        let is_first = !std::mem::replace(&mut self.has_ridden, true);
         let shown = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
         let before = if is_first { MailboxState::Connecting } else { shown };
-        if !matches!(before, MailboxState::Live | MailboxState::Syncing | MailboxState::Throttled) {
+        // what was found wrong stays shown until a connection proves that it is gone
+        let is_new = matches!(
+            before,
+            MailboxState::Connecting
+                | MailboxState::AwaitingApp
+                | MailboxState::AwaitingSignIn
+                | MailboxState::Paused
+        );
+        if is_new {
             self.show_state(MailboxState::Connecting, None).await?;
         }
         let opened =

@@ -100,14 +100,12 @@ impl Courier {
         if let Some(session) = self.session.take() {
             session.quit().await;
         }
-        match until {
-            Some(until) => {
-                tokio::select! {
-                    () = self.wake.notified() => {}
-                    () = tokio::time::sleep(until.since(clock::now())) => {}
-                }
-            }
-            None => self.wake.notified().await,
+        // a wake-up may be lost: what is in the outbox does not wait for the next one
+        let longest = self.deps.timing.hold_retry;
+        let time = until.map_or(longest, |until| until.since(clock::now()).min(longest));
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(time) => {}
         }
     }
 
@@ -158,15 +156,18 @@ impl Courier {
     }
 
     async fn credentials(&mut self) -> Result<SmtpCredentials, SmtpError> {
-        if self.endpoint.auth == SmtpAuth::None {
-            return Ok(SmtpCredentials::None);
+        let broken = |error: StoreError| held(&TokenError::Store(error.to_string()));
+        match &self.endpoint.auth {
+            SmtpAuth::None => return Ok(SmtpCredentials::None),
+            SmtpAuth::Own { user } => {
+                let password = self.deps.store.smtp_password(self.owner.mailbox).map_err(broken)?;
+                let password = password.ok_or_else(|| held(&TokenError::NotSignedIn))?;
+                return Ok(SmtpCredentials::Plain { user: user.clone(), password });
+            }
+            SmtpAuth::Inherit => {}
         }
         if matches!(self.stored.mailbox.auth, Auth::Password { .. }) {
-            let grant = self
-                .deps
-                .store
-                .grant(self.owner.mailbox)
-                .map_err(|error| held(&TokenError::Store(error.to_string())))?;
+            let grant = self.deps.store.grant(self.owner.mailbox).map_err(broken)?;
             return match grant.map(|row| row.value.secret) {
                 Some(GrantSecret::Password { user, password }) => {
                     Ok(SmtpCredentials::Plain { user, password })

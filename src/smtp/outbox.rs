@@ -279,11 +279,18 @@ fn last_reply(outcome: &Outcome) -> Option<String> {
     match &outcome.result {
         SendResult::Sent { reply }
         | SendResult::Refused5xx { reply, .. }
-        | SendResult::Deferred { reply, .. } => Some(reply.to_string()),
-        SendResult::NoRecipient => outcome.refused.last().map(|(_, reply)| reply.to_string()),
-        SendResult::Unknown { cause } | SendResult::NotSent { cause } => Some(cause.to_string()),
+        | SendResult::Deferred { reply, .. } => Some(words(reply)),
+        SendResult::NoRecipient => outcome.refused.last().map(|(_, reply)| words(reply)),
+        SendResult::Unknown { cause } | SendResult::NotSent { cause } => Some(words(cause)),
     }
 }
+
+/// A server's words as they are kept and told: it may say more than a row or an event holds.
+fn words(said: &impl ToString) -> String {
+    said.to_string().chars().take(LONGEST_REPLY).collect()
+}
+
+const LONGEST_REPLY: usize = 300;
 
 /// Sets a pending recipient's state; one that is settled never changes.
 fn settle_one(
@@ -296,7 +303,7 @@ fn settle_one(
     let found = submission.recipients.iter_mut().find(|who| who.address == address && is_pending(who));
     let Some(recipient) = found else { return };
     recipient.state = state;
-    recipient.reply = reply.map(ToString::to_string).or(recipient.reply.take());
+    recipient.reply = reply.map(words).or(recipient.reply.take());
     if state == RecipientState::Failed {
         let reply = recipient.reply.clone().unwrap_or_default();
         events.push(SubmissionEvent::RecipientFailed { address: String::from(address), reply });

@@ -9,6 +9,8 @@ const VERSION: u8 = 1;
 
 /// Values must stay below this: sled puts larger pages into files it never syncs.
 pub(super) const MAX_VALUE: usize = 4096;
+/// What is left of it beside version and generation.
+pub(super) const MAX_PAYLOAD: usize = MAX_VALUE - 9;
 
 /// A value with the generation it had when read; a writer that replaces it names that generation.
 #[derive(Clone, Debug, PartialEq, Eq)]

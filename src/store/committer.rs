@@ -101,6 +101,7 @@ impl Committer {
         let mut merged = Overlay::over(&self.db, self.pack_limit);
         let mut sequence = self.next_sequence;
         let mut waiters = Vec::with_capacity(group.len());
+        let mut refused = Vec::new();
         for Request { commit, reply } in group {
             match stage_one(&merged, commit, sequence, self.pack_limit) {
                 Ok(staged) => {
@@ -109,15 +110,24 @@ impl Committer {
                     merged.appends.extend(staged.appends);
                     waiters.push((reply, Committed { cursor: Cursor(sequence.saturating_sub(1)) }));
                 }
-                Err(error) => answer(reply, Err(error)),
+                Err(error) => refused.push((reply, error)),
             }
         }
-        if waiters.is_empty() {
-            return;
-        }
         let Overlay { changes, appends, .. } = merged;
+        if !waiters.is_empty() {
+            self.write(changes, appends, sequence, waiters);
+        }
+        // only now: whoever lost to another commit of this group reads again and must find what that one wrote
+        refused.into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
+    }
+
+    /// Makes a group durable and answers it.
+    fn write(&mut self, changes: Changes, appends: Vec<Append>, sequence: u64, waiters: Vec<Waiter>) {
+        let places: Vec<_> =
+            appends.iter().map(|append| (append.mailbox, append.pack, append.offset)).collect();
         if let Err(error) = self.write_packs(appends) {
-            // nothing of the batch is visible yet, and bytes past the packs' ends are overwritten later
+            // nothing of the batch is visible yet; what was written past the packs' ends would keep a full disk full
+            places.into_iter().rev().for_each(|place| self.packs.take_back(place));
             let broken = !matches!(error, StoreError::Full { .. });
             waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
             if broken {
@@ -151,10 +161,7 @@ impl Committer {
         self.packs.sync(touched)
     }
 
-    fn write_batch(
-        &self,
-        changes: std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>,
-    ) -> Result<(), StoreError> {
+    fn write_batch(&self, changes: Changes) -> Result<(), StoreError> {
         crate::faults::fail("commit.before_batch")?;
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
@@ -173,8 +180,11 @@ impl Committer {
     }
 }
 
+type Changes = std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>;
+type Waiter = (oneshot::Sender<Result<Committed, StoreError>>, Committed);
+
 struct Staged {
-    changes: std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>,
+    changes: Changes,
     appends: Vec<Append>,
     next_sequence: u64,
 }

@@ -1,10 +1,10 @@
 //! Verbs about grants. Every write is compare-and-set on the generation that was read, so that a late
 //! refresh of a replaced grant is dropped.
 
-use super::commit::Op;
+use super::commit::{Expect, Op};
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, keys};
-use crate::domain::{Grant, Incarnation};
+use crate::domain::{Grant, Incarnation, Secret};
 
 impl Store {
     /// A mailbox's grant; `None` if nobody signed in yet.
@@ -30,6 +30,36 @@ impl Store {
         let payload = self.seal_json(&key, grant)?;
         commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
         commit.vital = true;
+        Ok(())
+    }
+
+    /// The password of a mailbox that logs in to its SMTP server by a name of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn smtp_password(&self, mailbox: Incarnation) -> Result<Option<Secret>, StoreError> {
+        Ok(self.sealed_row("SMTP password", &keys::smtp_password(mailbox))?.map(|row| row.value))
+    }
+
+    /// Adds that password to a commit; `None` removes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if it cannot be sealed.
+    pub fn put_smtp_password(
+        &self,
+        commit: &mut Commit,
+        mailbox: Incarnation,
+        password: Option<&Secret>,
+    ) -> Result<(), StoreError> {
+        let key = keys::smtp_password(mailbox);
+        let op = match password {
+            Some(password) => {
+                let payload = self.seal_json(&key, password)?;
+                Op::Put { key, expect: Expect::Any, payload }
+            }
+            None => Op::Delete { key, expect: Expect::Any },
+        };
+        commit.ops.push(op);
         Ok(())
     }
 

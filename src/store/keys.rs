@@ -8,6 +8,7 @@
 //! | `i` | incarnation | mailbox id |
 //! | `o` | incarnation, role | owner epoch |
 //! | `g` | incarnation | grant, sealed |
+//! | `h` | incarnation | password of an SMTP login of its own, sealed |
 //! | `d` | incarnation | states and diagnoses shown for the mailbox |
 //! | `f` | incarnation, folder | folder |
 //! | `c` | incarnation, folder | counts of the folder |
@@ -55,7 +56,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odgfcuqrlvptk";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvptk";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -80,6 +81,9 @@ pub(super) fn epoch(incarnation: Incarnation, role: u8) -> Key {
 }
 pub(super) fn grant(incarnation: Incarnation) -> Key {
     Builder::new(b'g').mailbox(incarnation).0
+}
+pub(super) fn smtp_password(incarnation: Incarnation) -> Key {
+    Builder::new(b'h').mailbox(incarnation).0
 }
 pub(super) fn status(incarnation: Incarnation) -> Key {
     Builder::new(b'd').mailbox(incarnation).0

@@ -3,7 +3,9 @@
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
-use crate::domain::{Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp};
+use crate::domain::{
+    Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, Secret, SendState, Timestamp,
+};
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
@@ -87,6 +89,19 @@ impl Store {
         mailbox: Mailbox,
         grant: Option<&Grant>,
     ) -> Result<StoredMailbox, StoreError> {
+        self.create_mailbox_with(mailbox, grant, None).await
+    }
+
+    /// [`Store::create_mailbox`] with the password of an SMTP login of its own.
+    ///
+    /// # Errors
+    /// As [`Store::create_mailbox`].
+    pub async fn create_mailbox_with(
+        &self,
+        mailbox: Mailbox,
+        grant: Option<&Grant>,
+        smtp_password: Option<&Secret>,
+    ) -> Result<StoredMailbox, StoreError> {
         if self.mailbox(&mailbox.id)?.is_some() {
             return Err(StoreError::Conflict);
         }
@@ -107,6 +122,9 @@ impl Store {
         });
         if let Some(grant) = grant {
             self.put_grant(&mut commit, incarnation, 0, grant)?;
+        }
+        if smtp_password.is_some() {
+            self.put_smtp_password(&mut commit, incarnation, smtp_password)?;
         }
         if let Err(error) = self.commit(commit).await {
             self.inner.packs.erase(incarnation)?;
@@ -142,6 +160,7 @@ impl Store {
         });
         commit.ops.push(Op::Delete { key: keys::incarnation(stored.incarnation), expect: Expect::Any });
         commit.ops.push(Op::Delete { key: keys::grant(stored.incarnation), expect: Expect::Any });
+        self.put_smtp_password(&mut commit, stored.incarnation, None)?;
         commit.ops.push(Op::Put {
             key: keys::erasure(stored.incarnation),
             expect: Expect::Any,

@@ -36,6 +36,7 @@ pub use large::{LargeRecord, LargeWriter};
 pub use mailboxes::{MailboxStatus, StoredMailbox};
 pub use messages::{FolderPage, MessageFilter, Vanished};
 pub use open::StoreConfig;
+pub use outbox::Keyed;
 pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
 pub use sign_ins::{Attempt, SignIn, SignInState};
 pub use uid_index::UidEntry;
@@ -185,6 +186,14 @@ impl Store {
         let request = committer::Request { commit, reply };
         self.handle().requests.send(request).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Waits until everything that can be read now is durable: readers see a commit a little before that.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] or [`StoreError::Io`].
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.commit(Commit::default()).await.map(drop)
     }
 
     /// [`Store::commit`] for threads outside a runtime.

@@ -5,7 +5,74 @@ use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::{Incarnation, Submission, SubmissionId};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+/// Bytes of a row with which a submission is accepted. What becomes of each recipient needs the rest: an outcome
+/// that cannot be written would leave a sent message `unknown`.
+const ACCEPTED: usize = 3072;
+/// Shorter rows stay readable.
+const COMPACT_FROM: usize = 1024;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Far more than a row's worth of recipients.
+const LONGEST_JSON: usize = 4 << 20;
+
+/// The row of a submission that is to be accepted; refused if its outcome might not fit.
+pub(super) fn encode_accepted(submission: &Submission) -> Result<Vec<u8>, StoreError> {
+    let payload = compact(submission)?;
+    if payload.len() > ACCEPTED {
+        return Err(StoreError::TooLarge { bytes: payload.len() });
+    }
+    Ok(payload)
+}
+
+fn encode(submission: &Submission) -> Result<Vec<u8>, StoreError> {
+    let payload = compact(submission)?;
+    if payload.len() <= codec::MAX_PAYLOAD {
+        return Ok(payload);
+    }
+    // what became of each matters more than the words to each
+    let mut terse = submission.clone();
+    terse.recipients.iter_mut().for_each(|recipient| recipient.reply = None);
+    compact(&terse)
+}
+
+/// JSON; of many recipients, compressed.
+fn compact(submission: &Submission) -> Result<Vec<u8>, StoreError> {
+    let json = codec::to_json(submission)?;
+    if json.len() < COMPACT_FROM {
+        return Ok(json);
+    }
+    zstd::bulk::compress(&json, 9)
+        .map_err(|error| codec::corrupt(format!("a submission that cannot be written: {error}")))
+}
+
+fn decode(payload: &[u8]) -> Result<Submission, StoreError> {
+    if !payload.starts_with(&ZSTD_MAGIC) {
+        return codec::from_json("submission", payload);
+    }
+    let json = zstd::bulk::decompress(payload, LONGEST_JSON)
+        .map_err(|error| codec::corrupt(format!("submission: {error}")))?;
+    codec::from_json("submission", &json)
+}
+
+/// What an idempotency key stands for: the submission it made, and a digest of the request that asked for it.
+/// The first releases kept no digest.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeyRow {
+    Bare(SubmissionId),
+    Digested(SubmissionId, String),
+}
+
+/// A submission that was accepted under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The submission as it is now.
+    pub submission: Submission,
+    /// The digest of the request that made it, if one was kept.
+    pub request: Option<String>,
+}
 
 impl Store {
     /// A mailbox's submissions, oldest first.
@@ -19,7 +86,7 @@ impl Store {
             .map(|value| {
                 let value = value.map_err(sled_error)?;
                 let (generation, payload) = codec::split_row(&value)?;
-                Ok(Row { generation, value: codec::from_json("submission", payload)? })
+                Ok(Row { generation, value: decode(payload)? })
             })
             .collect()
     }
@@ -33,7 +100,7 @@ impl Store {
         mailbox: Incarnation,
         id: SubmissionId,
     ) -> Result<Option<Row<Submission>>, StoreError> {
-        self.row("submission", &keys::submission(mailbox, id))
+        self.decoded_row(&keys::submission(mailbox, id), decode)
     }
 
     /// The submission that was accepted under an idempotency key, if there is one.
@@ -44,10 +111,14 @@ impl Store {
         &self,
         mailbox: Incarnation,
         idempotency_key: &str,
-    ) -> Result<Option<Row<Submission>>, StoreError> {
+    ) -> Result<Option<Keyed>, StoreError> {
         let key = idempotency(mailbox, idempotency_key);
-        let Some(row) = self.row::<SubmissionId>("idempotency key", &key)? else { return Ok(None) };
-        self.submission(mailbox, row.value)
+        let Some(row) = self.row::<KeyRow>("idempotency key", &key)? else { return Ok(None) };
+        let (id, request) = match row.value {
+            KeyRow::Bare(id) => (id, None),
+            KeyRow::Digested(id, request) => (id, Some(request)),
+        };
+        Ok(self.submission(mailbox, id)?.map(|row| Keyed { submission: row.value, request }))
     }
 }
 
@@ -62,10 +133,25 @@ impl Commit {
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written.
     pub fn accept_submission(&mut self, submission: Submission, body: Body) -> Result<(), StoreError> {
+        self.accept_request(submission, body, None)
+    }
+
+    /// [`Commit::accept_submission`] with a digest of the request, kept beside its idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written.
+    pub fn accept_request(
+        &mut self,
+        submission: Submission,
+        body: Body,
+        request: Option<String>,
+    ) -> Result<(), StoreError> {
         let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a submission that names no mailbox"))?;
         if let Some(key) = &submission.idempotency_key {
             let key = idempotency(mailbox, key);
-            self.ops.push(Op::Put { key, expect: Expect::Absent, payload: codec::to_json(&submission.id)? });
+            let id = submission.id;
+            let row = request.map_or(KeyRow::Bare(id), |request| KeyRow::Digested(id, request));
+            self.ops.push(Op::Put { key, expect: Expect::Absent, payload: codec::to_json(&row)? });
         }
         self.ops.push(Op::AddSubmission { submission: Box::new(submission), body });
         Ok(())
@@ -78,8 +164,79 @@ impl Commit {
     pub fn put_submission(&mut self, submission: &Submission, generation: u64) -> Result<(), StoreError> {
         let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a submission that names no mailbox"))?;
         let key = keys::submission(mailbox, submission.id);
-        self.ops.push(Op::Put { key, expect: expect_read(generation), payload: codec::to_json(submission)? });
+        self.ops.push(Op::Put { key, expect: expect_read(generation), payload: encode(submission)? });
         self.vital = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::message::BodyLocation;
+    use crate::domain::submission::Phase;
+    use crate::domain::{Recipient, RecipientState, SubmissionState, Timestamp};
+
+    fn submission(recipients: usize) -> Submission {
+        let recipient = |number: usize| Recipient {
+            address: format!("{}@{}.example", ulid::Ulid::new(), number % 7),
+            state: RecipientState::Queued,
+            reply: None,
+        };
+        Submission {
+            id: SubmissionId::generate(),
+            state: SubmissionState::Queued,
+            phase: Phase::Idle,
+            hold: None,
+            mail_from: String::from("anna@makler.example"),
+            recipients: (0..recipients).map(recipient).collect(),
+            message_id: String::from("<1@makler.example>"),
+            created_at: Timestamp(1),
+            send_at: None,
+            attempts: 0,
+            next_attempt_at: Some(Timestamp(1)),
+            last_reply: None,
+            idempotency_key: None,
+            size: 1,
+            body: BodyLocation { pack: 0, offset: 0, length: 0 },
+        }
+    }
+
+    #[test]
+    fn whatever_becomes_of_an_accepted_one_can_be_written() {
+        let mut most = 0;
+        for recipients in 1.. {
+            let mut accepted = submission(recipients);
+            if encode_accepted(&accepted).is_err() {
+                break;
+            }
+            most = recipients;
+            for (number, recipient) in accepted.recipients.iter_mut().enumerate() {
+                recipient.state = match number.wrapping_mul(2_654_435_761) >> 8 & 3 {
+                    0 => RecipientState::Sent,
+                    1 => RecipientState::Failed,
+                    2 => RecipientState::Unknown,
+                    _ => RecipientState::Deferred,
+                };
+                recipient.reply = Some(ulid::Ulid::new().to_string().repeat(9));
+            }
+            accepted.last_reply = Some(ulid::Ulid::new().to_string().repeat(11));
+            accepted.hold = Some(String::from("smtp_auth_disabled_tenant"));
+            let payload = encode(&accepted).unwrap();
+            assert!(payload.len() <= codec::MAX_PAYLOAD, "{recipients} recipients: {} bytes", payload.len());
+            let read = decode(&payload).unwrap();
+            let states = |submission: &Submission| -> Vec<RecipientState> {
+                submission.recipients.iter().map(|recipient| recipient.state).collect()
+            };
+            assert_eq!(states(&read), states(&accepted));
+        }
+        assert!(most >= 100, "only {most} recipients fit");
+    }
+
+    #[test]
+    fn a_short_row_is_plain_json() {
+        let one = submission(1);
+        assert_eq!(encode_accepted(&one).unwrap(), codec::to_json(&one).unwrap());
+        assert_eq!(decode(&codec::to_json(&submission(60)).unwrap()).unwrap().recipients.len(), 60);
     }
 }

@@ -75,6 +75,15 @@ impl Packs {
         Ok(file)
     }
 
+    /// Frees the space of records that were appended from here on and are not committed. If it fails, they are
+    /// overwritten later.
+    pub(super) fn take_back(&self, (mailbox, pack, offset): (Incarnation, u32, u64)) {
+        let cut = self.open_file(mailbox, pack, false).map(|file| file.set_len(offset));
+        if !matches!(cut, Ok(Ok(()))) {
+            tracing::debug!(%mailbox, pack, "a refused record stays until it is overwritten");
+        }
+    }
+
     /// Gives a finished large record its name as a pack.
     pub(super) fn adopt(
         &self,

@@ -130,19 +130,28 @@ impl Store {
         Ok(())
     }
 
+    /// All sign-ins, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn sign_ins(&self) -> Result<Vec<Row<SignIn>>, StoreError> {
+        let mut found = Vec::new();
+        for key in self.db().scan_prefix(keys::sign_ins()).keys() {
+            let key = key.map_err(sled_error)?;
+            let id = keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a sign-in key"))?;
+            found.extend(self.sign_in(SignInId(id))?);
+        }
+        Ok(found)
+    }
+
     /// Removes sign-ins that ended before `before`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub async fn forget_sign_ins(&self, before: Timestamp) -> Result<(), StoreError> {
         let mut commit = Commit::default();
-        for key in self.db().scan_prefix(keys::sign_ins()).keys() {
-            let key = key.map_err(sled_error)?;
-            let id = keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a sign-in key"))?;
-            let ended = self.sign_in(SignInId(id))?.is_some_and(|row| row.value.expires_at < before);
-            if ended {
-                commit.ops.push(Op::Delete { key: key.to_vec(), expect: Expect::Any });
-            }
+        for row in self.sign_ins()?.into_iter().filter(|row| row.value.expires_at < before) {
+            commit.ops.push(Op::Delete { key: keys::sign_in(row.value.id), expect: Expect::Any });
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
     }

@@ -192,7 +192,7 @@ impl<'v> Overlay<'v> {
     ) -> Result<(), StoreError> {
         submission.body = self.allocate(mailbox, body)?;
         let key = keys::submission(mailbox, submission.id);
-        self.put_row(key, Expect::Absent, &codec::to_json(&submission)?)
+        self.put_row(key, Expect::Absent, &super::outbox::encode_accepted(&submission)?)
     }
 
     fn message(&self, mailbox: Incarnation, id: MessageId) -> Result<Message, StoreError> {

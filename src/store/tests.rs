@@ -190,6 +190,38 @@ fn a_row_changed_meanwhile_is_a_conflict() {
 }
 
 #[test]
+fn who_loses_to_a_commit_of_the_same_group_finds_it_when_reading_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    runtime().block_on(async {
+        let mut anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        for round in 0..20 {
+            let attempts = (0..8).map(async |number| {
+                let mut changed = anna.clone();
+                changed.mailbox.display_name = Some(format!("{round} {number}"));
+                let mut commit = Commit::of_mailbox(anna.incarnation);
+                store.put_mailbox(&mut commit, &changed).unwrap();
+                // a body: its pack is synced before the row can be read
+                let message = message(FolderId::generate(), 1);
+                let raw = body(&store, anna.incarnation, &message, b"raw");
+                commit.add_message(message, Some(raw));
+                let refused = store.commit(commit).await.is_err();
+                let seen = store.mailbox(&anna.mailbox.id).unwrap().unwrap();
+                assert!(seen.generation > anna.generation, "round {round}, refused: {refused}");
+            });
+            // the committer is busy with this while the attempts gather behind it
+            let busy = message(FolderId::generate(), 1);
+            let raw = body(&store, anna.incarnation, &busy, b"raw");
+            let mut first = Commit::of_mailbox(anna.incarnation);
+            first.add_message(busy, Some(raw));
+            let (first, _) = tokio::join!(store.commit(first), futures_util::future::join_all(attempts));
+            first.unwrap();
+            anna = store.mailbox(&anna.mailbox.id).unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
 fn bytes_that_were_never_committed_are_cut_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let folder = FolderId::generate();

@@ -1,5 +1,6 @@
 //! The engine in this process: an actix system on a thread of its own, spoken to through its store.
 
+use crate::api::Api;
 use crate::world::{Seen, World};
 use stafette::app::Engine;
 use stafette::config::Config;
@@ -13,8 +14,9 @@ use stafette::domain::{
 use stafette::events::{Cursor, Event, EventType};
 use stafette::store::{Commit, MailboxStatus, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
-use stafette::supervisor::protocol::{Reconcile, Wake, WakeReason};
+use stafette::supervisor::protocol::{GetActors, Reconcile, Wake, WakeReason};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -22,9 +24,13 @@ use std::time::Duration;
 /// How long anything may take before a test fails; nothing is timed by it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The key of every API that a test serves.
+pub const KEY: &str = "the-key-of-a-test";
+
 pub struct Running {
     pub store: Store,
     supervisor: actix::Addr<Supervisor>,
+    server: Option<(actix_web::dev::ServerHandle, SocketAddr)>,
     system: actix::System,
     thread: Option<std::thread::JoinHandle<()>>,
     runtime: tokio::runtime::Runtime,
@@ -32,9 +38,16 @@ pub struct Running {
 
 /// A configuration whose intervals are short enough for a test.
 pub fn config(world: &World, data_dir: &Path) -> Config {
+    let mut config = bare_config(data_dir);
+    config.tls.extra_ca = vec![world.ca_pem()];
+    config
+}
+
+/// The same without a world.
+pub fn bare_config(data_dir: &Path) -> Config {
     let mut config = Config::default();
     config.data_dir.0 = data_dir.to_path_buf();
-    config.tls.extra_ca = vec![world.ca_pem()];
+    config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.timing.status_interval = Duration::from_millis(300);
     config.timing.flag_scan = Duration::from_millis(600);
     config.timing.list_interval = Duration::from_millis(300);
@@ -48,18 +61,50 @@ pub fn config(world: &World, data_dir: &Path) -> Config {
 
 impl Running {
     pub fn start(config: &Config) -> Self {
+        Self::launch(config, false)
+    }
+
+    /// With its HTTP server, on a free port.
+    pub fn serve(config: &Config) -> (Self, Api) {
+        let running = Self::launch(config, true);
+        let (_, address) = running.server.as_ref().unwrap();
+        let api = Api::at(*address, KEY);
+        (running, api)
+    }
+
+    fn launch(config: &Config, serves: bool) -> Self {
+        until_released(&config.data_dir.0);
         let (sender, receiver) = mpsc::channel();
         let config = config.clone();
         let thread = std::thread::spawn(move || {
             let system = actix::System::new();
-            let engine = system.block_on(Engine::start(&config, None)).unwrap();
-            sender.send((engine.store.clone(), engine.supervisor.clone(), actix::System::current())).unwrap();
-            drop(engine);
+            let parts = system.block_on(async {
+                let engine = Engine::start(&config, None).await.unwrap();
+                let server = serves.then(|| {
+                    let (server, address) = engine.listen(&config, Some(Secret::new(KEY))).unwrap();
+                    let handle = server.handle();
+                    actix::spawn(server);
+                    (handle, address)
+                });
+                let Engine { store, supervisor, .. } = engine;
+                (store, supervisor, server)
+            });
+            sender.send((parts, actix::System::current())).unwrap();
             system.run().unwrap();
         });
-        let (store, supervisor, system) = receiver.recv().unwrap();
+        let ((store, supervisor, server), system) = receiver.recv().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { store, supervisor, system, thread: Some(thread), runtime }
+        Self { store, supervisor, server, system, thread: Some(thread), runtime }
+    }
+
+    /// A mailbox that was made over the API.
+    pub fn stored(&self, id: &str) -> StoredMailbox {
+        self.store.mailbox(&MailboxId::new(id).unwrap()).unwrap().unwrap()
+    }
+
+    /// Work of the store that has to be awaited.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     pub fn add(&self, mailbox: Mailbox, grant: &Grant) -> StoredMailbox {
@@ -84,6 +129,11 @@ impl Running {
 
     pub fn wake(&self, mailbox: Incarnation, reason: WakeReason) {
         self.runtime.block_on(self.supervisor.send(Wake { mailbox, reason })).unwrap();
+    }
+
+    /// How often a mailbox's actors died.
+    pub fn restarts(&self, mailbox: Incarnation) -> u32 {
+        self.runtime.block_on(self.supervisor.send(GetActors { mailbox })).unwrap().restarts
     }
 
     /// Waits until the status fulfils a condition, woken by commits.
@@ -182,8 +232,18 @@ impl Running {
     }
 }
 
+/// An earlier engine's last thread may outlive its system by a moment.
+fn until_released(data_dir: &Path) {
+    if let Ok(lock) = std::fs::File::options().read(true).write(true).open(data_dir.join("lock")) {
+        lock.lock().unwrap();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
+        if let Some((server, _)) = self.server.take() {
+            self.runtime.block_on(server.stop(false));
+        }
         self.system.stop();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -232,14 +292,14 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
     (mailbox, grant)
 }
 
-/// A mailbox of the world that signed in through the stand-in's web app.
-pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+/// The stand-in's web app, as it is stored.
+pub fn web_app(world: &World) -> AppCredentials {
     let entra = world.entra();
     let web = entra.web_app();
     let id = AppId::new("o365").unwrap();
-    running.put_app(&AppCredentials {
+    AppCredentials {
         app: App {
-            id: id.clone(),
+            id,
             provider: ProviderKind::Office365,
             tenant: Some(entra.tenant_id()),
             client_id: web.client_id.clone(),
@@ -249,9 +309,16 @@ pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port:
             secret_expires_at: None,
         },
         client_secret: Some(Secret::new(web.secret())),
-    });
+    }
+}
+
+/// A mailbox of the world that signed in through the stand-in's web app.
+pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+    let entra = world.entra();
+    let app = web_app(world);
+    running.put_app(&app);
     let (mut mailbox, mut grant) = password_mailbox(world, address, imap_port);
-    mailbox.auth = Auth::Oauth { app: Some(id), login: None, aliases: vec![], delegates: vec![] };
+    mailbox.auth = Auth::Oauth { app: Some(app.app.id), login: None, aliases: vec![], delegates: vec![] };
     let tokens = entra.sign_in(address);
     grant.way = GrantWay::Redirect;
     grant.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };

@@ -4,7 +4,15 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod api;
+mod bad_input;
+mod bad_servers;
 mod engine;
+mod http;
+mod http_mail;
+mod http_outbox;
 mod oauth;
 mod send;
+mod signin;
+mod signin_crash;
 mod sync;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox};
 use crate::world::{Kind, Transport, World};
+use serde_json::json;
 use stafette::domain::message::BodyLocation;
 use stafette::domain::submission::Phase;
 use stafette::domain::{
@@ -15,6 +16,13 @@ const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
 
 fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
+    let submission = accept_quietly(running, from, to, subject);
+    running.wake(from.incarnation, WakeReason::Outbox);
+    submission
+}
+
+/// Without waking anybody.
+fn accept_quietly(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
     let raw = format!(
         "From: {ANNA}\r\nTo: {}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@makler.test>\r\n\r\n.dots\r\n..and more\r\n",
         to.join(", ")
@@ -48,7 +56,6 @@ fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -
     let mut commit = Commit::of_mailbox(from.incarnation);
     commit.accept_submission(submission.clone(), Body::Record(record)).unwrap();
     running.store.commit_blocking(commit).unwrap();
-    running.wake(from.incarnation, WakeReason::Outbox);
     submission
 }
 
@@ -119,4 +126,38 @@ fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
     assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
     running.until(anna.incarnation, "ready", |status| status.send_state == SendState::Ready);
     running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
+
+#[test]
+fn a_mailbox_sends_by_a_login_of_its_own() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&config(&world, data.path()));
+    let server = |port: u16, security: &str| json!({"host": "localhost", "port": port, "security": security});
+    let mut anna = json!({
+        "id": "anna", "address": ANNA, "auth": {"kind": "password", "password": "wrong"},
+        "imap": server(world.imaps_port(), "tls"), "smtp": server(world.submission_port(), "starttls"),
+    });
+    anna["smtp"]["auth"] = json!({"user": ANNA, "password": "pass"});
+    api.post("/v1/mailboxes", &anna).ok(201);
+    let mail = json!({"to": [{"address": BEN}], "subject": "own login", "text": "Hello"});
+    api.post("/v1/mailboxes/anna/outbox", &mail).ok(202);
+    running.until_event(EventType::SubmissionSent, "the message to be sent", |_| true);
+    let shown = api.get("/v1/mailboxes/anna").ok(200);
+    assert_eq!(shown["send"]["state"], "ready", "{shown}");
+    running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
+
+#[test]
+fn a_lost_wake_up_costs_latency_and_no_mail() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (anna, grant) = password_mailbox(&world, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    // the outbox is empty and the sending actor asleep
+    let first = accept(&running, &anna, &[BEN], "first");
+    until_final(&running, &anna, &first);
+    let submission = accept_quietly(&running, &anna, &[BEN], "unheard");
+    assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
 }

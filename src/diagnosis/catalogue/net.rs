@@ -19,7 +19,7 @@ super::entries! {
         "The certificate of {host} is not accepted: {detail}.",
         "If the server is your own, name its certificate authority in tls.extra_ca. If not, somebody may be in \
          between: do not go around it.",
-        commands ["openssl s_client -connect {host}:443 -servername {host} -showcerts"];
+        commands ["openssl s_client -connect {host}:<port> -servername {host} -showcerts"];
     /// TLS fails otherwise.
     TLS_FAILED = "tls_failed", Operator, Auto,
         "No TLS connection with {host} can be made.",
@@ -38,6 +38,29 @@ super::entries! {
         "{host} sent more than a mail server may: {detail}.",
         "The connection was ended to protect the other mailboxes. If this repeats, the server is broken or not the \
          one it claims to be.";
+    /// The server does not answer.
+    SERVER_SILENT = "server_silent", Provider, Auto,
+        "{host} accepts the connection and then does not answer in time.",
+        "It is tried again by itself. If it stays, check that host, port and security fit each other, then the \
+         server's own log.";
+    /// The server does not speak its protocol.
+    SERVER_UNREADABLE = "server_unreadable", Provider, Auto,
+        "{host} answers something that cannot be understood.",
+        "It is tried again by itself. If it stays, check that host and port are those of the mail server, and \
+         report it with the evidence.";
+    /// A command was refused for a reason nobody has met yet.
+    SERVER_REFUSED = "server_refused", Provider, Auto,
+        "{host} refuses what it is asked for {address}.",
+        "It is tried again by itself. If it stays, its own words in the evidence say what it wants.";
+    /// The server lacks something.
+    SERVER_UNSUPPORTED = "server_unsupported", Operator, AfterFix,
+        "{host} cannot be used as it is configured: {detail}.",
+        "Change host, port, security or the way of signing in to what the server offers.";
+    /// No space left.
+    STORAGE_FULL = "storage_full", Operator, Auto,
+        "There is no space left for {detail}, so no mail is fetched.",
+        "Free space on the disk of the data directory; it goes on by itself.",
+        commands ["df -h"];
     /// STARTTLS is configured and not offered, or tampered with.
     STARTTLS_MISSING = "starttls_missing", Operator, AfterFix,
         "{host} does not offer STARTTLS, which is configured: nothing was sent.",

@@ -1,15 +1,17 @@
 //! `/v1/apps`: OAuth client registrations. The client secret goes in and never comes out.
 
 use super::super::Shared;
-use super::super::extract::{self, json, merge, page, set, settled, trimmed, typed, word};
+use super::super::extract::{
+    first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
+};
 use super::super::problem::{Answer, Problem};
 use super::presets;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
 use crate::store::StoreError;
-use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -45,11 +47,24 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// GET `/v1/apps`.
-pub(super) async fn list(shared: Data<Shared>) -> Answer {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// GET `/v1/apps`, by id.
+pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
+    let wanted: ListQuery = query(request.query_string())?;
+    let limit = limit(wanted.limit)?;
+    let after = wanted.cursor.map(AppId::new).transpose();
+    let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
-    let apps = extract::pool(move || store.apps()).await?;
-    Ok(page(apps.iter().map(|row| view(&row.value)).collect(), None::<String>))
+    let mut apps = pool(move || store.apps()).await?;
+    apps.retain(|row| after.as_ref().is_none_or(|after| row.value.app.id > *after));
+    let (shown, next) = first_page(&apps, limit, |row| row.value.app.id.clone());
+    Ok(page(shown.iter().map(|row| view(&row.value)).collect(), next))
 }
 
 /// POST `/v1/apps`.

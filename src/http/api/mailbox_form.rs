@@ -7,7 +7,7 @@ use super::{apps::said, presets};
 use crate::clock;
 use crate::domain::mailbox::{Owner, Policy};
 use crate::domain::{
-    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security,
+    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
     SmtpEndpoint,
 };
 use serde::Deserialize;
@@ -28,7 +28,7 @@ struct MailboxForm {
     #[serde(default, deserialize_with = "said")]
     imap: Option<Option<Endpoint>>,
     #[serde(default, deserialize_with = "said")]
-    smtp: Option<Option<SmtpEndpoint>>,
+    smtp: Option<Option<SmtpForm>>,
     auth: AuthForm,
     #[serde(default)]
     policy: Option<Policy>,
@@ -40,6 +40,44 @@ struct MailboxForm {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     active: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SmtpForm {
+    host: String,
+    port: u16,
+    security: Security,
+    #[serde(default)]
+    auth: SmtpAuthForm,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected \"inherit\", \"none\" or {\"user\", \"password\"}")]
+enum SmtpAuthForm {
+    Word(SmtpAuthWord),
+    Own(SmtpLogin),
+}
+
+impl Default for SmtpAuthForm {
+    fn default() -> Self {
+        Self::Word(SmtpAuthWord::Inherit)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SmtpAuthWord {
+    Inherit,
+    None,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SmtpLogin {
+    user: String,
+    #[serde(default)]
+    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +110,8 @@ pub(super) struct Posted {
     pub(super) mailbox: Mailbox,
     /// The grant of its password, if one was given.
     pub(super) grant: Option<Grant>,
+    /// The password of an SMTP login of its own, if one was given.
+    pub(super) smtp_password: Option<Secret>,
 }
 
 /// Reads and checks a mailbox; `id` is the one that the address names, if it names one.
@@ -102,7 +142,14 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     let preset = provider.as_deref().and_then(presets::servers).unzip();
     let is_said = form.imap.is_some() || form.smtp.is_some();
     let imap = form.imap.unwrap_or(preset.0);
-    let smtp = form.smtp.unwrap_or(preset.1);
+    let (smtp, smtp_password) = match form.smtp {
+        Some(Some(given)) => {
+            let (endpoint, password) = smtp_endpoint(shared, given)?;
+            (Some(endpoint), password)
+        }
+        Some(None) => (None, None),
+        None => (preset.1, None),
+    };
     let waits_for_app = matches!(auth, Auth::Oauth { app: None, .. }) && !is_said;
     if imap.is_none() && smtp.is_none() && !waits_for_app {
         return Err(Problem::field(
@@ -116,7 +163,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         display_name: form.display_name.as_deref().and_then(trimmed),
         provider,
         imap: imap.map(|at| endpoint(shared, at)).transpose()?,
-        smtp: smtp.map(|at| smtp_endpoint(shared, at)).transpose()?,
+        smtp,
         auth,
         policy: form.policy.unwrap_or_default(),
         owner: form.owner,
@@ -124,7 +171,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         labels: form.labels.unwrap_or_default(),
         active: form.active.unwrap_or(true),
     };
-    Ok(Posted { mailbox, grant })
+    Ok(Posted { mailbox, grant, smtp_password })
 }
 
 type AuthParts = (Auth, Option<Grant>, Option<App>);
@@ -189,9 +236,21 @@ fn endpoint(shared: &Shared, at: Endpoint) -> Result<Endpoint, Problem> {
     Ok(Endpoint { host, ..at })
 }
 
-fn smtp_endpoint(shared: &Shared, at: SmtpEndpoint) -> Result<SmtpEndpoint, Problem> {
-    let host = host(shared, "smtp", &at.host, at.port, at.security)?;
-    Ok(SmtpEndpoint { host, ..at })
+fn smtp_endpoint(shared: &Shared, given: SmtpForm) -> Result<(SmtpEndpoint, Option<Secret>), Problem> {
+    let SmtpForm { host: name, port, security, auth } = given;
+    let host = host(shared, "smtp", &name, port, security)?;
+    let (auth, password) = match auth {
+        SmtpAuthForm::Word(SmtpAuthWord::Inherit) => (SmtpAuth::Inherit, None),
+        SmtpAuthForm::Word(SmtpAuthWord::None) => (SmtpAuth::None, None),
+        SmtpAuthForm::Own(SmtpLogin { user, password }) => {
+            let user = trimmed(&user).ok_or_else(|| Problem::field("smtp.auth.user", "is empty"))?;
+            if password.as_ref().is_some_and(Secret::is_empty) {
+                return Err(Problem::field("smtp.auth.password", "is empty"));
+            }
+            (SmtpAuth::Own { user }, password)
+        }
+    };
+    Ok((SmtpEndpoint { host, port, security, auth }, password))
 }
 
 fn host(shared: &Shared, field: &str, host: &str, port: u16, security: Security) -> Result<String, Problem> {

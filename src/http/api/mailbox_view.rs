@@ -1,7 +1,7 @@
 //! A mailbox as it is returned: its configuration, and everything from `state` on.
 
 use super::super::Shared;
-use crate::domain::{Auth, Grant, GrantSecret, Mailbox, MailboxState, SendState, SubmissionState};
+use crate::domain::{Auth, Grant, GrantSecret, Mailbox, MailboxState, SendState, SmtpAuth, SubmissionState};
 use crate::store::{MailboxStatus, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
 
@@ -118,8 +118,9 @@ fn send_state(
     is_reported: bool,
     status: &MailboxStatus,
 ) -> SendState {
-    let rests =
-        matches!(state, MailboxState::Paused | MailboxState::AwaitingApp | MailboxState::AwaitingSignIn);
+    let by_itself = mailbox.smtp.as_ref().is_some_and(|smtp| smtp.auth != SmtpAuth::Inherit);
+    let rests = matches!(state, MailboxState::Paused | MailboxState::AwaitingApp)
+        || (state == MailboxState::AwaitingSignIn && !by_itself);
     match status.send_state {
         _ if mailbox.smtp.is_none() => SendState::Off,
         _ if rests => SendState::Held,

@@ -5,7 +5,7 @@ use super::super::extract::{json, limit, merge, page, pool, query, set, settled}
 use super::super::problem::{Answer, Problem};
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
-use crate::domain::{Auth, MailboxId, MailboxState, SendState};
+use crate::domain::{Auth, Mailbox, MailboxId, MailboxState, SendState, SmtpAuth};
 use crate::store::{Commit, StoreError, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
@@ -126,7 +126,8 @@ pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
 async fn create_new(shared: &Shared, posted: Posted) -> Result<StoredMailbox, Problem> {
     needs_password(&posted, None)?;
     let id = posted.mailbox.id.clone();
-    match shared.store.create_mailbox(posted.mailbox, posted.grant.as_ref()).await {
+    let Posted { mailbox, grant, smtp_password } = posted;
+    match shared.store.create_mailbox_with(mailbox, grant.as_ref(), smtp_password.as_ref()).await {
         Err(StoreError::Conflict) => {
             Err(Problem::conflict("mailbox_exists", format!("there is a mailbox {:?} already", id.as_str())))
         }
@@ -191,13 +192,17 @@ pub(super) async fn change(
         let mut stored = shared.mailbox(id)?;
         let posted = make(shared, &stored)?;
         needs_password(&posted, Some(&stored))?;
-        if posted.mailbox == stored.mailbox && posted.grant.is_none() {
+        if posted.mailbox == stored.mailbox && posted.grant.is_none() && posted.smtp_password.is_none() {
             return Ok(stored);
         }
         let is_other_way = !same_kind(&posted.mailbox.auth, &stored.mailbox.auth);
         let mut commit = Commit::of_mailbox(stored.incarnation);
         stored.mailbox = posted.mailbox;
         shared.store.put_mailbox(&mut commit, &stored)?;
+        let own_login = smtp_user(&stored.mailbox).is_some();
+        if posted.smtp_password.is_some() || !own_login {
+            shared.store.put_smtp_password(&mut commit, stored.incarnation, posted.smtp_password.as_ref())?;
+        }
         let known = shared.store.grant(stored.incarnation)?;
         let generation = known.as_ref().map_or(0, |row| row.generation);
         if let Some(grant) = &posted.grant {
@@ -215,12 +220,26 @@ pub(super) async fn change(
 
 /// A password is needed where none is stored.
 fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
+    let user = smtp_user(&posted.mailbox);
+    let known = stored.and_then(|stored| smtp_user(&stored.mailbox));
+    if user.is_some() && user != known && posted.smtp_password.is_none() {
+        let missing = "is missing (it is needed again when smtp.auth.user changes)";
+        return Err(Problem::field("smtp.auth.password", missing));
+    }
     let has_one = stored.is_some_and(|stored| stored.mailbox.auth == posted.mailbox.auth);
     match &posted.mailbox.auth {
         Auth::Password { .. } if posted.grant.is_none() && !has_one => {
             Err(Problem::field("auth.password", "is missing (it is needed again when auth.user changes)"))
         }
         Auth::Password { .. } | Auth::Oauth { .. } | Auth::AppOnly { .. } => Ok(()),
+    }
+}
+
+/// The name of an SMTP login of its own.
+fn smtp_user(mailbox: &Mailbox) -> Option<&str> {
+    match &mailbox.smtp.as_ref()?.auth {
+        SmtpAuth::Own { user } => Some(user),
+        SmtpAuth::Inherit | SmtpAuth::None => None,
     }
 }
 

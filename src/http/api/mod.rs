@@ -3,6 +3,7 @@
 mod apps;
 mod events;
 mod folders;
+mod idempotency;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;

@@ -3,6 +3,7 @@
 use super::super::Shared;
 use super::super::extract::{json, limit, page, pool, query, settled, typed};
 use super::super::problem::{Answer, Problem};
+use super::idempotency::KeyedRequest;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::submission::Phase;
@@ -21,6 +22,9 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
+
+/// More are not looked at: the header is folded in a time that grows with their square.
+const MOST_RECIPIENTS: usize = 500;
 
 /// A draft, and when it is to be sent.
 #[derive(Default, Deserialize)]
@@ -65,31 +69,46 @@ pub(super) async fn submit(
     }
     let asked: SubmitQuery = query(request.query_string())?;
     let is_raw = is_raw(&request)?;
-    let key = idempotency_key(&request)?;
-    let first_of = |key: &str| shared.store.submission_of_key(stored.incarnation, key);
+    let key = KeyedRequest::read(&request, &body, is_raw, asked.send_at).await?;
     if let Some(key) = &key
-        && let Some(first) = first_of(key)?
+        && let Some(first) = key.first(&shared, stored.incarnation).await?
     {
-        return Ok(HttpResponse::Ok().json(view(&first.value)));
+        return Ok(accepted(&shared, &stored, &first));
     }
-    let (store, mailbox, given_key) = (shared.store.clone(), stored.clone(), key.clone());
+    let (store, mailbox) = (shared.store.clone(), stored.clone());
+    let given_key = key.as_ref().map(|key| key.key.clone());
     let (submission, record) =
         pool(move || prepare(&store, &mailbox, &body, is_raw, asked.send_at, given_key)).await?;
     let submission_id = submission.id;
     let mut commit = Commit::of_mailbox(stored.incarnation);
-    commit.accept_submission(submission, Body::Record(record))?;
+    let digest = key.as_ref().map(|key| key.digest.clone());
+    commit.accept_request(submission, Body::Record(record), digest)?;
     match (shared.store.commit(commit).await, &key) {
         (Err(StoreError::Conflict), Some(key)) => {
             // another request with this key came first
-            let first = first_of(key)?.ok_or(StoreError::Conflict)?;
-            return Ok(HttpResponse::Ok().json(view(&first.value)));
+            let first = key.first(&shared, stored.incarnation).await?.ok_or(StoreError::Conflict)?;
+            return Ok(accepted(&shared, &stored, &first));
+        }
+        (Err(StoreError::TooLarge { .. }), _) => {
+            return Err(too_many_recipients());
         }
         (other, _) => drop(other?),
     }
+    let row = find(&shared, stored.incarnation, submission_id)?;
+    Ok(accepted(&shared, &stored, &row.value))
+}
+
+fn too_many_recipients() -> Problem {
+    let detail = "to, cc, bcc: too many recipients for one message: send it to fewer at a time";
+    Problem::unprocessable("too_many_recipients", detail)
+}
+
+/// A repeated request gets the answer of the first, and wakes the outbox again: the first may have ended before it
+/// could.
+fn accepted(shared: &Shared, stored: &StoredMailbox, submission: &Submission) -> HttpResponse {
     shared.wake(stored.incarnation, WakeReason::Outbox);
-    let accepted = find(&shared, stored.incarnation, submission_id)?;
-    let location = format!("/v1/mailboxes/{}/outbox/{submission_id}", stored.mailbox.id);
-    Ok(HttpResponse::Accepted().insert_header(("Location", location)).json(view(&accepted.value)))
+    let location = format!("/v1/mailboxes/{}/outbox/{}", stored.mailbox.id, submission.id);
+    HttpResponse::Accepted().insert_header(("Location", location)).json(view(submission))
 }
 
 /// Builds, compresses and seals. On the pool.
@@ -114,6 +133,9 @@ fn prepare(
         (mime::accept_raw(body, &fixed)?, asked_send_at)
     } else {
         let posted = read(body)?;
+        if posted.to.len() + posted.cc.len() + posted.bcc.len() > MOST_RECIPIENTS {
+            return Err(too_many_recipients());
+        }
         let send_at = posted.send_at.or(asked_send_at);
         (mime::build(&draft(posted), &fixed)?, send_at)
     };
@@ -179,17 +201,6 @@ fn is_raw(request: &HttpRequest) -> Result<bool, Problem> {
             let detail = format!("{other:?}: send application/json or message/rfc822");
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
         }
-    }
-}
-
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(value) = request.headers().get("Idempotency-Key") else { return Ok(None) };
-    match value.to_str().map(str::trim) {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(String::from(key))),
-        _ => Err(Problem::bad_request(
-            "bad_idempotency_key",
-            "Idempotency-Key: use 1 to 255 visible ASCII characters",
-        )),
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::Shared;
 use super::super::problem::{Answer, Problem};
 use super::mailbox_form::Posted;
 use super::mailboxes::change;
+use crate::domain::Auth;
 use crate::supervisor::protocol::{RefreshToken, WakeReason};
 use crate::token::TokenError;
 use actix_web::HttpResponse;
@@ -27,7 +28,7 @@ async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
     change(shared, id, |_, stored| {
         let mut mailbox = stored.mailbox.clone();
         mailbox.active = active;
-        Ok(Posted { mailbox, grant: None })
+        Ok(Posted { mailbox, grant: None, smtp_password: None })
     })
     .await
 }
@@ -45,10 +46,16 @@ pub(super) async fn sync(shared: Data<Shared>, id: Path<String>) -> Answer {
 /// POST `/v1/mailboxes/{mb}/refresh-token`.
 pub(super) async fn refresh_token(shared: Data<Shared>, id: Path<String>) -> Answer {
     let stored = shared.mailbox(&id)?;
+    if matches!(stored.mailbox.auth, Auth::Password { .. }) {
+        return Err(problem_of(&TokenError::NoTokens));
+    }
     let asked = RefreshToken { mailbox: stored.incarnation };
     let answer = shared.supervisor.refresh.send(asked).timeout(TOKEN_PATIENCE).await;
     match answer {
         Err(_) => Err(Problem::unavailable("no_answer", "the token actor does not answer: try again")),
+        Ok(None) if stored.mailbox.active => {
+            Err(Problem::unavailable("starting", "the mailbox is being started: try again in a moment"))
+        }
         Ok(None) => Err(Problem::conflict("not_running", "the mailbox does not run, so it has no token")),
         Ok(Some(Ok(info))) => Ok(HttpResponse::Ok().json(info)),
         Ok(Some(Err(error))) => Err(problem_of(&error)),

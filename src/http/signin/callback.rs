@@ -5,12 +5,13 @@
 use super::super::Shared;
 use super::super::auth::same;
 use super::super::problem::Problem;
+use super::candidate::{end, put, state_of, try_out};
 use super::page::{Words, escape, language, page};
 use crate::clock;
+use crate::diagnosis::{Facts, OauthClass};
 use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, Secret};
-use crate::store::{Attempt, Commit, Row, SignIn, SignInState, StoredMailbox};
-use crate::supervisor::protocol::WakeReason;
+use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
 use crate::token::identity::{self, Identity};
 use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
 use actix_web::http::StatusCode;
@@ -43,38 +44,65 @@ const FOREIGN: Words = Words {
     de: "Diese Anmeldung ist hier nicht bekannt oder schon abgeschlossen",
 };
 
+const AGAIN: Words = Words {
+    en: "If the mailbox is not connected yet, open your personal link again and sign in once more.",
+    de: "Ist das Postfach noch nicht verbunden, öffnen Sie Ihren persönlichen Link noch einmal und melden sich an.",
+};
+
 /// GET `/sign-in/callback`.
 pub(super) async fn come_back(
     request: HttpRequest,
     shared: Data<Shared>,
     returned: Query<Returned>,
 ) -> Result<HttpResponse, Problem> {
-    let Some((row, attempt, stored)) = find(&shared, returned.state.as_deref().unwrap_or_default())? else {
-        let language = language(&request, None);
-        return Ok(page(StatusCode::BAD_REQUEST, language, FOREIGN.in_language(language), ""));
+    // apart from this connection: a browser that hangs up must not end it half-way
+    let work = actix_web::rt::spawn(finish(request, shared, returned.into_inner()));
+    work.await.map_err(|_| Problem::internal("the sign-in was cut off: open the personal link again"))?
+}
+
+async fn finish(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    returned: Returned,
+) -> Result<HttpResponse, Problem> {
+    let Some((mut row, attempt, stored)) = find(&shared, returned.state.as_deref().unwrap_or_default())?
+    else {
+        return Ok(foreign(&request));
     };
     let language = language(&request, row.value.language.as_deref());
     // used from here on: the same answer of the provider is not redeemed twice
-    let mut sign_in = row.value;
-    sign_in.attempt = None;
-    sign_in.state = SignInState::SignedIn;
-    shared.store.put_sign_in(&sign_in, row.generation).await?;
-    shared.sign_in_changed();
-    let ending = match &returned.code {
-        Some(code) => redeem(&shared, &mut sign_in, &attempt, &stored, Secret::new(code.as_str())).await?,
-        None => declined(&returned),
+    row.value.attempt = None;
+    row.value.state = SignInState::SignedIn;
+    let concluded = async {
+        put(&shared, &mut row).await?;
+        let ending = match &returned.code {
+            Some(code) => redeem(&shared, &mut row, &attempt, &stored, Secret::new(code.as_str())).await?,
+            None => declined(&returned, &stored),
+        };
+        if ending.state != SignInState::Done {
+            end(&shared, &mut row, ending.state, ending.diagnosis.clone()).await?;
+        }
+        Ok::<_, Problem>(ending)
+    };
+    let ending = match concluded.await {
+        // the link was opened again meanwhile: that visit counts
+        Err(problem) if problem.is_conflict() => return Ok(foreign(&request)),
+        other => other?,
     };
     let status = if ending.state == SignInState::Done { StatusCode::OK } else { StatusCode::FORBIDDEN };
-    if ending.state != SignInState::Done {
-        keep(&shared, &mut sign_in, &ending).await?;
-    }
-    shared.sign_in_changed();
     let title = ending.title.in_language(language);
-    let back = sign_in
+    let back = row
+        .value
         .return_to
         .as_deref()
         .map_or_else(String::new, |to| format!("<p><a href=\"{0}\">{0}</a></p>", escape(to)));
     Ok(page(status, language, title, &format!("<p>{}</p>{back}", escape(&ending.text))))
+}
+
+fn foreign(request: &HttpRequest) -> HttpResponse {
+    let language = language(request, None);
+    let text = format!("<p>{}</p>", AGAIN.in_language(language));
+    page(StatusCode::BAD_REQUEST, language, FOREIGN.in_language(language), &text)
 }
 
 type Found = (Row<SignIn>, Attempt, StoredMailbox);
@@ -90,37 +118,39 @@ fn find(shared: &Shared, state: &str) -> Result<Option<Found>, Problem> {
     Ok(stored.map(|stored| (row, attempt, stored)))
 }
 
-fn declined(returned: &Returned) -> Ending {
-    let said =
-        returned.error_description.as_deref().or(returned.error.as_deref()).unwrap_or("no code came back");
-    let text = said.chars().take(300).collect();
+/// The provider sent the user back without a code.
+fn declined(returned: &Returned, stored: &StoredMailbox) -> Ending {
+    let said = returned.error_description.as_deref().or(returned.error.as_deref());
+    let answer = serde_json::json!({"error": returned.error, "error_description": said});
+    let failure = crate::diagnosis::classify_oauth(400, answer.to_string().as_bytes(), None);
+    if returned.error.is_some() && failure.class != OauthClass::Retry {
+        let facts = Facts { address: &stored.mailbox.address, ..Facts::default() };
+        return refused(failure.diagnosis(&facts));
+    }
+    let text = said.unwrap_or("no code came back").chars().take(300).collect();
     Ending { state: SignInState::Declined, title: REFUSED, text, diagnosis: None }
 }
 
 fn refused(diagnosis: Diagnosis) -> Ending {
     let text = format!("{} {}", diagnosis.summary, diagnosis.remedy.text);
-    Ending { state: SignInState::Declined, title: REFUSED, text, diagnosis: Some(diagnosis) }
+    Ending { state: state_of(&diagnosis), title: REFUSED, text, diagnosis: Some(diagnosis) }
 }
 
-async fn keep(shared: &Shared, sign_in: &mut SignIn, ending: &Ending) -> Result<(), Problem> {
-    let generation = shared.store.sign_in(sign_in.id)?.map_or(0, |row| row.generation);
-    sign_in.state = ending.state;
-    sign_in.diagnosis.clone_from(&ending.diagnosis);
-    sign_in.candidate = None;
-    shared.store.put_sign_in(sign_in, generation).await?;
-    Ok(())
+fn unusable() -> Ending {
+    let text = String::from("The provider's answer cannot be used: what was asked for is missing in it.");
+    Ending { state: SignInState::Declined, title: REFUSED, text, diagnosis: None }
 }
 
 async fn redeem(
     shared: &Shared,
-    sign_in: &mut SignIn,
+    row: &mut Row<SignIn>,
     attempt: &Attempt,
     stored: &StoredMailbox,
     code: Secret,
 ) -> Result<Ending, Problem> {
     let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
-    let Some(app) = app.map(|row| row.value) else { return Ok(declined(&nothing_returned())) };
-    let facts = crate::diagnosis::Facts {
+    let Some(app) = app.map(|row| row.value) else { return Ok(unusable()) };
+    let facts = Facts {
         address: &stored.mailbox.address,
         tenant: app.app.tenant.as_deref().unwrap_or_default(),
         client_id: &app.app.client_id,
@@ -139,14 +169,14 @@ async fn redeem(
     let old = shared.store.grant(stored.incarnation)?;
     let now = clock::now();
     let Some(Ok(claims)) = answer.id_token.as_deref().map(identity::parse) else {
-        return Ok(declined(&nothing_returned()));
+        return Ok(unusable());
     };
     if let Err(error) = claims.check(&app.app.client_id, &issuer, Some(attempt.nonce.expose()), now) {
         let text = error.to_string();
         return Ok(Ending { state: SignInState::Declined, title: REFUSED, text, diagnosis: None });
     }
     let who = claims.signed_in_as();
-    sign_in.signed_in_as = Some(who.clone());
+    row.value.signed_in_as = Some(who.clone());
     let pinned = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
     if claims.identify(&stored.mailbox, pinned, app.app.tenant.as_deref()) != Identity::Match {
         let text = format!(
@@ -155,7 +185,7 @@ async fn redeem(
         );
         return Ok(Ending { state: SignInState::WrongAccount, title: WRONG, text, diagnosis: None });
     }
-    let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(declined(&nothing_returned())) };
+    let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(unusable()) };
     let grant = Grant {
         way: GrantWay::Redirect,
         secret: GrantSecret::Refresh { refresh_token },
@@ -167,11 +197,13 @@ async fn redeem(
         last_refresh: None,
         refresh_in_flight_since: None,
     };
-    put_in_place(shared, sign_in, stored, grant, answer.access_token).await
-}
-
-fn nothing_returned() -> Returned {
-    Returned { code: None, state: None, error: None, error_description: None }
+    Ok(match try_out(shared, row, stored, grant, answer.access_token).await? {
+        Ok(()) => {
+            let text = format!("{} is connected. You can close this page.", stored.mailbox.address);
+            Ending { state: SignInState::Done, title: DONE, text, diagnosis: None }
+        }
+        Err(diagnosis) => refused(diagnosis),
+    })
 }
 
 /// Whether the secret goes along is the registration's business: what the provider demands is done once.
@@ -187,32 +219,4 @@ async fn exchange(
         Err(error) if error.wants_secret_the_other_way() => Ok((try_with(!first).await?, !first)),
         other => Ok((other?, first)),
     }
-}
-
-/// Durable as a candidate, tried, then in place of the old one.
-async fn put_in_place(
-    shared: &Shared,
-    sign_in: &mut SignIn,
-    stored: &StoredMailbox,
-    grant: Grant,
-    access_token: Secret,
-) -> Result<Ending, Problem> {
-    let generation = shared.store.sign_in(sign_in.id)?.map_or(0, |row| row.generation);
-    sign_in.state = SignInState::Probing;
-    sign_in.candidate = Some(grant.clone());
-    shared.store.put_sign_in(sign_in, generation).await?;
-    shared.sign_in_changed();
-    if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token).await {
-        return Ok(refused(diagnosis));
-    }
-    sign_in.state = SignInState::Done;
-    sign_in.candidate = None;
-    let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
-    let mut commit = Commit::of_mailbox(stored.incarnation);
-    shared.store.put_grant(&mut commit, stored.incarnation, old, &grant)?;
-    shared.store.add_sign_in(&mut commit, sign_in, generation.saturating_add(1))?;
-    shared.store.commit(commit).await?;
-    shared.wake(stored.incarnation, WakeReason::Grant);
-    let text = format!("{} is connected. You can close this page.", stored.mailbox.address);
-    Ok(Ending { state: SignInState::Done, title: DONE, text, diagnosis: None })
 }

@@ -2,8 +2,11 @@
 //! that a mail scanner cannot use a link up.
 
 mod callback;
+mod candidate;
 mod page;
 mod visit;
+
+pub(super) use candidate::{keep_house, left_behind};
 
 use super::Shared;
 use super::auth::random_text;

@@ -19,6 +19,11 @@ const LEAD: Words = Words {
     de: "Sie werden gebeten, sich für dieses Postfach anzumelden:",
 };
 const BUTTON: Words = Words { en: "Continue to sign-in", de: "Weiter zur Anmeldung" };
+const CHECKING: Words = Words {
+    en: "You did sign in, and the mailbox is still being tried. Only if this does not end, sign in again.",
+    de: "Sie haben sich angemeldet, und das Postfach wird noch geprüft. Nur wenn das kein Ende nimmt, melden Sie \
+         sich noch einmal an.",
+};
 const GONE_TITLE: Words =
     Words { en: "This link cannot be used any more", de: "Dieser Link gilt nicht mehr" };
 const GONE: Words = Words {
@@ -38,9 +43,11 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
     let language = language(&request, row.value.language.as_deref());
+    let is_checked = row.value.state == SignInState::Probing;
+    let lead = if is_checked { CHECKING } else { LEAD };
     let body = format!(
         "<p>{}</p><p><strong>{}</strong></p><form method=\"post\"><button>{}</button></form>",
-        LEAD.in_language(language),
+        lead.in_language(language),
         escape(&stored.mailbox.address),
         BUTTON.in_language(language)
     );
@@ -74,6 +81,9 @@ pub(super) async fn start(
     };
     sign_in.attempt = Some(attempt);
     sign_in.state = SignInState::Opened;
+    // this visit takes the place of whatever an earlier one came to
+    sign_in.candidate = None;
+    sign_in.diagnosis = None;
     shared.store.put_sign_in(&sign_in, generation).await?;
     shared.sign_in_changed();
     Ok(HttpResponse::SeeOther()

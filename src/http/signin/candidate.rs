@@ -1,0 +1,180 @@
+//! A new grant on probation: durable before anything else is done with it, tried as the mailbox, and only then in
+//! place of the old one. What an earlier life of the daemon left in the middle of that is taken up again.
+
+use super::super::Shared;
+use super::super::extract::settled;
+use super::super::problem::Problem;
+use crate::clock;
+use crate::diagnosis::Facts;
+use crate::domain::{Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, Timestamp, Who};
+use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
+use crate::supervisor::protocol::WakeReason;
+use crate::token::lifecycle::{before_refresh, with_answer};
+use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use actix_web::web::Data;
+use std::time::Duration;
+
+/// How long a sign-in is kept after its end, so that one can still ask what became of it.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Old ones are looked for so often.
+const CLEANING: Duration = Duration::from_secs(3600);
+/// A candidate that cannot be tried at the moment is tried again after this.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Writes a sign-in over the one that was read.
+pub(super) async fn put(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), StoreError> {
+    shared.store.put_sign_in(&row.value, row.generation).await?;
+    row.generation = row.generation.saturating_add(1);
+    shared.sign_in_changed();
+    Ok(())
+}
+
+/// Ends an attempt without a grant.
+pub(super) async fn end(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    state: SignInState,
+    diagnosis: Option<Diagnosis>,
+) -> Result<(), StoreError> {
+    row.value.state = state;
+    row.value.diagnosis = diagnosis;
+    row.value.candidate = None;
+    put(shared, row).await
+}
+
+/// The state of a sign-in that was refused for this.
+pub(super) fn state_of(diagnosis: &Diagnosis) -> SignInState {
+    if diagnosis.who == Who::TenantAdmin { SignInState::NeedsAdmin } else { SignInState::Declined }
+}
+
+/// Makes a grant a candidate, tries it, and puts it in place of the old one if it is good.
+pub(super) async fn try_out(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    grant: Grant,
+    access_token: Secret,
+) -> Result<Result<(), Diagnosis>, Problem> {
+    row.value.state = SignInState::Probing;
+    row.value.candidate = Some(grant.clone());
+    put(shared, row).await?;
+    if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token).await {
+        return Ok(Err(diagnosis));
+    }
+    row.value.state = SignInState::Done;
+    row.value.diagnosis = None;
+    row.value.candidate = None;
+    // the token actor may refresh the old grant meanwhile
+    settled(async || {
+        let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
+        let mut commit = Commit::of_mailbox(stored.incarnation);
+        shared.store.put_grant(&mut commit, stored.incarnation, old, &grant)?;
+        shared.store.add_sign_in(&mut commit, &row.value, row.generation)?;
+        Ok(shared.store.commit(commit).await?)
+    })
+    .await?;
+    row.generation = row.generation.saturating_add(1);
+    shared.sign_in_changed();
+    shared.wake(stored.incarnation, WakeReason::Grant);
+    Ok(Ok(()))
+}
+
+/// Sign-ins in whose middle an earlier life of the daemon ended. To be asked before requests are served.
+pub(in crate::http) fn left_behind(store: &Store) -> Vec<Row<SignIn>> {
+    let mut left = store.sign_ins().unwrap_or_else(|error| {
+        tracing::error!(%error, "sign-ins cannot be read");
+        Vec::new()
+    });
+    left.retain(|row| matches!(row.value.state, SignInState::SignedIn | SignInState::Probing));
+    left
+}
+
+/// Takes up what was left behind, and removes sign-ins that ended long ago. Runs as long as the server.
+pub(in crate::http) async fn keep_house(shared: Data<Shared>, mut left: Vec<Row<SignIn>>) {
+    loop {
+        let mut again = Vec::new();
+        for mut row in left {
+            match take_up(&shared, &mut row).await {
+                Ok(true) => {}
+                Ok(false) => again.push(row),
+                // the link was opened again: that visit counts
+                Err(problem) if problem.is_conflict() => {}
+                Err(error) => tracing::error!(%error, id = %row.value.id, "a sign-in was not taken up again"),
+            }
+        }
+        let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = shared.store.forget_sign_ins(Timestamp(clock::now().0.saturating_sub(kept))).await
+        {
+            tracing::warn!(%error, "old sign-ins are not removed yet");
+        }
+        tokio::time::sleep(if again.is_empty() { CLEANING } else { AGAIN }).await;
+        left = again;
+    }
+}
+
+/// Goes on with one; `false`: not possible now, again later.
+async fn take_up(shared: &Shared, row: &mut Row<SignIn>) -> Result<bool, Problem> {
+    let stored = shared.store.mailbox(&row.value.mailbox)?;
+    let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
+    let Some(stored) = stored.filter(|_| row.value.expires_at > clock::now()) else {
+        end(shared, row, SignInState::Expired, None).await?;
+        return Ok(true);
+    };
+    let Some(candidate) = row.value.candidate.clone() else {
+        // the code was lost with the process: the link waits for its user again
+        end(shared, row, SignInState::Waiting, None).await?;
+        return Ok(true);
+    };
+    let (grant, answer) = match refresh(shared, row, &stored, candidate).await? {
+        Ok(refreshed) => refreshed,
+        Err(error) => {
+            if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) {
+                return Ok(false);
+            }
+            let facts = Facts { address: &stored.mailbox.address, ..Facts::default() };
+            let diagnosis = error.diagnosis(&facts);
+            end(shared, row, state_of(&diagnosis), Some(diagnosis)).await?;
+            return Ok(true);
+        }
+    };
+    match try_out(shared, row, &stored, grant, answer.access_token).await? {
+        Ok(()) => tracing::info!(mailbox = %stored.mailbox.id, "a sign-in was finished after a restart"),
+        Err(diagnosis) if diagnosis.retry == RetryClass::Auto => return Ok(false),
+        Err(diagnosis) => end(shared, row, state_of(&diagnosis), Some(diagnosis)).await?,
+    }
+    Ok(true)
+}
+
+/// An access token to try the candidate with: the one that came with it was never written. The same order as for a
+/// grant in place: the mark, the request, the answer, each durable before the next.
+async fn refresh(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    candidate: Grant,
+) -> Result<Result<(Grant, TokenAnswer), FlowError>, Problem> {
+    let unusable = |what: &str| Ok(Err(FlowError::Endpoint(String::from(what))));
+    let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
+        return unusable("the candidate holds no refresh token");
+    };
+    let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
+    let Some(app) = app.map(|row| row.value) else { return unusable("the mailbox names no app any more") };
+    let endpoints = match Endpoints::of(&app.app, &shared.http).await {
+        Ok(endpoints) => endpoints,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (marked, _) = before_refresh(candidate, clock::now());
+    row.value.candidate = Some(marked.clone());
+    put(shared, row).await?;
+    let (scopes, issued_at) = (endpoints.scopes.clone(), clock::now());
+    let client = OauthClient::new(shared.http.clone(), endpoints, app);
+    Ok(match client.refresh(&refresh_token, &scopes, marked.send_client_secret).await {
+        Err(error) => Err(error),
+        Ok(answer) => {
+            let grant = with_answer(marked, &answer, issued_at);
+            row.value.candidate = Some(grant.clone());
+            put(shared, row).await?;
+            Ok((grant, answer))
+        }
+    })
+}
