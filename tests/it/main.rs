@@ -4,7 +4,13 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod client;
+mod daemon;
+mod durability;
 mod engine;
+mod follow;
+mod leaks;
 mod oauth;
 mod send;
 mod sync;
+mod trace;
