@@ -2,13 +2,14 @@
 //! the same data. Whatever it logs, at `trace`, is kept and searched for secrets when it has ended.
 
 use crate::client::{Client, Gone, Reply};
+use crate::engine::oauth_parts;
 use crate::leaks::Scanner;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use stafette::clock;
-use stafette::domain::Timestamp;
+use stafette::domain::{Incarnation, Mailbox, Timestamp};
 use stafette::store::{Store, StoreConfig};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,8 +37,8 @@ pub fn world_with(addresses: &[&str]) -> crate::world::WorldBuilder {
 
 /// What outlives a daemon: its data, its settings, its logs.
 pub struct Site {
-    pub data: tempfile::TempDir,
-    logs: tempfile::TempDir,
+    data: Rc<tempfile::TempDir>,
+    logs: Rc<tempfile::TempDir>,
     settings: BTreeMap<String, String>,
     entra: crate::world::Entra,
     starts: Cell<u32>,
@@ -45,12 +47,14 @@ pub struct Site {
 /// A running daemon; killed when dropped.
 pub struct Daemon {
     child: Child,
-    client: Client,
+    /// `None`: it ended before it listened.
+    client: Option<Client>,
     pub started_at: Timestamp,
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
     log_path: PathBuf,
     entra: crate::world::Entra,
+    _folders: [Rc<tempfile::TempDir>; 2],
 }
 
 /// The lines so far, and whether there will be more.
@@ -76,11 +80,10 @@ impl Site {
         ];
         let mut settings: BTreeMap<_, _> =
             brief.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let data = tempfile::tempdir().unwrap();
+        let [data, logs] = [(); 2].map(|()| Rc::new(tempfile::tempdir().unwrap()));
         settings.insert("STAFETTE_DATA_DIR".into(), data.path().display().to_string());
         settings
             .insert("STAFETTE_TLS__EXTRA_CA".into(), format!("[{:?}]", world.ca_pem().display().to_string()));
-        let logs = tempfile::tempdir().unwrap();
         Self { data, logs, settings, entra: world.entra().clone(), starts: Cell::new(0) }
     }
 
@@ -95,10 +98,22 @@ impl Site {
         runtime.block_on(work(&store))
     }
 
-    pub fn start(&self) -> Daemon {
-        self.start_with("")
+    /// Puts a mailbox that has signed in by OAuth into the store, while no daemon runs.
+    pub fn add_signed_in(&self, world: &World, address: &str, imap_port: u16, active: bool) -> Incarnation {
+        let (app, mailbox, grant) = oauth_parts(world, address, imap_port);
+        self.store(async |store| {
+            store.put_app(&app, 0).await.unwrap();
+            store.create_mailbox(Mailbox { active, ..mailbox }, Some(&grant)).await.unwrap().incarnation
+        })
     }
 
+    pub fn start(&self) -> Daemon {
+        let daemon = self.start_with("");
+        assert!(daemon.client.is_some(), "the daemon ended:\n{}", daemon.tail());
+        daemon
+    }
+
+    /// With faults: it may have ended by one of them already.
     pub fn start_with(&self, faults: &str) -> Daemon {
         self.launch(&[], faults)
     }
@@ -129,10 +144,21 @@ impl Site {
             let (log, path) = (Arc::clone(&log), log_path.clone());
             move || keep_log(stderr, &path, &log)
         });
-        let serving = log.until(|line| line.contains(": serving address="));
-        let address = serving.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-        let client = Client::new(address.parse().unwrap(), ADMIN_KEY);
-        Daemon { child, client, started_at, log, reader: Some(reader), log_path, entra: self.entra.clone() }
+        let serving = log.find(|line| line.contains(": serving address="));
+        let client = serving.map(|line| {
+            let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+            Client::new(address.parse().unwrap(), ADMIN_KEY)
+        });
+        Daemon {
+            child,
+            client,
+            started_at,
+            log,
+            reader: Some(reader),
+            log_path,
+            entra: self.entra.clone(),
+            _folders: [Rc::clone(&self.data), Rc::clone(&self.logs)],
+        }
     }
 }
 
@@ -151,15 +177,17 @@ fn keep_log(stderr: ChildStderr, path: &Path, log: &Log) {
 }
 
 impl Log {
-    /// The first such line, waited for.
-    fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
+    /// The first such line, waited for; `None`: the daemon ended without.
+    fn find(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut lines = self.lines.lock().unwrap();
         let mut looked_at = 0;
         loop {
             if let Some(found) = lines.0[looked_at..].iter().find(|line| wanted(line)) {
-                return found.clone();
+                return Some(found.clone());
             }
-            assert!(!lines.1, "the daemon ended:\n{}", tail(&lines.0));
+            if lines.1 {
+                return None;
+            }
             looked_at = lines.0.len();
             let (woken, late) = self.grown.wait_timeout(lines, PATIENCE).unwrap();
             lines = woken;
@@ -204,7 +232,7 @@ impl Daemon {
 
     /// The first line of the log that is so, waited for.
     pub fn until_log(&self, wanted: impl Fn(&str) -> bool) -> String {
-        self.log.until(wanted)
+        self.log.find(wanted).unwrap_or_else(|| panic!("the daemon ended:\n{}", self.tail()))
     }
 
     /// The lines of the log so far.
@@ -216,8 +244,12 @@ impl Daemon {
         tail(&self.log())
     }
 
+    fn client(&self) -> Result<&Client, Gone> {
+        self.client.as_ref().ok_or(Gone)
+    }
+
     pub fn try_get(&self, target: &str) -> Result<Value, Gone> {
-        let reply = self.client.get(target)?;
+        let reply = self.client()?.get(target)?;
         assert_eq!(reply.status, 200, "{target}: {}", reply.json());
         Ok(reply.json())
     }
@@ -227,13 +259,13 @@ impl Daemon {
     }
 
     pub fn raw(&self, target: &str) -> Vec<u8> {
-        let reply = self.client.get(target).unwrap();
+        let reply = self.client().and_then(|client| client.get(target)).unwrap();
         assert_eq!(reply.status, 200);
         reply.body
     }
 
     pub fn try_post(&self, target: &str, headers: &[(&str, &str)], body: &Value) -> Result<Reply, Gone> {
-        self.client.post(target, headers, body)
+        self.client()?.post(target, headers, body)
     }
 
     pub fn post(&self, target: &str, body: &Value) -> Reply {

@@ -234,10 +234,17 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
 
 /// A mailbox of the world that signed in through the stand-in's web app.
 pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+    let (app, mailbox, grant) = oauth_parts(world, address, imap_port);
+    running.put_app(&app);
+    (mailbox, grant)
+}
+
+/// The app, the mailbox and its grant.
+pub fn oauth_parts(world: &World, address: &str, imap_port: u16) -> (AppCredentials, Mailbox, Grant) {
     let entra = world.entra();
     let web = entra.web_app();
     let id = AppId::new("o365").unwrap();
-    running.put_app(&AppCredentials {
+    let app = AppCredentials {
         app: App {
             id: id.clone(),
             provider: ProviderKind::Office365,
@@ -249,12 +256,12 @@ pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port:
             secret_expires_at: None,
         },
         client_secret: Some(Secret::new(web.secret())),
-    });
+    };
     let (mut mailbox, mut grant) = password_mailbox(world, address, imap_port);
     mailbox.auth = Auth::Oauth { app: Some(id), login: None, aliases: vec![], delegates: vec![] };
     let tokens = entra.sign_in(address);
     grant.way = GrantWay::Redirect;
     grant.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };
     grant.send_client_secret = true;
-    (mailbox, grant)
+    (app, mailbox, grant)
 }

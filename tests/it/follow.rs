@@ -63,17 +63,24 @@ impl Daemon {
         Ok(events.iter().filter(since).map(state).collect())
     }
 
-    /// Waits until the mailbox is live by this daemon's own doing.
-    pub fn try_until_live(&self, mailbox: &str) -> Result<(), Gone> {
-        self.try_until(&format!("{mailbox} live"), || {
-            let states = self.states(mailbox)?;
-            let synced_first = states.iter().any(|state| state == "syncing");
-            Ok((synced_first && states.last().is_some_and(|state| state == "live")).then_some(()))
+    /// Waits until the mailbox is live by this daemon's own doing, for the n-th time.
+    pub fn try_until_live(&self, mailbox: &str, times: usize) -> Result<(), Gone> {
+        self.try_until(&format!("{mailbox} live {times} times"), || {
+            let mut states = self.states(mailbox)?;
+            states.dedup();
+            let came_live =
+                states.windows(2).filter(|pair| pair[0] == "syncing" && pair[1] == "live").count();
+            Ok((came_live >= times && states.last().is_some_and(|state| state == "live")).then_some(()))
         })
     }
 
     pub fn until_live(&self, mailbox: &str) {
-        self.try_until_live(mailbox).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()));
+        self.until_live_times(mailbox, 1);
+    }
+
+    pub fn until_live_times(&self, mailbox: &str, times: usize) {
+        self.try_until_live(mailbox, times)
+            .unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()));
     }
 
     /// What is stored of a mailbox, in the shape of the world's own view; folders without mail are left out.
@@ -104,10 +111,10 @@ impl Daemon {
 
     /// Asserts that what is stored is what the server has, and that each message was announced exactly once.
     pub fn assert_in_step(&self, world: &World, mailbox: &str, address: &str) {
-        let theirs = present(world, address);
-        self.assert_stored(&theirs, mailbox);
+        self.assert_stored(&present(world, address), mailbox);
     }
 
+    /// The same, against what the server is known to have.
     pub fn assert_stored(&self, theirs: &BTreeMap<String, Vec<Seen>>, mailbox: &str) {
         let ours = self.snapshot(mailbox);
         let counts = |side: &BTreeMap<String, Vec<Seen>>| -> Vec<(String, usize)> {
@@ -116,7 +123,7 @@ impl Daemon {
         assert_eq!(counts(&ours), counts(theirs), "every message once");
         assert_eq!(&ours, theirs, "the right bytes and flags");
         let mut announced: BTreeMap<String, usize> = BTreeMap::new();
-        for event in self.events("message.new") {
+        for event in self.events(&format!("message.new&mailbox={mailbox}")) {
             *announced.entry(event["data"]["message"].as_str().unwrap().to_owned()).or_default() += 1;
         }
         assert!(announced.values().all(|times| *times == 1), "announced more than once: {announced:?}");

@@ -11,6 +11,7 @@ mod engine;
 mod follow;
 mod leaks;
 mod oauth;
+mod panics;
 mod send;
 mod sync;
 mod trace;
