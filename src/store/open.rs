@@ -98,6 +98,9 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
 
 pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
     let is_new = !state_dir.is_dir();
+    if !is_new {
+        wait_for_earlier_self(&state_dir.join("db"))?;
+    }
     let db = sled::Config::new()
         .path(state_dir)
         .cache_capacity(cache)
@@ -111,6 +114,16 @@ pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreE
         }
     }
     Ok(db)
+}
+
+/// sled holds a lock of its own until its last background task is gone, a moment after it was closed. We have
+/// the data directory's lock: whoever still has sled's was opened earlier by this process, and is going.
+fn wait_for_earlier_self(db: &Path) -> Result<(), StoreError> {
+    match File::open(db) {
+        Ok(file) => file.lock().and_then(|()| file.unlock()).map_err(files::io("lock", db)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(files::io("open", db)(error)),
+    }
 }
 
 /// Cuts every mailbox's packs to what was committed; the newest incarnation ever given.

@@ -314,14 +314,21 @@ pub fn web_app(world: &World) -> AppCredentials {
 
 /// A mailbox of the world that signed in through the stand-in's web app.
 pub fn oauth_mailbox(world: &World, running: &Running, address: &str, imap_port: u16) -> (Mailbox, Grant) {
+    let (app, mailbox, grant) = oauth_parts(world, address, imap_port);
+    running.put_app(&app);
+    (mailbox, grant)
+}
+
+/// The app, the mailbox and its grant.
+pub fn oauth_parts(world: &World, address: &str, imap_port: u16) -> (AppCredentials, Mailbox, Grant) {
     let entra = world.entra();
     let app = web_app(world);
-    running.put_app(&app);
     let (mut mailbox, mut grant) = password_mailbox(world, address, imap_port);
-    mailbox.auth = Auth::Oauth { app: Some(app.app.id), login: None, aliases: vec![], delegates: vec![] };
+    mailbox.auth =
+        Auth::Oauth { app: Some(app.app.id.clone()), login: None, aliases: vec![], delegates: vec![] };
     let tokens = entra.sign_in(address);
     grant.way = GrantWay::Redirect;
     grant.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };
     grant.send_client_secret = true;
-    (mailbox, grant)
+    (app, mailbox, grant)
 }

@@ -1,5 +1,6 @@
 //! One binary for every test against real parts: Dovecot, Postfix and the Entra ID stand-in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::string_slice, clippy::print_stdout)]
 
 #[path = "../world/mod.rs"]
 mod world;
@@ -7,12 +8,20 @@ mod world;
 mod api;
 mod bad_input;
 mod bad_servers;
+mod client;
+#[allow(dead_code)]
+mod daemon;
+mod durability;
 mod engine;
+mod follow;
 mod http;
 mod http_mail;
 mod http_outbox;
+mod leaks;
 mod oauth;
+mod panics;
 mod send;
 mod signin;
 mod signin_crash;
 mod sync;
+mod trace;

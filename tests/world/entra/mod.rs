@@ -185,6 +185,13 @@ impl Entra {
         self.state().grants.values().cloned().collect()
     }
 
+    /// Whatever nobody but a client may know: its secrets, and every token given out so far.
+    pub fn secrets(&self) -> Vec<String> {
+        let state = self.state();
+        let of_apps = state.options.apps.iter().flat_map(|app| app.secrets.iter());
+        of_apps.map(|secret| secret.value.clone()).chain(state.issued.iter().cloned()).collect()
+    }
+
     // --- playing browser and client ---
 
     /// Opens an authorize address, clicks `account`, and gives the address redirected to.

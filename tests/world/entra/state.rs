@@ -24,6 +24,8 @@ pub struct State {
     pub log: Vec<LogEntry>,
     pub counts: BTreeMap<String, u64>,
     pub next_grant: u64,
+    /// Every token ever given out, also those that were revoked.
+    pub issued: Vec<String>,
     /// The token files written, each with its number of mailboxes.
     pub published: BTreeSet<(String, usize)>,
     pub started: Instant,
@@ -123,6 +125,7 @@ impl State {
             log: Vec::new(),
             counts: BTreeMap::new(),
             next_grant: 1,
+            issued: Vec::new(),
             published: BTreeSet::new(),
             started: Instant::now(),
         }
@@ -152,12 +155,14 @@ impl State {
         let token = format!("1.A{}", random_text(700));
         let refresh = Refresh { grant, successors: Vec::new(), superseded: None, used: false };
         self.refresh.insert(token.clone(), refresh);
+        self.issued.push(token.clone());
         token
     }
 
     pub fn issue_access(&mut self, access: Access) -> String {
         let token = random_text(self.options.access_token_length.max(32));
         self.access.insert(token.clone(), access);
+        self.issued.push(token.clone());
         self.publish();
         token
     }

@@ -7,6 +7,7 @@ mod exchange;
 mod follow;
 mod pump;
 mod rules;
+mod tripwire;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,6 +17,8 @@ use tokio::sync::mpsc;
 use super::backstage::Backstage;
 use super::certs::Certificates;
 pub use exchange::{CAPABILITY_AFTER, CAPABILITY_BEFORE, GREETING};
+use tripwire::Tripwire;
+
 pub use rules::{Answering, Cut, CutAt, Direction, Edit, Editing, Ending, Kind, Rules, Transport, When};
 
 /// An order to the live connections.
@@ -40,6 +43,7 @@ struct Shared {
     commands: Mutex<Vec<String>>,
     to_client: AtomicU64,
     to_server: AtomicU64,
+    tripwires: Mutex<Vec<Tripwire>>,
 }
 
 impl Shared {
@@ -84,6 +88,7 @@ impl ProxyHandle {
             commands: Mutex::default(),
             to_client: AtomicU64::new(0),
             to_server: AtomicU64::new(0),
+            tripwires: Mutex::default(),
         });
         let task = backstage.handle().spawn(connect::accept(listener, Arc::clone(&shared)));
         Self { shared, port, task, _backstage: backstage.clone() }

@@ -2,7 +2,6 @@
 
 use std::io::Result;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -75,10 +74,8 @@ async fn deliver(link: &mut Link, passed: &mut [Passed; 2], output: Output) -> O
     let cut_down = limit(&link.shared, Direction::ToClient, down, &mut to_client);
     let cut_up = limit(&link.shared, Direction::ToServer, up, &mut to_server);
     let shared = Arc::clone(&link.shared);
-    shared.to_server.fetch_add(to_server.len() as u64, Ordering::Relaxed);
-    shared.to_client.fetch_add(to_client.len() as u64, Ordering::Relaxed);
-    let sent = write(&shared, &mut link.server, &to_server).await;
-    let sent = sent.and(write(&shared, &mut link.client, &to_client).await);
+    let sent = write(&shared, Direction::ToServer, &mut link.server, &to_server).await;
+    let sent = sent.and(write(&shared, Direction::ToClient, &mut link.client, &to_client).await);
     if sent.is_err() {
         return Some(Ending::Fin);
     }
@@ -139,29 +136,35 @@ fn occurrence_end(passed: &mut Passed, bytes: &[u8], pattern: &[u8], occurrence:
     None
 }
 
-async fn write(shared: &Shared, channel: &mut Box<dyn Channel>, bytes: &[u8]) -> Result<()> {
+/// Writes at the rules' pace, in pieces that end where a tripwire lies.
+async fn write(
+    shared: &Shared,
+    direction: Direction,
+    channel: &mut Box<dyn Channel>,
+    bytes: &[u8],
+) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    let (paced, rate, delay, chunk) = {
+    let (rate, delay, chunk) = {
         let rules = shared.rules();
-        (rules.paced(), rules.rate, rules.delay_ms, rules.chunk)
+        (rules.rate, rules.delay_ms, rules.chunk)
     };
-    if !paced {
-        channel.write_all(bytes).await?;
-        return channel.flush().await;
-    }
     if let Some(delay) = delay {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let per_tick = rate.map(|rate| usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1));
     let size = chunk.unwrap_or(usize::MAX).min(per_tick.unwrap_or(usize::MAX)).max(1);
-    for piece in bytes.chunks(size) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(shared.up_to_tripwire(direction, size.min(rest.len())));
         channel.write_all(piece).await?;
         channel.flush().await?;
+        shared.carried(direction, piece.len() as u64);
         if let Some(rate) = rate {
             tokio::time::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64)).await;
         }
+        rest = after;
     }
     Ok(())
 }

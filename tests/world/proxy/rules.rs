@@ -150,13 +150,6 @@ pub struct Rules {
     pub size_factor: Option<f64>,
 }
 
-impl Rules {
-    /// Whether bytes need looking after beyond plain copying.
-    pub fn paced(&self) -> bool {
-        self.rate.is_some() || self.delay_ms.is_some() || self.chunk.is_some()
-    }
-}
-
 /// `*` stands for any bytes, `\\*` for a star; letters match in either case.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase().replace("\\*", "\u{1}");

@@ -1,0 +1,157 @@
+//! A panic in one mailbox's actors, at every named point: the mailbox comes back by itself, and no other mailbox
+//! notices.
+
+use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
+use crate::world::{Kind, ProxyHandle, Transport, World};
+use stafette::clock;
+use std::time::Duration;
+
+const ANNA: &str = "anna@makler.test";
+const OTHERS: [&str; 2] = ["ben@makler.test", "clara@makler.test"];
+/// The first restart waits for half a second; the rest is log-in and a round.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Anna is paused; the others are live, through a proxy that counts their connections.
+struct Scene<'w> {
+    world: &'w World,
+    point: &'static str,
+    others: ProxyHandle,
+    _site: Site,
+    daemon: Daemon,
+}
+
+fn scene<'w>(world: &'w World, point: &'static str) -> Scene<'w> {
+    world.deliver(ANNA, &message(&format!("before-{point}")));
+    let others = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    let mut site = Site::new(world);
+    site.set("STAFETTE_TIMING__DEFER_FIRST", "50ms");
+    site.add_signed_in(world, ANNA, world.imaps_port(), false);
+    let daemon = site.start_with(&format!("{point}:anna=panic"));
+    for address in OTHERS {
+        let posted = password_mailbox(address, others.port, world.submission_port());
+        let created = daemon.post("/v1/mailboxes", &posted);
+        assert_eq!(created.status, 201, "{}", created.json());
+    }
+    for name in ["ben", "clara"] {
+        daemon.until_live(name);
+    }
+    Scene { world, point, others, _site: site, daemon }
+}
+
+impl Scene<'_> {
+    fn resume(&self) {
+        assert_eq!(self.daemon.post("/v1/mailboxes/anna/resume", &serde_json::Value::Null).status, 200);
+    }
+
+    /// Waits for the panic, then for the mailbox to be live once more.
+    fn until_back(&self, times: usize) {
+        let point = self.point;
+        self.daemon.until_log(|line| line.contains(&format!("injected panic at {point}:anna")));
+        let panicked = clock::monotonic();
+        self.daemon.until_log(|line| {
+            line.contains("actor ended, restarting")
+                && line.contains("Panicked")
+                && line.contains("wait=500ms")
+        });
+        self.daemon.until_live_times("anna", times);
+        let away = panicked.elapsed();
+        println!("panic at {point}: live again after {} ms", away.as_millis());
+        assert!(away < BACK_WITHIN, "{point}: {away:?}");
+    }
+
+    /// Sends a message, and waits until it is in a state.
+    fn send(&self, subject: &str) -> String {
+        let message = draft(OTHERS[0], &format!("{subject}-{}", self.point));
+        self.daemon.try_submit("anna", subject, &message).unwrap()
+    }
+
+    fn until_submission(&self, id: &str, state: &str) {
+        self.daemon.until(&format!("the submission {state}"), || {
+            let shown = self.daemon.get(&format!("/v1/mailboxes/anna/outbox/{id}"));
+            (shown["state"] == state).then_some(())
+        });
+    }
+
+    /// The others' connections are the ones they had, and mail still comes over them.
+    fn assert_nobody_else_noticed(&self) {
+        assert_eq!(self.others.accepted(), OTHERS.len(), "nobody else had to connect again");
+        assert_eq!(self.others.live(), OTHERS.len(), "their connections are still there");
+        for address in OTHERS {
+            let subject = format!("after-{}-{address}", self.point);
+            let id = format!("<{subject}@kunde.test>");
+            self.world.deliver(address, &message(&subject));
+            self.daemon.until("mail at the others", || {
+                let new = self.daemon.events("message.new");
+                new.iter().any(|event| event["data"]["message_id"] == id.as_str()).then_some(())
+            });
+        }
+        assert_eq!(self.others.accepted(), OTHERS.len(), "over the same connections");
+        self.daemon.assert_in_step(self.world, "anna", ANNA);
+    }
+}
+
+fn message(subject: &str) -> Vec<u8> {
+    format!("From: b@kunde.test\r\nSubject: {subject}\r\nMessage-ID: <{subject}@kunde.test>\r\n\r\nHello\r\n")
+        .into_bytes()
+}
+
+fn receiving_world() -> World {
+    world_with(&[ANNA, OTHERS[0], OTHERS[1]]).without_postfix().start()
+}
+
+#[test]
+fn a_panic_while_receiving_is_over_after_its_backoff_and_the_others_do_not_notice() {
+    let world = receiving_world();
+    for point in ["imap.connect", "imap.select", "imap.fetch", "imap.stored"] {
+        let scene = scene(&world, point);
+        scene.resume();
+        scene.until_back(1);
+        scene.assert_nobody_else_noticed();
+    }
+}
+
+#[test]
+fn a_panic_while_matching_a_folder_anew_announces_nothing_twice() {
+    let world = receiving_world();
+    let scene = scene(&world, "imap.rematch");
+    scene.resume();
+    scene.daemon.until_live("anna");
+    world.bump_uid_validity(ANNA, "INBOX");
+    scene.until_back(2);
+    scene.assert_nobody_else_noticed();
+}
+
+#[test]
+fn a_panic_while_refreshing_is_over_after_its_backoff_and_the_others_do_not_notice() {
+    let world = receiving_world();
+    for point in ["token.refresh", "token.marked", "token.answered", "token.stored"] {
+        let scene = scene(&world, point);
+        scene.resume();
+        scene.until_back(1);
+        scene.assert_nobody_else_noticed();
+    }
+}
+
+#[test]
+fn a_panic_while_sending_is_over_after_its_backoff_and_the_others_do_not_notice() {
+    let world = world_with(&[ANNA, OTHERS[0], OTHERS[1]]).start();
+    for (point, fate) in [("smtp.connect", "sent"), ("smtp.sending", "sent"), ("smtp.answered", "unknown")] {
+        let scene = scene(&world, point);
+        scene.resume();
+        scene.daemon.until_live("anna");
+        let met = scene.send("met");
+        scene.until_back(2);
+        scene.until_submission(&met, fate);
+        let next = scene.send("next");
+        scene.until_submission(&next, "sent");
+        scene.assert_nobody_else_noticed();
+        let received = scene.daemon.events("message.new&mailbox=ben");
+        let subjects: Vec<_> =
+            received.iter().filter_map(|event| event["data"]["subject"].as_str()).collect();
+        for subject in ["met", "next"] {
+            let subject = format!("{subject}-{point}");
+            let times = subjects.iter().filter(|known| **known == subject).count();
+            assert_eq!(times, 1, "{subject} at the recipient");
+        }
+    }
+}
