@@ -31,6 +31,12 @@ pub enum Command {
     Serve,
     /// Show how all mailboxes are.
     Status,
+    /// Check every row and every record of the store. No daemon may run on it.
+    Fsck {
+        /// Make the state anew from what can be read, and restore messages from the packs.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// App registrations.
     #[command(subcommand)]
     App(AppCommand),

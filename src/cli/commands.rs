@@ -3,7 +3,7 @@
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::Client;
-use super::{Failure, serve, show};
+use super::{Failure, fsck, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
@@ -16,10 +16,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if matches!(arguments.command, Command::Serve) {
         return serve::serve(&config);
     }
+    if let Command::Fsck { rebuild } = arguments.command {
+        return fsck::fsck(&config, rebuild, arguments.json);
+    }
     let client = Client::new(&arguments, &config)?;
     let printer = Printer { json: arguments.json };
     match arguments.command {
-        Command::Serve => Ok(()),
+        Command::Serve | Command::Fsck { .. } => Ok(()),
         Command::Status => status(&client, &printer),
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),

@@ -4,6 +4,7 @@
 mod args;
 mod client;
 mod commands;
+mod fsck;
 mod serve;
 mod show;
 

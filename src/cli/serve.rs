@@ -51,7 +51,7 @@ async fn ended_by_signal() -> Result<(), Failure> {
     Ok(())
 }
 
-fn secret_variable(name: &str) -> Option<Secret> {
+pub(super) fn secret_variable(name: &str) -> Option<Secret> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
 }
 
@@ -65,7 +65,7 @@ fn no_core_dumps() {
 
 // the kinds of I/O errors grow with the standard library
 #[allow(clippy::wildcard_enum_match_arm)]
-fn not_started(error: StartError) -> Failure {
+pub(super) fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
     match error {
         StartError::Store(StoreError::Locked { .. }) => Failure::temporary(message),

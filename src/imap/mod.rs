@@ -22,5 +22,6 @@ mod twins;
 mod wire;
 
 pub use actor::{ImapActor, ImapDeps};
+pub use envelope::parse as parse_envelope;
 pub use fetch::ByteBudget;
 pub use probe::probe;

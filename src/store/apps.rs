@@ -9,7 +9,7 @@ use crate::domain::{App, AppId, Secret};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-struct AppRow {
+pub(super) struct AppRow {
     app: App,
     client_secret: Option<Secret>,
 }

@@ -73,7 +73,10 @@ fn put(changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>, first: u64, chunk: &m
     chunk.clear();
 }
 
-fn read_chunk(key: &[u8], value: &[u8]) -> Result<impl Iterator<Item = Event> + use<>, StoreError> {
+pub(super) fn read_chunk(
+    key: &[u8],
+    value: &[u8],
+) -> Result<impl Iterator<Item = Event> + use<>, StoreError> {
     let first = keys::trailing_u64(key).ok_or_else(|| codec::corrupt("an event key"))?;
     let (_, payload) = codec::split_row(value)?;
     let stored: Vec<Stored> = codec::from_json("events", payload)?;

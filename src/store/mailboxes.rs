@@ -22,9 +22,9 @@ pub struct StoredMailbox {
 }
 
 #[derive(Serialize, Deserialize)]
-struct MailboxRow {
-    incarnation: Incarnation,
-    mailbox: Mailbox,
+pub(super) struct MailboxRow {
+    pub(super) incarnation: Incarnation,
+    pub(super) mailbox: Mailbox,
 }
 
 /// What is shown of a mailbox's condition; kept so that a restart does not announce it again.
@@ -332,7 +332,7 @@ pub(super) fn expect_read(generation: u64) -> Expect {
     if generation == 0 { Expect::Absent } else { Expect::Generation(generation) }
 }
 
-fn decode(bytes: &[u8]) -> Result<StoredMailbox, StoreError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<StoredMailbox, StoreError> {
     let (generation, payload) = codec::split_row(bytes)?;
     let row: MailboxRow = codec::from_json("mailbox", payload)?;
     Ok(StoredMailbox { incarnation: row.incarnation, generation, mailbox: row.mailbox })

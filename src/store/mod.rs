@@ -12,6 +12,7 @@ mod committer;
 mod events_log;
 mod files;
 mod folders;
+pub mod fsck;
 mod grants;
 mod keys;
 mod large;
@@ -95,7 +96,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Something stored is not readable.
-    #[error("the store is damaged ({what}): stop the daemon and put a backup of the data directory back")]
+    #[error("the store is damaged ({what}): stop the daemon and run `stafette fsck`, then `fsck --rebuild`")]
     Corrupt {
         /// What is wrong.
         what: String,

@@ -7,6 +7,7 @@ use super::vault::{MasterKeySource, Vault};
 use super::{Inner, Store, StoreError, codec, files, keys};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -101,12 +102,14 @@ pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreE
     if !is_new {
         wait_for_earlier_self(&state_dir.join("db"))?;
     }
-    let db = sled::Config::new()
+    let settings = sled::Config::new()
         .path(state_dir)
         .cache_capacity(cache)
         .flush_every_ms(None)
-        .mode(sled::Mode::HighThroughput)
-        .open()
+        .mode(sled::Mode::HighThroughput);
+    // sled meets some kinds of damage with a panic
+    let db = std::panic::catch_unwind(AssertUnwindSafe(|| settings.open()))
+        .map_err(|_| codec::corrupt(format!("{} cannot be opened", state_dir.display())))?
         .map_err(sled_error)?;
     if is_new {
         for path in [state_dir.join("db"), state_dir.to_path_buf()] {

@@ -47,7 +47,7 @@ fn compact(submission: &Submission) -> Result<Vec<u8>, StoreError> {
         .map_err(|error| codec::corrupt(format!("a submission that cannot be written: {error}")))
 }
 
-fn decode(payload: &[u8]) -> Result<Submission, StoreError> {
+pub(super) fn decode(payload: &[u8]) -> Result<Submission, StoreError> {
     if !payload.starts_with(&ZSTD_MAGIC) {
         return codec::from_json("submission", payload);
     }
@@ -60,7 +60,7 @@ fn decode(payload: &[u8]) -> Result<Submission, StoreError> {
 /// The first releases kept no digest.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum KeyRow {
+pub(super) enum KeyRow {
     Bare(SubmissionId),
     Digested(SubmissionId, String),
 }

@@ -7,11 +7,11 @@ use crate::domain::{
 };
 use crate::events::{Cursor, EventDraft, EventType};
 
-fn open(dir: &std::path::Path) -> Store {
+pub(super) fn open(dir: &std::path::Path) -> Store {
     Store::open_with(&StoreConfig::at(dir), Arc::new(|error| panic!("{error}"))).unwrap()
 }
 
-fn mailbox(id: &str) -> Mailbox {
+pub(super) fn mailbox(id: &str) -> Mailbox {
     Mailbox {
         id: MailboxId::new(id).unwrap(),
         address: format!("{id}@makler.test"),
@@ -28,7 +28,7 @@ fn mailbox(id: &str) -> Mailbox {
     }
 }
 
-fn message(folder: FolderId, uid: Uid) -> Message {
+pub(super) fn message(folder: FolderId, uid: Uid) -> Message {
     let internal_date = Timestamp(1_700_000_000_000 + i64::from(uid) * 1000);
     Message {
         id: MessageId::at(internal_date),
@@ -46,7 +46,7 @@ fn message(folder: FolderId, uid: Uid) -> Message {
     }
 }
 
-fn body(store: &Store, mailbox: Incarnation, message: &Message, raw: &[u8]) -> Body {
+pub(super) fn body(store: &Store, mailbox: Incarnation, message: &Message, raw: &[u8]) -> Body {
     let key = store.mailbox_key(mailbox).unwrap();
     let kind = RecordKind::Message {
         folder: message.folder,
@@ -61,7 +61,7 @@ fn body(store: &Store, mailbox: Incarnation, message: &Message, raw: &[u8]) -> B
     Body::Record(encode_record(&key, mailbox, &header, raw).unwrap())
 }
 
-fn new_message_event(message: &Message) -> EventDraft {
+pub(super) fn new_message_event(message: &Message) -> EventDraft {
     EventDraft {
         kind: EventType::MessageNew,
         mailbox: MailboxId::new("anna").unwrap(),
@@ -70,7 +70,7 @@ fn new_message_event(message: &Message) -> EventDraft {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 

@@ -1,0 +1,201 @@
+//! What the rows of one mailbox must be to each other, and to the mailbox's packs.
+
+use super::scan::Pack;
+use super::{Findings, Offline};
+use crate::domain::folder::FolderCounts;
+use crate::domain::message::BodyLocation;
+use crate::domain::{FolderId, Incarnation, MailboxId, Message, MessageId};
+use crate::store::committer::sled_error;
+use crate::store::stage::PackState;
+use crate::store::{StoreError, Vanished, codec, keys, mailboxes, outbox, uid_index};
+use std::collections::BTreeMap;
+
+/// Who refers to a place in a pack, and how long the raw message must be.
+type References = BTreeMap<(u32, u64), (String, u64)>;
+
+/// Looks at one mailbox. Rows that cannot be read were told already and are passed over.
+pub(super) fn check(
+    offline: &Offline,
+    db: &sled::Db,
+    mailbox: Incarnation,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    findings.mailboxes = findings.mailboxes.saturating_add(1);
+    let mut looked = Looked { db, mailbox, findings, references: References::new() };
+    looked.names()?;
+    looked.messages()?;
+    looked.index()?;
+    looked.others()?;
+    let Looked { references, .. } = looked;
+    packs(offline, db, mailbox, references, findings)
+}
+
+struct Looked<'a> {
+    db: &'a sled::Db,
+    mailbox: Incarnation,
+    findings: &'a mut Findings,
+    references: References,
+}
+
+impl Looked<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.db.get(key).map_err(sled_error)
+    }
+
+    /// The number and the name must name each other.
+    fn names(&mut self) -> Result<(), StoreError> {
+        let Some(row) = self.get(&keys::incarnation(self.mailbox))? else { return Ok(()) };
+        let id: Result<MailboxId, _> =
+            codec::split_row(&row).and_then(|(_, text)| codec::from_json("id", text));
+        let Ok(id) = id else { return Ok(()) };
+        let named = self.get(&keys::mailbox(&id))?.and_then(|row| mailboxes::decode(&row).ok());
+        if named.is_none_or(|stored| stored.incarnation != self.mailbox) {
+            self.findings.problem(format!("mailbox {id}: its configuration is missing or another's"));
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self) -> Result<(), StoreError> {
+        let mut counts: BTreeMap<FolderId, FolderCounts> = BTreeMap::new();
+        for value in self.db.scan_prefix(keys::topic(b'r', self.mailbox)).values() {
+            let Ok(message) = codec::unpack::<Message>("message", &value.map_err(sled_error)?) else {
+                continue;
+            };
+            self.findings.messages = self.findings.messages.saturating_add(1);
+            self.message(&message)?;
+            let folder = counts.entry(message.folder).or_default();
+            folder.messages = folder.messages.saturating_add(1);
+            folder.unseen = folder.unseen.saturating_add(u64::from(!message.flags.seen()));
+            folder.bytes = folder.bytes.saturating_add(message.size);
+        }
+        for entry in self.db.scan_prefix(keys::topic(b'c', self.mailbox)) {
+            let (key, value) = entry.map_err(sled_error)?;
+            let (Some(id), Ok(kept)) =
+                (keys::trailing_ulid(&key), codec::unpack::<FolderCounts>("counts", &value))
+            else {
+                continue;
+            };
+            let real = counts.remove(&FolderId(id)).unwrap_or_default();
+            if (real.messages, real.unseen, real.bytes) != (kept.messages, kept.unseen, kept.bytes) {
+                self.findings
+                    .problem(format!("folder {id}: {real:?} are stored, {kept:?} are kept as counts"));
+            }
+        }
+        for id in counts.keys() {
+            self.findings.problem(format!("folder {id}: has messages and no counts"));
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message) -> Result<(), StoreError> {
+        let id = message.id;
+        if self.get(&keys::listing(self.mailbox, message.folder, id))?.is_none() {
+            self.findings.problem(format!("message {id}: is not in its folder's list"));
+        }
+        let chunk = uid_index::chunk_of(message.uid);
+        let key = keys::uid_chunk(self.mailbox, message.folder, message.folder_incarnation, chunk);
+        let entries = self.get(&key)?.and_then(|row| uid_index::decode(&row).ok()).unwrap_or_default();
+        let digest = message.flags.digest();
+        let is_indexed = |entry: &uid_index::UidEntry| {
+            (entry.uid, entry.message, entry.flags_digest) == (message.uid, id, digest)
+        };
+        if !entries.iter().any(is_indexed) {
+            self.findings.problem(format!("message {id}: UID {} does not lead to it", message.uid));
+        }
+        self.refer(message.body, format!("message {id}"), message.size);
+        Ok(())
+    }
+
+    /// Every UID and every entry of a list leads to a message.
+    fn index(&mut self) -> Result<(), StoreError> {
+        let mut ids = Vec::new();
+        for value in self.db.scan_prefix(keys::topic(b'u', self.mailbox)).values() {
+            let entries = uid_index::decode(&value.map_err(sled_error)?).unwrap_or_default();
+            ids.extend(entries.into_iter().map(|entry| entry.message));
+        }
+        for key in self.db.scan_prefix(keys::topic(b'l', self.mailbox)).keys() {
+            ids.extend(keys::trailing_ulid(&key.map_err(sled_error)?).map(MessageId));
+        }
+        for id in ids {
+            if self.get(&keys::message(self.mailbox, id))?.is_none() {
+                self.findings.problem(format!("message {id}: is listed and has no record"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages set aside and submissions have bodies too.
+    fn others(&mut self) -> Result<(), StoreError> {
+        for value in self.db.scan_prefix(keys::topic(b'v', self.mailbox)).values() {
+            let aside = codec::unpack::<Vanished>("message set aside", &value.map_err(sled_error)?);
+            let Ok(Vanished { message, .. }) = aside else { continue };
+            self.refer(message.body, format!("message {} (set aside)", message.id), message.size);
+        }
+        for value in self.db.scan_prefix(keys::topic(b't', self.mailbox)).values() {
+            let value = value.map_err(sled_error)?;
+            let submission = codec::split_row(&value).and_then(|(_, payload)| outbox::decode(payload));
+            let Ok(submission) = submission else { continue };
+            self.refer(Some(submission.body), format!("submission {}", submission.id), submission.size);
+        }
+        Ok(())
+    }
+
+    fn refer(&mut self, body: Option<BodyLocation>, who: String, size: u64) {
+        if let Some(place) = body {
+            self.references.insert((place.pack, place.offset), (who, size));
+        }
+    }
+}
+
+fn packs(
+    offline: &Offline,
+    db: &sled::Db,
+    mailbox: Incarnation,
+    mut references: References,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    let key = match offline.vault.mailbox_key(mailbox) {
+        Ok(key) => key,
+        Err(error) => {
+            findings.problem(format!("mailbox {mailbox}: {error}"));
+            return Ok(());
+        }
+    };
+    let row = db.get(keys::packs(mailbox)).map_err(sled_error)?;
+    let state: PackState = row.and_then(|row| codec::unpack("pack state", &row).ok()).unwrap_or_default();
+    for number in offline.pack_numbers(mailbox)?.into_iter().filter(|number| *number <= state.highest) {
+        let path = offline.packs.path(mailbox, number);
+        let end = (number == state.current).then_some(state.end);
+        Pack::open(&key, mailbox, number, &path, end)?.walk(|seen| {
+            match seen {
+                Ok(found) => {
+                    findings.records = findings.records.saturating_add(1);
+                    findings.record_bytes = findings.record_bytes.saturating_add(found.place.length);
+                    match references.remove(&(number, found.place.offset)) {
+                        Some((_, size)) if size == found.raw_length => {}
+                        Some((who, size)) => findings.problem(format!(
+                            "{who}: should be {size} bytes, its record holds {}",
+                            found.raw_length
+                        )),
+                        None => findings.unreferenced = findings.unreferenced.saturating_add(1),
+                    }
+                }
+                Err(damage) => {
+                    let who = references.remove(&(number, damage.offset));
+                    let who = who.map_or_else(|| String::from("nobody's"), |(who, _)| who);
+                    findings.problem(format!(
+                        "{} at byte {} ({who}): {}",
+                        path.display(),
+                        damage.offset,
+                        damage.why
+                    ));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    for ((pack, offset), (who, _)) in references {
+        findings.problem(format!("{who}: no record at byte {offset} of pack {pack}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,339 @@
+//! Making the state anew: every row that can be read is kept, the rows of messages are written again from
+//! the readable ones and from what the packs say of themselves.
+//!
+//! Without a readable state every message in the packs comes back as it was when it was stored, deleted
+//! ones too: the next sync puts that right. With one, only those come back that it still knows.
+
+use super::scan::Pack;
+use super::{Findings, Offline, rows};
+use crate::domain::folder::FolderCounts;
+use crate::domain::mailbox::Policy;
+use crate::domain::message::{BodyLocation, Envelope};
+use crate::domain::{
+    Auth, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState, Uid,
+};
+use crate::store::committer::sled_error;
+use crate::store::open::open_sled;
+use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
+use crate::store::stage::PackState;
+use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows that are written again; all others are copied.
+const OF_MESSAGES: &[u8] = b"rlucp";
+/// Rows per batch.
+const BATCH: usize = 5000;
+
+/// Makes the state anew. `parse` reads the envelope of a raw message.
+///
+/// # Errors
+/// As [`super::check`]. On an error the store is as it was.
+pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Findings, StoreError> {
+    let offline = Offline::open(config)?;
+    let mut findings = Findings::default();
+    let fresh_dir = offline.data_dir.join("state.rebuilt");
+    if fresh_dir.is_dir() {
+        fs::remove_dir_all(&fresh_dir).map_err(files::io("remove", &fresh_dir))?;
+    }
+    let old = offline.db().inspect_err(|error| findings.notes.push(error.to_string())).ok();
+    let fresh = open_sled(&fresh_dir, offline.cache)?;
+    let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
+    if let Some(old) = &old {
+        copy(&offline, old, &mut writer, &mut findings)?;
+    }
+    writer.flush()?;
+    let mut newest = 0;
+    for mailbox in offline.pack_folders()? {
+        newest = newest.max(mailbox.0);
+        let mut restored = Restored { offline: &offline, old: old.as_ref(), mailbox, parse };
+        restored.restore(&mut writer, &mut findings)?;
+    }
+    let counter = keys::meta("incarnation");
+    let known = writer.get(&counter)?.map_or(Ok(0), |bytes| codec::unpack::<u64>("counter", &bytes))?;
+    writer.put(counter, codec::pack(&known.max(newest))?)?;
+    writer.flush()?;
+    drop(writer);
+    drop(old);
+    put_in_place(&offline.data_dir, &fresh_dir, &mut findings)?;
+    Ok(findings)
+}
+
+/// The new state takes the old one's name; the old one stays.
+fn put_in_place(data_dir: &Path, fresh: &Path, findings: &mut Findings) -> Result<(), StoreError> {
+    let db = fresh.join("db");
+    let synced = fs::File::open(&db).and_then(|file| file.sync_all());
+    synced.map_err(files::io("sync", &db))?;
+    let state = data_dir.join("state");
+    if state.is_dir() {
+        let aside = data_dir.join(format!("state.damaged-{}", ulid::Ulid::new()));
+        fs::rename(&state, &aside).map_err(files::io("rename", &state))?;
+        findings
+            .notes
+            .push(format!("the old state is kept as {}: remove it when all is well", aside.display()));
+    }
+    fs::rename(fresh, &state).map_err(files::io("rename", fresh))?;
+    files::sync_parent(&state)
+}
+
+fn copy(
+    offline: &Offline,
+    old: &sled::Db,
+    writer: &mut Writer,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    for entry in old.iter() {
+        let (key, value) = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                findings.problem(format!("the old state is readable only in part: {error}"));
+                break;
+            }
+        };
+        match rows::check(offline, &key, &value) {
+            Ok(()) if key.first().is_some_and(|prefix| OF_MESSAGES.contains(prefix)) => {}
+            Ok(()) => writer.put(key.to_vec(), value.to_vec())?,
+            Err(error) => findings.problem(format!("row {} is lost: {error}", rows::name(&key))),
+        }
+    }
+    Ok(())
+}
+
+struct Writer {
+    db: sled::Db,
+    batch: sled::Batch,
+    rows: usize,
+}
+
+impl Writer {
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.db.get(key).map_err(sled_error)
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        self.batch.insert(key, value);
+        self.rows = self.rows.saturating_add(1);
+        if self.rows >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.rows = 0;
+        self.db.apply_batch(std::mem::take(&mut self.batch)).map_err(sled_error)?;
+        self.db.flush().map(drop).map_err(sled_error)
+    }
+}
+
+/// A message's place in its folder.
+type Slot = (FolderId, u32, Uid);
+
+/// Where a message record comes from.
+enum Source {
+    Row(MessageId),
+    Pack(Box<RecordHeader>, BodyLocation),
+}
+
+struct Restored<'a> {
+    offline: &'a Offline,
+    old: Option<&'a sled::Db>,
+    mailbox: Incarnation,
+    parse: fn(&[u8]) -> Envelope,
+}
+
+impl Restored<'_> {
+    fn restore(&mut self, writer: &mut Writer, findings: &mut Findings) -> Result<(), StoreError> {
+        let mailbox = self.mailbox;
+        if writer.get(&keys::erasure(mailbox))?.is_some() {
+            return Ok(());
+        }
+        let (mut slots, mut wanted) = self.known()?;
+        let numbers = self.offline.pack_numbers(mailbox)?;
+        let highest = numbers.last().copied().unwrap_or(0);
+        let key = match self.offline.vault.mailbox_key(mailbox) {
+            Ok(key) => Arc::new(key),
+            Err(error) => {
+                findings.problem(format!("mailbox {mailbox}: {error}"));
+                return Ok(());
+            }
+        };
+        for slot in slots.values() {
+            if let Source::Row(id) = slot {
+                wanted.remove(id);
+            }
+        }
+        for number in numbers {
+            let path = self.offline.packs.path(mailbox, number);
+            Pack::open(&key, mailbox, number, &path, None)?.walk(|seen| {
+                let Ok(found) = seen else { return Ok(()) };
+                findings.records = findings.records.saturating_add(1);
+                findings.record_bytes = findings.record_bytes.saturating_add(found.place.length);
+                let RecordKind::Message { folder, folder_incarnation, uid, .. } = &found.header.kind else {
+                    return Ok(());
+                };
+                let id = MessageId(found.header.id);
+                let slot = (*folder, *folder_incarnation, *uid);
+                let is_taken = matches!(slots.get(&slot), Some(Source::Row(_)));
+                if !is_taken && (self.old.is_none() || wanted.contains(&id)) {
+                    // of two records for one place the later one holds
+                    slots.insert(slot, Source::Pack(Box::new(found.header), found.place));
+                }
+                Ok(())
+            })?;
+        }
+        if slots.is_empty() && writer.get(&keys::incarnation(mailbox))?.is_none() {
+            return Ok(());
+        }
+        self.name(writer, findings)?;
+        findings.mailboxes = findings.mailboxes.saturating_add(1);
+        self.write(&key, slots, writer, findings)?;
+        // no record is appended to a pack whose end nobody vouches for
+        let state = PackState { current: 0, end: 0, highest };
+        writer.put(keys::packs(mailbox), codec::pack(&state)?)?;
+        writer.flush()
+    }
+
+    /// Readable records by their place, and the ids that UIDs lead to.
+    fn known(&self) -> Result<(BTreeMap<Slot, Source>, BTreeSet<MessageId>), StoreError> {
+        let (mut slots, mut wanted) = (BTreeMap::new(), BTreeSet::new());
+        let Some(old) = self.old else { return Ok((slots, wanted)) };
+        for value in old.scan_prefix(keys::topic(b'r', self.mailbox)).values() {
+            let Ok(message) = codec::unpack::<Message>("message", &value.map_err(sled_error)?) else {
+                continue;
+            };
+            slots.insert((message.folder, message.folder_incarnation, message.uid), Source::Row(message.id));
+        }
+        for value in old.scan_prefix(keys::topic(b'u', self.mailbox)).values() {
+            let entries = uid_index::decode(&value.map_err(sled_error)?).unwrap_or_default();
+            wanted.extend(entries.into_iter().map(|entry| entry.message));
+        }
+        Ok((slots, wanted))
+    }
+
+    /// A mailbox whose configuration is lost comes back inactive, under a name that says so.
+    fn name(&self, writer: &mut Writer, findings: &mut Findings) -> Result<(), StoreError> {
+        let key = keys::incarnation(self.mailbox);
+        if writer.get(&key)?.is_some() {
+            return Ok(());
+        }
+        let text = format!("recovered-{}", self.mailbox.0);
+        let id = MailboxId::new(text.clone()).map_err(|error| codec::corrupt(error.to_string()))?;
+        let mailbox = Mailbox {
+            id: id.clone(),
+            address: format!("{text}@invalid"),
+            display_name: None,
+            provider: None,
+            imap: None,
+            smtp: None,
+            auth: Auth::Password { user: text.clone() },
+            policy: Policy::default(),
+            owner: None,
+            reference: None,
+            labels: BTreeMap::new(),
+            active: false,
+        };
+        findings.problem(format!(
+            "mailbox {text}: its configuration and sign-in are lost; its mail is back. Change its address and \
+             servers, sign in and activate it"
+        ));
+        let row = mailboxes::MailboxRow { incarnation: self.mailbox, mailbox };
+        writer.put(key, codec::join_row(1, &codec::to_json(&id)?))?;
+        writer.put(keys::mailbox(&id), codec::join_row(1, &codec::to_json(&row)?))?;
+        writer.flush()
+    }
+
+    fn write(
+        &self,
+        key: &crate::store::Key,
+        slots: BTreeMap<Slot, Source>,
+        writer: &mut Writer,
+        findings: &mut Findings,
+    ) -> Result<(), StoreError> {
+        let mailbox = self.mailbox;
+        let mut counts: BTreeMap<FolderId, FolderCounts> = BTreeMap::new();
+        let mut chunks: BTreeMap<Vec<u8>, Vec<UidEntry>> = BTreeMap::new();
+        for ((folder, incarnation, uid), source) in slots {
+            let Some(message) = self.message(key, source, writer, findings)? else { continue };
+            findings.messages = findings.messages.saturating_add(1);
+            let chunk = keys::uid_chunk(mailbox, folder, incarnation, uid_index::chunk_of(uid));
+            let entry = UidEntry { uid, message: message.id, flags_digest: message.flags.digest() };
+            uid_index::insert(chunks.entry(chunk).or_default(), entry);
+            let count = counts.entry(folder).or_default();
+            count.messages = count.messages.saturating_add(1);
+            count.unseen = count.unseen.saturating_add(u64::from(!message.flags.seen()));
+            count.bytes = count.bytes.saturating_add(message.size);
+            writer.put(keys::listing(mailbox, folder, message.id), Vec::new())?;
+            writer.put(keys::message(mailbox, message.id), codec::pack(&message)?)?;
+        }
+        for (key, entries) in chunks {
+            writer.put(key, uid_index::encode(&entries)?)?;
+        }
+        for (folder, count) in counts {
+            writer.put(keys::counts(mailbox, folder), codec::pack(&count)?)?;
+        }
+        writer.flush()
+    }
+
+    fn message(
+        &self,
+        key: &crate::store::Key,
+        source: Source,
+        writer: &mut Writer,
+        findings: &mut Findings,
+    ) -> Result<Option<Message>, StoreError> {
+        let (header, place) = match source {
+            Source::Row(id) => {
+                let row = self.old.map(|old| old.get(keys::message(self.mailbox, id))).transpose();
+                let row = row.map_err(sled_error)?.flatten();
+                return row.map(|row| codec::unpack("message", &row)).transpose();
+            }
+            Source::Pack(header, place) => (*header, place),
+        };
+        let RecordKind::Message { folder, path, folder_incarnation, uid_validity, uid, flags, internal_date } =
+            header.kind
+        else {
+            return Ok(None);
+        };
+        let file = self.offline.packs.file(self.mailbox, place.pack)?;
+        let raw = RecordReader::open(key, self.mailbox, file, place.offset)?.read_all()?;
+        let folder_key = keys::folder(self.mailbox, folder);
+        if writer.get(&folder_key)?.is_none() {
+            let row = lost_folder(folder, path, folder_incarnation, uid_validity);
+            writer.put(folder_key, codec::join_row(1, &codec::to_json(&row)?))?;
+            writer.flush()?;
+        }
+        findings.notes.push(format!("message {} is back", MessageId(header.id)));
+        Ok(Some(Message {
+            id: MessageId(header.id),
+            folder,
+            folder_incarnation,
+            uid_validity,
+            uid,
+            flags,
+            size: raw.len() as u64,
+            internal_date,
+            envelope: (self.parse)(&raw),
+            state: MessageState::Stored,
+            copy_of: None,
+            body: Some(place),
+        }))
+    }
+}
+
+/// A folder as its messages name it; the next LIST completes it.
+fn lost_folder(id: FolderId, path: String, incarnation: u32, uid_validity: u32) -> Folder {
+    Folder {
+        id,
+        server_name: path.clone(),
+        path,
+        role: None,
+        selectable: true,
+        included: true,
+        uid_validity: Some(uid_validity),
+        incarnation,
+        first_uid_next: None,
+        history_complete: false,
+        rematch_from: None,
+        missing_lists: 0,
+    }
+}

@@ -1,0 +1,77 @@
+//! What every row must be, by itself.
+
+use super::{Findings, Offline};
+use crate::domain::folder::FolderCounts;
+use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
+use crate::store::committer::sled_error;
+use crate::store::stage::PackState;
+use crate::store::{
+    MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, mailboxes, outbox,
+    uid_index,
+};
+use serde::de::DeserializeOwned;
+
+/// Reads every row.
+pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Findings) -> Result<(), StoreError> {
+    let mut next_event = None;
+    for entry in db.iter() {
+        let (key, value) = entry.map_err(sled_error)?;
+        if let Err(error) = check(offline, &key, &value) {
+            findings.problem(format!("row {}: {error}", name(&key)));
+        } else if key.first() == Some(&b'e') {
+            let events: Vec<_> = events_log::read_chunk(&key, &value)?.collect();
+            let first = events.first().map(|event| event.cursor.0);
+            if next_event.is_some() && first != next_event {
+                findings.problem(format!("events {next_event:?} to {first:?} are missing"));
+            }
+            next_event = events.last().map(|event| event.cursor.0.saturating_add(1));
+        }
+    }
+    Ok(())
+}
+
+/// A key as it is shown: its prefix and the rest in hex.
+pub(super) fn name(key: &[u8]) -> String {
+    let (prefix, rest) = key.split_first().unwrap_or((&b'?', &[]));
+    let hex: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}:{hex}", char::from(*prefix))
+}
+
+/// Whether a row can be read.
+pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    match key.first() {
+        Some(b'm' | b'o') => packed::<u64>(value),
+        Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
+        Some(b'b') => json::<mailboxes::MailboxRow>(value),
+        Some(b'i') => json::<MailboxId>(value),
+        Some(b'g') => sealed::<Grant>(offline, key, value),
+        Some(b'h') => sealed::<Secret>(offline, key, value),
+        Some(b'd') => json::<MailboxStatus>(value),
+        Some(b'f') => json::<Folder>(value),
+        Some(b'c') => packed::<FolderCounts>(value),
+        Some(b'u') => uid_index::decode(value).map(drop),
+        Some(b'q') => packed::<Quarantined>(value),
+        Some(b'r') => packed::<Message>(value),
+        Some(b'v') => packed::<Vanished>(value),
+        Some(b'p') => packed::<PackState>(value),
+        Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
+        Some(b'k') => json::<outbox::KeyRow>(value),
+        Some(b'w') => sealed::<SignIn>(offline, key, value),
+        Some(b'e') => events_log::read_chunk(key, value).map(drop),
+        Some(b'l' | b'z') => Ok(()),
+        _ => Err(codec::corrupt("a key of an unknown kind")),
+    }
+}
+
+fn packed<T: DeserializeOwned>(value: &[u8]) -> Result<(), StoreError> {
+    codec::unpack::<T>("value", value).map(drop)
+}
+
+fn json<T: DeserializeOwned>(value: &[u8]) -> Result<(), StoreError> {
+    codec::from_json::<T>("value", codec::split_row(value)?.1).map(drop)
+}
+
+fn sealed<T: DeserializeOwned>(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    let plain = offline.vault.data_key().open(key, codec::split_row(value)?.1)?;
+    codec::from_json::<T>("value", &plain).map(drop)
+}

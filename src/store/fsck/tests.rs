@@ -1,0 +1,143 @@
+//! A store is sound, is damaged in one place, is found damaged there, and is made anew.
+
+use super::*;
+use crate::domain::message::Envelope;
+use crate::domain::{FolderId, Message};
+use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
+use crate::store::{Commit, Store, StoredMailbox};
+
+fn parse(raw: &[u8]) -> Envelope {
+    Envelope { subject: Some(String::from_utf8_lossy(raw).into_owned()), ..Envelope::default() }
+}
+
+/// Three messages and an event each; the second is deleted again.
+fn filled(dir: &Path) -> (StoredMailbox, Vec<Message>) {
+    let store = open(dir);
+    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let folder = FolderId::generate();
+    let messages: Vec<Message> = (1..=3).map(|uid| message(folder, uid)).collect();
+    for message in &messages {
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        commit.event(new_message_event(message));
+        commit.add_message(message.clone(), Some(body(&store, anna.incarnation, message, b"raw")));
+        store.commit_blocking(commit).unwrap();
+    }
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    commit.remove_message(messages[1].id);
+    store.commit_blocking(commit).unwrap();
+    (anna, messages)
+}
+
+fn stored(store: &Store, anna: &StoredMailbox) -> Vec<crate::domain::MessageId> {
+    let all = store.list_messages(anna.incarnation, &crate::store::MessageFilter::default(), None, 10);
+    let mut ids: Vec<_> = all.unwrap().messages.iter().map(|message| message.id).collect();
+    ids.sort();
+    for id in &ids {
+        let message = store.message(anna.incarnation, *id).unwrap().unwrap();
+        assert_eq!(store.read_body(anna.incarnation, message.body.unwrap()).unwrap(), b"raw");
+    }
+    ids
+}
+
+/// Changes rows behind the store's back.
+fn tamper(dir: &Path, change: impl Fn(&sled::Db)) {
+    let db = open_sled(&dir.join("state"), 1 << 20).unwrap();
+    change(&db);
+    db.flush().unwrap();
+}
+
+#[test]
+fn a_sound_store_has_no_problems_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, messages) = filled(dir.path());
+    let findings = check(&StoreConfig::at(dir.path())).unwrap();
+    assert_eq!(findings.problems, Vec::<String>::new());
+    assert_eq!((findings.messages, findings.records, findings.unreferenced), (2, 3, 1));
+    let found = rebuild(&StoreConfig::at(dir.path()), parse).unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+    let store = open(dir.path());
+    assert_eq!(stored(&store, &anna), [messages[0].id, messages[2].id], "the deleted one stays deleted");
+    let events = store.events_after(crate::events::Cursor(0), 10, |_| true).unwrap().0;
+    assert_eq!(events.len(), 3);
+}
+
+#[test]
+fn a_damaged_row_is_named_and_comes_back_from_its_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, messages) = filled(dir.path());
+    let row = keys::message(anna.incarnation, messages[0].id);
+    tamper(dir.path(), |db| drop(db.insert(row.clone(), &[1, 200][..]).unwrap()));
+    let problems = check(&StoreConfig::at(dir.path())).unwrap().problems;
+    assert!(problems.iter().any(|line| line.contains(&rows::name(&row))), "{problems:?}");
+    rebuild(&StoreConfig::at(dir.path()), parse).unwrap();
+    assert_eq!(check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
+    let store = open(dir.path());
+    assert_eq!(stored(&store, &anna), [messages[0].id, messages[2].id]);
+    let back = store.message(anna.incarnation, messages[0].id).unwrap().unwrap();
+    assert_eq!(back.envelope.subject.as_deref(), Some("raw"));
+}
+
+#[test]
+fn every_relation_that_is_broken_is_found() {
+    let of = |anna: &StoredMailbox, message: &Message, prefix: u8| match prefix {
+        b'l' => keys::listing(anna.incarnation, message.folder, message.id),
+        b'u' => keys::uid_chunk(anna.incarnation, message.folder, 1, 0),
+        b'c' => keys::counts(anna.incarnation, message.folder),
+        b'b' => keys::mailbox(&anna.mailbox.id),
+        _ => keys::message(anna.incarnation, message.id),
+    };
+    for prefix in *b"lucbr" {
+        let dir = tempfile::tempdir().unwrap();
+        let (anna, messages) = filled(dir.path());
+        let key = of(&anna, &messages[0], prefix);
+        tamper(dir.path(), |db| assert!(db.remove(&key).unwrap().is_some()));
+        let problems = check(&StoreConfig::at(dir.path())).unwrap().problems;
+        assert!(!problems.is_empty(), "{}", char::from(prefix));
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_pack_is_found_and_hides_no_record_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, messages) = filled(dir.path());
+    let pack = dir.path().join(format!("packs/{:016}/00000001.pack", anna.incarnation.0));
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[60] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    let findings = check(&StoreConfig::at(dir.path())).unwrap();
+    let named = format!("message {}", messages[0].id);
+    assert!(findings.problems.iter().any(|line| line.contains(&named)), "{findings:?}");
+    assert_eq!(findings.records, 2, "the two behind it were read");
+}
+
+#[test]
+fn without_a_state_the_mail_comes_back_from_the_packs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, messages) = filled(dir.path());
+    let db = dir.path().join("state/db");
+    let length = std::fs::metadata(&db).unwrap().len() as usize;
+    std::fs::write(&db, vec![0x5a; length]).unwrap();
+    assert!(!check(&StoreConfig::at(dir.path())).unwrap().problems.is_empty());
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let problems = check(&StoreConfig::at(dir.path())).unwrap().problems;
+    assert!(problems[0].contains("is gone"), "{problems:?}");
+    let found = rebuild(&StoreConfig::at(dir.path()), parse).unwrap();
+    assert!(found.problems.iter().any(|line| line.contains("recovered-")), "{found:?}");
+    let store = open(dir.path());
+    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+    assert_eq!(stored(&store, &anna), ids, "deleted ones too: the next sync knows");
+    let again = runtime().block_on(store.create_mailbox(mailbox("ben"), None)).unwrap();
+    assert!(again.incarnation > anna.incarnation, "numbers are never given twice");
+    drop(store);
+    assert_eq!(check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_running_daemon_and_a_folder_without_a_store_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = check(&StoreConfig::at(dir.path())).unwrap_err();
+    assert!(empty.to_string().contains("holds no store"), "{empty}");
+    let running = open(dir.path());
+    assert!(matches!(check(&StoreConfig::at(dir.path())), Err(StoreError::Locked { .. })));
+    drop(running);
+}
