@@ -10,6 +10,7 @@ mod durability;
 mod engine;
 mod follow;
 mod kills;
+mod kills_send;
 mod kills_tokens;
 mod leaks;
 mod oauth;
