@@ -55,7 +55,7 @@ fn a_first_sync_killed_at_any_byte_stores_and_announces_everything_once() {
     };
     assert!(whole > report.wire_bytes);
     proxy.rate_limit(Some(RATE));
-    let (rounds, mut met) = (rounds(10), Met::default());
+    let (rounds, mut met) = (rounds(20), Met::default());
     for round in 0..rounds {
         let site = Site::new(&world);
         let at = rng.random_range(1..whole);
@@ -128,7 +128,7 @@ fn a_store_killed_again_and_again_while_mail_keeps_coming_has_everything_once() 
     proxy.rate_limit(Some(RATE));
     let site = Site::new(&world);
     let deliverer = Deliverer::start(&world);
-    let (rounds, mut mid_connection) = (rounds(10), 0);
+    let (rounds, mut mid_connection) = (rounds(50), 0);
     for _ in 0..rounds {
         let mut daemon = site.start();
         let accepted = proxy.accepted();

@@ -166,7 +166,7 @@ fn ancestors(log: &[LogEntry], token: &str) -> BTreeSet<String> {
 
 fn campaign(rotation: Rotation) -> BTreeMap<(Place, Outcome), usize> {
     let mut scene = Scene::new(rotation);
-    let rounds = rounds(16);
+    let rounds = rounds(40);
     let mut counts: BTreeMap<(Place, Outcome), usize> = BTreeMap::new();
     for round in 0..rounds {
         let place = PLACES[round % PLACES.len()];
