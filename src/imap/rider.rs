@@ -115,11 +115,14 @@ impl Rider {
     async fn ride(&mut self) -> Result<(), ImapError> {
         self.doing("connecting");
         crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
-        let credentials = self.credentials().await?;
         // what an earlier life showed says nothing about this one
         let is_first = !std::mem::replace(&mut self.has_ridden, true);
         let shown = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
         let before = if is_first { MailboxState::Connecting } else { shown };
+        if is_first && matches!(shown, MailboxState::Live | MailboxState::Syncing) {
+            self.show_state(MailboxState::Connecting, None).await?; // a token may be long in coming
+        }
+        let credentials = self.credentials().await?;
         // what was found wrong stays shown until a connection proves that it is gone
         let is_new = matches!(
             before,

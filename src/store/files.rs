@@ -64,3 +64,17 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     };
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(io("sync", parent))
 }
+
+/// Names of the form number and suffix, as numbers, ascending.
+pub(super) fn numbers_in(folder: &Path, suffix: &str) -> Result<Vec<u64>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(io("read", folder))?,
+    };
+    let mut numbers = std::collections::BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(io("read", folder))?.file_name();
+        numbers.extend(name.to_string_lossy().strip_suffix(suffix).and_then(|text| text.parse::<u64>().ok()));
+    }
+    Ok(numbers.into_iter().collect())
+}

@@ -146,5 +146,18 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
         };
         packs.recover(mailbox, state)?;
     }
+    for mailbox in packs.folders()? {
+        let is_known = [keys::incarnation(mailbox), keys::erasure(mailbox)]
+            .iter()
+            .try_fold(false, |known, key| db.contains_key(key).map(|is_there| known || is_there))
+            .map_err(sled_error)?;
+        if !is_known && !packs.numbers(mailbox)?.is_empty() {
+            return Err(codec::corrupt(format!(
+                "{} holds mail of a mailbox the state does not know",
+                packs.folder(mailbox).display()
+            )));
+        }
+        newest = newest.max(mailbox.0);
+    }
     Ok(newest)
 }

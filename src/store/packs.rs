@@ -119,6 +119,18 @@ impl Packs {
         })
     }
 
+    /// The mailboxes that have a folder here, by number.
+    pub(super) fn folders(&self) -> Result<Vec<Incarnation>, StoreError> {
+        let numbers = files::numbers_in(&self.root, "")?;
+        Ok(numbers.into_iter().map(Incarnation).collect())
+    }
+
+    /// The numbers of a mailbox's packs.
+    pub(super) fn numbers(&self, mailbox: Incarnation) -> Result<Vec<u32>, StoreError> {
+        let numbers = files::numbers_in(&self.folder(mailbox), ".pack")?;
+        Ok(numbers.into_iter().filter_map(|number| u32::try_from(number).ok()).collect())
+    }
+
     /// Cuts a mailbox's packs to what was committed, and removes what never was.
     pub(super) fn recover(&self, mailbox: Incarnation, state: PackState) -> Result<(), StoreError> {
         let folder = self.folder(mailbox);

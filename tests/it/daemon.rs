@@ -99,11 +99,17 @@ impl Site {
     }
 
     /// Puts a mailbox that has signed in by OAuth into the store, while no daemon runs.
-    pub fn add_signed_in(&self, world: &World, address: &str, imap_port: u16, active: bool) -> Incarnation {
-        let (app, mailbox, grant) = oauth_parts(world, address, imap_port);
+    pub fn add_signed_in(
+        &self,
+        world: &World,
+        address: &str,
+        change: impl FnOnce(&mut Mailbox),
+    ) -> Incarnation {
+        let (app, mut mailbox, grant) = oauth_parts(world, address, world.imaps_port());
+        change(&mut mailbox);
         self.store(async |store| {
             store.put_app(&app, 0).await.unwrap();
-            store.create_mailbox(Mailbox { active, ..mailbox }, Some(&grant)).await.unwrap().incarnation
+            store.create_mailbox(mailbox, Some(&grant)).await.unwrap().incarnation
         })
     }
 
@@ -196,8 +202,11 @@ impl Log {
     }
 }
 
+/// The last lines that say something of ours.
 fn tail(lines: &[String]) -> String {
-    lines[lines.len().saturating_sub(25)..].join("\n")
+    let ours: Vec<&str> =
+        lines.iter().filter(|line| !line.contains("TRACE actix_")).map(String::as_str).collect();
+    ours[ours.len().saturating_sub(25)..].join("\n")
 }
 
 impl Daemon {

@@ -25,7 +25,7 @@ fn scene<'w>(world: &'w World, point: &'static str) -> Scene<'w> {
     let others = world.proxy(Kind::Imap, Transport::ImplicitTls);
     let mut site = Site::new(world);
     site.set("STAFETTE_TIMING__DEFER_FIRST", "50ms");
-    site.add_signed_in(world, ANNA, world.imaps_port(), false);
+    site.add_signed_in(world, ANNA, |anna| anna.active = false);
     let daemon = site.start_with(&format!("{point}:anna=panic"));
     for address in OTHERS {
         let posted = password_mailbox(address, others.port, world.submission_port());

@@ -163,7 +163,7 @@ fn packs(
     };
     let row = db.get(keys::packs(mailbox)).map_err(sled_error)?;
     let state: PackState = row.and_then(|row| codec::unpack("pack state", &row).ok()).unwrap_or_default();
-    for number in offline.pack_numbers(mailbox)?.into_iter().filter(|number| *number <= state.highest) {
+    for number in offline.packs.numbers(mailbox)?.into_iter().filter(|number| *number <= state.highest) {
         let path = offline.packs.path(mailbox, number);
         let end = (number == state.current).then_some(state.end);
         Pack::open(&key, mailbox, number, &path, end)?.walk(|seen| {

@@ -20,7 +20,7 @@ use super::{StoreConfig, StoreError, codec, keys};
 use crate::domain::Incarnation;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -81,32 +81,6 @@ impl Offline {
         }
         Err(codec::corrupt(format!("{} is gone", path.join("db").display())))
     }
-
-    /// The mailboxes that have a folder under `packs/`, by number.
-    fn pack_folders(&self) -> Result<Vec<Incarnation>, StoreError> {
-        let numbers = numbers_in(&self.data_dir.join("packs"), "")?;
-        Ok(numbers.into_iter().map(Incarnation).collect())
-    }
-
-    /// The numbers of a mailbox's packs.
-    fn pack_numbers(&self, mailbox: Incarnation) -> Result<Vec<u32>, StoreError> {
-        let numbers = numbers_in(&self.packs.folder(mailbox), ".pack")?;
-        Ok(numbers.into_iter().filter_map(|number| u32::try_from(number).ok()).collect())
-    }
-}
-
-/// Names of the form number and suffix, as numbers, ascending.
-fn numbers_in(folder: &Path, suffix: &str) -> Result<Vec<u64>, StoreError> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(super::files::io("read", folder))?,
-    };
-    let mut numbers = BTreeSet::new();
-    for entry in entries {
-        let name = entry.map_err(super::files::io("read", folder))?.file_name();
-        numbers.extend(name.to_string_lossy().strip_suffix(suffix).and_then(|text| text.parse::<u64>().ok()));
-    }
-    Ok(numbers.into_iter().collect())
 }
 
 /// Looks at every row and every record.
@@ -132,11 +106,17 @@ pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
         known.insert(mailbox);
         mailbox::check(&offline, &db, mailbox, &mut findings)?;
     }
-    for mailbox in offline.pack_folders()?.into_iter().filter(|mailbox| !known.contains(mailbox)) {
-        findings.notes.push(format!(
-            "packs/{:016} belongs to no mailbox: left by one that was deleted or never quite made",
-            mailbox.0
-        ));
+    for mailbox in offline.packs.folders()?.into_iter().filter(|mailbox| !known.contains(mailbox)) {
+        let folder = offline.packs.folder(mailbox);
+        let is_going = db.contains_key(keys::erasure(mailbox)).map_err(sled_error)?;
+        if is_going || offline.packs.numbers(mailbox)?.is_empty() {
+            findings
+                .notes
+                .push(format!("{}: of a mailbox that is being deleted or was never made", folder.display()));
+        } else {
+            findings
+                .problem(format!("{}: holds mail of a mailbox the state does not know", folder.display()));
+        }
     }
     Ok(findings)
 }

@@ -46,7 +46,7 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     }
     writer.flush()?;
     let mut newest = 0;
-    for mailbox in offline.pack_folders()? {
+    for mailbox in offline.packs.folders()? {
         newest = newest.max(mailbox.0);
         let mut restored = Restored { offline: &offline, old: old.as_ref(), mailbox, parse };
         restored.restore(&mut writer, &mut findings)?;
@@ -148,7 +148,9 @@ impl Restored<'_> {
             return Ok(());
         }
         let (mut slots, mut wanted) = self.known()?;
-        let numbers = self.offline.pack_numbers(mailbox)?;
+        // sled may open what is left of a state as an empty one
+        let is_lost = self.old.is_none() || writer.get(&keys::incarnation(mailbox))?.is_none();
+        let numbers = self.offline.packs.numbers(mailbox)?;
         let highest = numbers.last().copied().unwrap_or(0);
         let key = match self.offline.vault.mailbox_key(mailbox) {
             Ok(key) => Arc::new(key),
@@ -174,7 +176,7 @@ impl Restored<'_> {
                 let id = MessageId(found.header.id);
                 let slot = (*folder, *folder_incarnation, *uid);
                 let is_taken = matches!(slots.get(&slot), Some(Source::Row(_)));
-                if !is_taken && (self.old.is_none() || wanted.contains(&id)) {
+                if !is_taken && (is_lost || wanted.contains(&id)) {
                     // of two records for one place the later one holds
                     slots.insert(slot, Source::Pack(Box::new(found.header), found.place));
                 }

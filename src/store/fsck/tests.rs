@@ -5,6 +5,7 @@ use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message};
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
 use crate::store::{Commit, Store, StoredMailbox};
+use std::path::Path;
 
 fn parse(raw: &[u8]) -> Envelope {
     Envelope { subject: Some(String::from_utf8_lossy(raw).into_owned()), ..Envelope::default() }
@@ -117,7 +118,10 @@ fn without_a_state_the_mail_comes_back_from_the_packs() {
     let db = dir.path().join("state/db");
     let length = std::fs::metadata(&db).unwrap().len() as usize;
     std::fs::write(&db, vec![0x5a; length]).unwrap();
-    assert!(!check(&StoreConfig::at(dir.path())).unwrap().problems.is_empty());
+    let problems = check(&StoreConfig::at(dir.path())).unwrap().problems;
+    assert!(problems.iter().any(|line| line.contains("the state does not know")), "{problems:?}");
+    let opened = Store::open_with(&StoreConfig::at(dir.path()), std::sync::Arc::new(|_| {}));
+    assert!(matches!(opened, Err(StoreError::Corrupt { .. })), "mail is not taken for a new store's");
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
     let problems = check(&StoreConfig::at(dir.path())).unwrap().problems;
     assert!(problems[0].contains("is gone"), "{problems:?}");

@@ -1,0 +1,152 @@
+//! SIGKILL while mail is being received: at a random byte of the first sync, over and over while mail keeps coming.
+//! Every message is there once, with its bytes and flags, and was announced exactly once.
+
+use crate::client::Gone;
+use crate::daemon::{Daemon, Site, password_mailbox, world_with};
+use crate::follow::present;
+use crate::rounds::{randomness, rounds};
+use crate::world::proxy::Direction;
+use crate::world::{Kind, ProxyHandle, SeedOptions, Transport, World};
+use rand::Rng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const ANNA: &str = "anna@makler.test";
+/// Bytes per second through the proxy.
+const RATE: u64 = 6 << 20;
+
+fn add_anna(daemon: &Daemon, proxy: &ProxyHandle) -> Result<(), Gone> {
+    let posted = password_mailbox(ANNA, proxy.port, 1);
+    let reply = daemon.try_post("/v1/mailboxes", &[], &posted)?;
+    assert!(matches!(reply.status, 201 | 409), "{}", reply.json());
+    Ok(())
+}
+
+/// Where the kills met the daemon, by how much of the mail was stored.
+#[derive(Default)]
+struct Met {
+    nothing_stored: usize,
+    some_stored: usize,
+    all_stored: usize,
+}
+
+/// From an empty store: killed by the proxy at a random byte, started again, finished.
+#[test]
+fn a_first_sync_killed_at_any_byte_stores_and_announces_everything_once() {
+    let mut rng = randomness("first sync");
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let messages = 150;
+    let seeded = SeedOptions {
+        messages,
+        inbox_percent: 60,
+        largest: 200_000,
+        median_size: 12_000.0,
+        ..SeedOptions::default()
+    };
+    let report = world.seed(ANNA, &seeded);
+    let theirs = present(&world, ANNA);
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    let whole = {
+        let daemon = Site::new(&world).start();
+        add_anna(&daemon, &proxy).unwrap();
+        daemon.until_live("anna");
+        daemon.assert_stored(&theirs, "anna");
+        proxy.carried().0
+    };
+    assert!(whole > report.wire_bytes);
+    proxy.rate_limit(Some(RATE));
+    let (rounds, mut met) = (rounds(20), Met::default());
+    for round in 0..rounds {
+        let site = Site::new(&world);
+        let at = rng.random_range(1..whole);
+        let mut daemon = site.start();
+        proxy.after_bytes(at, Direction::ToClient, daemon.killer());
+        let lived = add_anna(&daemon, &proxy).and_then(|()| daemon.try_until_live("anna", 1));
+        assert!(lived.is_err(), "round {round}: live before byte {at} of {whole}");
+        daemon.killed();
+        let daemon = site.start();
+        add_anna(&daemon, &proxy).unwrap();
+        let stored = daemon.get("/v1/mailboxes/anna")["sync"]["messages"].as_u64().unwrap();
+        match usize::try_from(stored).unwrap() {
+            0 => met.nothing_stored += 1,
+            stored if stored < messages => met.some_stored += 1,
+            _ => met.all_stored += 1,
+        }
+        daemon.until_live("anna");
+        daemon.assert_stored(&theirs, "anna");
+    }
+    println!(
+        "first sync: {rounds} runs of {messages} messages, {whole} bytes, each killed once at a random byte and finished: \
+         all right; after the kill {} had stored nothing, {} a part, {} everything",
+        met.nothing_stored, met.some_stored, met.all_stored
+    );
+}
+
+/// Delivers and flags as long as it is let.
+struct Deliverer {
+    go: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Deliverer {
+    fn start(world: &World) -> Self {
+        let go = Arc::new(AtomicBool::new(true));
+        let (mailboxes, going) = (world.mailboxes.clone(), Arc::clone(&go));
+        let thread = std::thread::spawn(move || {
+            let mut delivered = 0;
+            while going.load(Ordering::Acquire) {
+                let batch: Vec<Vec<u8>> = (delivered..delivered + 5).map(message).collect();
+                mailboxes.deliver_all(ANNA, &batch);
+                delivered += batch.len();
+                let uid = u32::try_from(delivered).unwrap();
+                mailboxes.set_flags(ANNA, "INBOX", uid - 1, "+FLAGS", "\\Flagged");
+                mailboxes.set_flags(ANNA, "INBOX", uid / 2, "+FLAGS", "\\Seen \\Answered");
+            }
+            delivered
+        });
+        Self { go, thread }
+    }
+
+    fn end(self) -> usize {
+        self.go.store(false, Ordering::Release);
+        self.thread.join().unwrap()
+    }
+}
+
+fn message(number: usize) -> Vec<u8> {
+    let text = format!("line of message {number}\r\n").repeat(1 + number * 37 % 300);
+    format!("From: b@kunde.test\r\nSubject: n{number}\r\nMessage-ID: <n{number}@kunde.test>\r\n\r\n{text}")
+        .into_bytes()
+}
+
+/// One store, killed over and over.
+#[test]
+fn a_store_killed_again_and_again_while_mail_keeps_coming_has_everything_once() {
+    let mut rng = randomness("while mail comes");
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    proxy.rate_limit(Some(RATE));
+    let site = Site::new(&world);
+    let deliverer = Deliverer::start(&world);
+    let (rounds, mut mid_connection) = (rounds(50), 0);
+    for _ in 0..rounds {
+        let mut daemon = site.start();
+        let accepted = proxy.accepted();
+        // the further in, the more there is to list before anything new comes
+        proxy.after_bytes(rng.random_range(1..200_000), Direction::ToClient, daemon.killer());
+        add_anna(&daemon, &proxy).ok();
+        daemon.killed();
+        mid_connection += usize::from(proxy.accepted() > accepted);
+    }
+    let delivered = deliverer.end();
+    assert_eq!(mid_connection, rounds, "every kill met a connection");
+    let daemon = site.start();
+    daemon.until_live("anna");
+    let theirs = present(&world, ANNA);
+    daemon.until("the last flags", || (daemon.snapshot("anna") == theirs).then_some(()));
+    daemon.assert_stored(&theirs, "anna");
+    assert_eq!(theirs["INBOX"].len(), delivered);
+    println!(
+        "while mail comes: one store killed {rounds} times, {delivered} messages delivered meanwhile: all right"
+    );
+}
