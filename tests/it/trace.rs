@@ -64,9 +64,15 @@ pub fn check(trace: &str) -> Findings {
         demand(&calls, Kind::DbWritten, answer, &mut violations);
         let asked = of(Kind::Asked).rfind(|asked| asked.ended < answer.begun);
         let since = asked.map_or(usize::MAX, |asked| asked.ended);
-        for kind in [Kind::PackWritten, Kind::DbWritten] {
-            if !of(kind).any(|write| write.begun > since && write.ended < answer.begun) {
-                violations.push(format!("line {}: answered without {kind:?}", answer.begun));
+        let first = |kind: Kind| of(kind).find(|write| write.begun > since && write.ended < answer.begun);
+        match (first(Kind::PackWritten), first(Kind::DbWritten)) {
+            (Some(pack), Some(db)) if db.begun < pack.begun => {
+                violations.push(format!("line {}: sled is written before the pack it names", db.begun));
+            }
+            (Some(_), Some(_)) => {}
+            (pack, db) => {
+                let line = answer.begun;
+                violations.push(format!("line {line}: answered, having written {pack:?} and {db:?}"));
             }
         }
     }
@@ -193,6 +199,12 @@ mod tests {
             lines.insert(place, early);
             assert!(violations(&lines) > 0, "{early} before {late}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_written_once_and_after_its_pack() {
+        let early = [ASKED, CREATED, NAMED, DB, DB_SYNC, PACK, PACK_SYNC, DB, DB_SYNC, ANSWER];
+        assert!(violations(&early) > 0);
     }
 
     #[test]
