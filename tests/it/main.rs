@@ -6,6 +6,7 @@ mod world;
 
 mod client;
 mod daemon;
+mod drain;
 mod durability;
 mod engine;
 mod follow;
