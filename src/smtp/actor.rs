@@ -1,6 +1,6 @@
 //! The shell of sending: an actor that owns one courier and passes wake-ups on to it.
 
-use super::courier::Courier;
+use super::courier::{Bell, Courier};
 use super::protocol::Send;
 use super::session::SmtpTiming;
 use crate::config::Timing;
@@ -11,7 +11,6 @@ use crate::store::{Owner, Store, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use std::sync::Arc;
-use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// What an SMTP actor is given.
@@ -30,7 +29,7 @@ pub struct SmtpDeps {
 /// Sends one mailbox's outbox.
 pub struct SmtpActor {
     courier: Option<Courier>,
-    wake: Arc<Notify>,
+    bell: Arc<Bell>,
     guard: ExitGuard,
     span: tracing::Span,
 }
@@ -47,11 +46,11 @@ impl SmtpActor {
         guard: ExitGuard,
     ) -> Self {
         let span = tracing::info_span!("smtp", mailbox = %stored.mailbox.id);
-        let wake = Arc::new(Notify::new());
+        let bell = Arc::new(Bell::default());
         let timing = SmtpTiming { after_dot: deps.timing.smtp_after_dot, ..SmtpTiming::default() };
         let courier =
-            Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&wake)));
-        Self { courier: Some(courier), wake, guard, span }
+            Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&bell)));
+        Self { courier: Some(courier), bell, guard, span }
     }
 }
 
@@ -61,8 +60,10 @@ impl Actor for SmtpActor {
     fn started(&mut self, context: &mut Self::Context) {
         let Some(courier) = self.courier.take() else { return };
         let work = courier.run().instrument(self.span.clone()).into_actor(self);
-        context.spawn(work.map(|error, actor: &mut Self, context| {
-            actor.guard.failed(&error.to_string());
+        context.spawn(work.map(|ended, actor: &mut Self, context| {
+            if let Err(error) = ended {
+                actor.guard.failed(&error.to_string());
+            }
             context.stop();
         }));
     }
@@ -71,20 +72,22 @@ impl Actor for SmtpActor {
 impl Handler<Send> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: Send, _: &mut Self::Context) {
-        self.wake.notify_one();
+        self.bell.wake.notify_one();
     }
 }
 
 impl Handler<GrantChanged> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
-        self.wake.notify_one();
+        self.bell.wake.notify_one();
     }
 }
 
 impl Handler<Stop> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
+        if !self.bell.ends_by_itself() {
+            context.stop();
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -29,12 +30,29 @@ pub(super) struct Courier {
     token: Recipient<GetAccessToken>,
     rejected: Recipient<TokenRejected>,
     timing: SmtpTiming,
-    wake: Arc<Notify>,
+    bell: Arc<Bell>,
     governor: Governor,
     policy: RetryPolicy,
     session: Option<SmtpSession>,
     token_generation: Option<u64>,
     holds: u32,
+}
+
+/// Between the actor and its courier, who live on one arbiter.
+#[derive(Default)]
+pub(super) struct Bell {
+    pub(super) wake: Notify,
+    /// A message is on its way: whoever cuts it off now makes its fate unknown.
+    attempting: AtomicBool,
+    ending: AtomicBool,
+}
+
+impl Bell {
+    /// Asks the courier to end after the message that is on its way; `false`: there is none, cut it off.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        self.ending.store(true, Ordering::Relaxed);
+        self.attempting.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether to go on at once.
@@ -50,7 +68,7 @@ impl Courier {
         endpoint: SmtpEndpoint,
         owner: Owner,
         (token, rejected): (Recipient<GetAccessToken>, Recipient<TokenRejected>),
-        (timing, wake): (SmtpTiming, Arc<Notify>),
+        (timing, bell): (SmtpTiming, Arc<Bell>),
     ) -> Self {
         let policy = RetryPolicy {
             first: deps.timing.defer_first,
@@ -69,7 +87,7 @@ impl Courier {
             token,
             rejected,
             timing,
-            wake,
+            bell,
             governor: Governor::new(allowance),
             policy,
             session: None,
@@ -78,20 +96,22 @@ impl Courier {
         }
     }
 
-    /// Works until the store refuses this actor or cannot be trusted.
-    pub(super) async fn run(mut self) -> StoreError {
-        if let Err(error) = self.recover().await {
-            return error;
-        }
+    /// Works until it is asked to end, or the store refuses this actor or cannot be trusted.
+    pub(super) async fn run(mut self) -> Result<(), StoreError> {
+        self.recover().await?;
         loop {
-            match self.turn().await {
+            let turn = self.turn().await;
+            if self.bell.ending.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match turn {
                 Ok(Turn::Again) => {}
                 Ok(Turn::Wait(until)) => self.wait(until).await,
                 Err(StoreError::Full { .. } | StoreError::Conflict) => {
                     // changed by the API meanwhile, or no space: look again
                     self.wait(Some(clock::now().plus(Duration::from_secs(1)))).await;
                 }
-                Err(error) => return error,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -104,7 +124,7 @@ impl Courier {
         let longest = self.deps.timing.hold_retry;
         let time = until.map_or(longest, |until| until.since(clock::now()).min(longest));
         tokio::select! {
-            () = self.wake.notified() => {}
+            () = self.bell.wake.notified() => {}
             () = tokio::time::sleep(time) => {}
         }
     }
@@ -131,7 +151,12 @@ impl Courier {
                     return Ok(Turn::Wait(Some(due)));
                 }
                 match self.ready_session().await {
-                    Ok(session) => self.attempt(id, session).await,
+                    Ok(session) => {
+                        self.bell.attempting.store(true, Ordering::Relaxed);
+                        let turn = self.attempt(id, session).await;
+                        self.bell.attempting.store(false, Ordering::Relaxed);
+                        turn
+                    }
                     Err(error) => self.hold(id, &error).await,
                 }
             }

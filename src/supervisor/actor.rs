@@ -13,9 +13,11 @@ use crate::store::{Role, Store, StoreError, StoredMailbox};
 use crate::token::protocol::{GrantChanged, RefreshNow};
 use crate::token::{TokenActor, TokenDeps};
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture,
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
+    WrapFuture,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::oneshot;
 
 /// What the actors of every mailbox are made with.
 #[derive(Clone)]
@@ -35,7 +37,13 @@ pub struct Supervisor {
     factories: Factories,
     arbiters: Vec<Arbiter>,
     running: BTreeMap<Incarnation, Running>,
-    draining: bool,
+    draining: Option<Draining>,
+}
+
+/// The end: who is still there, and whom to tell when nobody is.
+struct Draining {
+    left: BTreeSet<(Incarnation, Role)>,
+    done: Option<oneshot::Sender<()>>,
 }
 
 /// A mailbox whose actors are up, or are coming up.
@@ -61,11 +69,11 @@ impl Supervisor {
     pub fn new(factories: Factories) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters = (0..cores).map(|_| Arbiter::new()).collect();
-        Self { factories, arbiters, running: BTreeMap::new(), draining: false }
+        Self { factories, arbiters, running: BTreeMap::new(), draining: None }
     }
 
     fn reconcile(&mut self, context: &mut Context<Self>) -> Result<(), StoreError> {
-        if self.draining {
+        if self.draining.is_some() {
             return Ok(());
         }
         let running = self.running.iter().map(|(key, running)| (*key, running.generation)).collect();
@@ -119,7 +127,7 @@ impl Supervisor {
         owners: [crate::store::Owner; 3],
         context: &mut Context<Self>,
     ) {
-        if resting_state(&stored.mailbox).is_some() {
+        if resting_state(&stored.mailbox).is_some() || self.draining.is_some() {
             return;
         }
         let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
@@ -178,6 +186,12 @@ async fn show_rest(
 }
 
 impl Children {
+    fn roles(&self) -> Vec<Role> {
+        let imap = self.imap.as_ref().map(|_| Role::Imap);
+        let smtp = self.smtp.as_ref().map(|_| Role::Smtp);
+        [Some(Role::Token), imap, smtp].into_iter().flatten().collect()
+    }
+
     fn stop(&self) {
         wake("stop", self.token.try_send(Stop).is_ok());
         if let Some(imap) = &self.imap {
@@ -198,7 +212,15 @@ fn wake(what: &'static str, delivered: bool) {
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(CAPACITY);
+    }
 }
+
+/// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
+/// actix would keep 16.
+const CAPACITY: usize = 1 << 20;
 
 impl Handler<Reconcile> for Supervisor {
     type Result = ();
@@ -217,7 +239,10 @@ impl Handler<ChildExited> for Supervisor {
             .children
             .as_ref()
             .is_some_and(|children| children.epochs.contains(&(exit.role, exit.epoch)));
-        if !is_living || self.draining {
+        if let (true, Some(draining)) = (is_living, &mut self.draining) {
+            draining.ended(exit.mailbox, exit.role);
+        }
+        if !is_living || self.draining.is_some() {
             return;
         }
         // all of the mailbox's actors, because they hold each other's addresses; no other mailbox
@@ -290,9 +315,34 @@ impl Handler<GetActors> for Supervisor {
 }
 
 impl Handler<Drain> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
-        self.draining = true;
-        self.running.values().filter_map(|running| running.children.as_ref()).for_each(Children::stop);
+    type Result = ResponseFuture<()>;
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let (done, all_ended) = oneshot::channel();
+        let running = self.running.iter();
+        let children = running.filter_map(|(mailbox, running)| Some((*mailbox, running.children.as_ref()?)));
+        let left = children
+            .clone()
+            .flat_map(|(mailbox, children)| children.roles().into_iter().map(move |role| (mailbox, role)));
+        let mut draining = Draining { left: left.collect(), done: Some(done) };
+        children.for_each(|(_, children)| children.stop());
+        draining.tell_if_done();
+        self.draining = Some(draining);
+        Box::pin(async move {
+            // the sender is dropped when the supervisor is: then there is nobody to wait for, either
+            drop(all_ended.await);
+        })
+    }
+}
+
+impl Draining {
+    fn ended(&mut self, mailbox: Incarnation, role: Role) {
+        self.left.remove(&(mailbox, role));
+        self.tell_if_done();
+    }
+
+    fn tell_if_done(&mut self) {
+        if let Some(done) = self.done.take_if(|_| self.left.is_empty()) {
+            drop(done.send(()));
+        }
     }
 }

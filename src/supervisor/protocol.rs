@@ -60,7 +60,8 @@ pub struct ActorsStatus {
     pub restarts: u32,
 }
 
-/// Tells all actors to end; nothing is started any more.
+/// Tells all actors to end; nothing is started any more. Answered when all have ended: a message that is on its way
+/// to the server is finished first.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

@@ -213,9 +213,18 @@ fn tail(lines: &[String]) -> String {
 impl Daemon {
     /// Something to kill this daemon with from another thread.
     pub fn killer(&self) -> impl Fn() + Send + 'static + use<> {
+        self.signaller(Signal::SIGKILL)
+    }
+
+    /// Something to ask this daemon to end with from another thread.
+    pub fn terminator(&self) -> impl Fn() + Send + 'static + use<> {
+        self.signaller(Signal::SIGTERM)
+    }
+
+    fn signaller(&self, signal: Signal) -> impl Fn() + Send + 'static + use<> {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         move || {
-            let _ = kill(pid, Signal::SIGKILL);
+            let _ = kill(pid, signal);
         }
     }
 
@@ -236,7 +245,7 @@ impl Daemon {
 
     /// SIGTERM, and what it ends with.
     pub fn terminate(&mut self) -> ExitStatus {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        self.terminator()();
         self.ended()
     }
 

@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_servers;
 mod client;
 mod daemon;
+mod drain;
 mod durability;
 mod engine;
 mod follow;

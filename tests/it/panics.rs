@@ -4,6 +4,8 @@
 use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use stafette::clock;
+use stafette::domain::Mailbox;
+use stafette::store::{Commit, StoredMailbox};
 use std::time::Duration;
 
 const ANNA: &str = "anna@makler.test";
@@ -21,12 +23,17 @@ struct Scene<'w> {
 }
 
 fn scene<'w>(world: &'w World, point: &'static str) -> Scene<'w> {
+    scene_of(world, point, 1)
+}
+
+/// Anna panics when she passes the point for the first, the second … time.
+fn scene_of<'w>(world: &'w World, point: &'static str, times: usize) -> Scene<'w> {
     world.deliver(ANNA, &message(&format!("before-{point}")));
     let others = world.proxy(Kind::Imap, Transport::ImplicitTls);
     let mut site = Site::new(world);
     site.set("STAFETTE_TIMING__DEFER_FIRST", "50ms");
     site.add_signed_in(world, ANNA, |anna| anna.active = false);
-    let daemon = site.start_with(&format!("{point}:anna=panic"));
+    let daemon = site.start_with(&vec![format!("{point}:anna=panic"); times].join(","));
     for address in OTHERS {
         let posted = password_mailbox(address, others.port, world.submission_port());
         let created = daemon.post("/v1/mailboxes", &posted);
@@ -154,4 +161,46 @@ fn a_panic_while_sending_is_over_after_its_backoff_and_the_others_do_not_notice(
             assert_eq!(times, 1, "{subject} at the recipient");
         }
     }
+}
+
+#[test]
+fn a_mailbox_that_panics_again_and_again_waits_longer_each_time() {
+    let world = receiving_world();
+    let scene = scene_of(&world, "imap.connect", 3);
+    scene.resume();
+    scene.daemon.until_live("anna");
+    let log = scene.daemon.log();
+    let restarts = log.iter().filter(|line| line.contains("actor ended, restarting"));
+    let waits: Vec<&str> = restarts.filter_map(|line| line.split(" wait=").nth(1)).collect();
+    assert_eq!(waits, ["500ms", "1s", "2s"]);
+    scene.assert_nobody_else_noticed();
+}
+
+#[test]
+fn many_mailboxes_that_panic_at_once_all_come_back() {
+    let names: Vec<String> = (0..60).map(|number| format!("m{number}")).collect();
+    let world = world_with(&[]).without_postfix().start();
+    let site = Site::new(&world);
+    let daemon = site.start();
+    for name in &names {
+        let mut posted = password_mailbox(&format!("{name}@makler.test"), world.imaps_port(), 1);
+        posted["smtp"] = serde_json::Value::Null;
+        posted["active"] = false.into();
+        assert_eq!(daemon.post("/v1/mailboxes", &posted).status, 201);
+    }
+    drop(daemon);
+    site.store(async |store| {
+        for stored in store.mailboxes().unwrap() {
+            let mut commit = Commit::of_mailbox(stored.incarnation);
+            let active = Mailbox { active: true, ..stored.mailbox.clone() };
+            store.put_mailbox(&mut commit, &StoredMailbox { mailbox: active, ..stored }).unwrap();
+            store.commit(commit).await.unwrap();
+        }
+    });
+    let daemon = site.start_with(&vec!["imap.connect=panic"; names.len()].join(","));
+    for name in &names {
+        daemon.until_live(name);
+    }
+    let panics = daemon.log().iter().filter(|line| line.contains("injected panic")).count();
+    assert_eq!(panics, names.len());
 }

@@ -1,0 +1,72 @@
+//! SIGTERM: the daemon ends by itself, with exit code 0, and leaves nothing behind that the next one has to mend.
+
+use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
+use crate::follow::present;
+use crate::world::proxy::Direction;
+use crate::world::{Kind, ProxyHandle, SeedOptions, Transport};
+use serde_json::Value;
+
+const ANNA: &str = "anna@makler.test";
+const BEN: &str = "ben@makler.test";
+
+#[test]
+fn a_first_sync_that_is_asked_to_end_ends_well_and_goes_on_at_the_next_start() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let report = world.seed(ANNA, &SeedOptions::messages(300));
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    let site = Site::new(&world);
+    let mut daemon = site.start();
+    proxy.after_bytes(report.wire_bytes / 2, Direction::ToClient, daemon.terminator());
+    daemon.post("/v1/mailboxes", &password_mailbox(ANNA, proxy.port, 1));
+    let status = daemon.ended();
+    assert_eq!(status.code(), Some(0), "{}", daemon.tail());
+    let daemon = site.start();
+    let stored = daemon.get("/v1/mailboxes/anna")["sync"]["messages"].as_u64().unwrap();
+    assert!(0 < stored && stored < 300, "it ended in the middle: {stored}");
+    daemon.until_live("anna");
+    daemon.assert_stored(&present(&world, ANNA), "anna");
+}
+
+fn send(daemon: &Daemon, key: &str) -> String {
+    daemon.try_submit("anna", key, &draft(BEN, "Hello")).unwrap()
+}
+
+fn until(daemon: &Daemon, id: &str, states: &[&str]) -> Value {
+    daemon.until("the fate of the submission", || {
+        let shown = daemon.get(&format!("/v1/mailboxes/anna/outbox/{id}"));
+        shown["state"].as_str().is_some_and(|state| states.contains(&state)).then_some(shown)
+    })
+}
+
+/// Bytes to the server of one life that sends one message, without the final QUIT.
+fn bytes_of_one(site: &Site, proxy: &ProxyHandle) -> u64 {
+    let mut daemon = site.start();
+    let mut anna = password_mailbox(ANNA, 1, proxy.port);
+    anna["imap"] = Value::Null;
+    assert_eq!(daemon.post("/v1/mailboxes", &anna).status, 201);
+    let id = send(&daemon, "first");
+    until(&daemon, &id, &["sent"]);
+    assert!(daemon.terminate().success());
+    let said: usize =
+        proxy.commands().iter().filter(|command| *command == "QUIT").map(|quit| quit.len() + 2).sum();
+    proxy.carried().1 - said as u64
+}
+
+#[test]
+fn a_message_whose_answer_is_waited_for_is_settled_before_the_end() {
+    let world = world_with(&[ANNA, BEN]).start();
+    let proxy = world.proxy(Kind::Smtp, Transport::StartTls);
+    let site = Site::new(&world);
+    let bytes = bytes_of_one(&site, &proxy);
+    let mut daemon = site.start();
+    // asked to end when the final dot has left, half a second before the answer
+    proxy.delay_ms(Some(500));
+    proxy.after_bytes(bytes, Direction::ToServer, daemon.terminator());
+    let id = send(&daemon, "second");
+    assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.tail());
+    proxy.delay_ms(None);
+    let daemon = site.start();
+    let shown = until(&daemon, &id, &["sent", "unknown", "failed"]);
+    assert_eq!(shown["state"], "sent", "{shown}");
+    assert_eq!(shown["attempts"], 1);
+}
