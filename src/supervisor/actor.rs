@@ -342,7 +342,8 @@ impl Draining {
 
     fn tell_if_done(&mut self) {
         if let Some(done) = self.done.take_if(|_| self.left.is_empty()) {
-            drop(done.send(()));
+            // whoever asked may have gone
+            let _ = done.send(());
         }
     }
 }
