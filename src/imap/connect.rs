@@ -7,7 +7,7 @@ use super::protocol::ImapError;
 use super::wire::{Connection, Stream};
 use crate::config::Timing;
 use crate::domain::{Endpoint, Secret, Security};
-use crate::net::{Dialer, LimitingReader, Limits, MaybeTls};
+use crate::net::{Dialer, LimitingReader, Limits, MaybeTls, ReadAhead};
 use async_imap::imap_proto::{Response, Status};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) async fn open(
     timing: &Timing,
 ) -> Result<Connection, ImapError> {
     dialer.check_security(&endpoint.host, endpoint.security)?;
-    let tcp = dialer.connect(&endpoint.host, endpoint.port).await?;
+    let tcp = ReadAhead::new(dialer.connect(&endpoint.host, endpoint.port).await?);
     let client = match endpoint.security {
         Security::Tls => {
             let tls = dialer.tls(&endpoint.host, tcp).await?;
@@ -76,7 +76,10 @@ async fn within<T>(
     tokio::time::timeout(after, work).await.map_err(|_| ImapError::Timeout { what, after })
 }
 
-async fn greeted(stream: MaybeTls<tokio::net::TcpStream>, after: Duration) -> Result<Client, ImapError> {
+async fn greeted(
+    stream: MaybeTls<ReadAhead<tokio::net::TcpStream>>,
+    after: Duration,
+) -> Result<Client, ImapError> {
     let mut client = async_imap::Client::new(LimitingReader::new(stream, Limits::default()));
     let greeting = within("the greeting", after, client.read_response()).await?;
     let greeting = greeting

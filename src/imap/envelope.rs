@@ -54,11 +54,42 @@ fn has_attachments(header: &mail_parser::Message<'_>, raw: &[u8]) -> bool {
     let subtype = kind.subtype().unwrap_or_default().to_ascii_lowercase();
     match kind.ctype().to_ascii_lowercase().as_str() {
         "multipart" if subtype != "alternative" => {
-            STRUCTURE.parse(raw).is_some_and(|message| message.attachment_count() > 0)
+            STRUCTURE.parse(&skeleton(raw)).is_some_and(|message| message.attachment_count() > 0)
         }
         "multipart" | "text" => false,
         _ => true,
     }
+}
+
+/// The message without the bodies of its parts: its header, and what may be a delimiter with the header after it
+/// (RFC 2046 §5.1.1). A parser need not look at the rest to see the structure.
+fn skeleton(raw: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(2048);
+    let mut next = 0;
+    let mut start = Some(0);
+    while let Some(from) = start {
+        let rest = raw.get(from..).unwrap_or_default();
+        let end = from.saturating_add(blank_line(rest));
+        kept.extend_from_slice(raw.get(from.max(next)..end).unwrap_or_default());
+        next = end;
+        // the line end of an empty line may be that of a delimiter, too
+        let search = end.saturating_sub(1).max(from.saturating_add(1));
+        let found = memchr::memmem::find(raw.get(search..).unwrap_or_default(), b"\n--");
+        start = found.map(|place| search.saturating_add(place));
+    }
+    kept
+}
+
+/// Where the first empty line ends, or the text.
+fn blank_line(text: &[u8]) -> usize {
+    let mut before: Option<usize> = None;
+    memchr::memchr_iter(b'\n', text)
+        .find(|end| {
+            let length = before.map_or(usize::MAX, |before| end - before);
+            before = Some(*end);
+            length == 1 || length == 2 && text.get(end - 1) == Some(&b'\r')
+        })
+        .map_or(text.len(), |end| end + 1)
 }
 
 fn addresses(list: Option<&mail_parser::Address<'_>>) -> Vec<Address> {
@@ -129,6 +160,22 @@ mod tests {
         assert!(parse(encoded).has_attachments);
         let without = b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x--\r\n";
         assert!(!parse(without).has_attachments);
+        let nested = b"Content-Type: multipart/mixed; boundary=x\r\n\r\npreamble\r\n--x\r\n\
+            Content-Type: multipart/alternative; boundary=y\r\n\r\n--y\r\n\r\ntext\r\n\r\n-- \r\nAnna\r\n--y\r\n\
+            Content-Type: text/html\r\n\r\n<p>\r\n--y--\r\n\r\n--x\r\nContent-Type: image/png\r\n\r\nPNG\r\n--x--\r\n";
+        assert!(parse(nested).has_attachments);
+        let cut: Vec<u8> = nested.iter().copied().take(nested.len() - 50).collect();
+        assert!(!parse(&cut).has_attachments);
+    }
+
+    #[test]
+    fn a_skeleton_has_every_delimiter_and_no_body() {
+        let lines = "A: b\n\n--x\nC: d\n\nbody\n\n--x--\nepilogue\n\nmore\n--x";
+        assert_eq!(skeleton(lines.as_bytes()), b"A: b\n\n--x\nC: d\n\n\n--x--\nepilogue\n\n\n--x");
+        for text in [lines, "", "\n", "--", "\n--", "no line"] {
+            let bytes = text.replace('\n', "\r\n");
+            assert!(skeleton(bytes.as_bytes()).len() <= bytes.len());
+        }
     }
 
     #[test]

@@ -36,11 +36,12 @@ const COMMIT_MESSAGES: usize = 1000;
 /// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
 const SET: usize = 8000;
 
-/// Bytes of message bodies in flight in the whole process.
+/// Bytes of message bodies in flight in the whole process, and how many batches of them are prepared at a time.
 #[derive(Clone)]
 pub struct ByteBudget {
     permits: Arc<Semaphore>,
     total: u32,
+    workers: Arc<Semaphore>,
 }
 
 impl ByteBudget {
@@ -48,7 +49,13 @@ impl ByteBudget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        Self { permits: Arc::new(Semaphore::new(total as usize)), total }
+        // more at a time than there are cores would only take the caches and the cores from those who read
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            permits: Arc::new(Semaphore::new(total as usize)),
+            total,
+            workers: Arc::new(Semaphore::new(cores)),
+        }
     }
 
     /// Waits for a share. Who waits must hold none that depends on him: two who wait for each other's
@@ -61,6 +68,18 @@ impl ByteBudget {
     /// A share if there is one now.
     fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).try_acquire_many_owned(self.share(bytes)).ok()
+    }
+
+    /// Gives back what a share holds beyond so many bytes.
+    fn shrink(&self, share: &mut OwnedSemaphorePermit, bytes: usize) {
+        let excess = share.num_permits().saturating_sub(self.share(bytes) as usize);
+        drop(share.split(excess));
+    }
+
+    /// Waits for a core to work on.
+    async fn worker(&self) -> Result<OwnedSemaphorePermit, ImapError> {
+        let permit = Arc::clone(&self.workers).acquire_owned().await;
+        permit.map_err(|_| ImapError::Internal(String::from("the workers were closed")))
     }
 
     fn share(&self, bytes: usize) -> u32 {
@@ -174,11 +193,14 @@ async fn dispatch(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let target = target.clone();
+    let worker = target.budget.worker().await?;
     let work = tokio::task::spawn_blocking(move || {
-        batch
+        let prepared = batch
             .into_iter()
             .filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose())
-            .collect()
+            .collect();
+        drop(worker);
+        prepared
     });
     send(batches, work).await
 }
@@ -191,7 +213,7 @@ async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(), ImapErro
 fn prepare(
     target: &Target,
     fetched: FetchedMessage,
-    share: OwnedSemaphorePermit,
+    mut share: OwnedSemaphorePermit,
 ) -> Result<Option<Prepared>, ImapError> {
     let parts = fetched.parts();
     let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
@@ -199,6 +221,7 @@ fn prepare(
     let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
+    target.budget.shrink(&mut share, record.len());
     let bytes = record.len() as u64;
     Ok(Some(Prepared { message, body: Body::Record(record), bytes, share }))
 }
@@ -330,6 +353,9 @@ mod tests {
         let all = budget.take(1_000_000).await.unwrap();
         assert!(budget.try_take(1).is_none());
         drop(all);
-        assert!(budget.try_take(100).is_some());
+        let mut all = budget.try_take(100).unwrap();
+        budget.shrink(&mut all, 40);
+        assert!(budget.try_take(61).is_none());
+        assert!(budget.try_take(60).is_some());
     }
 }

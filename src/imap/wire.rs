@@ -12,7 +12,7 @@ use super::decode::{
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::domain::{Flags, Timestamp, Uid};
-use crate::net::{LimitingReader, MaybeTls};
+use crate::net::{LimitingReader, MaybeTls, ReadAhead};
 use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use async_imap::types::UnsolicitedResponse;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// The stream under the library.
-pub(super) type Stream = LimitingReader<MaybeTls<TcpStream>>;
+pub(super) type Stream = LimitingReader<MaybeTls<ReadAhead<TcpStream>>>;
 
 /// An authenticated connection.
 pub(super) struct Connection {

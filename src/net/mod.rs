@@ -6,12 +6,14 @@ mod error;
 mod http;
 mod imap_framing;
 mod limit;
+mod read_ahead;
 mod stream;
 mod tls;
 
 pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::NetError;
 pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
+pub use read_ahead::ReadAhead;
 pub use stream::MaybeTls;
 
 /// Whether a host can only be this machine: its traffic needs no protection.

@@ -8,8 +8,8 @@
 
 use super::commit::{Body, Commit};
 use super::packs::Packs;
-use super::stage::{Append, Overlay, View};
-use super::{StoreError, codec, events_log, keys};
+use super::stage::{Append, Changes, Overlay, View};
+use super::{StoreError, codec, events_log};
 use crate::events::Cursor;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -180,7 +180,6 @@ impl Committer {
     }
 }
 
-type Changes = std::collections::BTreeMap<keys::Key, Option<Vec<u8>>>;
 type Waiter = (oneshot::Sender<Result<Committed, StoreError>>, Committed);
 
 struct Staged {

@@ -62,8 +62,11 @@ pub enum RecordKind {
     Submission,
 }
 
+/// A compressor and where it writes to.
+type Press = (zstd::bulk::Compressor<'static>, Vec<u8>);
+
 thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static PRESS: RefCell<Option<Press>> = const { RefCell::new(None) };
 }
 
 /// Seals one raw message as a record. Costs CPU time in proportion to its length: not for an arbiter.
@@ -77,7 +80,7 @@ pub fn encode(
     raw: &[u8],
 ) -> Result<Vec<u8>, StoreError> {
     let nonce = random::<NONCE>()?;
-    let mut record = Vec::with_capacity(raw.len().saturating_add(512));
+    let mut record = Vec::with_capacity(512);
     let sealed_header = seal_header(key, mailbox, &nonce, header, raw.len() as u64)?;
     push_prelude(&mut record, &nonce, 0, raw.len() as u64, sealed_header.len());
     record.extend_from_slice(&sealed_header);
@@ -119,54 +122,38 @@ pub(super) fn push_frame(
     plain: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), StoreError> {
-    let start = out.len();
-    out.resize(start.saturating_add(FRAME_PRELUDE), 0);
-    let body_start = out.len();
-    let compressed = compress_onto(plain, out);
-    if !compressed {
-        out.truncate(body_start);
-        out.extend_from_slice(plain);
-    }
-    let body = out.get_mut(body_start..).unwrap_or_default();
-    let context = frame_context(id, index, u8::from(compressed), plain.len());
-    let tag = key.seal_in_place(&piece_nonce(nonce, index), &context, body)?;
-    let sealed = body.len().saturating_add(TAG);
-    out.extend_from_slice(&tag);
-    let mut prelude = [0; FRAME_PRELUDE];
-    prelude[0] = u8::from(compressed);
-    prelude[1..5].copy_from_slice(&length32(plain.len()).to_le_bytes());
-    prelude[5..9].copy_from_slice(&length32(sealed).to_le_bytes());
-    if let Some(place) = out.get_mut(start..body_start) {
-        place.copy_from_slice(&prelude);
-    }
-    Ok(())
+    PRESS.with_borrow_mut(|press| {
+        let squeezed = compress(press, plain);
+        let body = squeezed.unwrap_or(plain);
+        let sealed = body.len().saturating_add(TAG);
+        out.reserve_exact(FRAME_PRELUDE.saturating_add(sealed));
+        out.push(u8::from(squeezed.is_some()));
+        out.extend_from_slice(&length32(plain.len()).to_le_bytes());
+        out.extend_from_slice(&length32(sealed).to_le_bytes());
+        let start = out.len();
+        out.extend_from_slice(body);
+        let context = frame_context(id, index, u8::from(squeezed.is_some()), plain.len());
+        let body = out.get_mut(start..).unwrap_or_default();
+        let tag = key.seal_in_place(&piece_nonce(nonce, index), &context, body)?;
+        out.extend_from_slice(&tag);
+        Ok(())
+    })
 }
 
 fn length32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Appends the compressed frame; `false` if that would not save a twentieth (media, archives).
-fn compress_onto(plain: &[u8], out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    COMPRESSOR.with_borrow_mut(|slot| {
-        let compressor = match slot {
-            Some(compressor) => compressor,
-            None => match zstd::bulk::Compressor::new(LEVEL) {
-                Ok(fresh) => slot.insert(fresh),
-                Err(_) => return false,
-            },
-        };
-        out.resize(start.saturating_add(zstd::zstd_safe::compress_bound(plain.len())), 0);
-        let target = out.get_mut(start..).unwrap_or_default();
-        match compressor.compress_to_buffer(plain, target) {
-            Ok(length) if length < plain.len() - plain.len() / 20 => {
-                out.truncate(start.saturating_add(length));
-                true
-            }
-            _ => false,
-        }
-    })
+/// The frame compressed; `None` if that would not save a twentieth (media, archives).
+fn compress<'p>(press: &'p mut Option<Press>, plain: &[u8]) -> Option<&'p [u8]> {
+    let (compressor, scratch) = match press {
+        Some(press) => press,
+        None => press.insert((zstd::bulk::Compressor::new(LEVEL).ok()?, Vec::new())),
+    };
+    scratch.clear();
+    scratch.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+    let length = compressor.compress_to_buffer(plain, scratch).ok()?;
+    if length < plain.len() - plain.len() / 20 { scratch.get(..length) } else { None }
 }
 
 fn piece_nonce(base: &[u8; NONCE], index: u32) -> [u8; NONCE] {

@@ -9,6 +9,7 @@ use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, Message, MessageId, Submission};
 use crate::events::EventDraft;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Where the packs of a mailbox end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -37,23 +38,38 @@ pub(super) trait View {
 /// Changes over a view.
 pub(super) struct Overlay<'v> {
     below: &'v dyn View,
-    pub(super) changes: BTreeMap<Key, Option<Vec<u8>>>,
+    pub(super) changes: Changes,
     pub(super) appends: Vec<Append>,
     pack_limit: u64,
+    derived: Derived,
+}
+
+/// Rows that follow from a commit's messages and that many of them share: kept decoded until the commit is staged.
+#[derive(Default)]
+struct Derived {
+    chunks: BTreeMap<Key, Vec<UidEntry>>,
+    counts: BTreeMap<Key, FolderCounts>,
+    packs: BTreeMap<Key, PackState>,
 }
 
 impl View for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.changes.get(key) {
-            Some(changed) => Ok(changed.clone()),
-            None => self.below.get(key),
-        }
+        overlaid(&self.changes, self.below, key)
+    }
+}
+
+pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
+
+fn overlaid(changes: &Changes, below: &dyn View, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    match changes.get(key) {
+        Some(changed) => Ok(changed.clone()),
+        None => below.get(key),
     }
 }
 
 impl<'v> Overlay<'v> {
     pub(super) fn over(below: &'v dyn View, pack_limit: u64) -> Self {
-        Self { below, changes: BTreeMap::new(), appends: Vec::new(), pack_limit }
+        Self { below, changes: BTreeMap::new(), appends: Vec::new(), pack_limit, derived: Derived::default() }
     }
 
     /// Checks a commit and stages its changes. On an error nothing of this overlay may be used.
@@ -67,9 +83,13 @@ impl<'v> Overlay<'v> {
                     if expect != Expect::Any {
                         self.check(&key, expect)?;
                     }
+                    self.settle()?;
                     self.changes.insert(key, None);
                 }
-                Op::Set { key, value } => self.set(key, value)?,
+                Op::Set { key, value } => {
+                    self.settle()?;
+                    self.set(key, value)?;
+                }
                 Op::AddMessage { message, body } => self.add_message(owned(mailbox)?, *message, body)?,
                 Op::ReplaceMessage { message } => self.replace_message(owned(mailbox)?, &message)?,
                 Op::RemoveMessage { message } => self.remove_message(owned(mailbox)?, message)?,
@@ -86,7 +106,27 @@ impl<'v> Overlay<'v> {
                 }
             }
         }
+        self.settle()?;
         Ok(commit.events)
+    }
+
+    /// Writes the derived rows down: before an operation that may name one of them, and at the end.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let Derived { chunks, counts, packs } = std::mem::take(&mut self.derived);
+        for (key, entries) in chunks {
+            if entries.is_empty() {
+                self.changes.insert(key, None);
+            } else {
+                self.set(key, uid_index::encode(&entries)?)?;
+            }
+        }
+        for (key, counts) in counts {
+            self.set(key, codec::pack(&counts)?)?;
+        }
+        for (key, state) in packs {
+            self.set(key, codec::pack(&state)?)?;
+        }
+        Ok(())
     }
 
     fn check_owner(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -208,16 +248,14 @@ impl<'v> Overlay<'v> {
     ) -> Result<(), StoreError> {
         let chunk = uid_index::chunk_of(place.uid);
         let key = keys::uid_chunk(mailbox, place.folder, place.folder_incarnation, chunk);
-        let mut entries = match self.get(&key)? {
-            Some(bytes) => uid_index::decode(&bytes)?,
-            None => Vec::new(),
+        let entries = match self.derived.chunks.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                place.insert(stored.map_or(Ok(Vec::new()), |bytes| uid_index::decode(&bytes))?)
+            }
         };
-        edit(&mut entries)?;
-        if entries.is_empty() {
-            self.changes.insert(key, None);
-            return Ok(());
-        }
-        self.set(key, uid_index::encode(&entries)?)
+        edit(entries)
     }
 
     fn count(
@@ -227,10 +265,13 @@ impl<'v> Overlay<'v> {
         less: Option<&Message>,
         more: Option<&Message>,
     ) -> Result<(), StoreError> {
-        let key = keys::counts(mailbox, folder);
-        let mut counts: FolderCounts = match self.get(&key)? {
-            Some(bytes) => codec::unpack("folder counts", &bytes)?,
-            None => FolderCounts::default(),
+        let counts = match self.derived.counts.entry(keys::counts(mailbox, folder)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                let none = Ok(FolderCounts::default());
+                place.insert(stored.map_or(none, |bytes| codec::unpack("folder counts", &bytes))?)
+            }
         };
         if let Some(message) = less {
             counts.messages = counts.messages.saturating_sub(1);
@@ -242,16 +283,19 @@ impl<'v> Overlay<'v> {
             counts.unseen = counts.unseen.saturating_add(u64::from(!message.flags.seen()));
             counts.bytes = counts.bytes.saturating_add(message.size);
         }
-        self.set(key, codec::pack(&counts)?)
+        Ok(())
     }
 
     /// Gives a body its place: at the end of the mailbox's current pack, in a new one where that is full,
     /// or as a pack of its own.
     fn allocate(&mut self, mailbox: Incarnation, body: Body) -> Result<BodyLocation, StoreError> {
-        let key = keys::packs(mailbox);
-        let mut state: PackState = match self.get(&key)? {
-            Some(bytes) => codec::unpack("pack state", &bytes)?,
-            None => PackState::default(),
+        let state = match self.derived.packs.entry(keys::packs(mailbox)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                let none = Ok(PackState::default());
+                place.insert(stored.map_or(none, |bytes| codec::unpack("pack state", &bytes))?)
+            }
         };
         let length = body.len();
         let (pack, offset) = match &body {
@@ -271,7 +315,6 @@ impl<'v> Overlay<'v> {
             }
         };
         self.appends.push(Append { mailbox, pack, offset, body });
-        self.set(key, codec::pack(&state)?)?;
         Ok(BodyLocation { pack, offset, length })
     }
 }
