@@ -2,6 +2,7 @@
 
 use crate::domain::{MailboxId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,7 +57,7 @@ pub enum EventType {
 }
 
 /// An event on its way into the log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EventDraft {
     /// What happened.
     pub kind: EventType,
@@ -64,8 +65,18 @@ pub struct EventDraft {
     pub mailbox: MailboxId,
     /// When we learned of it.
     pub at: Timestamp,
-    /// Enough to act on.
-    pub data: serde_json::Value,
+    /// Enough to act on, written already.
+    pub data: Box<RawValue>,
+}
+
+impl EventDraft {
+    /// An event with what it says.
+    #[must_use]
+    pub fn new(kind: EventType, mailbox: &MailboxId, at: Timestamp, data: &impl Serialize) -> Self {
+        // what cannot be written as JSON (a map whose keys are no strings) is not said
+        let data = to_raw_value(data).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { kind, mailbox: mailbox.clone(), at, data }
+    }
 }
 
 /// An event of the log.

@@ -1,10 +1,11 @@
 //! What is told about messages and folders: the data of their events. Pure.
 
-use crate::domain::{Folder, FolderRole, MailboxId, Message, Timestamp};
+use crate::domain::message::Address;
+use crate::domain::{Flags, Folder, FolderId, FolderRole, MailboxId, Message, MessageId, Timestamp, Uid};
 use crate::events::{EventDraft, EventType};
 use serde_json::{Value, json};
 
-/// Where a message that is new to us comes from.
+/// Where what is new to us comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Origin {
@@ -12,6 +13,8 @@ pub(super) enum Origin {
     History,
     /// It came later.
     Arrived,
+    /// The server, or another of its clients, changed it.
+    Server,
 }
 
 /// Whose events these are.
@@ -21,33 +24,74 @@ pub(super) struct Announcer {
     pub(super) address: String,
 }
 
+/// What is said of a message: enough to act on without asking back.
+#[derive(serde::Serialize)]
+struct MessageData<'a> {
+    message: MessageId,
+    folder: &'a str,
+    folder_id: FolderId,
+    role: Option<FolderRole>,
+    uid: Uid,
+    flags: &'a Flags,
+    size: u64,
+    internal_date: Timestamp,
+    message_id: Option<&'a str>,
+    date: Option<Timestamp>,
+    direction: &'static str,
+    from: &'a [Address],
+    to: &'a [Address],
+    subject: Option<&'a str>,
+    has_attachments: bool,
+    copy_of: Option<MessageId>,
+    origin: Origin,
+    #[serde(flatten)]
+    more: More<'a>,
+}
+
+/// What is said beside that.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum More<'a> {
+    Nothing {},
+    Moved { from_folder: Option<&'a str> },
+    Flags { added: Vec<&'a str>, removed: Vec<&'a str> },
+}
+
 impl Announcer {
-    fn draft(&self, kind: EventType, at: Timestamp, data: Value) -> EventDraft {
-        EventDraft { kind, mailbox: self.mailbox.clone(), at, data }
+    fn draft(&self, kind: EventType, at: Timestamp, data: &impl serde::Serialize) -> EventDraft {
+        EventDraft::new(kind, &self.mailbox, at, data)
     }
 
-    /// Enough of a message to act on without asking back.
-    fn message(&self, message: &Message, folder: &Folder) -> Value {
+    fn message<'a>(
+        &self,
+        message: &'a Message,
+        folder: &'a Folder,
+        origin: Origin,
+        more: More<'a>,
+    ) -> MessageData<'a> {
+        let envelope = &message.envelope;
         let sent = matches!(folder.role, Some(FolderRole::Sent | FolderRole::Drafts))
-            || message.envelope.from.iter().any(|from| from.address.eq_ignore_ascii_case(&self.address));
-        json!({
-            "message": message.id,
-            "folder": folder.path,
-            "folder_id": folder.id,
-            "role": folder.role,
-            "uid": message.uid,
-            "flags": message.flags,
-            "size": message.size,
-            "internal_date": message.internal_date,
-            "message_id": message.envelope.message_id,
-            "date": message.envelope.date,
-            "direction": if sent { "out" } else { "in" },
-            "from": message.envelope.from,
-            "to": message.envelope.to,
-            "subject": message.envelope.subject,
-            "has_attachments": message.envelope.has_attachments,
-            "copy_of": message.copy_of,
-        })
+            || envelope.from.iter().any(|from| from.address.eq_ignore_ascii_case(&self.address));
+        MessageData {
+            message: message.id,
+            folder: &folder.path,
+            folder_id: folder.id,
+            role: folder.role,
+            uid: message.uid,
+            flags: &message.flags,
+            size: message.size,
+            internal_date: message.internal_date,
+            message_id: envelope.message_id.as_deref(),
+            date: envelope.date,
+            direction: if sent { "out" } else { "in" },
+            from: &envelope.from,
+            to: &envelope.to,
+            subject: envelope.subject.as_deref(),
+            has_attachments: envelope.has_attachments,
+            copy_of: message.copy_of,
+            origin,
+            more,
+        }
     }
 
     pub(super) fn new_message(
@@ -57,9 +101,8 @@ impl Announcer {
         folder: &Folder,
         origin: Origin,
     ) -> EventDraft {
-        let mut data = self.message(message, folder);
-        set(&mut data, "origin", json!(origin));
-        self.draft(EventType::MessageNew, at, data)
+        let data = self.message(message, folder, origin, More::Nothing {});
+        self.draft(EventType::MessageNew, at, &data)
     }
 
     pub(super) fn moved(
@@ -69,10 +112,8 @@ impl Announcer {
         folder: &Folder,
         from: Option<&Folder>,
     ) -> EventDraft {
-        let mut data = self.message(message, folder);
-        set(&mut data, "from_folder", json!(from.map(|folder| &folder.path)));
-        set(&mut data, "origin", json!("server"));
-        self.draft(EventType::MessageMoved, at, data)
+        let more = More::Moved { from_folder: from.map(|folder| folder.path.as_str()) };
+        self.draft(EventType::MessageMoved, at, &self.message(message, folder, Origin::Server, more))
     }
 
     pub(super) fn flags_changed(
@@ -82,13 +123,10 @@ impl Announcer {
         after: &Message,
         folder: &Folder,
     ) -> EventDraft {
-        let mut data = self.message(after, folder);
-        let added: Vec<&str> = after.flags.iter().filter(|flag| !before.flags.contains(flag)).collect();
-        let removed: Vec<&str> = before.flags.iter().filter(|flag| !after.flags.contains(flag)).collect();
-        set(&mut data, "added", json!(added));
-        set(&mut data, "removed", json!(removed));
-        set(&mut data, "origin", json!("server"));
-        self.draft(EventType::MessageFlagsChanged, at, data)
+        let added = after.flags.iter().filter(|flag| !before.flags.contains(flag)).collect();
+        let removed = before.flags.iter().filter(|flag| !after.flags.contains(flag)).collect();
+        let data = self.message(after, folder, Origin::Server, More::Flags { added, removed });
+        self.draft(EventType::MessageFlagsChanged, at, &data)
     }
 
     pub(super) fn deleted(&self, at: Timestamp, message: &Message, folder: Option<&Folder>) -> EventDraft {
@@ -100,30 +138,29 @@ impl Announcer {
             "uid": message.uid,
             "message_id": message.envelope.message_id,
             "subject": message.envelope.subject,
-            "origin": "server",
+            "origin": Origin::Server,
         });
-        self.draft(EventType::MessageDeleted, at, data)
+        self.draft(EventType::MessageDeleted, at, &data)
     }
 
     pub(super) fn folder(&self, kind: EventType, at: Timestamp, folder: &Folder) -> EventDraft {
-        let data = json!({
-            "folder": folder.path,
-            "folder_id": folder.id,
-            "role": folder.role,
-            "uid_validity": folder.uid_validity,
-        });
-        self.draft(kind, at, data)
+        self.draft(kind, at, &about(folder))
     }
 
     pub(super) fn renamed(&self, at: Timestamp, folder: &Folder, old_path: &str) -> EventDraft {
-        let mut event = self.folder(EventType::FolderRenamed, at, folder);
-        set(&mut event.data, "previous", json!(old_path));
-        event
+        let mut data = about(folder);
+        if let Some(data) = data.as_object_mut() {
+            data.insert(String::from("previous"), old_path.into());
+        }
+        self.draft(EventType::FolderRenamed, at, &data)
     }
 }
 
-fn set(data: &mut Value, key: &str, value: Value) {
-    if let Some(object) = data.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
+fn about(folder: &Folder) -> Value {
+    json!({
+        "folder": folder.path,
+        "folder_id": folder.id,
+        "role": folder.role,
+        "uid_validity": folder.uid_validity,
+    })
 }

@@ -43,6 +43,15 @@ impl FetchedMessage {
     pub(super) fn parts(&self) -> FetchedParts<'_> {
         fetched(self.0.parsed())
     }
+
+    pub(super) fn body_length(&self) -> usize {
+        let Response::Fetch(_, attributes) = self.0.parsed() else { return 0 };
+        let body = attributes.iter().find_map(|attribute| match attribute {
+            AttributeValue::BodySection { data, .. } => data.as_deref(),
+            _ => None,
+        });
+        body.map_or(0, <[u8]>::len)
+    }
 }
 
 pub(super) fn fetched<'r>(response: &'r Response<'_>) -> FetchedParts<'r> {

@@ -9,6 +9,7 @@ use super::envelope;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::wire::Connection;
+use super::workers::{Work, Workers};
 use crate::clock;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
@@ -17,7 +18,6 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
 /// Messages larger than this are fetched in pieces.
 const WHOLE: u32 = 2 << 20;
@@ -36,12 +36,12 @@ const COMMIT_MESSAGES: usize = 1000;
 /// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
 const SET: usize = 8000;
 
-/// Bytes of message bodies in flight in the whole process, and how many batches of them are prepared at a time.
+/// Bytes of message bodies in flight in the whole process, and the threads that prepare them.
 #[derive(Clone)]
 pub struct ByteBudget {
     permits: Arc<Semaphore>,
     total: u32,
-    workers: Arc<Semaphore>,
+    workers: Workers,
 }
 
 impl ByteBudget {
@@ -49,13 +49,7 @@ impl ByteBudget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        // more at a time than there are cores would only take the caches and the cores from those who read
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            permits: Arc::new(Semaphore::new(total as usize)),
-            total,
-            workers: Arc::new(Semaphore::new(cores)),
-        }
+        Self { permits: Arc::new(Semaphore::new(total as usize)), total, workers: Workers::start() }
     }
 
     /// Waits for a share. Who waits must hold none that depends on him: two who wait for each other's
@@ -74,12 +68,6 @@ impl ByteBudget {
     fn shrink(&self, share: &mut OwnedSemaphorePermit, bytes: usize) {
         let excess = share.num_permits().saturating_sub(self.share(bytes) as usize);
         drop(share.split(excess));
-    }
-
-    /// Waits for a core to work on.
-    async fn worker(&self) -> Result<OwnedSemaphorePermit, ImapError> {
-        let permit = Arc::clone(&self.workers).acquire_owned().await;
-        permit.map_err(|_| ImapError::Internal(String::from("the workers were closed")))
     }
 
     fn share(&self, bytes: usize) -> u32 {
@@ -105,7 +93,7 @@ pub(super) struct Prepared {
     pub(super) share: OwnedSemaphorePermit,
 }
 
-type Batch = JoinHandle<Result<Vec<Prepared>, ImapError>>;
+type Batch = Work<Result<Vec<Prepared>, ImapError>>;
 
 /// Fetches windows of UIDs and hands prepared messages to `commit`, in batches, in order. The next window is
 /// read while the last one is prepared and committed; `reading` holds the one being read, so that a failure
@@ -148,9 +136,8 @@ async fn large_ones(connection: &mut Connection, windows: &[&[Uid]]) -> Result<B
     uids.sort_unstable();
     let mut large = BTreeSet::new();
     for set in uid_sets(&uids, SET) {
-        let listed = connection.list_messages(&set, true).await?;
-        let too_large = listed.iter().filter(|message| message.size.is_some_and(|size| size > WHOLE));
-        large.extend(too_large.map(|message| message.uid));
+        let listed = connection.list_sizes(&set).await?;
+        large.extend(listed.iter().filter(|(_, size)| *size > WHOLE).map(|(uid, _)| *uid));
     }
     Ok(large)
 }
@@ -165,7 +152,7 @@ async fn read_whole(
     let mut bytes = 0;
     connection
         .fetch_bodies::<_, ImapError>(set, async |fetched| {
-            let length = fetched.parts().body.map_or(0, <[u8]>::len);
+            let length = fetched.body_length();
             let share = match target.budget.try_take(length) {
                 Some(share) => share,
                 None => {
@@ -193,14 +180,11 @@ async fn dispatch(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let target = target.clone();
-    let worker = target.budget.worker().await?;
-    let work = tokio::task::spawn_blocking(move || {
-        let prepared = batch
+    let work = target.budget.workers.clone().run(move || {
+        batch
             .into_iter()
             .filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose())
-            .collect();
-        drop(worker);
-        prepared
+            .collect()
     });
     send(batches, work).await
 }
@@ -293,7 +277,7 @@ async fn read_in_pieces(
     }
     let Some((flags, date, id)) = first else { return Ok(()) };
     let target = target.clone();
-    let work = tokio::task::spawn_blocking(move || {
+    let work = target.budget.workers.clone().run(move || {
         let mut message = message(&target, uid, flags, date, &head);
         message.id = id;
         message.size = offset;
@@ -318,9 +302,8 @@ fn large_header(target: &Target, uid: Uid, id: MessageId, date: Timestamp) -> Re
 
 async fn append(target: &Target, mut writer: LargeWriter, piece: Vec<u8>) -> Result<LargeWriter, ImapError> {
     let key = Arc::clone(&target.key);
-    let work = tokio::task::spawn_blocking(move || writer.append(&key, &piece).map(|()| writer));
-    let appended = work.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))?;
-    Ok(appended?)
+    let work = target.budget.workers.run(move || writer.append(&key, &piece).map(|()| writer));
+    Ok(work.result().await??)
 }
 
 async fn write<C>(mut incoming: mpsc::Receiver<Batch>, mut commit: C) -> Result<(), ImapError>
@@ -330,8 +313,7 @@ where
     let mut collected: Vec<Prepared> = Vec::new();
     let mut bytes: u64 = 0;
     while let Some(batch) = incoming.recv().await {
-        let prepared =
-            batch.await.map_err(|error| ImapError::Internal(format!("a worker ended: {error}")))??;
+        let prepared = batch.result().await??;
         bytes += prepared.iter().map(|prepared| prepared.bytes).sum::<u64>();
         collected.extend(prepared);
         // nothing waits behind this batch: what we have is committed while the next ones arrive

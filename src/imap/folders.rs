@@ -153,8 +153,7 @@ impl Syncer {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let listed =
-            if selected.exists == 0 { Vec::new() } else { connection.list_messages("1:*", false).await? };
+        let listed = if selected.exists == 0 { Vec::new() } else { connection.list_messages("1:*").await? };
         let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
         for place in candidates {
             let Some(row) = missing.get(place) else { continue };

@@ -20,6 +20,7 @@ mod rider;
 mod sync;
 mod twins;
 mod wire;
+mod workers;
 
 pub use actor::{ImapActor, ImapDeps};
 pub use envelope::parse as parse_envelope;

@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn listed(uid: Uid, flags: &Flags) -> ListedMessage {
-        ListedMessage { uid, flags: flags.clone(), size: None }
+        ListedMessage { uid, flags: flags.clone() }
     }
 
     fn complete(messages: &[ListedMessage]) -> Listing<'_> {

@@ -99,7 +99,7 @@ impl Syncer {
     }
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
-        let listed = match connection.list_messages("1:*", false).await {
+        let listed = match connection.list_messages("1:*").await {
             // some servers reject a set that means nothing in an empty folder
             Err(ImapError::No { .. } | ImapError::Bad { .. }) if connection.exists() == 0 => Vec::new(),
             other => other?,
@@ -111,7 +111,7 @@ impl Syncer {
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let entries = self.store.uid_entries(self.owner.mailbox, folder.id, folder.incarnation)?;
         let first = entries.last().map_or(1, |entry| entry.uid.saturating_add(1));
-        let mut listed = connection.list_messages(&format!("{first}:*"), false).await?;
+        let mut listed = connection.list_messages(&format!("{first}:*")).await?;
         // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
         listed.retain(|message| message.uid >= first);
         self.carry_out(connection, folder, &listed, None).await

@@ -74,7 +74,6 @@ pub(super) struct FolderStatus {
 pub(super) struct ListedMessage {
     pub(super) uid: Uid,
     pub(super) flags: Flags,
-    pub(super) size: Option<u32>,
 }
 
 impl Connection {
@@ -189,14 +188,28 @@ impl Connection {
         Ok(found)
     }
 
-    /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder, with sizes if asked. Sorted.
-    pub(super) async fn list_messages(
-        &mut self,
-        uids: &str,
-        sizes: bool,
-    ) -> Result<Vec<ListedMessage>, ImapError> {
-        let items = if sizes { "(UID FLAGS RFC822.SIZE)" } else { "(UID FLAGS)" };
-        self.list_by(&format!("UID FETCH {uids} {items}")).await
+    /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
+    pub(super) async fn list_messages(&mut self, uids: &str) -> Result<Vec<ListedMessage>, ImapError> {
+        self.list_by(&format!("UID FETCH {uids} (UID FLAGS)")).await
+    }
+
+    /// UIDs and sizes of a UID set of the selected folder, as the server estimates them.
+    pub(super) async fn list_sizes(&mut self, uids: &str) -> Result<Vec<(Uid, u32)>, ImapError> {
+        let mut found = Vec::new();
+        self.exchange("FETCH", &format!("UID FETCH {uids} (UID RFC822.SIZE)"), |response| {
+            let Response::Fetch(_, attributes) = response else { return };
+            let (mut of, mut bytes) = (0, None);
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(uid) => of = *uid,
+                    AttributeValue::Rfc822Size(size) => bytes = Some(*size),
+                    _ => {}
+                }
+            }
+            found.extend(bytes.filter(|_| of > 0).map(|bytes| (of, bytes)));
+        })
+        .await?;
+        Ok(found)
     }
 
     /// The newest messages by sequence number: cheap on a folder of any size.
@@ -213,12 +226,11 @@ impl Connection {
         let mut found = Vec::new();
         self.exchange("FETCH", command, |response| {
             let Response::Fetch(_, attributes) = response else { return };
-            let mut message = ListedMessage { uid: 0, flags: Flags::default(), size: None };
+            let mut message = ListedMessage { uid: 0, flags: Flags::default() };
             let mut has_flags = false;
             for attribute in attributes {
                 match attribute {
                     AttributeValue::Uid(uid) => message.uid = *uid,
-                    AttributeValue::Rfc822Size(size) => message.size = Some(*size),
                     AttributeValue::Flags(flags) => {
                         has_flags = true;
                         message.flags = Flags::from_server(flags.iter().map(|flag| flag.as_ref()));

@@ -296,11 +296,7 @@ impl Courier {
         }
         submission.hold = Some(code.clone());
         let mut commit = Commit::by(self.owner);
-        let mut event = self.event(EventType::SubmissionHeld, &submission);
-        if let Some(data) = event.data.as_object_mut() {
-            data.insert(String::from("hold"), serde_json::Value::String(code));
-        }
-        commit.event(event);
+        commit.event(self.event(EventType::SubmissionHeld, &submission, &[("hold", &code)]));
         commit.put_submission(&submission, generation)?;
         self.deps.store.commit(commit).await.map(drop)
     }
@@ -322,31 +318,21 @@ impl Courier {
     }
 
     fn draft(&self, event: &SubmissionEvent, submission: &Submission) -> Option<EventDraft> {
-        Some(match event {
-            SubmissionEvent::Sent => self.event(EventType::SubmissionSent, submission),
-            SubmissionEvent::Failed => self.event(EventType::SubmissionFailed, submission),
-            SubmissionEvent::Deferred(_) => self.event(EventType::SubmissionDeferred, submission),
-            SubmissionEvent::Unknown => self.event(EventType::SubmissionUnknown, submission),
+        let (kind, more) = match event {
+            SubmissionEvent::Sent => (EventType::SubmissionSent, Vec::new()),
+            SubmissionEvent::Failed => (EventType::SubmissionFailed, Vec::new()),
+            SubmissionEvent::Deferred(_) => (EventType::SubmissionDeferred, Vec::new()),
+            SubmissionEvent::Unknown => (EventType::SubmissionUnknown, Vec::new()),
             SubmissionEvent::RecipientFailed { address, reply } => {
-                let mut event = self.event(EventType::SubmissionFailed, submission);
-                if let Some(data) = event.data.as_object_mut() {
-                    data.insert(String::from("recipient"), address.as_str().into());
-                    data.insert(String::from("reply"), reply.as_str().into());
-                }
-                event
+                (EventType::SubmissionFailed, vec![("recipient", address.as_str()), ("reply", reply)])
             }
-            SubmissionEvent::OutboxHeld { code, .. } => {
-                let mut event = self.event(EventType::SubmissionHeld, submission);
-                if let Some(data) = event.data.as_object_mut() {
-                    data.insert(String::from("hold"), (*code).into());
-                }
-                event
-            }
-        })
+            SubmissionEvent::OutboxHeld { code, .. } => (EventType::SubmissionHeld, vec![("hold", *code)]),
+        };
+        Some(self.event(kind, submission, &more))
     }
 
-    fn event(&self, kind: EventType, submission: &Submission) -> EventDraft {
-        let data = serde_json::json!({
+    fn event(&self, kind: EventType, submission: &Submission, more: &[(&str, &str)]) -> EventDraft {
+        let mut data = serde_json::json!({
             "submission": submission.id,
             "state": submission.state,
             "message_id": submission.message_id,
@@ -354,7 +340,10 @@ impl Courier {
             "next_attempt_at": submission.next_attempt_at,
             "last_reply": submission.last_reply,
         });
-        EventDraft { kind, mailbox: self.stored.mailbox.id.clone(), at: clock::now(), data }
+        if let Some(data) = data.as_object_mut() {
+            data.extend(more.iter().map(|(key, value)| (String::from(*key), (*value).into())));
+        }
+        EventDraft::new(kind, &self.stored.mailbox.id, clock::now(), &data)
     }
 
     async fn show(

@@ -150,9 +150,20 @@ impl Committer {
 
     fn write_packs(&self, appends: Vec<Append>) -> Result<(), StoreError> {
         let mut touched = std::collections::BTreeMap::new();
-        for Append { mailbox, pack, offset, body } in appends {
+        let mut appends = appends.into_iter().peekable();
+        while let Some(Append { mailbox, pack, offset, body }) = appends.next() {
             let file = match body {
-                Body::Record(bytes) => self.packs.append(mailbox, pack, offset, &bytes)?,
+                Body::Record(first) => {
+                    let mut end = offset.saturating_add(first.len() as u64);
+                    let mut records = vec![first];
+                    while let Some(next) = appends.next_if(|next| next.follows(mailbox, pack, end)) {
+                        if let Body::Record(record) = next.body {
+                            end = end.saturating_add(record.len() as u64);
+                            records.push(record);
+                        }
+                    }
+                    self.packs.append(mailbox, pack, offset, &records)?
+                }
                 Body::Large(record) => self.packs.adopt(mailbox, pack, &record.path)?,
             };
             touched.insert((mailbox, pack), file);

@@ -7,10 +7,12 @@ use super::{Store, StoreError, keys};
 use crate::domain::{MailboxId, Timestamp};
 use crate::events::{Cursor, Event, EventDraft, EventType};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Stored<D> {
     #[serde(rename = "t")]
     kind: EventType,
     #[serde(rename = "m")]
@@ -18,7 +20,7 @@ struct Stored {
     #[serde(rename = "a")]
     at: Timestamp,
     #[serde(rename = "d")]
-    data: serde_json::Value,
+    data: D,
 }
 
 /// Room for version, brackets and commas.
@@ -52,19 +54,23 @@ pub(super) fn stage(
 /// What may be left out of an event's data so that it fits a value; ids and places never are.
 const OPTIONAL: [&str; 7] = ["to", "send_diagnosis", "diagnosis", "from", "subject", "flags", "message_id"];
 
-fn fitting(mut event: Stored) -> Result<Vec<u8>, StoreError> {
+fn fitting(event: Stored<Box<RawValue>>) -> Result<Vec<u8>, StoreError> {
     let mut text = codec::to_json(&event)?;
+    if text.len() <= CHUNK {
+        return Ok(text);
+    }
+    let mut event: Stored<Value> = codec::from_json("an event", &text)?;
     for key in OPTIONAL {
-        if text.len() <= CHUNK {
-            break;
-        }
         if let Some(data) = event.data.as_object_mut() {
             data.remove(key);
-            data.insert(String::from("truncated"), serde_json::Value::Bool(true));
+            data.insert(String::from("truncated"), Value::Bool(true));
         }
         text = codec::to_json(&event)?;
+        if text.len() <= CHUNK {
+            return Ok(text);
+        }
     }
-    if text.len() > CHUNK { Err(StoreError::TooLarge { bytes: text.len() }) } else { Ok(text) }
+    Err(StoreError::TooLarge { bytes: text.len() })
 }
 
 fn put(changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>, first: u64, chunk: &mut Vec<u8>) {
@@ -79,7 +85,7 @@ pub(super) fn read_chunk(
 ) -> Result<impl Iterator<Item = Event> + use<>, StoreError> {
     let first = keys::trailing_u64(key).ok_or_else(|| codec::corrupt("an event key"))?;
     let (_, payload) = codec::split_row(value)?;
-    let stored: Vec<Stored> = codec::from_json("events", payload)?;
+    let stored: Vec<Stored<Value>> = codec::from_json("events", payload)?;
     Ok((first..).zip(stored).map(|(sequence, Stored { kind, mailbox, at, data })| Event {
         cursor: Cursor(sequence),
         id: format!("evt_{sequence:016x}"),

@@ -282,12 +282,7 @@ impl Store {
             }
             if after.value.synced && !before.value.synced {
                 let data = serde_json::json!({"backlog": after.value.backlog});
-                commit.event(EventDraft {
-                    kind: EventType::MailboxSynced,
-                    mailbox: id.clone(),
-                    at: now,
-                    data,
-                });
+                commit.event(EventDraft::new(EventType::MailboxSynced, id, now, &data));
             }
             self.put_status(&mut commit, owner.mailbox, &after)?;
             match self.commit(commit).await {
@@ -312,7 +307,7 @@ fn state_changed(
         "diagnosis": after.diagnosis,
         "send_diagnosis": after.send_diagnosis,
     });
-    EventDraft { kind: EventType::MailboxStateChanged, mailbox: id.clone(), at: now, data }
+    EventDraft::new(EventType::MailboxStateChanged, id, now, &data)
 }
 
 /// A finding that goes on keeps the instant it was first seen.

@@ -7,8 +7,9 @@ use crate::domain::Incarnation;
 use lru::LruCache;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::IoSlice;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,16 +63,18 @@ impl Packs {
         Ok(file)
     }
 
-    /// Writes a record at its place; durable only after [`Packs::sync`].
+    /// Writes records that follow each other at their place; durable only after [`Packs::sync`].
     pub(super) fn append(
         &self,
         mailbox: Incarnation,
         pack: u32,
         offset: u64,
-        record: &[u8],
+        records: &[Vec<u8>],
     ) -> Result<Arc<File>, StoreError> {
         let file = self.open_file(mailbox, pack, true)?;
-        file.write_all_at(record, offset).map_err(files::io("write", &self.path(mailbox, pack)))?;
+        for (records, offset) in at_offsets(records, offset) {
+            write_all_at(&file, records, offset).map_err(files::io("write", &self.path(mailbox, pack)))?;
+        }
         Ok(file)
     }
 
@@ -183,6 +186,34 @@ impl Packs {
         }
         Ok(())
     }
+}
+
+/// How many pieces one system call takes (IOV_MAX).
+const PIECES: usize = 1024;
+
+fn at_offsets(records: &[Vec<u8>], mut offset: u64) -> impl Iterator<Item = (&[Vec<u8>], u64)> {
+    records.chunks(PIECES).map(move |records| {
+        let here = offset;
+        offset = offset.saturating_add(records.iter().map(|record| record.len() as u64).sum());
+        (records, here)
+    })
+}
+
+fn write_all_at(file: &File, records: &[Vec<u8>], mut offset: u64) -> std::io::Result<()> {
+    let mut pieces: Vec<IoSlice<'_>> = records.iter().map(|record| IoSlice::new(record)).collect();
+    let mut pieces = pieces.as_mut_slice();
+    while !pieces.is_empty() {
+        match rustix::io::pwritev(file, pieces, offset) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset = offset.saturating_add(written as u64);
+                IoSlice::advance_slices(&mut pieces, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn cut(path: &Path, end: u64) -> Result<(), StoreError> {

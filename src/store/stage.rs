@@ -30,6 +30,14 @@ pub(super) struct Append {
     pub(super) body: Body,
 }
 
+impl Append {
+    /// Whether this record begins where another one ended.
+    pub(super) fn follows(&self, mailbox: Incarnation, pack: u32, end: u64) -> bool {
+        let is_record = matches!(self.body, Body::Record(_));
+        is_record && self.mailbox == mailbox && self.pack == pack && self.offset == end
+    }
+}
+
 /// A view of the keyspace: what is stored, overlaid by what earlier commits of the group changed.
 pub(super) trait View {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;

@@ -62,12 +62,8 @@ pub(super) fn body(store: &Store, mailbox: Incarnation, message: &Message, raw: 
 }
 
 pub(super) fn new_message_event(message: &Message) -> EventDraft {
-    EventDraft {
-        kind: EventType::MessageNew,
-        mailbox: MailboxId::new("anna").unwrap(),
-        at: Timestamp(0),
-        data: serde_json::json!({"uid": message.uid}),
-    }
+    let data = serde_json::json!({"uid": message.uid});
+    EventDraft::new(EventType::MessageNew, &MailboxId::new("anna").unwrap(), Timestamp(0), &data)
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
