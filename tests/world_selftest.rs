@@ -1,6 +1,8 @@
 //! The world's own tests: what every other test relies on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "world_selftest/entra.rs"]
+mod entra;
 #[path = "world/mod.rs"]
 mod world;
 
