@@ -19,16 +19,25 @@ const SILENCED: [&str; 11] = [
     "h2=warn",
 ];
 
+/// What a configured filter lets through: never what libraries say of the wire.
+///
+/// # Errors
+/// A sentence that names what is wrong with the filter.
+pub fn filter(configured: &str) -> Result<EnvFilter, String> {
+    let mut filter = EnvFilter::try_new(configured)
+        .map_err(|error| format!("log.filter {configured:?} is not a filter: {error}"))?;
+    for directive in SILENCED {
+        filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
+    }
+    Ok(filter)
+}
+
 /// Starts logging to standard error.
 ///
 /// # Errors
 /// A sentence that names what is wrong with the filter.
 pub fn init(config: &LogSection) -> Result<(), String> {
-    let mut filter = EnvFilter::try_new(&config.filter)
-        .map_err(|error| format!("log.filter {:?} is not a filter: {error}", config.filter))?;
-    for directive in SILENCED {
-        filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
-    }
+    let filter = filter(&config.filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if config.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
     started.map_err(|error| format!("logging cannot be started: {error}"))

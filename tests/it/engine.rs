@@ -1,6 +1,7 @@
 //! The engine in this process: an actix system on a thread of its own, spoken to through its store.
 
 use crate::api::Api;
+use crate::overheard;
 use crate::world::{Seen, World};
 use stafette::app::Engine;
 use stafette::config::Config;
@@ -40,6 +41,7 @@ pub struct Running {
 pub fn config(world: &World, data_dir: &Path) -> Config {
     let mut config = bare_config(data_dir);
     config.tls.extra_ca = vec![world.ca_pem()];
+    overheard::watch(world);
     config
 }
 
@@ -74,6 +76,7 @@ impl Running {
 
     fn launch(config: &Config, serves: bool) -> Self {
         until_released(&config.data_dir.0);
+        overheard::listen();
         let (sender, receiver) = mpsc::channel();
         let config = config.clone();
         let thread = std::thread::spawn(move || {
@@ -247,6 +250,9 @@ impl Drop for Running {
         self.system.stop();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
+        }
+        if !std::thread::panicking() {
+            overheard::assert_kept_secret();
         }
     }
 }

@@ -22,6 +22,7 @@ mod kills_send;
 mod kills_tokens;
 mod leaks;
 mod oauth;
+mod overheard;
 mod panics;
 mod rounds;
 mod send;
