@@ -259,7 +259,7 @@ impl Default for Timing {
             defer_cap: seconds(60 * 60),
             hold_retry: seconds(5 * 60),
             smtp_after_dot: seconds(10 * 60),
-            drain: seconds(20),
+            drain: seconds(40),
         }
     }
 }

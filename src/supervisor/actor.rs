@@ -1,6 +1,7 @@
 //! The supervisor's shell: spawns each mailbox's actors on one arbiter, restarts what dies, passes
 //! wake-ups on.
 
+use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
 use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake, WakeReason};
 use crate::clock;
@@ -17,6 +18,7 @@ use actix::{
     WrapFuture,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What the actors of every mailbox are made with.
@@ -37,20 +39,24 @@ pub struct Supervisor {
     factories: Factories,
     arbiters: Vec<Arbiter>,
     running: BTreeMap<Incarnation, Running>,
+    leaving: Leaving,
+    /// Mailboxes whose epochs are being raised.
+    spawning: BTreeSet<Incarnation>,
     draining: Option<Draining>,
 }
 
-/// The end: who is still there, and whom to tell when nobody is.
+/// The end, and whom to tell when nobody is left.
 struct Draining {
-    left: BTreeSet<(Incarnation, Role)>,
     done: Option<oneshot::Sender<()>>,
 }
 
 /// A mailbox whose actors are up, or are coming up.
 struct Running {
-    generation: u64,
+    stored: StoredMailbox,
     arbiter: usize,
     children: Option<Children>,
+    /// To be spawned as soon as nobody of before is left.
+    due: bool,
     restarts: Restarts,
 }
 
@@ -69,28 +75,89 @@ impl Supervisor {
     pub fn new(factories: Factories) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters = (0..cores).map(|_| Arbiter::new()).collect();
-        Self { factories, arbiters, running: BTreeMap::new(), draining: None }
+        Self {
+            factories,
+            arbiters,
+            running: BTreeMap::new(),
+            leaving: Leaving::default(),
+            spawning: BTreeSet::new(),
+            draining: None,
+        }
     }
 
     fn reconcile(&mut self, context: &mut Context<Self>) -> Result<(), StoreError> {
         if self.draining.is_some() {
             return Ok(());
         }
-        let running = self.running.iter().map(|(key, running)| (*key, running.generation)).collect();
+        let running = self.running.iter().map(|(key, running)| (*key, running.stored.generation)).collect();
         let plan = plan(&running, self.factories.store.mailboxes()?);
         for incarnation in plan.stop {
-            if let Some(running) = self.running.remove(&incarnation) {
-                running.children.iter().for_each(Children::stop);
+            if let Some(children) = self.running.remove(&incarnation).and_then(|running| running.children) {
+                self.dismiss(incarnation, &children, &children.actors(), context);
             }
         }
         for stored in plan.start {
-            let arbiter = usize::try_from(stored.incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
+            let incarnation = stored.incarnation;
+            let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
             let restarts = Restarts::new(clock::monotonic());
-            let running = Running { generation: stored.generation, arbiter, children: None, restarts };
-            self.running.insert(stored.incarnation, running);
-            self.spawn(stored, context);
+            self.running
+                .insert(incarnation, Running { stored, arbiter, children: None, due: true, restarts });
+            self.spawn_if_due(incarnation, context);
         }
         Ok(())
+    }
+
+    /// Tells actors to end. Whoever is not gone in time is not waited for: the epochs refuse what he does then.
+    fn dismiss(
+        &mut self,
+        mailbox: Incarnation,
+        children: &Children,
+        actors: &[Named],
+        context: &mut Context<Self>,
+    ) {
+        children.stop();
+        self.leaving.add(mailbox, actors);
+        let (actors, patience) = (actors.to_vec(), self.factories.imap.timing.drain);
+        context.run_later(patience, move |supervisor, context| {
+            if supervisor.leaving.remove(mailbox, &actors) {
+                tracing::warn!(%mailbox, ?patience, "an actor did not end in time");
+                supervisor.settled(mailbox, context);
+            }
+        });
+    }
+
+    /// Nobody of before is left.
+    fn settled(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
+        if let Some(draining) = self.draining.as_mut().filter(|_| self.leaving.is_empty()) {
+            draining.tell();
+        }
+        self.spawn_if_due(mailbox, context);
+    }
+
+    fn spawn_if_due(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
+        if self.draining.is_some() || self.leaving.has(mailbox) || self.spawning.contains(&mailbox) {
+            return;
+        }
+        let Some(running) = self.running.get_mut(&mailbox).filter(|running| running.due) else { return };
+        running.due = false;
+        let stored = running.stored.clone();
+        self.spawning.insert(mailbox);
+        self.spawn(stored, context);
+    }
+
+    /// How long it will wait.
+    fn spawn_later(&mut self, mailbox: Incarnation, context: &mut Context<Self>) -> Duration {
+        let Some(running) = self.running.get_mut(&mailbox) else { return Duration::ZERO };
+        let wait = running.restarts.died(clock::monotonic());
+        let generation = running.stored.generation;
+        context.run_later(wait, move |supervisor, context| {
+            let running = supervisor.running.get_mut(&mailbox);
+            if let Some(running) = running.filter(|running| running.stored.generation == generation) {
+                running.due = true;
+                supervisor.spawn_if_due(mailbox, context);
+            }
+        });
+        wait
     }
 
     /// Raises the epochs, so that whatever was before is refused, then starts the actors.
@@ -108,14 +175,17 @@ impl Supervisor {
         };
         context.spawn(prepared.into_actor(self).map(
             move |prepared: Result<_, StoreError>, supervisor: &mut Self, context| {
-                let is_current = supervisor
-                    .running
-                    .get(&incarnation)
-                    .is_some_and(|running| running.generation == generation && running.children.is_none());
+                supervisor.spawning.remove(&incarnation);
+                let running = supervisor.running.get(&incarnation);
+                let is_current = running.is_some_and(|running| running.stored.generation == generation);
                 match prepared {
                     Ok((stored, owners)) if is_current => supervisor.start(stored, owners, context),
-                    Ok(_) | Err(StoreError::Stale) => {}
-                    Err(error) => tracing::error!(%error, "mailbox cannot be started"),
+                    Ok(_) | Err(StoreError::Stale) => supervisor.spawn_if_due(incarnation, context),
+                    Err(error) if is_current => {
+                        let wait = supervisor.spawn_later(incarnation, context);
+                        tracing::error!(mailbox = %incarnation, %error, ?wait, "mailbox cannot be started");
+                    }
+                    Err(_) => supervisor.spawn_if_due(incarnation, context),
                 }
             },
         ));
@@ -186,24 +256,24 @@ async fn show_rest(
 }
 
 impl Children {
-    fn roles(&self) -> Vec<Role> {
-        let imap = self.imap.as_ref().map(|_| Role::Imap);
-        let smtp = self.smtp.as_ref().map(|_| Role::Smtp);
-        [Some(Role::Token), imap, smtp].into_iter().flatten().collect()
+    fn actors(&self) -> Vec<Named> {
+        let exists = |(role, _): &Named| match role {
+            Role::Token => true,
+            Role::Imap => self.imap.is_some(),
+            Role::Smtp => self.smtp.is_some(),
+        };
+        self.epochs.into_iter().filter(exists).collect()
     }
 
+    /// Never lost, however full an actor's mailbox is; a dead actor has ended already.
+    #[allow(clippy::disallowed_methods)]
     fn stop(&self) {
-        wake("stop", self.token.try_send(Stop).is_ok());
-        if let Some(imap) = &self.imap {
-            wake("stop", imap.try_send(Stop).is_ok());
-        }
-        if let Some(smtp) = &self.smtp {
-            wake("stop", smtp.try_send(Stop).is_ok());
-        }
+        self.token.do_send(Stop);
+        self.imap.iter().for_each(|imap| imap.do_send(Stop));
+        self.smtp.iter().for_each(|smtp| smtp.do_send(Stop));
     }
 }
 
-/// A lost wake-up costs latency, never mail: it is only noted.
 fn wake(what: &'static str, delivered: bool) {
     if !delivered {
         tracing::debug!(what, "wake-up lost");
@@ -234,36 +304,18 @@ impl Handler<Reconcile> for Supervisor {
 impl Handler<ChildExited> for Supervisor {
     type Result = ();
     fn handle(&mut self, exit: ChildExited, context: &mut Self::Context) {
+        let exited = (exit.role, exit.epoch);
+        if self.leaving.remove(exit.mailbox, &[exited]) {
+            self.settled(exit.mailbox, context);
+        }
         let Some(running) = self.running.get_mut(&exit.mailbox) else { return };
-        let is_living = running
-            .children
-            .as_ref()
-            .is_some_and(|children| children.epochs.contains(&(exit.role, exit.epoch)));
-        if let (true, Some(draining)) = (is_living, &mut self.draining) {
-            draining.ended(exit.mailbox, exit.role);
-        }
-        if !is_living || self.draining.is_some() {
-            return;
-        }
+        let living = running.children.take_if(|children| children.epochs.contains(&exited));
+        let Some(children) = living.filter(|_| self.draining.is_none()) else { return };
         // all of the mailbox's actors, because they hold each other's addresses; no other mailbox
-        if let Some(children) = running.children.take() {
-            children.stop();
-        }
-        let wait = running.restarts.died(clock::monotonic());
-        let generation = running.generation;
+        let others: Vec<Named> = children.actors().into_iter().filter(|actor| *actor != exited).collect();
+        self.dismiss(exit.mailbox, &children, &others, context);
+        let wait = self.spawn_later(exit.mailbox, context);
         tracing::warn!(mailbox = %exit.mailbox, role = ?exit.role, reason = ?exit.reason, ?wait, "actor ended, restarting");
-        context.run_later(wait, move |supervisor, context| {
-            let stored = supervisor.factories.store.mailboxes().unwrap_or_default();
-            let still = stored
-                .into_iter()
-                .find(|stored| stored.incarnation == exit.mailbox && stored.generation == generation);
-            match still {
-                Some(stored) if supervisor.running.contains_key(&exit.mailbox) => {
-                    supervisor.spawn(stored, context)
-                }
-                _ => {}
-            }
-        });
     }
 }
 
@@ -316,16 +368,20 @@ impl Handler<GetActors> for Supervisor {
 
 impl Handler<Drain> for Supervisor {
     type Result = ResponseFuture<()>;
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
         let (done, all_ended) = oneshot::channel();
-        let running = self.running.iter();
-        let children = running.filter_map(|(mailbox, running)| Some((*mailbox, running.children.as_ref()?)));
-        let left = children
-            .clone()
-            .flat_map(|(mailbox, children)| children.roles().into_iter().map(move |role| (mailbox, role)));
-        let mut draining = Draining { left: left.collect(), done: Some(done) };
-        children.for_each(|(_, children)| children.stop());
-        draining.tell_if_done();
+        let mut draining = Draining { done: Some(done) };
+        let living: Vec<(Incarnation, Children)> = self
+            .running
+            .iter_mut()
+            .filter_map(|(mailbox, running)| Some((*mailbox, running.children.take()?)))
+            .collect();
+        for (mailbox, children) in living {
+            self.dismiss(mailbox, &children, &children.actors(), context);
+        }
+        if self.leaving.is_empty() {
+            draining.tell();
+        }
         self.draining = Some(draining);
         Box::pin(async move {
             // the sender is dropped when the supervisor is: then there is nobody to wait for, either
@@ -335,13 +391,8 @@ impl Handler<Drain> for Supervisor {
 }
 
 impl Draining {
-    fn ended(&mut self, mailbox: Incarnation, role: Role) {
-        self.left.remove(&(mailbox, role));
-        self.tell_if_done();
-    }
-
-    fn tell_if_done(&mut self) {
-        if let Some(done) = self.done.take_if(|_| self.left.is_empty()) {
+    fn tell(&mut self) {
+        if let Some(done) = self.done.take() {
             // whoever asked may have gone
             let _ = done.send(());
         }

@@ -40,6 +40,8 @@ pub struct TokenActor {
     /// Why there is no token, and until when that is the answer without asking again.
     refused: Option<(TokenError, Option<Timestamp>)>,
     timer: Option<SpawnHandle>,
+    /// To end when the refresh in flight has ended: nobody else would keep its answer.
+    ending: bool,
     guard: ExitGuard,
     span: tracing::Span,
 }
@@ -81,6 +83,7 @@ impl TokenActor {
             failures: 0,
             refused: None,
             timer: None,
+            ending: false,
             guard,
             span,
         }
@@ -156,6 +159,9 @@ impl TokenActor {
         };
         for waiter in self.waiting.take().unwrap_or_default() {
             drop(waiter.send(result.clone()));
+        }
+        if self.ending {
+            context.stop();
         }
     }
 
@@ -337,6 +343,9 @@ impl Handler<GrantChanged> for TokenActor {
 impl Handler<Stop> for TokenActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
+        self.ending = true;
+        if self.waiting.is_none() {
+            context.stop();
+        }
     }
 }

@@ -116,6 +116,16 @@ impl Running {
         stored
     }
 
+    /// What a change over the API does.
+    pub fn change(&self, stored: &StoredMailbox, change: impl FnOnce(&mut Mailbox)) {
+        let mut changed = self.stored(stored.mailbox.id.as_str());
+        change(&mut changed.mailbox);
+        let mut commit = Commit::of_mailbox(changed.incarnation);
+        self.store.put_mailbox(&mut commit, &changed).unwrap();
+        self.store.commit_blocking(commit).unwrap();
+        self.runtime.block_on(self.supervisor.send(Reconcile)).unwrap();
+    }
+
     pub fn put_app(&self, credentials: &AppCredentials) {
         if self.store.app(&credentials.app.id).unwrap().is_none() {
             self.runtime.block_on(self.store.put_app(credentials, 0)).unwrap();

@@ -71,6 +71,25 @@ fn an_access_token_that_ends_in_the_session_costs_a_refresh_and_no_mail() {
 }
 
 #[test]
+fn a_change_in_the_middle_of_a_refresh_does_not_cost_the_grant() {
+    let Scene { world, running, anna, .. } = &scene(|world| world.entra().set_rotation(Rotation::Strict));
+    running.until_live(anna.incarnation);
+    let before = world.entra().count("token");
+    world.entra().next("token", Instead::delay_ms(700));
+    world.entra().expire_access_tokens();
+    world.kick(ANNA);
+    running.wait("a refresh in flight", || (world.entra().count("token") > before).then_some(()));
+    running.change(anna, |anna| anna.display_name = Some("Anna".into()));
+    world.deliver(ANNA, &message("after"));
+    running.until_event(EventType::MessageNew, "mail after the change", |event| {
+        event.data["message_id"] == "<after@kunde.test>"
+    });
+    running.until_live(anna.incarnation);
+    let refused = world.entra().log().into_iter().filter(|entry| entry.result.starts_with("AADSTS"));
+    assert_eq!(refused.count(), 0, "no consumed token was sent again");
+}
+
+#[test]
 fn exchange_says_goodbye_hourly_and_nobody_notices() {
     let world = World::builder().mailbox(ANNA).without_postfix().start();
     let proxy = world.exchange_imap();
