@@ -2,8 +2,9 @@
 
 use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
 use crate::follow::present;
+use crate::world::entra::Instead;
 use crate::world::proxy::Direction;
-use crate::world::{Kind, ProxyHandle, SeedOptions, Transport};
+use crate::world::{Kind, ProxyHandle, Rotation, SeedOptions, Transport};
 use serde_json::Value;
 
 const ANNA: &str = "anna@makler.test";
@@ -69,4 +70,19 @@ fn a_message_whose_answer_is_waited_for_is_settled_before_the_end() {
     let shown = until(&daemon, &id, &["sent", "unknown", "failed"]);
     assert_eq!(shown["state"], "sent", "{shown}");
     assert_eq!(shown["attempts"], 1);
+}
+
+#[test]
+fn a_refresh_whose_answer_is_waited_for_is_kept_before_the_end() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    world.entra().set_rotation(Rotation::Strict);
+    let mut site = Site::new(&world);
+    site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
+    world.entra().next("token", Instead::delay_ms(700));
+    let mut daemon = site.start();
+    daemon.until("the first refresh", || (world.entra().count("token") > 1).then_some(()));
+    assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
+    site.start().until_live("anna");
+    let refused = world.entra().log().into_iter().filter(|entry| entry.result.starts_with("AADSTS"));
+    assert_eq!(refused.count(), 0, "no consumed token was sent again");
 }
