@@ -257,7 +257,7 @@ async fn read_in_pieces(
         let Some((flags, date, piece)) = connection.fetch_piece(uid, offset, FRAME).await? else {
             return Ok(()); // expunged meanwhile: the next listing knows
         };
-        let (_, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
+        let (first_of, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
         offset += piece.len() as u64;
         let ended = piece.len() < FRAME;
         if let Some(writer) = spill.take() {
@@ -265,7 +265,7 @@ async fn read_in_pieces(
         } else {
             head.extend_from_slice(&piece);
             if head.len() > LARGE {
-                let header = large_header(target, uid, *id, *date);
+                let header = large_header(target, uid, first_of.clone(), *id, *date);
                 let path = target.store.large_record_path(target.mailbox, id.0);
                 let writer = LargeWriter::create(&path, header)?;
                 spill = Some(append(target, writer, head.clone()).await?);
@@ -294,8 +294,8 @@ async fn read_in_pieces(
     send(batches, work).await
 }
 
-fn large_header(target: &Target, uid: Uid, id: MessageId, date: Timestamp) -> RecordHeader {
-    let mut stub = message(target, uid, Flags::default(), date, b"");
+fn large_header(target: &Target, uid: Uid, flags: Flags, id: MessageId, date: Timestamp) -> RecordHeader {
+    let mut stub = message(target, uid, flags, date, b"");
     stub.id = id;
     record_header(&stub, &target.folder.path)
 }

@@ -9,6 +9,11 @@ use crate::store::{Commit, Quarantined};
 
 /// By how much a window shrinks.
 const SHRINK: usize = 8;
+/// A connection that ends so often in a row in the same window, with nothing gained, ends because of it: some servers
+/// crash on a message.
+const LOST: u32 = 3;
+/// In a window that is suspected already.
+const LOST_AGAIN: u32 = 2;
 
 /// The window being fetched, and how large windows of its folder may be.
 #[derive(Debug, Default)]
@@ -16,6 +21,7 @@ pub(super) struct Isolation {
     /// What is being fetched right now.
     pub(super) attempt: Option<(FolderId, Vec<Uid>)>,
     limit: Option<(FolderId, usize)>,
+    lost: Option<(FolderId, Vec<Uid>, u32)>,
 }
 
 impl Isolation {
@@ -30,9 +36,28 @@ impl Isolation {
     /// The folder is in step: its windows may be large again.
     pub(super) fn clear(&mut self, folder: FolderId) {
         self.attempt = None;
+        self.lost = None;
         if self.limit.is_some_and(|(limited, _)| limited == folder) {
             self.limit = None;
         }
+    }
+
+    /// Whether a failure in this window is laid at its door.
+    fn blames(&mut self, folder: FolderId, window: &[Uid], error: &ImapError) -> bool {
+        if blames_a_message(error) {
+            return true;
+        }
+        if !ends_the_connection(error) {
+            return false;
+        }
+        let before = self.lost.take().filter(|(of, uids, _)| *of == folder && uids == window);
+        let times = before.map_or(1, |(_, _, times)| times.saturating_add(1));
+        let suspected = self.limit.is_some_and(|(limited, _)| limited == folder);
+        if times >= if suspected { LOST_AGAIN } else { LOST } {
+            return true;
+        }
+        self.lost = Some((folder, window.to_vec(), times));
+        false
     }
 }
 
@@ -40,7 +65,7 @@ impl Syncer {
     /// After a failed ride: `true` if the failure was a window's and was made smaller or quarantined.
     pub(super) async fn isolate(&mut self, error: &ImapError) -> Result<bool, ImapError> {
         let Some((folder, window)) = self.isolation.attempt.take() else { return Ok(false) };
-        if !blames_a_message(error) {
+        if !self.isolation.blames(folder, &window, error) {
             return Ok(false);
         }
         if let [uid] = window.as_slice() {
@@ -69,4 +94,42 @@ fn blames_a_message(error: &ImapError) -> bool {
         return found.is_none_or(|found| found.disposition == crate::domain::Disposition::GiveUp);
     }
     matches!(error, ImapError::Unreadable { .. } | ImapError::Exceeded { .. })
+}
+
+/// Whether the server went away, for no reason that it told and we know.
+fn ends_the_connection(error: &ImapError) -> bool {
+    let went = matches!(error, ImapError::Lost { .. } | ImapError::Timeout { .. } | ImapError::Bye { .. });
+    went && error.disposition() == crate::domain::Disposition::Retry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOST_ONE: ImapError = ImapError::Lost { what: "FETCH" };
+
+    #[test]
+    fn a_connection_lost_in_one_window_again_and_again_is_laid_at_its_door() {
+        let (folder, mut isolation) = (FolderId::generate(), Isolation::default());
+        let window = [7, 8, 9];
+        assert!(!isolation.blames(folder, &window, &LOST_ONE));
+        assert!(!isolation.blames(folder, &window, &LOST_ONE));
+        assert!(isolation.blames(folder, &window, &LOST_ONE));
+        isolation.limit = Some((folder, 1));
+        assert!(!isolation.blames(folder, &[8], &LOST_ONE));
+        assert!(isolation.blames(folder, &[8], &LOST_ONE), "twice in a suspected one");
+    }
+
+    #[test]
+    fn whoever_gains_ground_or_is_told_why_blames_nobody() {
+        let (folder, mut isolation) = (FolderId::generate(), Isolation::default());
+        for last in 9..30 {
+            assert!(!isolation.blames(folder, &[7, last], &LOST_ONE), "another window each time");
+        }
+        let expired = ImapError::Bye { text: "Session invalidated - AccessTokenExpired".into() };
+        for _ in 0..10 {
+            assert!(!isolation.blames(folder, &[7], &expired));
+        }
+        assert!(isolation.blames(folder, &[7], &ImapError::Unreadable { what: "FETCH", detail: "(".into() }));
+    }
 }

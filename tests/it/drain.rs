@@ -76,7 +76,7 @@ fn a_message_whose_answer_is_waited_for_is_settled_before_the_end() {
 fn a_refresh_whose_answer_is_waited_for_is_kept_before_the_end() {
     let world = world_with(&[ANNA]).without_postfix().start();
     world.entra().set_rotation(Rotation::Strict);
-    let mut site = Site::new(&world);
+    let site = Site::new(&world);
     site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
     world.entra().next("token", Instead::delay_ms(700));
     let mut daemon = site.start();

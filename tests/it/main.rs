@@ -21,6 +21,7 @@ mod kills;
 mod kills_send;
 mod kills_tokens;
 mod leaks;
+mod logins;
 mod oauth;
 mod overheard;
 mod panics;
