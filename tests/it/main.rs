@@ -20,6 +20,7 @@ mod http_outbox;
 mod kills;
 mod kills_send;
 mod kills_tokens;
+mod large;
 mod leaks;
 mod logins;
 mod oauth;
