@@ -81,27 +81,31 @@ impl Framing {
         Self { limits, place: Place::FirstWord, line: 0, depth: 0, literal_left: 0 }
     }
 
-    /// Takes the next bytes of the stream.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), LimitExceeded> {
+    /// Takes the next bytes of the stream. Control characters where IMAP allows none become `_`: Exchange lists a
+    /// folder with a TAB in its name unquoted, and the parser above would read no folder at all. Such a folder cannot
+    /// be selected by that name; all others can.
+    pub(super) fn feed(&mut self, mut bytes: &mut [u8]) -> Result<(), LimitExceeded> {
         while !bytes.is_empty() {
             bytes = if self.literal_left > 0 { self.skip_literal(bytes) } else { self.step(bytes)? };
         }
         Ok(())
     }
 
-    fn skip_literal<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    fn skip_literal<'a>(&mut self, bytes: &'a mut [u8]) -> &'a mut [u8] {
         let available = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let skipped = available.min(self.literal_left);
         self.literal_left -= skipped;
-        usize::try_from(skipped).ok().and_then(|skipped| bytes.get(skipped..)).unwrap_or_default()
+        usize::try_from(skipped).ok().and_then(|skipped| bytes.get_mut(skipped..)).unwrap_or_default()
     }
 
     /// Skips what means nothing where we are, then takes one byte that does.
-    fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], LimitExceeded> {
+    fn step<'a>(&mut self, bytes: &'a mut [u8]) -> Result<&'a mut [u8], LimitExceeded> {
         let dull = match self.place {
             Place::Human => bytes.iter().position(|b| *b == b'\n'),
             Place::Quoted => bytes.iter().position(|b| matches!(b, b'"' | b'\\' | b'\r' | b'\n')),
-            Place::Data => bytes.iter().position(|b| matches!(b, b'"' | b'(' | b')' | b'{' | b'\n')),
+            Place::Data => {
+                bytes.iter().position(|b| matches!(b, b'"' | b'(' | b')' | b'{') || b.is_ascii_control())
+            }
             Place::FirstWord
             | Place::SecondWord { .. }
             | Place::Escaped
@@ -111,12 +115,15 @@ impl Framing {
             | Place::AnnouncedCr { .. } => Some(0),
         };
         let dull = dull.unwrap_or(bytes.len());
-        let rest = bytes.get(dull..).unwrap_or_default();
+        let rest = bytes.get_mut(dull..).unwrap_or_default();
         self.count(dull)?;
-        match rest.split_first() {
-            None => Ok(rest),
+        match rest.split_first_mut() {
+            None => Ok(Default::default()),
             Some((byte, rest)) => {
                 self.count(1)?;
+                if self.place == Place::Data && byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n') {
+                    *byte = b'_';
+                }
                 self.take(*byte)?;
                 Ok(rest)
             }
@@ -225,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn verdict(limits: Limits, text: &[u8]) -> Result<(), LimitExceeded> {
-        Framing::new(limits).feed(text)
+        Framing::new(limits).feed(&mut text.to_vec())
     }
 
     fn small() -> Limits {
@@ -242,6 +249,20 @@ mod tests {
             b"* 1 FETCH (UID 1 BODY[] {70}\r\n((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((()\r\n",
         ] {
             assert_eq!(verdict(small(), text), Ok(()), "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn control_characters_are_neutralised_where_imap_allows_none() {
+        for (sent, read) in [
+            ("* LIST () \"/\" a\tb\x7f\r\n", "* LIST () \"/\" a_b_\r\n"),
+            ("* LIST () \"/\" \"a\tb\"\r\n", "* LIST () \"/\" \"a\tb\"\r\n"),
+            ("* LIST () \"/\" {3}\r\na\tb c\td\r\n", "* LIST () \"/\" {3}\r\na\tb c_d\r\n"),
+            ("* OK a\tb\r\n* NO a\tb\r\n", "* OK a\tb\r\n* NO a\tb\r\n"),
+        ] {
+            let mut bytes = sent.as_bytes().to_vec();
+            Framing::new(Limits::default()).feed(&mut bytes).unwrap();
+            assert_eq!(String::from_utf8(bytes).unwrap(), read);
         }
     }
 
@@ -285,7 +306,7 @@ mod tests {
             let (mut framing, begun) = (Framing::new(Limits::default()), crate::clock::monotonic());
             let rounds = 200_000_000 / text.len();
             for _ in 0..rounds {
-                text.chunks(8192).for_each(|chunk| framing.feed(chunk).unwrap());
+                text.chunks(8192).for_each(|chunk| framing.feed(&mut chunk.to_vec()).unwrap());
             }
             let megabytes = (rounds * text.len()) as f64 / 1e6;
             println!("{name}: {:.0} MB/s", megabytes / begun.elapsed().as_secs_f64());
@@ -309,7 +330,7 @@ mod tests {
             let mut pieced = Ok(());
             while !rest.is_empty() && pieced.is_ok() {
                 let (head, tail) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
-                pieced = framing.feed(head);
+                pieced = framing.feed(&mut head.to_vec());
                 rest = tail;
             }
             prop_assert_eq!(whole, pieced);

@@ -89,7 +89,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitingReader<S> {
         }
         let before = buf.filled().len();
         std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        let fresh = buf.filled().get(before..).unwrap_or_default();
+        let fresh = buf.filled_mut().get_mut(before..).unwrap_or_default();
         if fresh.is_empty() {
             if buf.remaining() > 0 {
                 this.meter.eof.store(true, Ordering::Release);

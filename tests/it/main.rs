@@ -14,6 +14,7 @@ mod drain;
 mod durability;
 mod engine;
 mod follow;
+mod garbage;
 mod http;
 mod http_mail;
 mod http_outbox;
