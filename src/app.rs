@@ -1,7 +1,8 @@
 //! The wiring: every part is built here, from the configuration and the parts below it.
 
+use crate::clock;
 use crate::config::{Config, IpFamily};
-use crate::domain::Secret;
+use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
 use crate::imap::{self, ByteBudget, ImapDeps};
 use crate::net::{Dialer, IpChoice, NetConfig, NetError};
@@ -13,6 +14,7 @@ use crate::token::TokenDeps;
 use actix::{Actor, Addr};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,7 @@ impl Engine {
         let opened = tokio::task::spawn_blocking(move || Store::open(&store_config));
         let store = opened.await.map_err(|_| StartError::Ended)??;
         finish_erasures(&store);
+        forget_old_events(&store, config.events.retention);
         let factories = Factories {
             store: store.clone(),
             token: TokenDeps { store: store.clone(), http: http.clone() },
@@ -131,6 +134,23 @@ fn finish_erasures(store: &Store) {
             if let Err(error) = store.erase(mailbox).await {
                 tracing::error!(%mailbox, %error, "erasure not finished, tried again at the next start");
             }
+        }
+    });
+}
+
+/// Removes events that are older than they have to be, now and every hour.
+fn forget_old_events(store: &Store, retention: Duration) {
+    let store = store.clone();
+    actix::spawn(async move {
+        let kept = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        loop {
+            let before = Timestamp(clock::now().0.saturating_sub(kept));
+            match store.forget_events(before).await {
+                Ok(0) => {}
+                Ok(values) => tracing::info!(values, "old events removed"),
+                Err(error) => tracing::warn!(%error, "old events are not removed yet"),
+            }
+            tokio::time::sleep(Duration::from_secs(3600)).await;
         }
     });
 }

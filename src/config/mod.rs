@@ -38,6 +38,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The store.
     pub store: StoreSection,
+    /// The event log.
+    pub events: EventsSection,
     /// Connections.
     pub net: NetSection,
     /// Trust.
@@ -103,6 +105,21 @@ pub struct StoreSection {
 impl Default for StoreSection {
     fn default() -> Self {
         Self { cache: 32 << 20, pack_limit: 256 << 20, master_key_file: None }
+    }
+}
+
+/// The event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsSection {
+    /// How long events are kept: whoever was away for longer is told that he missed some.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+}
+
+impl Default for EventsSection {
+    fn default() -> Self {
+        Self { retention: Duration::from_secs(30 * 24 * 60 * 60) }
     }
 }
 

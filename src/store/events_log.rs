@@ -2,8 +2,9 @@
 //! one's sequence number, so that a message costs a fraction of a key.
 
 use super::codec::{self, MAX_VALUE};
+use super::commit::{Expect, Op};
 use super::committer::sled_error;
-use super::{Store, StoreError, keys};
+use super::{Commit, Store, StoreError, keys};
 use crate::domain::{MailboxId, Timestamp};
 use crate::events::{Cursor, Event, EventDraft, EventType};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ struct Stored<D> {
     data: D,
 }
 
+/// How many values one commit forgets: other commits do not wait long for it.
+const FORGOTTEN_AT_ONCE: usize = 500;
 /// Room for version, brackets and commas.
 const CHUNK: usize = MAX_VALUE - 64;
 
@@ -142,6 +145,46 @@ impl Store {
             }
         }
         Ok((found, reached.max(after)))
+    }
+
+    /// The position before the oldest event that is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn earliest_cursor(&self) -> Result<Cursor, StoreError> {
+        let oldest = self.db().scan_prefix(keys::events()).keys().next().transpose().map_err(sled_error)?;
+        let first = oldest.and_then(|key| keys::trailing_u64(&key));
+        Ok(first.map_or(Cursor(0), |first| Cursor(first.saturating_sub(1))))
+    }
+
+    /// Removes events older than this, in small commits; how many values of the log went. The newest value always
+    /// stays: the next sequence number follows from it.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn forget_events(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut forgotten: u64 = 0;
+        loop {
+            let mut commit = Commit::default();
+            let mut chunks = self.db().scan_prefix(keys::events()).peekable();
+            while let Some(chunk) = chunks.next() {
+                let (key, value) = chunk.map_err(sled_error)?;
+                let newest = read_chunk(&key, &value)?.last().map(|event| event.at);
+                if chunks.peek().is_none() || newest.is_none_or(|newest| newest >= before) {
+                    break;
+                }
+                commit.ops.push(Op::Delete { key: key.to_vec(), expect: Expect::Any });
+                if commit.ops.len() == FORGOTTEN_AT_ONCE {
+                    break;
+                }
+            }
+            drop(chunks);
+            if commit.ops.is_empty() {
+                return Ok(forgotten);
+            }
+            forgotten = forgotten.saturating_add(commit.ops.len() as u64);
+            self.commit(commit).await?;
+        }
     }
 
     /// The position after the newest durable event.

@@ -10,6 +10,8 @@ mod codec;
 mod commit;
 mod committer;
 mod events_log;
+#[cfg(test)]
+mod events_tests;
 mod files;
 mod folders;
 pub mod fsck;

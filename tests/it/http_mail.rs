@@ -320,3 +320,21 @@ fn a_change_to_one_mailbox_leaves_the_connections_of_the_others_alone() {
     assert_eq!(api.get("/v1/mailboxes/ben").ok(200)["state"], "live");
     assert_eq!(running.stored("ben").generation, ben.generation);
 }
+
+#[test]
+fn who_was_away_for_longer_than_events_are_kept_is_told_so() {
+    let mails = (0..20).map(|number| message(&format!("n{number}"))).collect::<Vec<_>>();
+    let Scene { running, api, .. } = &live(|world| world.deliver_all(ANNA, &mails));
+    let whole = api.get("/v1/events?limit=1000").ok(200);
+    let first = whole["items"][0]["cursor"].as_str().unwrap();
+    running.block_on(running.store.forget_events(stafette::domain::Timestamp(i64::MAX))).unwrap();
+    let gone = api.get(&format!("/v1/events?after={first}")).problem(410, "cursor_expired");
+    assert!(gone["detail"].as_str().unwrap().contains("earliest"), "{gone}");
+    let kept = api.get("/v1/events?after=earliest&limit=1000").ok(200);
+    let kept = kept["items"].as_array().unwrap();
+    assert!(!kept.is_empty() && kept.len() < whole["items"].as_array().unwrap().len());
+    assert!(whole["items"].as_array().unwrap().ends_with(kept), "the newest, without a gap");
+    let last_gone = &whole["items"][whole["items"].as_array().unwrap().len() - kept.len() - 1]["cursor"];
+    let after = api.get(&format!("/v1/events?limit=1000&after={}", last_gone.as_str().unwrap())).ok(200);
+    assert_eq!(after["items"].as_array().unwrap(), kept, "whoever missed nothing is not refused");
+}

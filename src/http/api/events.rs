@@ -5,6 +5,7 @@ use super::super::extract::{limit, pool, query};
 use super::super::problem::{Answer, Problem};
 use crate::domain::MailboxId;
 use crate::events::{Cursor, EventType};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -33,11 +34,12 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let mailbox = wanted.mailbox.map(MailboxId::new).transpose()?;
     let kinds = wanted.kind.as_deref().map(kinds).transpose()?;
     let mut after = match wanted.after.as_deref() {
-        None | Some("earliest" | "") => Cursor(0),
+        None | Some("earliest" | "") => shared.store.earliest_cursor()?,
         Some("latest") => shared.store.durable_cursor(),
-        Some(text) => {
-            text.parse().map_err(|error| Problem::bad_request("bad_cursor", format!("after: {error}")))?
-        }
+        Some(text) => kept(
+            &shared,
+            text.parse().map_err(|error| Problem::bad_request("bad_cursor", format!("after: {error}")))?,
+        )?,
     };
     let mut durable = shared.store.watch_durable();
     let mut end = std::pin::pin!(tokio::time::sleep(wait));
@@ -63,6 +65,16 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
             return Ok(HttpResponse::Ok().json(json!({"items": items, "next": after})));
         }
     }
+}
+
+/// A position whose next event is still there: nobody misses events without being told.
+fn kept(shared: &Shared, after: Cursor) -> Result<Cursor, Problem> {
+    if after >= shared.store.earliest_cursor()? {
+        return Ok(after);
+    }
+    let detail = "after: events behind this cursor are older than events.retention and gone; \
+        read what there is now, then go on from after=earliest";
+    Err(Problem::new(StatusCode::GONE, "cursor_expired", detail))
 }
 
 /// How long to wait, in seconds, at most 60.
