@@ -63,6 +63,7 @@ impl Engine {
         let store = opened.await.map_err(|_| StartError::Ended)??;
         finish_erasures(&store);
         forget_old_events(&store, config.events.retention);
+        compact_packs(&store, config.store.compact_at);
         let factories = Factories {
             store: store.clone(),
             token: TokenDeps { store: store.clone(), http: http.clone() },
@@ -149,6 +150,28 @@ fn forget_old_events(store: &Store, retention: Duration) {
                 Ok(0) => {}
                 Ok(values) => tracing::info!(values, "old events removed"),
                 Err(error) => tracing::warn!(%error, "old events are not removed yet"),
+            }
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+    });
+}
+
+/// Rewrites packs that are mostly dead, now and every hour.
+fn compact_packs(store: &Store, dead: f64) {
+    let store = store.clone();
+    actix::spawn(async move {
+        loop {
+            for stored in store.mailboxes().unwrap_or_default() {
+                let (store, mailbox) = (store.clone(), stored.incarnation);
+                match tokio::task::spawn_blocking(move || store.compact(mailbox, dead)).await {
+                    Ok(Ok(done)) if done.packs == 0 => {}
+                    Ok(Ok(done)) => tracing::info!(mailbox = %stored.mailbox.id, ?done, "packs compacted"),
+                    Ok(Err(StoreError::Stale)) => {} // deleted meanwhile
+                    Ok(Err(error)) => {
+                        tracing::warn!(mailbox = %stored.mailbox.id, %error, "packs not compacted")
+                    }
+                    Err(_) => {} // told by the panic hook
+                }
             }
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }

@@ -98,13 +98,15 @@ pub struct StoreSection {
     pub cache: u64,
     /// Bytes at which a pack file is full.
     pub pack_limit: u64,
+    /// Share of a pack, 0 to 1, that must belong to deleted messages for it to be rewritten.
+    pub compact_at: f64,
     /// A file that holds the master key, 32 bytes in base64.
     pub master_key_file: Option<PathBuf>,
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { cache: 32 << 20, pack_limit: 256 << 20, master_key_file: None }
+        Self { cache: 32 << 20, pack_limit: 256 << 20, compact_at: 0.5, master_key_file: None }
     }
 }
 

@@ -208,7 +208,7 @@ impl Syncer {
                 let folder = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
                 let folder = folder.map(|row| row.value);
                 commit.event(self.announcer.deleted(now, &vanished.message, folder.as_ref()));
-                commit.forget_aside(vanished.message.id)?;
+                commit.forget_aside(vanished.message.id);
             }
             self.store.commit(commit).await?;
         }

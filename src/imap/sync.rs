@@ -10,7 +10,7 @@ use super::twins::{Twins, Verdict, take_twin};
 use super::wire::{Connection, Selected};
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
-use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry, Vanished};
+use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -167,8 +167,9 @@ impl Syncer {
             let since = clock::now();
             let mut commit = Commit::by(self.owner);
             for entry in batch {
-                let Some(message) = self.store.message(self.owner.mailbox, entry.message)? else { continue };
-                commit.set_aside(&Vanished { message, since })?;
+                if self.store.message(self.owner.mailbox, entry.message)?.is_some() {
+                    commit.set_aside(entry.message, since);
+                }
             }
             self.store.commit(commit).await?;
         }
@@ -223,7 +224,6 @@ impl Syncer {
             if let Some(vanished) = take_twin(&mut aside, &message) {
                 message.id = vanished.message.id;
                 message.body = vanished.message.body;
-                commit.forget_aside(message.id)?;
                 let from = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
                 let from = from.map(|row| row.value);
                 commit.event(self.announcer.moved(now, &message, folder, from.as_ref()));

@@ -2,8 +2,10 @@
 
 use super::keys::Key;
 use super::large::LargeRecord;
-use crate::domain::{Incarnation, Message, MessageId, Submission, Uid};
+use crate::domain::message::BodyLocation;
+use crate::domain::{Incarnation, Message, MessageId, Submission, Timestamp, Uid};
 use crate::events::EventDraft;
+use ulid::Ulid;
 
 /// Who commits: an actor of one mailbox, by the epoch it was spawned with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,23 @@ pub(super) enum Op {
     },
     RemoveMessage {
         message: MessageId,
+    },
+    SetAside {
+        message: MessageId,
+        since: Timestamp,
+    },
+    ForgetAside {
+        message: MessageId,
+    },
+    /// The next record begins another pack, if this one is being written.
+    RollPack {
+        pack: u32,
+    },
+    /// A copy of the record of this id that was at `from`.
+    MoveBody {
+        id: Ulid,
+        from: BodyLocation,
+        body: Body,
     },
     AddSubmission {
         submission: Box<Submission>,

@@ -1,3 +1,5 @@
+//! Old events go, numbers stay.
+
 use super::tests::{mailbox, open, runtime};
 use crate::domain::{MailboxId, Timestamp};
 use crate::events::{Cursor, EventDraft, EventType};

@@ -18,6 +18,7 @@
 //! | `l` | incarnation, folder, message | nothing: order of a folder's list |
 //! | `v` | incarnation, message | message that vanished and may turn up elsewhere |
 //! | `p` | incarnation | where the packs end |
+//! | `x` | incarnation, pack | how much of the pack is in use |
 //! | `t` | incarnation, submission | submission |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
@@ -56,7 +57,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvptk";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtk";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -120,6 +121,9 @@ pub(super) fn vanished(mailbox: Incarnation, message: MessageId) -> Key {
 }
 pub(super) fn packs(mailbox: Incarnation) -> Key {
     Builder::new(b'p').mailbox(mailbox).0
+}
+pub(super) fn pack_use(mailbox: Incarnation, pack: u32) -> Key {
+    Builder::new(b'x').mailbox(mailbox).u32(pack).0
 }
 pub(super) fn submission(mailbox: Incarnation, submission: SubmissionId) -> Key {
     Builder::new(b't').mailbox(mailbox).bytes(&submission.0.to_bytes()).0

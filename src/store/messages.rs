@@ -1,6 +1,6 @@
 //! Verbs about messages: add, change, remove, list, read.
 
-use super::commit::{Body, Expect, Op};
+use super::commit::{Body, Op};
 use super::committer::sled_error;
 use super::{Commit, Key, Store, StoreError, codec, keys, pack::RecordReader};
 use crate::domain::{FolderId, Incarnation, Message, MessageId, Timestamp};
@@ -46,7 +46,8 @@ pub struct Vanished {
 }
 
 impl Commit {
-    /// Adds a message and its sealed body. Refused if the folder has its UID already.
+    /// Adds a message and its sealed body, or one that was set aside and has its body already. Refused if the folder
+    /// has its UID already.
     pub fn add_message(&mut self, message: Message, body: Option<Body>) {
         self.ops.push(Op::AddMessage { message: Box::new(message), body });
     }
@@ -62,25 +63,13 @@ impl Commit {
     }
 
     /// Takes a message out of its folder and keeps it aside in case it turns up in another.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if it cannot be written.
-    pub fn set_aside(&mut self, vanished: &Vanished) -> Result<(), StoreError> {
-        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a message set aside without a mailbox"))?;
-        self.remove_message(vanished.message.id);
-        let key = keys::vanished(mailbox, vanished.message.id);
-        self.ops.push(Op::Set { key, value: codec::pack(vanished)? });
-        Ok(())
+    pub fn set_aside(&mut self, message: MessageId, since: Timestamp) {
+        self.ops.push(Op::SetAside { message, since });
     }
 
-    /// Forgets a message that was set aside: it was found again or is believed deleted.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if the commit names no mailbox.
-    pub fn forget_aside(&mut self, message: MessageId) -> Result<(), StoreError> {
-        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a message forgotten without a mailbox"))?;
-        self.ops.push(Op::Delete { key: keys::vanished(mailbox, message), expect: Expect::Any });
-        Ok(())
+    /// Forgets a message that was set aside: it is believed deleted.
+    pub fn forget_aside(&mut self, message: MessageId) {
+        self.ops.push(Op::ForgetAside { message });
     }
 }
 

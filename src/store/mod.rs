@@ -9,6 +9,10 @@ mod apps;
 mod codec;
 mod commit;
 mod committer;
+mod compact;
+#[cfg(test)]
+mod compact_tests;
+mod derived;
 mod events_log;
 #[cfg(test)]
 mod events_tests;
@@ -34,6 +38,7 @@ mod vault;
 pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};
+pub use compact::Compacted;
 pub(crate) use files::write_durably;
 pub use large::{LargeRecord, LargeWriter};
 pub use mailboxes::{MailboxStatus, StoredMailbox};

@@ -1,8 +1,8 @@
 //! Opening the store: lock, vault, sled, recovery of packs, committer.
 
 use super::committer::{Committer, Fatal, sled_error};
+use super::derived::PackState;
 use super::packs::Packs;
-use super::stage::PackState;
 use super::vault::{MasterKeySource, Vault};
 use super::{Inner, Store, StoreError, codec, files, keys};
 use crate::domain::Incarnation;
@@ -129,6 +129,20 @@ fn wait_for_earlier_self(db: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Stores of before compaction did not count what is in use.
+fn count_once(db: &sled::Db, mailbox: Incarnation) -> Result<(), StoreError> {
+    let is_counted = db.scan_prefix(keys::topic(b'x', mailbox)).next().is_some();
+    if is_counted || !db.contains_key(keys::packs(mailbox)).map_err(sled_error)? {
+        return Ok(());
+    }
+    let mut batch = sled::Batch::default();
+    for (pack, used) in super::compact::count_uses(db, mailbox)? {
+        batch.insert(keys::pack_use(mailbox, pack), codec::pack(&used)?);
+    }
+    db.apply_batch(batch).map_err(sled_error)?;
+    db.flush().map(drop).map_err(sled_error)
+}
+
 /// Cuts every mailbox's packs to what was committed; the newest incarnation ever given.
 fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
     let mut newest: u64 = match db.get(keys::meta("incarnation")).map_err(sled_error)? {
@@ -145,6 +159,7 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
             None => PackState::default(),
         };
         packs.recover(mailbox, state)?;
+        count_once(db, mailbox)?;
     }
     for mailbox in packs.folders()? {
         let is_known = [keys::incarnation(mailbox), keys::erasure(mailbox)]

@@ -26,7 +26,7 @@ pub(super) fn encode_accepted(submission: &Submission) -> Result<Vec<u8>, StoreE
     Ok(payload)
 }
 
-fn encode(submission: &Submission) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode(submission: &Submission) -> Result<Vec<u8>, StoreError> {
     let payload = compact(submission)?;
     if payload.len() <= codec::MAX_PAYLOAD {
         return Ok(payload);

@@ -1,7 +1,7 @@
 //! Pack files on disk: appending (the committer only), adopting large ones, syncing, reading, and what a
 //! start does about bytes that were never committed.
 
-use super::stage::PackState;
+use super::derived::PackState;
 use super::{StoreError, files};
 use crate::domain::Incarnation;
 use lru::LruCache;
@@ -161,6 +161,14 @@ impl Packs {
             }
         }
         Ok(())
+    }
+
+    /// Removes a pack; whoever has it open reads on.
+    pub(super) fn remove(&self, mailbox: Incarnation, pack: u32) -> Result<(), StoreError> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop(&(mailbox, pack));
+        let path = self.path(mailbox, pack);
+        fs::remove_file(&path).map_err(files::io("remove", &path))?;
+        files::sync_parent(&path)
     }
 
     /// Forgets open descriptors of a mailbox and removes its folder: key, packs and all.

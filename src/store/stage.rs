@@ -1,26 +1,16 @@
 //! Staging a commit: checks and the resulting keys are computed over a view; nothing is written here. Pure.
 
 use super::commit::{Body, Commit, Expect, Op};
+use super::derived::Derived;
 use super::keys::{self, Key};
+use super::messages::Vanished;
 use super::uid_index::{self, UidEntry};
 use super::{StoreError, codec};
-use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
-use crate::domain::{FolderId, Incarnation, Message, MessageId, Submission};
+use crate::domain::{Incarnation, Message, MessageId, Submission, SubmissionId, Timestamp};
 use crate::events::EventDraft;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
-/// Where the packs of a mailbox end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct PackState {
-    /// The pack that is appended to; 0: none yet.
-    pub(super) current: u32,
-    /// How long it is.
-    pub(super) end: u64,
-    /// The highest number given to any pack.
-    pub(super) highest: u32,
-}
+use ulid::Ulid;
 
 /// Bytes that a staged commit adds to a pack.
 pub(super) struct Append {
@@ -45,19 +35,11 @@ pub(super) trait View {
 
 /// Changes over a view.
 pub(super) struct Overlay<'v> {
-    below: &'v dyn View,
+    pub(super) below: &'v dyn View,
     pub(super) changes: Changes,
     pub(super) appends: Vec<Append>,
-    pack_limit: u64,
-    derived: Derived,
-}
-
-/// Rows that follow from a commit's messages and that many of them share: kept decoded until the commit is staged.
-#[derive(Default)]
-struct Derived {
-    chunks: BTreeMap<Key, Vec<UidEntry>>,
-    counts: BTreeMap<Key, FolderCounts>,
-    packs: BTreeMap<Key, PackState>,
+    pub(super) pack_limit: u64,
+    pub(super) derived: Derived,
 }
 
 impl View for Overlay<'_> {
@@ -68,7 +50,11 @@ impl View for Overlay<'_> {
 
 pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
 
-fn overlaid(changes: &Changes, below: &dyn View, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn overlaid(
+    changes: &Changes,
+    below: &dyn View,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
     match changes.get(key) {
         Some(changed) => Ok(changed.clone()),
         None => below.get(key),
@@ -100,7 +86,17 @@ impl<'v> Overlay<'v> {
                 }
                 Op::AddMessage { message, body } => self.add_message(owned(mailbox)?, *message, body)?,
                 Op::ReplaceMessage { message } => self.replace_message(owned(mailbox)?, &message)?,
-                Op::RemoveMessage { message } => self.remove_message(owned(mailbox)?, message)?,
+                Op::RemoveMessage { message } => {
+                    let known = self.remove_message(owned(mailbox)?, message)?;
+                    self.drop_body(owned(mailbox)?, known.body)?;
+                }
+                Op::SetAside { message, since } => self.set_aside(owned(mailbox)?, message, since)?,
+                Op::ForgetAside { message } => {
+                    let aside = self.take_aside(owned(mailbox)?, message)?;
+                    self.drop_body(owned(mailbox)?, aside.and_then(|aside| aside.message.body))?;
+                }
+                Op::RollPack { pack } => self.roll(owned(mailbox)?, pack)?,
+                Op::MoveBody { id, from, body } => self.move_body(owned(mailbox)?, id, from, body)?,
                 Op::AddSubmission { submission, body } => {
                     self.add_submission(owned(mailbox)?, *submission, body)?;
                 }
@@ -116,25 +112,6 @@ impl<'v> Overlay<'v> {
         }
         self.settle()?;
         Ok(commit.events)
-    }
-
-    /// Writes the derived rows down: before an operation that may name one of them, and at the end.
-    fn settle(&mut self) -> Result<(), StoreError> {
-        let Derived { chunks, counts, packs } = std::mem::take(&mut self.derived);
-        for (key, entries) in chunks {
-            if entries.is_empty() {
-                self.changes.insert(key, None);
-            } else {
-                self.set(key, uid_index::encode(&entries)?)?;
-            }
-        }
-        for (key, counts) in counts {
-            self.set(key, codec::pack(&counts)?)?;
-        }
-        for (key, state) in packs {
-            self.set(key, codec::pack(&state)?)?;
-        }
-        Ok(())
     }
 
     fn check_owner(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -167,7 +144,7 @@ impl<'v> Overlay<'v> {
         self.set(key, codec::join_row(generation, payload))
     }
 
-    fn set(&mut self, key: Key, value: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn set(&mut self, key: Key, value: Vec<u8>) -> Result<(), StoreError> {
         if value.len() > codec::MAX_VALUE {
             return Err(StoreError::TooLarge { bytes: value.len() });
         }
@@ -189,9 +166,15 @@ impl<'v> Overlay<'v> {
                 Err(StoreError::DuplicateUid { uid: entry.uid })
             }
         })?;
-        if let Some(body) = body {
-            message.body = Some(self.allocate(mailbox, body)?);
-        }
+        message.body = match body {
+            Some(body) => Some(self.allocate(mailbox, body)?),
+            // a message that turned up again brings its body; where that is now, only we know
+            None => match self.take_aside(mailbox, message.id)? {
+                Some(aside) => aside.message.body,
+                None if message.body.is_none() => None,
+                None => return Err(StoreError::Conflict),
+            },
+        };
         self.changes.insert(keys::listing(mailbox, message.folder, message.id), Some(Vec::new()));
         self.changes
             .insert(keys::quarantine(mailbox, message.folder, message.folder_incarnation, message.uid), None);
@@ -202,6 +185,8 @@ impl<'v> Overlay<'v> {
     /// New flags, or a new place (folder, UID) of a message that is stored.
     fn replace_message(&mut self, mailbox: Incarnation, message: &Message) -> Result<(), StoreError> {
         let known = self.message(mailbox, message.id)?;
+        // it may have been moved to another pack since whoever asks read it
+        let message = &Message { body: known.body, ..message.clone() };
         self.edit_chunk(mailbox, &known, |entries| {
             uid_index::remove(entries, known.uid);
             Ok(())
@@ -221,7 +206,8 @@ impl<'v> Overlay<'v> {
         self.set(keys::message(mailbox, message.id), codec::pack(message)?)
     }
 
-    fn remove_message(&mut self, mailbox: Incarnation, id: MessageId) -> Result<(), StoreError> {
+    /// Takes a message out; its body is the caller's.
+    fn remove_message(&mut self, mailbox: Incarnation, id: MessageId) -> Result<Message, StoreError> {
         let known = self.message(mailbox, id)?;
         self.edit_chunk(mailbox, &known, |entries| {
             uid_index::remove(entries, known.uid);
@@ -229,7 +215,63 @@ impl<'v> Overlay<'v> {
         })?;
         self.changes.insert(keys::listing(mailbox, known.folder, id), None);
         self.changes.insert(keys::message(mailbox, id), None);
-        self.count(mailbox, known.folder, Some(&known), None)
+        self.count(mailbox, known.folder, Some(&known), None)?;
+        Ok(known)
+    }
+
+    fn set_aside(&mut self, mailbox: Incarnation, id: MessageId, since: Timestamp) -> Result<(), StoreError> {
+        let message = self.remove_message(mailbox, id)?;
+        self.set(keys::vanished(mailbox, id), codec::pack(&Vanished { message, since })?)
+    }
+
+    fn take_aside(&mut self, mailbox: Incarnation, id: MessageId) -> Result<Option<Vanished>, StoreError> {
+        let key = keys::vanished(mailbox, id);
+        let Some(bytes) = self.get(&key)? else { return Ok(None) };
+        self.changes.insert(key, None);
+        codec::unpack("message set aside", &bytes).map(Some)
+    }
+
+    fn drop_body(&mut self, mailbox: Incarnation, body: Option<BodyLocation>) -> Result<(), StoreError> {
+        body.map_or(Ok(()), |place| self.count_use(mailbox, place, false))
+    }
+
+    /// Puts a copy of a record in its place, if somebody still refers to that.
+    fn move_body(
+        &mut self,
+        mailbox: Incarnation,
+        id: Ulid,
+        from: BodyLocation,
+        body: Body,
+    ) -> Result<(), StoreError> {
+        let message_key = keys::message(mailbox, MessageId(id));
+        let aside_key = keys::vanished(mailbox, MessageId(id));
+        let submission_key = keys::submission(mailbox, SubmissionId(id));
+        let message =
+            self.get(&message_key)?.map(|row| codec::unpack::<Message>("message", &row)).transpose()?;
+        let aside = self
+            .get(&aside_key)?
+            .map(|row| codec::unpack::<Vanished>("message set aside", &row))
+            .transpose()?;
+        let (key, value) = if let Some(message) = message.filter(|message| message.body == Some(from)) {
+            let body = Some(self.allocate(mailbox, body)?);
+            (message_key, codec::pack(&Message { body, ..message })?)
+        } else if let Some(mut aside) = aside.filter(|aside| aside.message.body == Some(from)) {
+            aside.message.body = Some(self.allocate(mailbox, body)?);
+            (aside_key, codec::pack(&aside)?)
+        } else if let Some(row) = self.get(&submission_key)? {
+            let (generation, payload) = codec::split_row(&row)?;
+            let mut submission = super::outbox::decode(payload)?;
+            if submission.body != from {
+                return Ok(());
+            }
+            submission.body = self.allocate(mailbox, body)?;
+            let payload = super::outbox::encode(&submission)?;
+            (submission_key, codec::join_row(generation.saturating_add(1), &payload))
+        } else {
+            return Ok(());
+        };
+        self.count_use(mailbox, from, false)?;
+        self.set(key, value)
     }
 
     fn add_submission(
@@ -246,84 +288,6 @@ impl<'v> Overlay<'v> {
     fn message(&self, mailbox: Incarnation, id: MessageId) -> Result<Message, StoreError> {
         let bytes = self.get(&keys::message(mailbox, id))?.ok_or(StoreError::Conflict)?;
         codec::unpack("message", &bytes)
-    }
-
-    fn edit_chunk(
-        &mut self,
-        mailbox: Incarnation,
-        place: &Message,
-        edit: impl FnOnce(&mut Vec<UidEntry>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let chunk = uid_index::chunk_of(place.uid);
-        let key = keys::uid_chunk(mailbox, place.folder, place.folder_incarnation, chunk);
-        let entries = match self.derived.chunks.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let stored = overlaid(&self.changes, self.below, place.key())?;
-                place.insert(stored.map_or(Ok(Vec::new()), |bytes| uid_index::decode(&bytes))?)
-            }
-        };
-        edit(entries)
-    }
-
-    fn count(
-        &mut self,
-        mailbox: Incarnation,
-        folder: FolderId,
-        less: Option<&Message>,
-        more: Option<&Message>,
-    ) -> Result<(), StoreError> {
-        let counts = match self.derived.counts.entry(keys::counts(mailbox, folder)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let stored = overlaid(&self.changes, self.below, place.key())?;
-                let none = Ok(FolderCounts::default());
-                place.insert(stored.map_or(none, |bytes| codec::unpack("folder counts", &bytes))?)
-            }
-        };
-        if let Some(message) = less {
-            counts.messages = counts.messages.saturating_sub(1);
-            counts.unseen = counts.unseen.saturating_sub(u64::from(!message.flags.seen()));
-            counts.bytes = counts.bytes.saturating_sub(message.size);
-        }
-        if let Some(message) = more {
-            counts.messages = counts.messages.saturating_add(1);
-            counts.unseen = counts.unseen.saturating_add(u64::from(!message.flags.seen()));
-            counts.bytes = counts.bytes.saturating_add(message.size);
-        }
-        Ok(())
-    }
-
-    /// Gives a body its place: at the end of the mailbox's current pack, in a new one where that is full,
-    /// or as a pack of its own.
-    fn allocate(&mut self, mailbox: Incarnation, body: Body) -> Result<BodyLocation, StoreError> {
-        let state = match self.derived.packs.entry(keys::packs(mailbox)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let stored = overlaid(&self.changes, self.below, place.key())?;
-                let none = Ok(PackState::default());
-                place.insert(stored.map_or(none, |bytes| codec::unpack("pack state", &bytes))?)
-            }
-        };
-        let length = body.len();
-        let (pack, offset) = match &body {
-            Body::Large(_) => {
-                state.highest = state.highest.saturating_add(1);
-                (state.highest, 0)
-            }
-            Body::Record(_) => {
-                if state.current == 0 || state.end.saturating_add(length) > self.pack_limit {
-                    state.highest = state.highest.saturating_add(1);
-                    state.current = state.highest;
-                    state.end = 0;
-                }
-                let offset = state.end;
-                state.end = state.end.saturating_add(length);
-                (state.current, offset)
-            }
-        };
-        self.appends.push(Append { mailbox, pack, offset, body });
-        Ok(BodyLocation { pack, offset, length })
     }
 }
 

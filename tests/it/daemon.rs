@@ -92,6 +92,10 @@ impl Site {
         self.settings.insert(name.into(), value.to_owned());
     }
 
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Opens the store while no daemon runs.
     pub fn store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

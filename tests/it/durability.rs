@@ -40,7 +40,8 @@ fn packs_are_durable_before_sled_names_them_and_sled_before_anybody_is_told() {
     println!("durability: {found:?}");
     assert_eq!(found.violations, Vec::<String>::new());
     assert_eq!(found.answers, SUBMISSIONS);
-    assert!(found.pack_writes >= MESSAGES + SUBMISSIONS && found.syncs > 2 * SUBMISSIONS, "{found:?}");
+    // records that are committed together are written together
+    assert!(found.pack_writes > SUBMISSIONS && found.syncs > 2 * SUBMISSIONS, "{found:?}");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_store_killed_again_and_again_while_mail_keeps_coming_has_everything_once() 
             }
         };
         daemon.killed();
-        stored_mail += usize::from(daemon.log().iter().any(|line| line.contains("window fetched")));
+        stored_mail += usize::from(daemon.log().iter().any(|line| line.contains("batch stored")));
     }
     let delivered = deliverer.end();
     let daemon = site.start();

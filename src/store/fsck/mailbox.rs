@@ -6,12 +6,12 @@ use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, MailboxId, Message, MessageId};
 use crate::store::committer::sled_error;
-use crate::store::stage::PackState;
+use crate::store::derived::{PackState, PackUse};
 use crate::store::{StoreError, Vanished, codec, keys, mailboxes, outbox, uid_index};
 use std::collections::BTreeMap;
 
-/// Who refers to a place in a pack, and how long the raw message must be.
-type References = BTreeMap<(u32, u64), (String, u64)>;
+/// Who refers to a place in a pack, how long the raw message must be, and how long the record.
+type References = BTreeMap<(u32, u64), (String, u64, u64)>;
 
 /// Looks at one mailbox. Rows that cannot be read were told already and are passed over.
 pub(super) fn check(
@@ -26,6 +26,7 @@ pub(super) fn check(
     looked.messages()?;
     looked.index()?;
     looked.others()?;
+    looked.uses()?;
     let Looked { references, .. } = looked;
     packs(offline, db, mailbox, references, findings)
 }
@@ -140,9 +141,34 @@ impl Looked<'_> {
         Ok(())
     }
 
+    /// What is counted as in use is what is referred to.
+    fn uses(&mut self) -> Result<(), StoreError> {
+        let mut real: BTreeMap<u32, PackUse> = BTreeMap::new();
+        for ((pack, offset), (_, _, length)) in &self.references {
+            real.entry(*pack).or_default().add(BodyLocation {
+                pack: *pack,
+                offset: *offset,
+                length: *length,
+            });
+        }
+        for entry in self.db.scan_prefix(keys::topic(b'x', self.mailbox)) {
+            let (key, value) = entry.map_err(sled_error)?;
+            let Ok(kept) = codec::unpack::<PackUse>("use of a pack", &value) else { continue };
+            let number = key.last_chunk::<4>().map_or(0, |number| u32::from_be_bytes(*number));
+            let real = real.remove(&number).unwrap_or_default();
+            if real != kept {
+                self.findings.problem(format!("pack {number}: {real:?} is referred to, {kept:?} is counted"));
+            }
+        }
+        for number in real.keys() {
+            self.findings.problem(format!("pack {number}: what is in use is not counted"));
+        }
+        Ok(())
+    }
+
     fn refer(&mut self, body: Option<BodyLocation>, who: String, size: u64) {
         if let Some(place) = body {
-            self.references.insert((place.pack, place.offset), (who, size));
+            self.references.insert((place.pack, place.offset), (who, size, place.length));
         }
     }
 }
@@ -172,8 +198,8 @@ fn packs(
                     findings.records = findings.records.saturating_add(1);
                     findings.record_bytes = findings.record_bytes.saturating_add(found.place.length);
                     match references.remove(&(number, found.place.offset)) {
-                        Some((_, size)) if size == found.raw_length => {}
-                        Some((who, size)) => findings.problem(format!(
+                        Some((_, size, _)) if size == found.raw_length => {}
+                        Some((who, size, _)) => findings.problem(format!(
                             "{who}: should be {size} bytes, its record holds {}",
                             found.raw_length
                         )),
@@ -182,7 +208,7 @@ fn packs(
                 }
                 Err(damage) => {
                     let who = references.remove(&(number, damage.offset));
-                    let who = who.map_or_else(|| String::from("nobody's"), |(who, _)| who);
+                    let who = who.map_or_else(|| String::from("nobody's"), |(who, ..)| who);
                     findings.problem(format!(
                         "{} at byte {} ({who}): {}",
                         path.display(),
@@ -194,7 +220,7 @@ fn packs(
             Ok(())
         })?;
     }
-    for ((pack, offset), (who, _)) in references {
+    for ((pack, offset), (who, ..)) in references {
         findings.problem(format!("{who}: no record at byte {offset} of pack {pack}"));
     }
     Ok(())

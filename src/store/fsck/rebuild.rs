@@ -13,9 +13,10 @@ use crate::domain::{
     Auth, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState, Uid,
 };
 use crate::store::committer::sled_error;
+use crate::store::compact::count_uses;
+use crate::store::derived::PackState;
 use crate::store::open::open_sled;
 use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::stage::PackState;
 use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that are written again; all others are copied.
-const OF_MESSAGES: &[u8] = b"rlucp";
+const OF_MESSAGES: &[u8] = b"rlucpx";
 /// Rows per batch.
 const BATCH: usize = 5000;
 
@@ -192,6 +193,10 @@ impl Restored<'_> {
         // no record is appended to a pack whose end nobody vouches for
         let state = PackState { current: 0, end: 0, highest };
         writer.put(keys::packs(mailbox), codec::pack(&state)?)?;
+        writer.flush()?;
+        for (pack, used) in count_uses(&writer.db, mailbox)? {
+            writer.put(keys::pack_use(mailbox, pack), codec::pack(&used)?)?;
+        }
         writer.flush()
     }
 

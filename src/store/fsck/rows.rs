@@ -4,7 +4,7 @@ use super::{Findings, Offline};
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
 use crate::store::committer::sled_error;
-use crate::store::stage::PackState;
+use crate::store::derived::{PackState, PackUse};
 use crate::store::{
     MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, mailboxes, outbox,
     uid_index,
@@ -54,6 +54,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'r') => packed::<Message>(value),
         Some(b'v') => packed::<Vanished>(value),
         Some(b'p') => packed::<PackState>(value),
+        Some(b'x') => packed::<PackUse>(value),
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),

@@ -1,0 +1,196 @@
+//! Rows that follow from the messages of a commit: the UID index, counts, where packs end and how much of them is in
+//! use. Pure.
+
+use super::commit::Body;
+use super::keys::{self, Key};
+use super::stage::{Append, Overlay, overlaid};
+use super::uid_index::{self, UidEntry};
+use super::{StoreError, codec};
+use crate::domain::folder::FolderCounts;
+use crate::domain::message::BodyLocation;
+use crate::domain::{FolderId, Incarnation, Message};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Where the packs of a mailbox end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct PackState {
+    /// The pack that is appended to; 0: none yet.
+    pub(super) current: u32,
+    /// How long it is.
+    pub(super) end: u64,
+    /// The highest number given to any pack.
+    pub(super) highest: u32,
+}
+
+/// How much of a pack somebody refers to. What is in use by nobody stays so: a body is referred to anew only by whoever
+/// takes it over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct PackUse {
+    /// Records.
+    pub(super) records: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+}
+
+impl PackUse {
+    pub(super) fn add(&mut self, place: BodyLocation) {
+        self.records = self.records.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(place.length);
+    }
+
+    fn take(&mut self, place: BodyLocation) {
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(place.length);
+    }
+}
+
+/// Rows that follow from a commit's messages and that many of them share: kept decoded until the commit is staged.
+#[derive(Default)]
+pub(super) struct Derived {
+    chunks: BTreeMap<Key, Vec<UidEntry>>,
+    counts: BTreeMap<Key, FolderCounts>,
+    packs: BTreeMap<Key, PackState>,
+    uses: BTreeMap<Key, PackUse>,
+}
+
+impl Overlay<'_> {
+    /// Writes the derived rows down: before an operation that may name one of them, and at the end.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        let Derived { chunks, counts, packs, uses } = std::mem::take(&mut self.derived);
+        for (key, entries) in chunks {
+            if entries.is_empty() {
+                self.changes.insert(key, None);
+            } else {
+                self.set(key, uid_index::encode(&entries)?)?;
+            }
+        }
+        for (key, counts) in counts {
+            self.set(key, codec::pack(&counts)?)?;
+        }
+        for (key, state) in packs {
+            self.set(key, codec::pack(&state)?)?;
+        }
+        for (key, used) in uses {
+            self.set(key, codec::pack(&used)?)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn edit_chunk(
+        &mut self,
+        mailbox: Incarnation,
+        place: &Message,
+        edit: impl FnOnce(&mut Vec<UidEntry>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let chunk = uid_index::chunk_of(place.uid);
+        let key = keys::uid_chunk(mailbox, place.folder, place.folder_incarnation, chunk);
+        let entries = match self.derived.chunks.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                place.insert(stored.map_or(Ok(Vec::new()), |bytes| uid_index::decode(&bytes))?)
+            }
+        };
+        edit(entries)
+    }
+
+    pub(super) fn count(
+        &mut self,
+        mailbox: Incarnation,
+        folder: FolderId,
+        less: Option<&Message>,
+        more: Option<&Message>,
+    ) -> Result<(), StoreError> {
+        let counts = match self.derived.counts.entry(keys::counts(mailbox, folder)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                let none = Ok(FolderCounts::default());
+                place.insert(stored.map_or(none, |bytes| codec::unpack("folder counts", &bytes))?)
+            }
+        };
+        if let Some(message) = less {
+            counts.messages = counts.messages.saturating_sub(1);
+            counts.unseen = counts.unseen.saturating_sub(u64::from(!message.flags.seen()));
+            counts.bytes = counts.bytes.saturating_sub(message.size);
+        }
+        if let Some(message) = more {
+            counts.messages = counts.messages.saturating_add(1);
+            counts.unseen = counts.unseen.saturating_add(u64::from(!message.flags.seen()));
+            counts.bytes = counts.bytes.saturating_add(message.size);
+        }
+        Ok(())
+    }
+
+    /// Gives a body its place: at the end of the mailbox's current pack, in a new one where that is full,
+    /// or as a pack of its own.
+    pub(super) fn allocate(&mut self, mailbox: Incarnation, body: Body) -> Result<BodyLocation, StoreError> {
+        let pack_limit = self.pack_limit;
+        let state = self.pack_state(mailbox)?;
+        let length = body.len();
+        let (pack, offset) = match &body {
+            Body::Large(_) => {
+                state.highest = state.highest.saturating_add(1);
+                (state.highest, 0)
+            }
+            Body::Record(_) => {
+                if state.current == 0 || state.end.saturating_add(length) > pack_limit {
+                    state.highest = state.highest.saturating_add(1);
+                    state.current = state.highest;
+                    state.end = 0;
+                }
+                let offset = state.end;
+                state.end = state.end.saturating_add(length);
+                (state.current, offset)
+            }
+        };
+        self.appends.push(Append { mailbox, pack, offset, body });
+        self.count_use(mailbox, BodyLocation { pack, offset, length }, true)?;
+        Ok(BodyLocation { pack, offset, length })
+    }
+
+    /// The next record begins another pack.
+    pub(super) fn roll(&mut self, mailbox: Incarnation, pack: u32) -> Result<(), StoreError> {
+        let state = self.pack_state(mailbox)?;
+        if state.current == pack {
+            state.current = 0;
+            state.end = 0;
+        }
+        Ok(())
+    }
+
+    fn pack_state(&mut self, mailbox: Incarnation) -> Result<&mut PackState, StoreError> {
+        Ok(match self.derived.packs.entry(keys::packs(mailbox)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = overlaid(&self.changes, self.below, place.key())?;
+                let none = Ok(PackState::default());
+                place.insert(stored.map_or(none, |bytes| codec::unpack("pack state", &bytes))?)
+            }
+        })
+    }
+
+    /// Notes that a record is referred to from now on, or no longer.
+    pub(super) fn count_use(
+        &mut self,
+        mailbox: Incarnation,
+        place: BodyLocation,
+        is_used: bool,
+    ) -> Result<(), StoreError> {
+        let used = match self.derived.uses.entry(keys::pack_use(mailbox, place.pack)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let stored = overlaid(&self.changes, self.below, free.key())?;
+                let none = Ok(PackUse::default());
+                free.insert(stored.map_or(none, |bytes| codec::unpack("use of a pack", &bytes))?)
+            }
+        };
+        if is_used {
+            used.add(place)
+        } else {
+            used.take(place)
+        }
+        Ok(())
+    }
+}
