@@ -98,6 +98,8 @@ pub struct StoreSection {
     pub cache: u64,
     /// Bytes at which a pack file is full.
     pub pack_limit: u64,
+    /// Bytes of disk that messages and submissions leave free; 0: none.
+    pub min_free: u64,
     /// Share of a pack, 0 to 1, that must belong to deleted messages for it to be rewritten.
     pub compact_at: f64,
     /// A file that holds the master key, 32 bytes in base64.
@@ -106,7 +108,13 @@ pub struct StoreSection {
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { cache: 32 << 20, pack_limit: 256 << 20, compact_at: 0.5, master_key_file: None }
+        Self {
+            cache: 32 << 20,
+            pack_limit: 256 << 20,
+            min_free: 256 << 20,
+            compact_at: 0.5,
+            master_key_file: None,
+        }
     }
 }
 
@@ -318,6 +326,7 @@ impl Config {
             master_key,
             cache: self.store.cache,
             pack_limit: self.store.pack_limit,
+            min_free: self.store.min_free,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use super::commit::{Body, Commit};
 use super::packs::Packs;
+use super::space::Space;
 use super::stage::{Append, Changes, Overlay, View};
 use super::{StoreError, codec, events_log};
 use crate::events::Cursor;
@@ -49,6 +50,7 @@ pub(super) struct Committer {
     db_file: File,
     packs: Arc<Packs>,
     pack_limit: u64,
+    space: Space,
     next_sequence: u64,
     durable: watch::Sender<Cursor>,
     fatal: Fatal,
@@ -73,7 +75,7 @@ impl Committer {
         db: sled::Db,
         state_dir: &Path,
         packs: Arc<Packs>,
-        pack_limit: u64,
+        (pack_limit, space): (u64, Space),
         fatal: Fatal,
     ) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
         let path: PathBuf = state_dir.join("db");
@@ -82,7 +84,7 @@ impl Committer {
         let next_sequence = events_log::last_sequence(&db)?.saturating_add(1);
         let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
         let (requests, incoming) = mpsc::channel(QUEUE);
-        let committer = Self { db, db_file, packs, pack_limit, next_sequence, durable, fatal };
+        let committer = Self { db, db_file, packs, pack_limit, space, next_sequence, durable, fatal };
         let thread = std::thread::Builder::new()
             .name(String::from("committer"))
             .spawn(move || committer.run(incoming))
@@ -103,7 +105,8 @@ impl Committer {
         let mut waiters = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
         for Request { commit, reply } in group {
-            match stage_one(&merged, commit, sequence, self.pack_limit) {
+            let admitted = self.space.admit(&commit);
+            match admitted.and_then(|()| stage_one(&merged, commit, sequence, self.pack_limit)) {
                 Ok(staged) => {
                     sequence = staged.next_sequence;
                     merged.changes.extend(staged.changes);

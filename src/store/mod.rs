@@ -29,6 +29,7 @@ mod outbox;
 mod pack;
 mod packs;
 mod sign_ins;
+mod space;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use open::StoreConfig;
 pub use outbox::Keyed;
 pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
 pub use sign_ins::{Attempt, SignIn, SignInState};
+pub use space::Measure;
 pub use uid_index::UidEntry;
 pub(crate) use vault::random;
 pub use vault::{Key, MasterKeySource};

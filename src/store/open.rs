@@ -3,6 +3,7 @@
 use super::committer::{Committer, Fatal, sled_error};
 use super::derived::PackState;
 use super::packs::Packs;
+use super::space::{self, Measure, Space};
 use super::vault::{MasterKeySource, Vault};
 use super::{Inner, Store, StoreError, codec, files, keys};
 use crate::domain::Incarnation;
@@ -23,6 +24,8 @@ pub struct StoreConfig {
     pub cache: u64,
     /// Bytes at which a pack is full.
     pub pack_limit: u64,
+    /// Bytes of disk below which no bodies are written; 0: as long as there is any.
+    pub min_free: u64,
 }
 
 impl StoreConfig {
@@ -34,6 +37,7 @@ impl StoreConfig {
             master_key: MasterKeySource::DataDir,
             cache: 32 << 20,
             pack_limit: 256 << 20,
+            min_free: 0,
         }
     }
 }
@@ -57,6 +61,14 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(config: &StoreConfig, fatal: Fatal) -> Result<Self, StoreError> {
+        Self::open_measured(config, fatal, space::of_disk(&config.data_dir))
+    }
+
+    /// [`Store::open_with`] with another measure of free space than the file system's.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_measured(config: &StoreConfig, fatal: Fatal, measure: Measure) -> Result<Self, StoreError> {
         files::create_folder_durably(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
         let vault = Vault::open(&config.data_dir, &config.master_key)?;
@@ -65,8 +77,9 @@ impl Store {
         let db = open_sled(&state_dir, config.cache)?;
         let packs = Arc::new(Packs::new(config.data_dir.join("packs")));
         let newest = recover(&db, &packs)?;
+        let space = Space::new(&config.data_dir, config.min_free, measure);
         let (handle, committer) =
-            Committer::start(db.clone(), &state_dir, Arc::clone(&packs), config.pack_limit, fatal)?;
+            Committer::start(db.clone(), &state_dir, Arc::clone(&packs), (config.pack_limit, space), fatal)?;
         let inner = Inner {
             handle: Some(handle),
             committer: Some(committer),

@@ -212,7 +212,8 @@ fn commands_say_what_is_wrong_and_end_with_their_code() {
 }
 
 /// A daemon on a disk of so many megabytes; `None` where this machine does not let us mount one.
-fn on_a_small_disk(data_dir: &Path, megabytes: u32) -> Option<Daemon> {
+/// A daemon on a disk of its own that leaves so many bytes of it free.
+fn on_a_small_disk(data_dir: &Path, megabytes: u32, min_free: u64) -> Option<Daemon> {
     const MOUNT: &str = "mount -t tmpfs -o size=$1m none \"$0\" && shift && exec \"$@\"";
     let may = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {
@@ -222,6 +223,7 @@ fn on_a_small_disk(data_dir: &Path, megabytes: u32) -> Option<Daemon> {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", MOUNT]).arg(data_dir).arg(megabytes.to_string()).arg(STAFETTE);
     command.env("STAFETTE_ADMIN_KEY", KEY).stdin(Stdio::null());
+    command.env("STAFETTE_STORE__MIN_FREE", min_free.to_string());
     for (name, value) in as_it_was.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -234,7 +236,7 @@ fn on_a_small_disk(data_dir: &Path, megabytes: u32) -> Option<Daemon> {
 #[test]
 fn a_full_disk_refuses_submissions_by_name_keeps_what_it_has_and_goes_on_by_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(daemon) = on_a_small_disk(dir.path(), 24) else {
+    let Some(daemon) = on_a_small_disk(dir.path(), 24, 0) else {
         eprintln!("skipped: this machine lets nobody mount a small disk");
         return;
     };
@@ -276,4 +278,20 @@ fn a_full_disk_refuses_submissions_by_name_keeps_what_it_has_and_goes_on_by_itse
         api.post("/v1/mailboxes/ben/outbox", &large).status == 202
     });
     assert!(freed.is_some(), "it goes on when there is space");
+}
+
+#[test]
+fn a_disk_below_its_minimum_takes_settings_and_no_mail() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(daemon) = on_a_small_disk(dir.path(), 64, 1 << 30) else {
+        eprintln!("skipped: this machine lets nobody mount a small disk");
+        return;
+    };
+    let api = Api::at(daemon.url.trim_start_matches("http://").parse().unwrap(), KEY);
+    api.post("/v1/mailboxes", &deaf("anna")).ok(201);
+    let mail = serde_json::json!({"to": [{"address": "b@kunde.test"}], "text": "Hello"});
+    let problem = api.post("/v1/mailboxes/anna/outbox", &mail).problem(507, "storage_full");
+    assert!(problem["detail"].as_str().unwrap().contains("free some"), "{problem}");
+    api.patch("/v1/mailboxes/anna", &serde_json::json!({"display_name": "Anna"})).ok(200);
+    api.delete("/v1/mailboxes/anna").ok(202);
 }
