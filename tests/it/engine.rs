@@ -246,7 +246,7 @@ impl Running {
 }
 
 /// An earlier engine's last thread may outlive its system by a moment.
-fn until_released(data_dir: &Path) {
+pub fn until_released(data_dir: &Path) {
     if let Ok(lock) = std::fs::File::options().read(true).write(true).open(data_dir.join("lock")) {
         lock.lock().unwrap();
     }

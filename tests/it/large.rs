@@ -1,6 +1,6 @@
 //! Messages that are fetched in pieces, and messages that cannot be fetched at all.
 
-use crate::engine::{Running, config, password_mailbox};
+use crate::engine::{Running, config, password_mailbox, until_released};
 use crate::world::proxy::{Cut, CutAt, Direction, Ending};
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use stafette::domain::{Incarnation, MessageState};
@@ -84,6 +84,7 @@ fn large_messages_are_stored_byte_for_byte_though_the_connection_is_cut_in_their
     assert!(scene.proxy.accepted() >= 3, "it was cut twice: {}", scene.proxy.accepted());
     drop(running);
     assert_eq!(packs(scene.data.path()).len(), 3, "two of them have a file of their own");
+    until_released(scene.data.path());
     drop(Store::open(&StoreConfig::at(scene.data.path())).unwrap());
     assert_eq!(unfinished(scene.data.path()), 0, "nothing is left of the one that was cut");
 }
@@ -95,6 +96,7 @@ fn a_large_message_comes_back_from_its_pack_with_its_flags() {
     let (running, anna) = scene.start();
     running.until_live(anna);
     drop(running);
+    until_released(scene.data.path());
     std::fs::remove_dir_all(scene.data.path().join("state")).unwrap();
     let config = StoreConfig::at(scene.data.path());
     stafette::store::fsck::rebuild(&config, stafette::imap::parse_envelope).unwrap();
