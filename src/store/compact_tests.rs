@@ -137,3 +137,20 @@ fn a_store_that_never_counted_counts_when_it_is_opened() {
     let all: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
     assert_whole(&open(dir.path()), &anna, &all);
 }
+
+#[test]
+fn a_body_that_was_moved_since_its_record_was_read_is_opened_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (anna, messages) = filled(&store);
+    let read = |message: &Message| store.message(anna.incarnation, message.id).unwrap().unwrap();
+    let (stays, goes) = (read(&messages[0]), read(&messages[1]));
+    let gone: Vec<MessageId> = messages[1..40].iter().map(|message| message.id).collect();
+    change(&store, &anna, |commit| gone.iter().for_each(|id| commit.remove_message(*id)));
+    assert!(store.compact(anna.incarnation, 0.5).unwrap().packs > 0);
+    assert!(store.read_body(anna.incarnation, stays.body.unwrap()).is_err(), "it has moved");
+    let key = store.mailbox_key(anna.incarnation).unwrap();
+    let mut reader = store.open_message(&key, anna.incarnation, &stays).unwrap().unwrap();
+    assert!(reader.read_all().unwrap() == raw(stays.uid));
+    assert!(store.open_message(&key, anna.incarnation, &goes).unwrap().is_none());
+}

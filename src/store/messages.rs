@@ -162,6 +162,31 @@ impl Store {
         RecordReader::open(key, mailbox, file, body.offset)
     }
 
+    /// [`Store::open_body`] of a message; `None` if it is gone or has no body. Compaction may take the body to
+    /// another place between the reading of the record and the opening of the pack: then it is opened there.
+    ///
+    /// # Errors
+    /// As [`Store::open_body`].
+    pub fn open_message<'k>(
+        &self,
+        key: &'k Key,
+        mailbox: Incarnation,
+        message: &Message,
+    ) -> Result<Option<RecordReader<'k>>, StoreError> {
+        let mut place = message.body;
+        while let Some(body) = place {
+            let error = match self.open_body(key, mailbox, body) {
+                Ok(reader) => return Ok(Some(reader)),
+                Err(error) => error,
+            };
+            place = self.message(mailbox, message.id)?.and_then(|message| message.body);
+            if place == Some(body) {
+                return Err(error);
+            }
+        }
+        Ok(None)
+    }
+
     /// A whole raw message. Reads the disk: not for an arbiter.
     ///
     /// # Errors

@@ -3,8 +3,7 @@
 use super::super::Shared;
 use super::super::problem::{Answer, Problem};
 use super::messages;
-use crate::domain::Incarnation;
-use crate::domain::message::BodyLocation;
+use crate::domain::{Incarnation, Message};
 use crate::store::{Store, StoreError};
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
@@ -22,18 +21,18 @@ const SLOWEST: Duration = Duration::from_secs(60);
 pub(super) async fn raw(shared: Data<Shared>, at: Path<(String, String)>) -> Answer {
     let (mailbox, message) = messages::find(&shared, &at)?;
     let no_body = || Problem::not_found("no_body", "the body of this message is not stored");
-    let body = message.body.ok_or_else(no_body)?;
+    message.body.ok_or_else(no_body)?;
     let (length_of, length) = oneshot::channel();
     let (frames, incoming) = mpsc::channel(AHEAD);
     let store = shared.store.clone();
     drop(tokio::task::spawn_blocking(move || {
-        if let Err(error) = read(&store, mailbox, body, length_of, &frames) {
+        if let Err(error) = read(&store, mailbox, &message, length_of, &frames) {
             tracing::warn!(%error, "a message cannot be read to its end");
             drop(frames.try_send(Err(error)));
         }
     }));
-    let length =
-        length.await.map_err(|_| Problem::internal("the message cannot be read; the log says more"))?;
+    let unreadable = |_| Problem::internal("the message cannot be read; the log says more");
+    let length = length.await.map_err(unreadable)?.ok_or_else(no_body)?;
     let frames = stream::unfold(incoming, async |mut incoming: mpsc::Receiver<_>| {
         incoming.recv().await.map(|frame| (frame, incoming))
     });
@@ -44,15 +43,14 @@ pub(super) async fn raw(shared: Data<Shared>, at: Path<(String, String)>) -> Ans
 fn read(
     store: &Store,
     mailbox: Incarnation,
-    body: BodyLocation,
-    length_of: oneshot::Sender<u64>,
+    message: &Message,
+    length_of: oneshot::Sender<Option<u64>>,
     frames: &mpsc::Sender<Result<Bytes, StoreError>>,
 ) -> Result<(), StoreError> {
     let key = store.mailbox_key(mailbox)?;
-    let mut reader = store.open_body(&key, mailbox, body)?;
-    if length_of.send(reader.raw_length).is_err() {
-        return Ok(());
-    }
+    let opened = store.open_message(&key, mailbox, message)?;
+    let is_awaited = length_of.send(opened.as_ref().map(|reader| reader.raw_length)).is_ok();
+    let Some(mut reader) = opened.filter(|_| is_awaited) else { return Ok(()) };
     let runtime = tokio::runtime::Handle::current();
     while let Some(frame) = reader.next_frame()? {
         let taken = runtime
