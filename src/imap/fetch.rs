@@ -30,9 +30,9 @@ const BATCH_MESSAGES: usize = 64;
 const BATCHES: usize = 16;
 /// Windows whose sizes are asked for together.
 const SIZED: usize = 20;
-/// Bytes and messages of one commit.
+/// Bytes and messages of one commit: what comes last waits for no more than that.
 const COMMIT_BYTES: u64 = 8 << 20;
-const COMMIT_MESSAGES: usize = 1000;
+const COMMIT_MESSAGES: usize = 256;
 /// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
 const SET: usize = 8000;
 

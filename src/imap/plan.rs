@@ -5,8 +5,8 @@ use crate::domain::{Flags, MessageId, Uid};
 use crate::store::UidEntry;
 use std::collections::BTreeSet;
 
-/// Messages per FETCH command.
-const WINDOW: usize = 400;
+/// Messages per FETCH command: between two of them the server waits for us.
+const WINDOW: usize = 2000;
 /// A deletion of more messages than this, and of more than a third of the folder, is looked at again.
 const MASS: usize = 50;
 
