@@ -131,7 +131,7 @@ impl Courier {
 
     /// What an earlier life left in the middle of an attempt.
     async fn recover(&self) -> Result<(), StoreError> {
-        for Row { generation, value } in self.deps.store.submissions(self.owner.mailbox)? {
+        for Row { generation, value } in self.deps.store.open_submissions(self.owner.mailbox)? {
             let (recovered, events) = outbox::recover(value.clone(), clock::now());
             if recovered != value {
                 self.put(&recovered, generation, &events).await?;
@@ -141,7 +141,7 @@ impl Courier {
     }
 
     async fn turn(&mut self) -> Result<Turn, StoreError> {
-        let submissions = self.deps.store.submissions(self.owner.mailbox)?;
+        let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
         let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
         match next {
             Next::None => Ok(Turn::Wait(None)),

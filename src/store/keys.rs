@@ -20,6 +20,7 @@
 //! | `p` | incarnation | where the packs end |
 //! | `x` | incarnation, pack | how much of the pack is in use |
 //! | `t` | incarnation, submission | submission |
+//! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
 //! | `z` | incarnation | erasure under way |
@@ -57,7 +58,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtk";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -127,6 +128,9 @@ pub(super) fn pack_use(mailbox: Incarnation, pack: u32) -> Key {
 }
 pub(super) fn submission(mailbox: Incarnation, submission: SubmissionId) -> Key {
     Builder::new(b't').mailbox(mailbox).bytes(&submission.0.to_bytes()).0
+}
+pub(super) fn open_submission(mailbox: Incarnation, submission: SubmissionId) -> Key {
+    Builder::new(b's').mailbox(mailbox).bytes(&submission.0.to_bytes()).0
 }
 pub(super) fn idempotency(mailbox: Incarnation, digest: &[u8]) -> Key {
     Builder::new(b'k').mailbox(mailbox).bytes(digest).0

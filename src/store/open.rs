@@ -5,7 +5,7 @@ use super::derived::PackState;
 use super::packs::Packs;
 use super::space::{self, Measure, Space};
 use super::vault::{MasterKeySource, Vault};
-use super::{Inner, Store, StoreError, codec, files, keys};
+use super::{Inner, Store, StoreError, codec, files, keys, outbox};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
 use std::panic::AssertUnwindSafe;
@@ -174,6 +174,7 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
         packs.recover(mailbox, state)?;
         count_once(db, mailbox)?;
     }
+    outbox::index_once(db)?;
     for mailbox in packs.folders()? {
         let is_known = [keys::incarnation(mailbox), keys::erasure(mailbox)]
             .iter()

@@ -4,7 +4,7 @@ use super::commit::{Body, Expect, Op};
 use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
-use crate::domain::{Incarnation, Submission, SubmissionId};
+use crate::domain::{Incarnation, Submission, SubmissionId, SubmissionState};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -74,21 +74,93 @@ pub struct Keyed {
     pub request: Option<String>,
 }
 
+/// Whether something is left to do about a submission: to send it, or to find out what became of it.
+pub(super) fn is_open(state: SubmissionState) -> bool {
+    match state {
+        SubmissionState::Queued
+        | SubmissionState::Sending
+        | SubmissionState::Deferred
+        | SubmissionState::Unknown => true,
+        SubmissionState::Sent | SubmissionState::Failed | SubmissionState::Cancelled => false,
+    }
+}
+
+/// There if the open submissions are listed. The first releases did not list them.
+pub(super) fn is_indexed() -> keys::Key {
+    keys::meta("open_submissions")
+}
+
+/// Lists what is open, in a store that never did.
+pub(super) fn index_once(db: &sled::Db) -> Result<(), StoreError> {
+    if db.contains_key(is_indexed()).map_err(sled_error)? {
+        return Ok(());
+    }
+    let mut batch = sled::Batch::default();
+    for entry in db.scan_prefix(b"t") {
+        let (key, value) = entry.map_err(sled_error)?;
+        if is_open(decode(codec::split_row(&value)?.1)?.state) {
+            batch.insert([b"s", key.get(1..).unwrap_or_default()].concat(), Vec::new());
+        }
+    }
+    batch.insert(is_indexed(), codec::pack(&1_u64)?);
+    db.apply_batch(batch).map_err(sled_error)?;
+    db.flush().map(drop).map_err(sled_error)
+}
+
+/// One page of a mailbox's submissions.
+#[derive(Clone, Debug, Default)]
+pub struct OutboxPage {
+    /// The submissions, newest first.
+    pub submissions: Vec<Submission>,
+    /// The last id looked at, if there may be more.
+    pub next: Option<SubmissionId>,
+}
+
 impl Store {
-    /// A mailbox's submissions, oldest first.
+    /// A mailbox's submissions about which something is left to do, `unknown` ones too, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
-    pub fn submissions(&self, mailbox: Incarnation) -> Result<Vec<Row<Submission>>, StoreError> {
-        self.db()
-            .scan_prefix(keys::topic(b't', mailbox))
-            .values()
-            .map(|value| {
-                let value = value.map_err(sled_error)?;
-                let (generation, payload) = codec::split_row(&value)?;
-                Ok(Row { generation, value: decode(payload)? })
-            })
-            .collect()
+    pub fn open_submissions(&self, mailbox: Incarnation) -> Result<Vec<Row<Submission>>, StoreError> {
+        let mut open = Vec::new();
+        for key in self.db().scan_prefix(keys::topic(b's', mailbox)).keys() {
+            let id = keys::trailing_ulid(&key.map_err(sled_error)?);
+            let id = SubmissionId(id.ok_or_else(|| codec::corrupt("a key of an open submission"))?);
+            // it may have ended since its key was read
+            open.extend(self.submission(mailbox, id)?.filter(|row| is_open(row.value.state)));
+        }
+        Ok(open)
+    }
+
+    /// A mailbox's submissions in this state, newest first, after the one named.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn list_submissions(
+        &self,
+        mailbox: Incarnation,
+        state: Option<SubmissionState>,
+        after: Option<SubmissionId>,
+        limit: usize,
+    ) -> Result<OutboxPage, StoreError> {
+        let start = keys::topic(b't', mailbox);
+        let end = match after {
+            Some(id) => keys::submission(mailbox, id),
+            None => [start.as_slice(), &[0xff; 17]].concat(),
+        };
+        let mut page = OutboxPage::default();
+        for value in self.db().range(start..end).values().rev() {
+            let submission = decode(codec::split_row(&value.map_err(sled_error)?)?.1)?;
+            if state.is_some_and(|state| state != submission.state) {
+                continue;
+            }
+            if page.submissions.len() == limit {
+                page.next = page.submissions.last().map(|last| last.id);
+                break;
+            }
+            page.submissions.push(submission);
+        }
+        Ok(page)
     }
 
     /// A submission; `None` if there is none of this id.
@@ -165,6 +237,12 @@ impl Commit {
         let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a submission that names no mailbox"))?;
         let key = keys::submission(mailbox, submission.id);
         self.ops.push(Op::Put { key, expect: expect_read(generation), payload: encode(submission)? });
+        let key = keys::open_submission(mailbox, submission.id);
+        self.ops.push(if is_open(submission.state) {
+            Op::Set { key, value: Vec::new() }
+        } else {
+            Op::Delete { key, expect: Expect::Any }
+        });
         self.vital = true;
         Ok(())
     }
@@ -175,7 +253,7 @@ mod tests {
     use super::*;
     use crate::domain::message::BodyLocation;
     use crate::domain::submission::Phase;
-    use crate::domain::{Recipient, RecipientState, SubmissionState, Timestamp};
+    use crate::domain::{Recipient, RecipientState, Timestamp};
 
     fn submission(recipients: usize) -> Submission {
         let recipient = |number: usize| Recipient {

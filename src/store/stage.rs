@@ -282,6 +282,7 @@ impl<'v> Overlay<'v> {
     ) -> Result<(), StoreError> {
         submission.body = self.allocate(mailbox, body)?;
         let key = keys::submission(mailbox, submission.id);
+        self.changes.insert(keys::open_submission(mailbox, submission.id), Some(Vec::new()));
         self.put_row(key, Expect::Absent, &super::outbox::encode_accepted(&submission)?)
     }
 

@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{
-    Auth, Flags, Folder, FolderId, Mailbox, MailboxId, Message, MessageId, MessageState, Timestamp,
+    Auth, Flags, Folder, FolderId, Mailbox, MailboxId, Message, MessageId, MessageState, Submission,
+    SubmissionId, SubmissionState, Timestamp,
 };
 use crate::events::{Cursor, EventDraft, EventType};
 
@@ -353,4 +354,86 @@ fn a_moved_message_keeps_id_and_body_and_the_counts_follow() {
     assert_eq!(store.folder_counts(anna.incarnation, inbox).unwrap().messages, 0);
     let message = store.message(anna.incarnation, first.id).unwrap().unwrap();
     assert_eq!(store.read_body(anna.incarnation, message.body.unwrap()).unwrap(), b"raw");
+}
+
+fn submission() -> Submission {
+    Submission {
+        id: SubmissionId::generate(),
+        state: SubmissionState::Queued,
+        phase: crate::domain::submission::Phase::Idle,
+        hold: None,
+        mail_from: String::from("anna@makler.test"),
+        recipients: Vec::new(),
+        message_id: String::from("<1@makler.test>"),
+        created_at: Timestamp(1),
+        send_at: None,
+        attempts: 0,
+        next_attempt_at: Some(Timestamp(1)),
+        last_reply: None,
+        idempotency_key: None,
+        size: 3,
+        body: crate::domain::message::BodyLocation { pack: 0, offset: 0, length: 0 },
+    }
+}
+
+#[test]
+fn open_submissions_are_listed_until_they_end_also_in_a_store_that_never_listed_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, all) = {
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let all: Vec<Submission> = (0..6).map(|_| submission()).collect();
+        let key = store.mailbox_key(anna.incarnation).unwrap();
+        for submission in &all {
+            let header = RecordHeader { id: submission.id.0, kind: RecordKind::Submission };
+            let body = Body::Record(encode_record(&key, anna.incarnation, &header, b"raw").unwrap());
+            let mut commit = Commit::of_mailbox(anna.incarnation);
+            commit.accept_submission(submission.clone(), body).unwrap();
+            store.commit_blocking(commit).unwrap();
+        }
+        let ends = [SubmissionState::Sent, SubmissionState::Failed, SubmissionState::Cancelled];
+        let still = [SubmissionState::Sending, SubmissionState::Deferred, SubmissionState::Unknown];
+        for (submission, state) in all.iter().zip(ends.into_iter().chain(still)) {
+            let row = store.submission(anna.incarnation, submission.id).unwrap().unwrap();
+            let mut commit = Commit::of_mailbox(anna.incarnation);
+            commit.put_submission(&Submission { state, ..row.value }, row.generation).unwrap();
+            store.commit_blocking(commit).unwrap();
+        }
+        (anna, all)
+    };
+    let ids = |submissions: &[Submission]| submissions.iter().map(|one| one.id).collect::<Vec<_>>();
+    let mut sorted = ids(&all[3..]);
+    sorted.sort_unstable();
+    let open_ones = || {
+        let rows = open(dir.path()).open_submissions(anna.incarnation).unwrap();
+        rows.into_iter().map(|row| row.value.id).collect::<Vec<_>>()
+    };
+    assert_eq!(open_ones(), sorted);
+    {
+        let db = super::open::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        for key in db.scan_prefix(b"s").keys() {
+            db.remove(key.unwrap()).unwrap().unwrap();
+        }
+        db.flush().unwrap();
+    }
+    let problems = fsck::check(&StoreConfig::at(dir.path())).unwrap().problems;
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    {
+        let db = super::open::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        db.remove(outbox::is_indexed()).unwrap().unwrap();
+        db.flush().unwrap();
+    }
+    assert_eq!(open_ones(), sorted, "listed anew");
+    assert_eq!(fsck::check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
+
+    let store = open(dir.path());
+    let first = store.list_submissions(anna.incarnation, None, None, 4).unwrap();
+    let rest = store.list_submissions(anna.incarnation, None, first.next, 4).unwrap();
+    let mut newest_first = ids(&all);
+    newest_first.sort_unstable_by(|one, other| other.cmp(one));
+    assert_eq!([ids(&first.submissions), ids(&rest.submissions)].concat(), newest_first);
+    assert_eq!(rest.next, None);
+    let failed = Some(SubmissionState::Failed);
+    let failed = store.list_submissions(anna.incarnation, failed, None, 4).unwrap();
+    assert_eq!((ids(&failed.submissions), failed.next), (vec![all[1].id], None));
 }

@@ -24,7 +24,7 @@ impl Shared {
     }
 }
 
-/// A mailbox as it is returned. Reads rows in proportion to its folders and submissions.
+/// A mailbox as it is returned. Reads rows in proportion to its folders and open submissions.
 pub(super) fn view(store: &Store, stored: &StoredMailbox) -> Result<View, StoreError> {
     let mailbox = &stored.mailbox;
     let status = store.status(stored.incarnation)?;
@@ -77,7 +77,7 @@ fn fits(mailbox: &Mailbox, grant: &Grant) -> bool {
 
 fn waiting(store: &Store, stored: &StoredMailbox) -> Result<(u64, u64), StoreError> {
     let (mut queued, mut unknown) = (0, 0);
-    for row in store.submissions(stored.incarnation)? {
+    for row in store.open_submissions(stored.incarnation)? {
         match row.value.state {
             SubmissionState::Queued | SubmissionState::Sending | SubmissionState::Deferred => queued += 1,
             SubmissionState::Unknown => unknown += 1,

@@ -212,16 +212,9 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
     let after = wanted.cursor.as_deref().map(str::parse::<SubmissionId>).transpose();
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
-    let rows = pool(move || store.submissions(stored.incarnation)).await?;
-    let is_wanted = |submission: &Submission| {
-        after.is_none_or(|after| submission.id < after)
-            && wanted.state.is_none_or(|state| state == submission.state)
-    };
-    let mut found: Vec<Submission> = rows.into_iter().rev().map(|row| row.value).filter(is_wanted).collect();
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| has_more).map(|last| last.id);
-    Ok(page(found.iter().map(view).collect(), next))
+    let list = move || store.list_submissions(stored.incarnation, wanted.state, after, limit);
+    let found = pool(list).await?;
+    Ok(page(found.submissions.iter().map(view).collect(), found.next))
 }
 
 /// GET `/v1/mailboxes/{mb}/outbox/{id}`.

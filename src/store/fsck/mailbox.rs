@@ -132,10 +132,18 @@ impl Looked<'_> {
             let Ok(Vanished { message, .. }) = aside else { continue };
             self.refer(message.body, format!("message {} (set aside)", message.id), message.size);
         }
+        let is_indexed = self.get(&outbox::is_indexed())?.is_some();
         for value in self.db.scan_prefix(keys::topic(b't', self.mailbox)).values() {
             let value = value.map_err(sled_error)?;
             let submission = codec::split_row(&value).and_then(|(_, payload)| outbox::decode(payload));
             let Ok(submission) = submission else { continue };
+            let is_listed = self.get(&keys::open_submission(self.mailbox, submission.id))?.is_some();
+            if is_indexed && is_listed != outbox::is_open(submission.state) {
+                self.findings.problem(format!(
+                    "submission {}: is {:?}, the list of open ones says otherwise",
+                    submission.id, submission.state
+                ));
+            }
             self.refer(Some(submission.body), format!("submission {}", submission.id), submission.size);
         }
         Ok(())

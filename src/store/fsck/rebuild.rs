@@ -17,14 +17,14 @@ use crate::store::compact::count_uses;
 use crate::store::derived::PackState;
 use crate::store::open::open_sled;
 use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
+use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, outbox, uid_index};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rows that are written again; all others are copied.
-const OF_MESSAGES: &[u8] = b"rlucpx";
+/// Rows that follow from others and are written again; all others are copied.
+const DERIVED: &[u8] = b"rlucpxs";
 /// Rows per batch.
 const BATCH: usize = 5000;
 
@@ -94,7 +94,9 @@ fn copy(
             }
         };
         match rows::check(offline, &key, &value) {
-            Ok(()) if key.first().is_some_and(|prefix| OF_MESSAGES.contains(prefix)) => {}
+            Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
+            // the next start lists them anew
+            Ok(()) if *key == *outbox::is_indexed() => {}
             Ok(()) => writer.put(key.to_vec(), value.to_vec())?,
             Err(error) => findings.problem(format!("row {} is lost: {error}", rows::name(&key))),
         }

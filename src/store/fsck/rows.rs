@@ -59,7 +59,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'k') => json::<outbox::KeyRow>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),
-        Some(b'l' | b'z') => Ok(()),
+        Some(b'l' | b's' | b'z') => Ok(()),
         _ => Err(codec::corrupt("a key of an unknown kind")),
     }
 }
