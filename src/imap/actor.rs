@@ -69,6 +69,7 @@ impl ImapActor {
             announcer,
             budget,
             large_deletions: BTreeSet::new(),
+            incomplete: BTreeSet::new(),
             backlog: BTreeMap::new(),
             reported: clock::monotonic(),
             fetched: 0,

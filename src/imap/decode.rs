@@ -37,6 +37,8 @@ pub(super) struct FetchedParts<'r> {
     pub(super) flags: Option<Flags>,
     pub(super) internal_date: Option<Timestamp>,
     pub(super) body: Option<&'r [u8]>,
+    /// Where a piece of a body begins.
+    pub(super) origin: Option<u32>,
 }
 
 impl FetchedMessage {
@@ -64,7 +66,10 @@ pub(super) fn fetched<'r>(response: &'r Response<'_>) -> FetchedParts<'r> {
                 parts.flags = Some(Flags::from_server(flags.iter().map(|flag| flag.as_ref())));
             }
             AttributeValue::InternalDate(text) => parts.internal_date = internal_date(text),
-            AttributeValue::BodySection { data, .. } => parts.body = data.as_deref(),
+            AttributeValue::BodySection { data, index, .. } => {
+                parts.body = data.as_deref();
+                parts.origin = *index;
+            }
             _ => {}
         }
     }

@@ -8,10 +8,11 @@ use super::decode::FetchedMessage;
 use super::envelope;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
-use super::wire::Connection;
+use super::wire::{Connection, Piece};
 use super::workers::{Work, Workers};
 use crate::clock;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
+use crate::net::LimitExceeded;
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
 use futures_util::future::join;
 use std::cell::Cell;
@@ -251,14 +252,16 @@ async fn read_in_pieces(
     // all that may be in memory at once, taken at once
     let share = target.budget.take(LARGE + FRAME).await?;
     let mut spill: Option<LargeWriter> = None;
-    let mut offset = 0;
+    let mut offset: u64 = 0;
     let mut first: Option<(Flags, Timestamp, MessageId)> = None;
     loop {
-        let Some((flags, date, piece)) = connection.fetch_piece(uid, offset, FRAME).await? else {
+        let at = u32::try_from(offset).map_err(|_| endless())?;
+        let Some(Piece { flags, date, bytes: piece, .. }) = connection.fetch_piece(uid, at, FRAME).await?
+        else {
             return Ok(()); // expunged meanwhile: the next listing knows
         };
         let (first_of, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
-        offset += piece.len() as u64;
+        offset = offset.saturating_add(piece.len() as u64);
         let ended = piece.len() < FRAME;
         if let Some(writer) = spill.take() {
             spill = Some(append(target, writer, piece).await?);
@@ -266,8 +269,7 @@ async fn read_in_pieces(
             head.extend_from_slice(&piece);
             if head.len() > LARGE {
                 let header = large_header(target, uid, first_of.clone(), *id, *date);
-                let path = target.store.large_record_path(target.mailbox, id.0);
-                let writer = LargeWriter::create(&path, header)?;
+                let writer = target.store.large_writer(target.mailbox, header)?;
                 spill = Some(append(target, writer, head.clone()).await?);
             }
         }
@@ -292,6 +294,12 @@ async fn read_in_pieces(
         Ok(vec![Prepared { message, body, bytes, share }])
     });
     send(batches, work).await
+}
+
+/// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
+fn endless() -> ImapError {
+    let limit = LimitExceeded::Answer(u64::from(u32::MAX));
+    ImapError::Exceeded { what: "FETCH", limit }
 }
 
 fn large_header(target: &Target, uid: Uid, flags: Flags, id: MessageId, date: Timestamp) -> RecordHeader {

@@ -51,6 +51,11 @@ pub(super) fn folders_of(listed: &[ListedFolder]) -> Vec<Folder> {
     folders
 }
 
+/// Whether the folder itself is refused. A server that asks for patience says nothing about it.
+fn is_refused(error: &ImapError) -> bool {
+    matches!(error, ImapError::No { text, .. } if crate::diagnosis::imap(text).is_none())
+}
+
 impl Syncer {
     /// Brings the stored folders in step with a complete LIST.
     pub(super) async fn reconcile_folders(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
@@ -138,7 +143,7 @@ impl Syncer {
             return Ok(None);
         }
         let selected = match connection.select(&fresh.server_name).await {
-            Err(ImapError::No { .. }) => return Ok(None),
+            Err(error) if is_refused(&error) => return Ok(None),
             other => other?,
         };
         let same_validity = |row: &Row<Folder>| {
@@ -176,7 +181,7 @@ impl Syncer {
         }
         if folder.selectable {
             match connection.select(&folder.server_name).await {
-                Err(ImapError::No { .. }) => {}
+                Err(error) if is_refused(&error) => {}
                 Ok(_) => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -18,19 +18,24 @@ pub(super) enum IdleEnd {
 }
 
 impl Connection {
-    /// Waits in IDLE until the server speaks of a change, `wake` resolves or the time is up. Without IDLE
-    /// it only waits.
+    /// Waits in IDLE until the server speaks of a change, `wake` resolves or the time is up; not at all if it
+    /// spoke of one before. Without IDLE it waits, and then asks.
     pub(super) async fn idle(
         &mut self,
         time: Duration,
         wake: impl Future<Output = ()>,
     ) -> Result<IdleEnd, ImapError> {
         tokio::pin!(wake);
+        if self.change != Change::default() {
+            return Ok(IdleEnd::Changed);
+        }
         if !self.offers("IDLE") {
-            return Ok(tokio::select! {
+            let end = tokio::select! {
                 () = &mut wake => IdleEnd::Woken,
                 () = tokio::time::sleep(time) => IdleEnd::Elapsed,
-            });
+            };
+            self.noop().await?;
+            return Ok(end);
         }
         let tag = self.send("IDLE", "IDLE").await?;
         let start = self.timing.idle_start;
@@ -45,7 +50,6 @@ impl Connection {
                 break;
             }
         }
-        self.in_idle = true;
         let deadline = tokio::time::sleep(time);
         tokio::pin!(deadline);
         let end = loop {
@@ -68,7 +72,6 @@ impl Connection {
         };
         self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
         self.finish("IDLE", &tag, start, |_| {}).await?;
-        self.in_idle = false;
         Ok(end)
     }
 }

@@ -1,6 +1,6 @@
 //! What to do about a folder: a function of what is stored and what the server lists. Pure.
 
-use super::wire::ListedMessage;
+use super::listings::ListedMessage;
 use crate::domain::{Flags, MessageId, Uid};
 use crate::store::UidEntry;
 use std::collections::BTreeSet;

@@ -48,6 +48,7 @@ impl Syncer {
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
         let listed =
             if connection.exists() == 0 { Vec::new() } else { connection.list_identities("1:*").await? };
+        let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();
         let listed: Vec<(Uid, Identity)> = listed
@@ -76,11 +77,26 @@ impl Syncer {
             self.store.commit(commit).await?;
             crate::faults::point("imap.rematch", &self.stored.mailbox.id);
         }
+        if !is_complete {
+            return self.put_off(folder);
+        }
         for incarnation in 1..row.value.incarnation {
             let left = self.store.uid_entries(mailbox, folder, incarnation)?;
             self.set_aside(&left).await?;
         }
+        self.incomplete.remove(&folder);
         self.end_rematch(folder).await
+    }
+
+    /// A listing that names fewer messages than the server says there are proves nothing gone, and what it leaves out
+    /// must not be taken for new: another connection tries again. If that one sees no more, what can be matched is
+    /// matched, and the rest waits for the next SELECT.
+    fn put_off(&mut self, folder: FolderId) -> Result<(), ImapError> {
+        if !self.incomplete.insert(folder) {
+            return Ok(());
+        }
+        let detail = String::from("fewer messages than it says the folder has");
+        Err(ImapError::Unreadable { what: "a listing", detail })
     }
 
     async fn end_rematch(&self, folder: FolderId) -> Result<(), ImapError> {

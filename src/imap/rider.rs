@@ -6,6 +6,7 @@ use super::connect::{self, Credentials};
 use super::idle::IdleEnd;
 use super::names;
 use super::protocol::{ImapError, ImapStatus};
+use super::seen::Seen;
 use super::sync::{Scope, Syncer, Visit};
 use super::wire::{Change, Connection, FolderStatus};
 use crate::clock;
@@ -40,13 +41,6 @@ pub(super) struct Rider {
     seen: BTreeMap<FolderId, Seen>,
     token_generation: Option<u64>,
     has_ridden: bool,
-}
-
-/// What was last seen of a folder that IDLE does not watch.
-#[derive(Clone, Copy)]
-struct Seen {
-    status: FolderStatus,
-    scanned: Instant,
 }
 
 impl Rider {
@@ -175,7 +169,7 @@ impl Rider {
             let change = connection.take_change();
             let mut suspicious = false;
             if let (Some(inbox), true) = (&inbox, change != Change::default()) {
-                let scope = if change.altered { Scope::Whole } else { Scope::NewOnly };
+                let scope = if change.gone || change.flags { Scope::Whole } else { Scope::NewOnly };
                 suspicious = self.visit(&mut connection, inbox, scope).await? == Visit::Suspicious;
             }
             let now = clock::monotonic();
@@ -184,7 +178,7 @@ impl Rider {
                 self.syncer.reconcile_folders(&mut connection).await?;
                 next_list = after(timing.list_interval);
             }
-            if woken || change.altered || now >= next_round {
+            if woken || change.gone || now >= next_round {
                 suspicious |= self.round(&mut connection).await? == Visit::Suspicious;
                 next_round = after(timing.status_interval);
             }
@@ -210,8 +204,8 @@ impl Rider {
             for (folder, status) in self.changed_folders(connection).await? {
                 if self.visit(connection, &folder, Scope::Whole).await? == Visit::Suspicious {
                     result = Visit::Suspicious;
-                } else if let Some(status) = status {
-                    self.seen.insert(folder.id, Seen { status, scanned: clock::monotonic() });
+                } else {
+                    self.seen.insert(folder.id, Seen::now(status));
                 }
             }
             self.syncer.settle_vanished(started).await?;
@@ -247,20 +241,28 @@ impl Rider {
         connection: &mut Connection,
     ) -> Result<Vec<(Folder, Option<FolderStatus>)>, ImapError> {
         let mut due = Vec::new();
+        let flag_scan = self.link.timing.flag_scan;
         for folder in self.folders()? {
+            let seen = self.seen.get(&folder.id);
             if connection.selected() == Some(folder.server_name.as_str()) {
-                continue; // what changes there is told
+                // what changes there is told; flags that others change, not by every server
+                let is_told = connection.offers("CONDSTORE");
+                if !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan)) {
+                    due.push((true, names::rank(folder.role), folder, None));
+                }
+                continue;
             }
             let status = match connection.status(&folder.server_name).await {
                 Ok(status) => Some(status),
                 Err(ImapError::No { .. } | ImapError::Bad { .. }) => None,
                 Err(error) => return Err(error),
             };
-            let seen = self.seen.get(&folder.id);
-            if status.is_some_and(|status| !needs_visit(seen, status, self.link.timing.flag_scan)) {
+            if let (Some(seen), Some(status)) = (seen, status)
+                && !seen.needs_visit(status, flag_scan)
+            {
                 continue;
             }
-            let lost = status.is_some_and(|status| lost_messages(seen, status));
+            let lost = seen.zip(status).is_some_and(|(seen, status)| seen.lost_messages(status));
             due.push((!lost, names::rank(folder.role), folder, status));
         }
         due.sort_by(|one, other| (one.0, one.1, &one.2.path).cmp(&(other.0, other.1, &other.2.path)));
@@ -371,24 +373,6 @@ fn now() -> Timestamp {
 
 fn after(wait: Duration) -> Instant {
     clock::monotonic() + wait
-}
-
-/// Whether a folder changed since it was last seen, as far as STATUS can tell; flags that leave UNSEEN as
-/// it is show only in HIGHESTMODSEQ, else a scan finds them in time.
-fn needs_visit(seen: Option<&Seen>, status: FolderStatus, flag_scan: Duration) -> bool {
-    let Some(seen) = seen else { return true };
-    let scan_due = status.highest_modseq.is_none()
-        && clock::monotonic().saturating_duration_since(seen.scanned) >= flag_scan;
-    seen.status != status || scan_due
-}
-
-/// Whether messages left the folder: fewer than the arrivals account for.
-fn lost_messages(seen: Option<&Seen>, status: FolderStatus) -> bool {
-    let counts = |status: &FolderStatus| Some((u64::from(status.messages?), u64::from(status.uid_next?)));
-    let (Some(before), Some(now)) = (seen.and_then(|seen| counts(&seen.status)), counts(&status)) else {
-        return false;
-    };
-    now.0 < before.0.saturating_add(now.1.saturating_sub(before.1))
 }
 
 /// A lost wake-up costs latency, never mail: it is only counted.

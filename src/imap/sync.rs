@@ -4,6 +4,7 @@
 use super::announce::{Announcer, Origin};
 use super::fetch::{ByteBudget, Prepared, Target, fetch_windows};
 use super::isolate::Isolation;
+use super::listings::ListedMessage;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
 use super::twins::{Twins, Verdict, take_twin};
@@ -33,6 +34,8 @@ pub(super) struct Syncer {
     pub(super) budget: ByteBudget,
     /// Folders in which a large deletion was seen; believed when seen again on another connection.
     pub(super) large_deletions: BTreeSet<FolderId>,
+    /// Folders whose listing for a re-match left messages out.
+    pub(super) incomplete: BTreeSet<FolderId>,
     /// Messages listed and not yet stored, per folder.
     pub(super) backlog: BTreeMap<FolderId, u64>,
     /// When the backlog was last shown.
@@ -85,7 +88,8 @@ impl Syncer {
         let folder = row.value.clone();
         if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
             let newest = connection.list_newest(connection.exists(), NEWEST).await?;
-            let lowest = newest.first().map(|message| message.uid);
+            let is_complete = newest.len() == NEWEST as usize;
+            let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
             self.carry_out(connection, &folder, &newest, lowest).await?;
         }
         let visit = match scope {
@@ -121,7 +125,7 @@ impl Syncer {
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
-        listed: &[super::wire::ListedMessage],
+        listed: &[ListedMessage],
         complete_from: Option<Uid>,
     ) -> Result<Visit, ImapError> {
         let mailbox = self.owner.mailbox;

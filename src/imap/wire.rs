@@ -12,12 +12,17 @@ use super::decode::{
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::domain::{Flags, Timestamp, Uid};
-use crate::net::{LimitingReader, MaybeTls, ReadAhead};
+use crate::net::{LimitExceeded, LimitingReader, MaybeTls, ReadAhead, ReadMeter};
 use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use async_imap::types::UnsolicitedResponse;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// Bytes of everything that a server says to one command, message bodies apart: a listing of millions of messages. What
+/// is listed is held in memory.
+const ANSWER: u64 = 256 << 20;
 
 /// The stream under the library.
 pub(super) type Stream = LimitingReader<MaybeTls<ReadAhead<TcpStream>>>;
@@ -30,7 +35,9 @@ pub(super) struct Connection {
     selected: Option<String>,
     exists: u32,
     pub(super) change: Change,
-    pub(super) in_idle: bool,
+    /// Whether flags are asked for: those that come are an answer.
+    pub(super) asks_for_flags: bool,
+    meter: Arc<ReadMeter>,
 }
 
 /// What changed in the selected folder without being asked for.
@@ -38,8 +45,10 @@ pub(super) struct Connection {
 pub(super) struct Change {
     /// EXISTS grew.
     pub(super) arrived: bool,
-    /// EXPUNGE, or other flags.
-    pub(super) altered: bool,
+    /// EXPUNGE.
+    pub(super) gone: bool,
+    /// Other flags.
+    pub(super) flags: bool,
 }
 
 /// A folder as LIST shows it.
@@ -69,15 +78,17 @@ pub(super) struct FolderStatus {
     pub(super) highest_modseq: Option<u64>,
 }
 
-/// A message as a listing shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ListedMessage {
-    pub(super) uid: Uid,
+/// A piece of a message.
+pub(super) struct Piece {
     pub(super) flags: Flags,
+    pub(super) date: Timestamp,
+    pub(super) bytes: Vec<u8>,
+    origin: u32,
 }
 
 impl Connection {
-    pub(super) fn new(session: async_imap::Session<Stream>, timing: Timing) -> Self {
+    pub(super) fn new(mut session: async_imap::Session<Stream>, timing: Timing) -> Self {
+        let meter = session.as_mut().meter();
         Self {
             session,
             capabilities: BTreeSet::new(),
@@ -85,7 +96,8 @@ impl Connection {
             selected: None,
             exists: 0,
             change: Change::default(),
-            in_idle: false,
+            asks_for_flags: false,
+            meter,
         }
     }
 
@@ -188,86 +200,6 @@ impl Connection {
         Ok(found)
     }
 
-    /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
-    pub(super) async fn list_messages(&mut self, uids: &str) -> Result<Vec<ListedMessage>, ImapError> {
-        self.list_by(&format!("UID FETCH {uids} (UID FLAGS)")).await
-    }
-
-    /// UIDs and sizes of a UID set of the selected folder, as the server estimates them.
-    pub(super) async fn list_sizes(&mut self, uids: &str) -> Result<Vec<(Uid, u32)>, ImapError> {
-        let mut found = Vec::new();
-        self.exchange("FETCH", &format!("UID FETCH {uids} (UID RFC822.SIZE)"), |response| {
-            let Response::Fetch(_, attributes) = response else { return };
-            let (mut of, mut bytes) = (0, None);
-            for attribute in attributes {
-                match attribute {
-                    AttributeValue::Uid(uid) => of = *uid,
-                    AttributeValue::Rfc822Size(size) => bytes = Some(*size),
-                    _ => {}
-                }
-            }
-            found.extend(bytes.filter(|_| of > 0).map(|bytes| (of, bytes)));
-        })
-        .await?;
-        Ok(found)
-    }
-
-    /// The newest messages by sequence number: cheap on a folder of any size.
-    pub(super) async fn list_newest(
-        &mut self,
-        exists: u32,
-        count: u32,
-    ) -> Result<Vec<ListedMessage>, ImapError> {
-        let first = exists.saturating_sub(count).saturating_add(1).max(1);
-        self.list_by(&format!("FETCH {first}:* (UID FLAGS)")).await
-    }
-
-    async fn list_by(&mut self, command: &str) -> Result<Vec<ListedMessage>, ImapError> {
-        let mut found = Vec::new();
-        self.exchange("FETCH", command, |response| {
-            let Response::Fetch(_, attributes) = response else { return };
-            let mut message = ListedMessage { uid: 0, flags: Flags::default() };
-            let mut has_flags = false;
-            for attribute in attributes {
-                match attribute {
-                    AttributeValue::Uid(uid) => message.uid = *uid,
-                    AttributeValue::Flags(flags) => {
-                        has_flags = true;
-                        message.flags = Flags::from_server(flags.iter().map(|flag| flag.as_ref()));
-                    }
-                    _ => {}
-                }
-            }
-            // an unsolicited FETCH has no UID, a reply for one message may come in parts
-            if message.uid > 0 && has_flags {
-                found.push(message);
-            }
-        })
-        .await?;
-        found.sort_by_key(|message| message.uid);
-        found.dedup_by_key(|message| message.uid);
-        Ok(found)
-    }
-
-    /// Header fields for re-matching: (UID, INTERNALDATE, Message-ID line), sorted by UID.
-    pub(super) async fn list_identities(
-        &mut self,
-        uids: &str,
-    ) -> Result<Vec<(Uid, Timestamp, Vec<u8>)>, ImapError> {
-        let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
-        let mut found = Vec::new();
-        self.exchange("FETCH", &command, |response| {
-            let fetched = fetched(response);
-            if let (uid @ 1.., Some(date), Some(header)) = (fetched.uid, fetched.internal_date, fetched.body)
-            {
-                found.push((uid, date, header.to_vec()));
-            }
-        })
-        .await?;
-        found.sort();
-        Ok(found)
-    }
-
     /// Fetches whole messages; each response is handed on as it comes, unparsed beyond IMAP. `true` from
     /// `take` means that more may come. The tagged answer ends it.
     pub(super) async fn fetch_bodies<F, E>(&mut self, uids: &str, mut take: F) -> Result<(), E>
@@ -289,27 +221,38 @@ impl Connection {
         }
     }
 
-    /// One piece of a message: (flags, INTERNALDATE, bytes); `None` if there is no such message.
+    /// One piece of a message; `None` if there is no such message.
     pub(super) async fn fetch_piece(
         &mut self,
         uid: Uid,
-        offset: u64,
+        offset: u32,
         length: usize,
-    ) -> Result<Option<(Flags, Timestamp, Vec<u8>)>, ImapError> {
+    ) -> Result<Option<Piece>, ImapError> {
         let command = format!("UID FETCH {uid} (UID FLAGS INTERNALDATE BODY.PEEK[]<{offset}.{length}>)");
         let mut found = None;
         self.exchange("FETCH", &command, |response| {
             let fetched = fetched(response);
             if let (true, Some(body)) = (fetched.uid == uid, fetched.body) {
-                let date = fetched.internal_date.unwrap_or_default();
-                found = Some((fetched.flags.unwrap_or_default(), date, body.to_vec()));
+                found = Some(Piece {
+                    flags: fetched.flags.unwrap_or_default(),
+                    date: fetched.internal_date.unwrap_or_else(crate::clock::now),
+                    bytes: body.to_vec(),
+                    origin: fetched.origin.unwrap_or(0),
+                });
             }
         })
         .await?;
-        Ok(found)
+        match found {
+            // a server that does not know pieces sends the whole again and again
+            Some(piece) if piece.origin != offset || piece.bytes.len() > length => {
+                let detail = String::from("another piece of the message than was asked for");
+                Err(ImapError::Unreadable { what: "FETCH", detail })
+            }
+            found => Ok(found),
+        }
     }
 
-    async fn exchange(
+    pub(super) async fn exchange(
         &mut self,
         what: &'static str,
         command: &str,
@@ -318,6 +261,11 @@ impl Connection {
         let tag = self.send(what, command).await?;
         let silence = self.timing.command;
         self.finish(what, &tag, silence, see).await
+    }
+
+    /// Gives the server an occasion to speak.
+    pub(super) async fn noop(&mut self) -> Result<(), ImapError> {
+        self.exchange("NOOP", "NOOP", |_| {}).await
     }
 
     pub(super) async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
@@ -336,10 +284,14 @@ impl Connection {
         silence: Duration,
         mut see: impl FnMut(&Response<'_>),
     ) -> Result<(), ImapError> {
+        let before = self.meter.bytes();
         loop {
             let response = self.next(what, silence).await?;
             if let Some(end) = tagged(what, tag, response.parsed()) {
                 return end;
+            }
+            if self.meter.bytes().saturating_sub(before) > ANSWER {
+                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(ANSWER) });
             }
             self.note(response.parsed())?;
             see(response.parsed());
@@ -359,10 +311,10 @@ impl Connection {
                 self.exists = *count;
             }
             Response::Expunge(_) => {
-                self.change.altered = true;
+                self.change.gone = true;
                 self.exists = self.exists.saturating_sub(1);
             }
-            Response::Vanished { .. } => self.change.altered = true,
+            Response::Vanished { .. } => self.change.gone = true,
             Response::Fetch(_, attributes) => {
                 let flags_only = |attribute: &AttributeValue<'_>| {
                     matches!(
@@ -370,7 +322,7 @@ impl Connection {
                         AttributeValue::Flags(_) | AttributeValue::Uid(_) | AttributeValue::ModSeq(_)
                     )
                 };
-                self.change.altered |= self.in_idle && attributes.iter().all(flags_only);
+                self.change.flags |= !self.asks_for_flags && attributes.iter().all(flags_only);
             }
             Response::Data { status: Status::Bye, outcome } => {
                 return Err(ImapError::Bye { text: short(outcome.information.as_deref()) });

@@ -31,6 +31,9 @@ pub enum LimitExceeded {
     /// Parentheses in parentheses.
     #[error("parentheses nested deeper than {0}")]
     Nesting(u32),
+    /// An answer without end.
+    #[error("an answer of more than {0} bytes")]
+    Answer(u64),
     /// A literal.
     #[error("a literal of {announced} bytes, more than {limit}")]
     Literal {

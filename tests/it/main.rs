@@ -28,6 +28,7 @@ mod logins;
 mod oauth;
 mod overheard;
 mod panics;
+mod quiet;
 mod rounds;
 mod send;
 mod signin;

@@ -1,0 +1,120 @@
+//! What is in the selected folder: UIDs with flags, sizes, or what tells messages apart.
+// the library's enums name far more than we use
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use super::decode::fetched;
+use super::protocol::ImapError;
+use super::wire::Connection;
+use crate::domain::{Flags, Timestamp, Uid};
+use async_imap::imap_proto::{AttributeValue, Response};
+
+/// A message as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListedMessage {
+    pub(super) uid: Uid,
+    pub(super) flags: Flags,
+}
+
+impl Connection {
+    /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
+    pub(super) async fn list_messages(&mut self, uids: &str) -> Result<Vec<ListedMessage>, ImapError> {
+        self.list_by(&format!("UID FETCH {uids} (UID FLAGS)")).await
+    }
+
+    /// UIDs and sizes of a UID set of the selected folder, as the server estimates them.
+    pub(super) async fn list_sizes(&mut self, uids: &str) -> Result<Vec<(Uid, u32)>, ImapError> {
+        let mut found = Vec::new();
+        self.exchange("FETCH", &format!("UID FETCH {uids} (UID RFC822.SIZE)"), |response| {
+            let Response::Fetch(_, attributes) = response else { return };
+            let (mut of, mut bytes) = (0, None);
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(uid) => of = *uid,
+                    AttributeValue::Rfc822Size(size) => bytes = Some(*size),
+                    _ => {}
+                }
+            }
+            found.extend(bytes.filter(|_| of > 0).map(|bytes| (of, bytes)));
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// The newest messages by sequence number: cheap on a folder of any size.
+    pub(super) async fn list_newest(
+        &mut self,
+        exists: u32,
+        count: u32,
+    ) -> Result<Vec<ListedMessage>, ImapError> {
+        let first = exists.saturating_sub(count).saturating_add(1).max(1);
+        self.list_by(&format!("FETCH {first}:* (UID FLAGS)")).await
+    }
+
+    async fn list_by(&mut self, command: &str) -> Result<Vec<ListedMessage>, ImapError> {
+        let mut found = Vec::new();
+        let see = |response: &Response<'_>| {
+            let Response::Fetch(_, attributes) = response else { return };
+            let mut message = ListedMessage { uid: 0, flags: Flags::default() };
+            let mut has_flags = false;
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(uid) => message.uid = *uid,
+                    AttributeValue::Flags(flags) => {
+                        has_flags = true;
+                        message.flags = Flags::from_server(flags.iter().map(|flag| flag.as_ref()));
+                    }
+                    _ => {}
+                }
+            }
+            // a reply for one message may come in parts
+            if message.uid > 0 && has_flags {
+                found.push(message);
+            }
+        };
+        self.asks_for_flags = true;
+        let listed = self.exchange("FETCH", command, see).await;
+        self.asks_for_flags = false;
+        listed.map(|()| sorted(found))
+    }
+
+    /// Header fields for re-matching: (UID, INTERNALDATE, Message-ID line), sorted by UID.
+    pub(super) async fn list_identities(
+        &mut self,
+        uids: &str,
+    ) -> Result<Vec<(Uid, Timestamp, Vec<u8>)>, ImapError> {
+        let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+        let mut found = Vec::new();
+        self.exchange("FETCH", &command, |response| {
+            let fetched = fetched(response);
+            if let (uid @ 1.., Some(date), Some(header)) = (fetched.uid, fetched.internal_date, fetched.body)
+            {
+                found.push((uid, date, header.to_vec()));
+            }
+        })
+        .await?;
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// By UID. Flags that changed while they were listed are told once more: the later word counts.
+fn sorted(mut found: Vec<ListedMessage>) -> Vec<ListedMessage> {
+    found.reverse();
+    found.sort_by_key(|message| message.uid);
+    found.dedup_by_key(|message| message.uid);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_change_during_the_listing_count_as_they_are_told_last() {
+        let seen = Flags::from_server(["\\Seen"]);
+        let listed = |uid, flags: &Flags| ListedMessage { uid, flags: flags.clone() };
+        let none = Flags::default();
+        let found = vec![listed(2, &none), listed(1, &none), listed(2, &seen)];
+        assert_eq!(sorted(found), [listed(1, &none), listed(2, &seen)]);
+    }
+}

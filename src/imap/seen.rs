@@ -1,0 +1,68 @@
+//! What was last seen of a folder, and whether what STATUS tells of it now asks for a visit.
+
+use super::wire::FolderStatus;
+use crate::clock;
+use std::time::{Duration, Instant};
+
+/// What was last seen of a folder.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// `None`: it was not asked for.
+    status: Option<FolderStatus>,
+    scanned: Instant,
+}
+
+impl Seen {
+    /// A folder that was scanned just now, after this STATUS.
+    pub(super) fn now(status: Option<FolderStatus>) -> Self {
+        Self { status, scanned: clock::monotonic() }
+    }
+
+    /// Whether the folder changed since, as far as STATUS can tell; flags that leave UNSEEN as it is show only in
+    /// HIGHESTMODSEQ, else a scan finds them in time.
+    pub(super) fn needs_visit(&self, status: FolderStatus, flag_scan: Duration) -> bool {
+        self.status != Some(status) || (status.highest_modseq.is_none() && self.scan_is_due(flag_scan))
+    }
+
+    /// Whether flags were last looked at long ago.
+    pub(super) fn scan_is_due(&self, flag_scan: Duration) -> bool {
+        clock::monotonic().saturating_duration_since(self.scanned) >= flag_scan
+    }
+
+    /// Whether messages left the folder: fewer than the arrivals account for.
+    pub(super) fn lost_messages(&self, status: FolderStatus) -> bool {
+        let counts = |status: FolderStatus| Some((u64::from(status.messages?), u64::from(status.uid_next?)));
+        let (Some(before), Some(now)) = (self.status.and_then(counts), counts(status)) else { return false };
+        now.0 < before.0.saturating_add(now.1.saturating_sub(before.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(messages: u32, uid_next: u32) -> FolderStatus {
+        FolderStatus { messages: Some(messages), uid_next: Some(uid_next), ..FolderStatus::default() }
+    }
+
+    #[test]
+    fn messages_left_if_there_are_fewer_than_the_arrivals_account_for() {
+        let seen = Seen::now(Some(status(10, 50)));
+        assert!(!seen.lost_messages(status(12, 52)));
+        assert!(seen.lost_messages(status(11, 52)));
+        assert!(seen.lost_messages(status(9, 50)));
+        assert!(!Seen::now(None).lost_messages(status(0, 50)), "nothing is known");
+    }
+
+    #[test]
+    fn a_folder_is_visited_if_its_status_is_another_or_its_flags_are_due() {
+        let seen = Seen::now(Some(status(10, 50)));
+        let hour = Duration::from_secs(3600);
+        assert!(!seen.needs_visit(status(10, 50), hour));
+        assert!(seen.needs_visit(status(11, 51), hour));
+        assert!(seen.needs_visit(status(10, 50), Duration::ZERO));
+        let modseq = FolderStatus { highest_modseq: Some(7), ..status(10, 50) };
+        assert!(!Seen::now(Some(modseq)).needs_visit(modseq, Duration::ZERO), "it would show");
+        assert!(Seen::now(None).needs_visit(status(10, 50), hour), "nothing is known");
+    }
+}
