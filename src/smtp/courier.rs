@@ -3,16 +3,16 @@
 //! before anybody is told.
 
 use super::actor::SmtpDeps;
+use super::announce;
 use super::governor::{Allowance, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
-use super::protocol::SmtpError;
+use super::protocol::{Outcome, SmtpError};
 use super::session::{SmtpCredentials, SmtpSession, SmtpTiming};
 use crate::clock;
 use crate::domain::{
     Auth, Diagnosis, Disposition, GrantSecret, SendState, SmtpAuth, SmtpEndpoint, Submission, SubmissionId,
     Timestamp,
 };
-use crate::events::{EventDraft, EventType};
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// How long a full disk is left alone.
+const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// One mailbox's way to its SMTP server.
 pub(super) struct Courier {
@@ -230,11 +233,7 @@ impl Courier {
         let recipients = outbox::pending_recipients(&sending);
         let outcome = session.send(&sending.mail_from, &recipients, &body, commit_data_sent).await;
         crate::faults::point("smtp.answered", &self.stored.mailbox.id);
-        // whether `data_sent` was committed decides the generation, and what is concluded from
-        let Some(row) = store.submission(mailbox, id)? else { return Ok(Turn::Again) };
-        let jitter = rand::random::<f64>();
-        let (concluded, events) = outbox::conclude(row.value, &outcome, clock::now(), jitter, &self.policy);
-        self.put(&concluded, row.generation, &events).await?;
+        let events = self.conclude(id, &outcome).await?;
         if !session.is_broken() {
             self.session = Some(session);
         }
@@ -248,6 +247,32 @@ impl Courier {
                 Ok(Turn::Wait(Some(until)))
             }
             None => Ok(Turn::Again),
+        }
+    }
+
+    /// The outcome is known here alone: a full disk is waited out with it in hand.
+    async fn conclude(
+        &self,
+        id: SubmissionId,
+        outcome: &Outcome,
+    ) -> Result<Vec<SubmissionEvent>, StoreError> {
+        loop {
+            // whether `data_sent` was committed decides the generation, and what is concluded from
+            let Some(row) = self.deps.store.submission(self.owner.mailbox, id)? else {
+                return Ok(Vec::new());
+            };
+            let (now, jitter) = (clock::now(), rand::random::<f64>());
+            let (concluded, events) = outbox::conclude(row.value, outcome, now, jitter, &self.policy);
+            match self.put(&concluded, row.generation, &events).await {
+                Ok(()) => return Ok(events),
+                Err(StoreError::Full { path }) => {
+                    tracing::error!(path = %path.display(), "no space left for what became of a message, waiting with it");
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                // compaction moved its body meanwhile
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -296,7 +321,7 @@ impl Courier {
         }
         submission.hold = Some(code.clone());
         let mut commit = Commit::by(self.owner);
-        commit.event(self.event(EventType::SubmissionHeld, &submission, &[("hold", &code)]));
+        commit.event(announce::held(&self.stored.mailbox.id, clock::now(), &submission, &code));
         commit.put_submission(&submission, generation)?;
         self.deps.store.commit(commit).await.map(drop)
     }
@@ -309,41 +334,10 @@ impl Courier {
     ) -> Result<(), StoreError> {
         let mut commit = Commit::by(self.owner);
         for event in events {
-            if let Some(draft) = self.draft(event, submission) {
-                commit.event(draft);
-            }
+            commit.event(announce::outcome(&self.stored.mailbox.id, clock::now(), event, submission));
         }
         commit.put_submission(submission, generation)?;
         self.deps.store.commit(commit).await.map(drop)
-    }
-
-    fn draft(&self, event: &SubmissionEvent, submission: &Submission) -> Option<EventDraft> {
-        let (kind, more) = match event {
-            SubmissionEvent::Sent => (EventType::SubmissionSent, Vec::new()),
-            SubmissionEvent::Failed => (EventType::SubmissionFailed, Vec::new()),
-            SubmissionEvent::Deferred(_) => (EventType::SubmissionDeferred, Vec::new()),
-            SubmissionEvent::Unknown => (EventType::SubmissionUnknown, Vec::new()),
-            SubmissionEvent::RecipientFailed { address, reply } => {
-                (EventType::SubmissionFailed, vec![("recipient", address.as_str()), ("reply", reply)])
-            }
-            SubmissionEvent::OutboxHeld { code, .. } => (EventType::SubmissionHeld, vec![("hold", *code)]),
-        };
-        Some(self.event(kind, submission, &more))
-    }
-
-    fn event(&self, kind: EventType, submission: &Submission, more: &[(&str, &str)]) -> EventDraft {
-        let mut data = serde_json::json!({
-            "submission": submission.id,
-            "state": submission.state,
-            "message_id": submission.message_id,
-            "attempts": submission.attempts,
-            "next_attempt_at": submission.next_attempt_at,
-            "last_reply": submission.last_reply,
-        });
-        if let Some(data) = data.as_object_mut() {
-            data.extend(more.iter().map(|(key, value)| (String::from(*key), (*value).into())));
-        }
-        EventDraft::new(kind, &self.stored.mailbox.id, clock::now(), &data)
     }
 
     async fn show(

@@ -13,6 +13,7 @@ use super::stage::{Append, Changes, Overlay, View};
 use super::{StoreError, codec, events_log};
 use crate::events::Cursor;
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,9 +88,17 @@ impl Committer {
         let committer = Self { db, db_file, packs, pack_limit, space, next_sequence, durable, fatal };
         let thread = std::thread::Builder::new()
             .name(String::from("committer"))
-            .spawn(move || committer.run(incoming))
+            .spawn(move || committer.run_guarded(incoming))
             .map_err(super::files::io("start a thread for", &path))?;
         Ok((Handle { requests, durable: durable_cursor }, thread))
+    }
+
+    /// Without a committer nothing is stored any more: a panic ends the process like a disk that cannot be trusted.
+    fn run_guarded(self, incoming: mpsc::Receiver<Request>) {
+        let fatal = Arc::clone(&self.fatal);
+        if std::panic::catch_unwind(AssertUnwindSafe(|| self.run(incoming))).is_err() {
+            fatal(&codec::corrupt("the committer panicked"));
+        }
     }
 
     fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
@@ -167,7 +176,7 @@ impl Committer {
                     }
                     self.packs.append(mailbox, pack, offset, &records)?
                 }
-                Body::Large(record) => self.packs.adopt(mailbox, pack, &record.path)?,
+                Body::Large(record) => self.packs.adopt(mailbox, pack, record.path())?,
             };
             touched.insert((mailbox, pack), file);
         }

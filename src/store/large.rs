@@ -1,18 +1,35 @@
 //! Large messages: a record in a file of its own, written piece by piece, adopted as a pack when committed.
 
 use super::pack::{FRAME, PRELUDE, RecordHeader, push_frame, push_prelude, seal_header};
+use super::space::Room;
 use super::vault::{Key, NONCE, TAG, random};
 use super::{StoreError, codec, files};
 use crate::domain::Incarnation;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A file that nobody refers to yet. Adopted as a pack it has another name; else it goes.
+#[derive(Debug)]
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "an unfinished large message stays until the next start");
+            }
+            _ => {}
+        }
+    }
+}
 
 /// A large message on its way into a pack file of its own: frames are written as they come, the header,
 /// which names the length, last.
 pub struct LargeWriter {
     file: File,
-    path: std::path::PathBuf,
+    unfinished: Unfinished,
+    room: Room,
     nonce: [u8; NONCE],
     header: RecordHeader,
     header_length: usize,
@@ -26,12 +43,14 @@ impl LargeWriter {
     ///
     /// # Errors
     /// [`StoreError::Io`] or [`StoreError::Full`].
-    pub fn create(path: &Path, header: RecordHeader) -> Result<Self, StoreError> {
-        let file = File::create(path).map_err(files::io("create", path))?;
+    pub(super) fn create(path: PathBuf, header: RecordHeader, room: Room) -> Result<Self, StoreError> {
+        let file = File::create(&path).map_err(files::io("create", &path))?;
+        let unfinished = Unfinished(path);
         let header_length = codec::pack(&header)?.len().saturating_add(TAG);
         Ok(Self {
             file,
-            path: path.to_path_buf(),
+            unfinished,
+            room,
             nonce: random::<NONCE>()?,
             header,
             header_length,
@@ -46,10 +65,11 @@ impl LargeWriter {
     /// # Errors
     /// [`StoreError::Io`] or [`StoreError::Full`].
     pub fn append(&mut self, key: &Key, piece: &[u8]) -> Result<(), StoreError> {
+        self.room.check()?;
         for plain in piece.chunks(FRAME) {
             let mut frame = Vec::with_capacity(plain.len().saturating_add(64));
             push_frame(key, &self.nonce, self.header.id, self.next_frame, plain, &mut frame)?;
-            self.file.write_all_at(&frame, self.at).map_err(files::io("write", &self.path))?;
+            self.file.write_all_at(&frame, self.at).map_err(files::io("write", &self.unfinished.0))?;
             self.at = self.at.saturating_add(frame.len() as u64);
             self.raw_length = self.raw_length.saturating_add(plain.len() as u64);
             self.next_frame = self.next_frame.saturating_add(1);
@@ -66,16 +86,22 @@ impl LargeWriter {
         let mut start = Vec::with_capacity(PRELUDE + self.header_length);
         push_prelude(&mut start, &self.nonce, self.at, self.raw_length, sealed.len());
         start.extend_from_slice(&sealed);
-        self.file.write_all_at(&start, 0).map_err(files::io("write", &self.path))?;
-        Ok(LargeRecord { path: self.path, length: self.at, raw_length: self.raw_length })
+        self.file.write_all_at(&start, 0).map_err(files::io("write", &self.unfinished.0))?;
+        Ok(LargeRecord { unfinished: self.unfinished, length: self.at, raw_length: self.raw_length })
     }
 }
 
 /// A finished record in a file of its own, not yet part of the store.
 #[derive(Debug)]
 pub struct LargeRecord {
-    pub(super) path: std::path::PathBuf,
+    unfinished: Unfinished,
     pub(super) length: u64,
     /// Bytes of the raw message.
     pub raw_length: u64,
+}
+
+impl LargeRecord {
+    pub(super) fn path(&self) -> &Path {
+        &self.unfinished.0
+    }
 }

@@ -27,6 +27,8 @@ mod messages;
 mod open;
 mod outbox;
 mod pack;
+#[cfg(test)]
+mod pack_tests;
 mod packs;
 mod sign_ins;
 mod space;
@@ -170,6 +172,7 @@ struct Inner {
     db: sled::Db,
     vault: Vault,
     packs: Arc<Packs>,
+    room: space::Room,
     next_incarnation: AtomicU64,
     // held for its flock
     _lock: std::fs::File,
@@ -225,10 +228,17 @@ impl Store {
         self.inner.vault.mailbox_key(mailbox)
     }
 
-    /// A path for a large record under way; removed at the next start if it was not committed.
-    #[must_use]
-    pub fn large_record_path(&self, mailbox: Incarnation, id: ulid::Ulid) -> PathBuf {
-        self.inner.packs.folder(mailbox).join(format!("{id}.large"))
+    /// Begins a large record in a file of its own, which is removed again if it is not committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn large_writer(
+        &self,
+        mailbox: Incarnation,
+        header: RecordHeader,
+    ) -> Result<LargeWriter, StoreError> {
+        let path = self.inner.packs.folder(mailbox).join(format!("{}.large", header.id));
+        LargeWriter::create(path, header, self.inner.room.clone())
     }
 
     fn handle(&self) -> &committer::Handle {

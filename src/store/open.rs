@@ -3,7 +3,7 @@
 use super::committer::{Committer, Fatal, sled_error};
 use super::derived::PackState;
 use super::packs::Packs;
-use super::space::{self, Measure, Space};
+use super::space::{self, Measure, Room, Space};
 use super::vault::{MasterKeySource, Vault};
 use super::{Inner, Store, StoreError, codec, files, keys, outbox};
 use crate::domain::Incarnation;
@@ -77,7 +77,8 @@ impl Store {
         let db = open_sled(&state_dir, config.cache)?;
         let packs = Arc::new(Packs::new(config.data_dir.join("packs")));
         let newest = recover(&db, &packs)?;
-        let space = Space::new(&config.data_dir, config.min_free, measure);
+        let room = Room { data_dir: config.data_dir.clone(), min_free: config.min_free, measure };
+        let space = Space::new(room.clone());
         let (handle, committer) =
             Committer::start(db.clone(), &state_dir, Arc::clone(&packs), (config.pack_limit, space), fatal)?;
         let inner = Inner {
@@ -86,6 +87,7 @@ impl Store {
             db,
             vault,
             packs,
+            room,
             next_incarnation: AtomicU64::new(newest.saturating_add(1)),
             _lock: lock,
         };

@@ -27,10 +27,29 @@ enum Level {
     Vital,
 }
 
+/// The room that is left for bodies.
+#[derive(Clone)]
+pub(super) struct Room {
+    pub(super) data_dir: PathBuf,
+    /// Bytes that bodies leave free; 0: nothing is measured and nothing kept.
+    pub(super) min_free: u64,
+    pub(super) measure: Measure,
+}
+
+impl Room {
+    /// Whether more of a body may be written that no commit speaks of yet.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let is_low = self.min_free > 0 && (self.measure)().is_ok_and(|free| free < self.min_free);
+        if is_low { Err(self.full()) } else { Ok(()) }
+    }
+
+    fn full(&self) -> StoreError {
+        StoreError::Full { path: self.data_dir.clone() }
+    }
+}
+
 pub(super) struct Space {
-    data_dir: PathBuf,
-    min_free: u64,
-    measure: Measure,
+    room: Room,
     measured: Option<(Instant, Level)>,
 }
 
@@ -44,12 +63,11 @@ pub(super) fn of_disk(data_dir: &Path) -> Measure {
 }
 
 impl Space {
-    /// Keeps `min_free` bytes free of bodies; 0: nothing is measured and nothing kept.
-    pub(super) fn new(data_dir: &Path, min_free: u64, measure: Measure) -> Self {
-        let space = Self { data_dir: data_dir.to_path_buf(), min_free, measure, measured: None };
-        if min_free > 0
+    pub(super) fn new(room: Room) -> Self {
+        let space = Self { room, measured: None };
+        if space.room.min_free > 0
             && !space.reserve().is_file()
-            && (space.measure)().is_ok_and(|free| free > 2 * RESERVE)
+            && (space.room.measure)().is_ok_and(|free| free > 2 * RESERVE)
         {
             space.make_reserve();
         }
@@ -58,27 +76,33 @@ impl Space {
 
     /// Whether there is room for a commit.
     pub(super) fn admit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        if self.min_free == 0 || commit.vital || commit.ops.iter().all(removes) {
+        if self.room.min_free == 0 || commit.ops.iter().all(removes) {
             return Ok(());
         }
-        match self.level() {
+        if commit.vital {
+            // whatever there is: but the reserve is given back before it is needed
+            self.level(Duration::ZERO);
+            return Ok(());
+        }
+        match self.level(FRESH) {
             Level::Everything => Ok(()),
             Level::Small if !commit.ops.iter().any(has_body) => Ok(()),
-            Level::Small | Level::Vital => Err(StoreError::Full { path: self.data_dir.clone() }),
+            Level::Small | Level::Vital => Err(self.room.full()),
         }
     }
 
-    fn level(&mut self) -> Level {
+    /// The level, measured within the last `fresh`.
+    fn level(&mut self, fresh: Duration) -> Level {
         let now = clock::monotonic();
         if let Some((at, level)) = self.measured
-            && now.saturating_duration_since(at) < FRESH
+            && now.saturating_duration_since(at) < fresh
         {
             return level;
         }
         let before = self.measured.map_or(Level::Everything, |(_, level)| level);
-        let level = (self.measure)().map_or(before, |free| self.judge(free));
+        let level = (self.room.measure)().map_or(before, |free| self.judge(free));
         if level != before {
-            tracing::warn!(?level, min_free = self.min_free, "free disk space");
+            tracing::warn!(?level, min_free = self.room.min_free, "free disk space");
         }
         self.measured = Some((now, level));
         level
@@ -97,11 +121,11 @@ impl Space {
         if !is_reserved {
             self.make_reserve();
         }
-        if free < self.min_free { Level::Small } else { Level::Everything }
+        if free < self.room.min_free { Level::Small } else { Level::Everything }
     }
 
     fn reserve(&self) -> PathBuf {
-        self.data_dir.join("reserve")
+        self.room.data_dir.join("reserve")
     }
 
     fn make_reserve(&self) {
@@ -136,6 +160,25 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
+    fn a_committer_that_panics_is_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = StoreConfig { min_free: 1, ..StoreConfig::at(dir.path()) };
+        let (tell, told) = std::sync::mpsc::channel();
+        let breaks = Arc::new(AtomicU64::new(0));
+        let asked = Arc::clone(&breaks);
+        let measure: Measure = Arc::new(move || {
+            assert_eq!(asked.load(Ordering::Relaxed), 0, "on purpose");
+            Ok(u64::MAX)
+        });
+        let fatal = Arc::new(move |error: &StoreError| tell.send(error.to_string()).unwrap());
+        let store = Store::open_measured(&config, fatal, measure).unwrap();
+        breaks.store(1, Ordering::Relaxed);
+        let refused = runtime().block_on(store.create_mailbox(mailbox("anna"), None));
+        assert!(matches!(refused, Err(StoreError::Closed)));
+        assert!(told.recv().unwrap().contains("panicked"));
+    }
+
+    #[test]
     fn bodies_stop_first_what_is_vital_goes_on_and_all_resumes_by_itself() {
         let dir = tempfile::tempdir().unwrap();
         let free = Arc::new(AtomicU64::new(1000 * MIB));
@@ -167,10 +210,10 @@ mod tests {
         assert!(matches!(add(2), Err(StoreError::Full { .. })));
         small().unwrap();
         set(7);
+        vital().unwrap();
+        assert_eq!(reserve(), 0, "given back to who is let through whatever there is");
         assert!(matches!(add(2), Err(StoreError::Full { .. })));
         assert!(matches!(small(), Err(StoreError::Full { .. })));
-        assert_eq!(reserve(), 0, "given back");
-        vital().unwrap();
         set(15);
         assert!(matches!(small(), Err(StoreError::Full { .. })), "the reserve itself is no space to go on");
         set(101);

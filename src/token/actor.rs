@@ -37,13 +37,23 @@ pub struct TokenActor {
     /// Who waits for the refresh in flight; `None`: none is in flight.
     waiting: Option<Vec<oneshot::Sender<Result<AccessToken, TokenError>>>>,
     failures: u32,
-    /// Why there is no token, and until when that is the answer without asking again.
-    refused: Option<(TokenError, Option<Timestamp>)>,
+    /// Why there is no token.
+    refused: Option<Refusal>,
+    /// How often another grant was put in place.
+    changes: u64,
     timer: Option<SpawnHandle>,
     /// To end when the refresh in flight has ended: nobody else would keep its answer.
     ending: bool,
     guard: ExitGuard,
     span: tracing::Span,
+}
+
+/// An answer that stands, without asking again, until a time comes or the grant is another one.
+struct Refusal {
+    error: TokenError,
+    until: Option<Timestamp>,
+    /// The generation of the grant that was refused.
+    grant: Option<u64>,
 }
 
 /// The part of the actor that a refresh needs.
@@ -82,6 +92,7 @@ impl TokenActor {
             waiting: None,
             failures: 0,
             refused: None,
+            changes: 0,
             timer: None,
             ending: false,
             guard,
@@ -103,10 +114,12 @@ impl TokenActor {
             drop(reply.send(Ok(token.clone())));
             return answer;
         }
-        if let Some((error, until)) = &self.refused
-            && until.is_none_or(|until| until > now)
+        if let Some(refusal) = &self.refused
+            && refusal.until.is_none_or(|until| until > now)
+            // a wake-up may be lost: a grant of another generation is tried whoever told of it
+            && refusal.grant == self.refresher.grant_generation()
         {
-            drop(reply.send(Err(error.clone())));
+            drop(reply.send(Err(refusal.error.clone())));
             return answer;
         }
         match &mut self.waiting {
@@ -122,10 +135,15 @@ impl TokenActor {
     fn refresh(&mut self, context: &mut Context<Self>) {
         crate::faults::point("token.refresh", &self.refresher.stored.mailbox.id);
         let refresher = self.refresher.clone();
-        let failures = self.failures;
+        let (failures, changes) = (self.failures, self.changes);
         let work = async move { refresher.refresh(failures).await }.instrument(self.span.clone());
-        context.spawn(work.into_actor(self).map(|refreshed, actor: &mut Self, context| {
-            actor.conclude(refreshed, context);
+        context.spawn(work.into_actor(self).map(move |refreshed, actor: &mut Self, context| {
+            if matches!(refreshed, Refreshed::Token { .. }) && changes != actor.changes && !actor.ending {
+                // the token is that of a grant which was replaced meanwhile
+                actor.refresh(context);
+            } else {
+                actor.conclude(refreshed, context);
+            }
         }));
     }
 
@@ -145,7 +163,8 @@ impl TokenActor {
             Refreshed::Refused { error, until } => {
                 tracing::warn!(%error, "no access token");
                 self.failures = self.failures.saturating_add(1);
-                self.refused = Some((error.clone(), until));
+                let grant = self.refresher.grant_generation();
+                self.refused = Some(Refusal { error: error.clone(), until, grant });
                 if let Some(until) = until {
                     self.refresh_later(until, context);
                 }
@@ -180,6 +199,7 @@ impl TokenActor {
     }
 
     fn forget(&mut self) {
+        self.changes = self.changes.saturating_add(1);
         self.cached = None;
         self.refused = None;
         self.failures = 0;
@@ -187,6 +207,11 @@ impl TokenActor {
 }
 
 impl Refresher {
+    fn grant_generation(&self) -> Option<u64> {
+        // an unreadable store is told by the refresh
+        self.deps.store.grant(self.owner.mailbox).ok().flatten().map(|row| row.generation)
+    }
+
     async fn refresh(&self, failures: u32) -> Refreshed {
         loop {
             match self.refresh_once(failures).await {
