@@ -99,14 +99,20 @@ pub(super) fn read_chunk(
     }))
 }
 
-/// The sequence number of the newest event; 0 if there is none.
+/// The counter before the first event of a log that was begun anew (`fsck --rebuild`).
+pub(super) const BEGINNING: &str = "sequence";
+
+/// The sequence number of the newest event; before the first one that of the beginning.
 pub(super) fn last_sequence(db: &sled::Db) -> Result<u64, StoreError> {
     match db.scan_prefix(keys::events()).next_back() {
         Some(entry) => {
             let (key, value) = entry.map_err(sled_error)?;
             Ok(read_chunk(&key, &value)?.last().map_or(0, |event| event.cursor.0))
         }
-        None => Ok(0),
+        None => {
+            let beginning = db.get(keys::meta(BEGINNING)).map_err(sled_error)?;
+            beginning.map_or(Ok(0), |bytes| codec::unpack("beginning of the log", &bytes))
+        }
     }
 }
 
@@ -153,8 +159,10 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn earliest_cursor(&self) -> Result<Cursor, StoreError> {
         let oldest = self.db().scan_prefix(keys::events()).keys().next().transpose().map_err(sled_error)?;
-        let first = oldest.and_then(|key| keys::trailing_u64(&key));
-        Ok(first.map_or(Cursor(0), |first| Cursor(first.saturating_sub(1))))
+        match oldest.and_then(|key| keys::trailing_u64(&key)) {
+            Some(first) => Ok(Cursor(first.saturating_sub(1))),
+            None => last_sequence(self.db()).map(Cursor),
+        }
     }
 
     /// Removes events older than this, in small commits; how many values of the log went. The newest value always

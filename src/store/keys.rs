@@ -153,6 +153,9 @@ pub(super) fn event(sequence: u64) -> Key {
 pub(super) fn events() -> Key {
     vec![b'e']
 }
+pub(super) fn is_event(key: &[u8]) -> bool {
+    key.first() == Some(&b'e')
+}
 /// The prefix of one topic of one mailbox.
 pub(super) fn topic(prefix: u8, mailbox: Incarnation) -> Key {
     Builder::new(prefix).mailbox(mailbox).0

@@ -337,4 +337,6 @@ fn who_was_away_for_longer_than_events_are_kept_is_told_so() {
     let last_gone = &whole["items"][whole["items"].as_array().unwrap().len() - kept.len() - 1]["cursor"];
     let after = api.get(&format!("/v1/events?limit=1000&after={}", last_gone.as_str().unwrap())).ok(200);
     assert_eq!(after["items"].as_array().unwrap(), kept, "whoever missed nothing is not refused");
+    let foreign = api.get("/v1/events?after=c0000000fffffffff").problem(410, "cursor_expired");
+    assert!(foreign["detail"].as_str().unwrap().contains("backup"), "{foreign}");
 }

@@ -67,13 +67,17 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     }
 }
 
-/// A position whose next event is still there: nobody misses events without being told.
+/// A position whose next event is still there, or will be the next there is: nobody misses events without being told.
 fn kept(shared: &Shared, after: Cursor) -> Result<Cursor, Problem> {
-    if after >= shared.store.earliest_cursor()? {
+    let detail = if after < shared.store.earliest_cursor()? {
+        "after: events behind this cursor are older than events.retention, or were lost with a damaged disk; \
+         read what there is now, then go on from after=earliest"
+    } else if after > shared.store.durable_cursor() {
+        "after: this cursor is of another log than this one, perhaps of before a backup was restored; \
+         read what there is now, then go on from after=earliest"
+    } else {
         return Ok(after);
-    }
-    let detail = "after: events behind this cursor are older than events.retention and gone; \
-        read what there is now, then go on from after=earliest";
+    };
     Err(Problem::new(StatusCode::GONE, "cursor_expired", detail))
 }
 

@@ -3,6 +3,7 @@
 //! The check changes nothing: it neither cuts packs nor finishes erasures. Rebuilding writes a second
 //! state beside the first and puts it in its place at the end; the damaged one stays, under another name.
 
+mod log;
 mod mailbox;
 mod rebuild;
 mod rows;

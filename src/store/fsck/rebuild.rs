@@ -4,6 +4,7 @@
 //! Without a readable state every message in the packs comes back as it was when it was stored, deleted
 //! ones too: the next sync puts that right. With one, only those come back that it still knows.
 
+use super::log::Followed;
 use super::scan::Pack;
 use super::{Findings, Offline, rows};
 use crate::domain::folder::FolderCounts;
@@ -17,7 +18,9 @@ use crate::store::compact::count_uses;
 use crate::store::derived::PackState;
 use crate::store::open::open_sled;
 use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, outbox, uid_index};
+use crate::store::{
+    StoreConfig, StoreError, UidEntry, codec, events_log, files, keys, mailboxes, outbox, uid_index,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -42,10 +45,12 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     let old = offline.db().inspect_err(|error| findings.notes.push(error.to_string())).ok();
     let fresh = open_sled(&fresh_dir, offline.cache)?;
     let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
+    let mut log = Followed::default();
     if let Some(old) = &old {
-        copy(&offline, old, &mut writer, &mut findings)?;
+        copy(&offline, old, &mut writer, &mut log, &mut findings)?;
     }
     writer.flush()?;
+    begin_log_anew(&log, &mut writer, &mut findings)?;
     let mut newest = 0;
     for mailbox in offline.packs.folders()? {
         newest = newest.max(mailbox.0);
@@ -83,6 +88,7 @@ fn copy(
     offline: &Offline,
     old: &sled::Db,
     writer: &mut Writer,
+    log: &mut Followed,
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
     for entry in old.iter() {
@@ -90,6 +96,7 @@ fn copy(
             Ok(entry) => entry,
             Err(error) => {
                 findings.problem(format!("the old state is readable only in part: {error}"));
+                log.broken();
                 break;
             }
         };
@@ -97,11 +104,32 @@ fn copy(
             Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
             // the next start lists them anew
             Ok(()) if *key == *outbox::is_indexed() => {}
-            Ok(()) => writer.put(key.to_vec(), value.to_vec())?,
-            Err(error) => findings.problem(format!("row {} is lost: {error}", rows::name(&key))),
+            Ok(()) => {
+                if keys::is_event(&key) {
+                    log.row(&key, &value)?;
+                }
+                writer.put(key.to_vec(), value.to_vec())?;
+            }
+            Err(error) => {
+                if keys::is_event(&key) {
+                    log.broken();
+                }
+                findings.problem(format!("row {} is lost: {error}", rows::name(&key)));
+            }
         }
     }
     Ok(())
+}
+
+/// A log with gaps is no log: its readers are told to begin anew.
+fn begin_log_anew(log: &Followed, writer: &mut Writer, findings: &mut Findings) -> Result<(), StoreError> {
+    let Some(last) = log.anew() else { return Ok(()) };
+    for key in writer.db.scan_prefix(keys::events()).keys() {
+        writer.batch.remove(key.map_err(sled_error)?);
+    }
+    findings.notes.push(String::from("the event log begins anew: readers are told by 410 cursor_expired"));
+    writer.put(keys::meta(events_log::BEGINNING), codec::pack(&last)?)?;
+    writer.flush()
 }
 
 struct Writer {

@@ -1,30 +1,28 @@
 //! What every row must be, by itself.
 
+use super::log::Followed;
 use super::{Findings, Offline};
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
-    MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, mailboxes, outbox,
-    uid_index,
+    MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, keys, mailboxes,
+    outbox, uid_index,
 };
 use serde::de::DeserializeOwned;
 
 /// Reads every row.
 pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Findings) -> Result<(), StoreError> {
-    let mut next_event = None;
+    let mut log = Followed::default();
     for entry in db.iter() {
         let (key, value) = entry.map_err(sled_error)?;
         if let Err(error) = check(offline, &key, &value) {
             findings.problem(format!("row {}: {error}", name(&key)));
-        } else if key.first() == Some(&b'e') {
-            let events: Vec<_> = events_log::read_chunk(&key, &value)?.collect();
-            let first = events.first().map(|event| event.cursor.0);
-            if next_event.is_some() && first != next_event {
-                findings.problem(format!("events {next_event:?} to {first:?} are missing"));
-            }
-            next_event = events.last().map(|event| event.cursor.0.saturating_add(1));
+        } else if keys::is_event(&key)
+            && let Some((from, to)) = log.row(&key, &value)?
+        {
+            findings.problem(format!("events {from} to {} are missing", to.saturating_sub(1)));
         }
     }
     Ok(())

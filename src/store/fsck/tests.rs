@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message};
+use crate::events::Cursor;
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
 use crate::store::{Commit, Store, StoredMailbox};
 use std::path::Path;
@@ -78,6 +79,38 @@ fn a_damaged_row_is_named_and_comes_back_from_its_pack() {
     assert_eq!(back.envelope.subject.as_deref(), Some("raw"));
 }
 
+/// The sequence numbers of all events, and where a reader begins.
+fn log(store: &Store) -> (Vec<u64>, Cursor) {
+    let (events, _) = store.events_after(Cursor(0), usize::MAX, |_| true).unwrap();
+    (events.iter().map(|event| event.cursor.0).collect(), store.earliest_cursor().unwrap())
+}
+
+#[test]
+fn a_log_that_lost_events_begins_anew_above_every_number_given() {
+    for (lost, damages) in [(1, true), (2, true), (3, true), (2, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, messages) = filled(dir.path());
+        tamper(dir.path(), |db| match damages {
+            true => drop(db.insert(keys::event(lost), b"?").unwrap()),
+            false => drop(db.remove(keys::event(lost)).unwrap()),
+        });
+        assert!(!check(&StoreConfig::at(dir.path())).unwrap().problems.is_empty(), "{lost}");
+        rebuild(&StoreConfig::at(dir.path()), parse).unwrap();
+        let store = open(dir.path());
+        let (left, beginning) = log(&store);
+        assert_eq!(left, [0; 0], "{lost}");
+        assert!(beginning > Cursor(1 << 50) && beginning == store.durable_cursor());
+        let mut commit = Commit::default();
+        commit.event(new_message_event(&messages[0]));
+        store.commit_blocking(commit).unwrap();
+        assert_eq!(log(&store), (vec![beginning.0 + 1], beginning));
+        drop(store);
+        assert_eq!(check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
+        rebuild(&StoreConfig::at(dir.path()), parse).unwrap();
+        assert_eq!(log(&open(dir.path())), (vec![beginning.0 + 1], beginning), "a whole log stays");
+    }
+}
+
 #[test]
 fn every_relation_that_is_broken_is_found() {
     let of = |anna: &StoredMailbox, message: &Message, prefix: u8| match prefix {
@@ -130,6 +163,7 @@ fn without_a_state_the_mail_comes_back_from_the_packs() {
     let store = open(dir.path());
     let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
     assert_eq!(stored(&store, &anna), ids, "deleted ones too: the next sync knows");
+    assert!(store.earliest_cursor().unwrap() > Cursor(1 << 50), "readers learn that their events are gone");
     let again = runtime().block_on(store.create_mailbox(mailbox("ben"), None)).unwrap();
     assert!(again.incarnation > anna.incarnation, "numbers are never given twice");
     drop(store);
