@@ -5,7 +5,7 @@
 
 use crate::domain::Timestamp;
 use crate::domain::message::{Address, Envelope};
-use mail_parser::{HeaderName, HeaderValue, MessageParser, MimeHeaders};
+use mail_parser::{HeaderName, MessageParser, MimeHeaders};
 use std::sync::LazyLock;
 
 /// Bounds that keep a record far below what a value of the store may hold.
@@ -121,16 +121,6 @@ fn cut(text: &str, limit: usize) -> String {
     kept
 }
 
-/// The Message-ID in a header field that was fetched alone.
-#[must_use]
-pub fn message_id(field: &[u8]) -> Option<String> {
-    let message = HEADER.parse_headers(field)?;
-    match message.header("Message-ID")? {
-        HeaderValue::Text(id) => Some(format!("<{}>", cut(id, MESSAGE_ID))),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +137,6 @@ mod tests {
         assert_eq!(envelope.to[0].address, "b@x.example");
         assert_eq!(envelope.date, Timestamp::from_rfc3339("2026-11-23T18:00:00Z"));
         assert!(!envelope.has_attachments);
-        assert_eq!(message_id(b"Message-ID: <a@b>\r\n\r\n").as_deref(), Some("<a@b>"));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::decode::fetched;
+use super::envelope;
 use super::protocol::ImapError;
 use super::wire::Connection;
+use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
 use async_imap::imap_proto::{AttributeValue, Response};
 
@@ -77,22 +79,25 @@ impl Connection {
         listed.map(|()| sorted(found))
     }
 
-    /// Header fields for re-matching: (UID, INTERNALDATE, Message-ID line), sorted by UID.
-    pub(super) async fn list_identities(
+    /// What messages are recognised by under another UID: their INTERNALDATE, and an envelope of the fields that tell
+    /// them apart. Sorted by UID.
+    pub(super) async fn list_envelopes(
         &mut self,
         uids: &str,
-    ) -> Result<Vec<(Uid, Timestamp, Vec<u8>)>, ImapError> {
-        let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+    ) -> Result<Vec<(Uid, Timestamp, Envelope)>, ImapError> {
+        let fields = "MESSAGE-ID DATE FROM SUBJECT";
+        let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({fields})])");
         let mut found = Vec::new();
         self.exchange("FETCH", &command, |response| {
             let fetched = fetched(response);
             if let (uid @ 1.., Some(date), Some(header)) = (fetched.uid, fetched.internal_date, fetched.body)
             {
-                found.push((uid, date, header.to_vec()));
+                found.push((uid, date, envelope::parse(header)));
             }
         })
         .await?;
-        found.sort();
+        found.sort_by_key(|(uid, _, _)| *uid);
+        found.dedup_by_key(|(uid, _, _)| *uid);
         Ok(found)
     }
 }

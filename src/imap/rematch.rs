@@ -1,35 +1,52 @@
 //! Re-match after a UIDVALIDITY change: the folder's messages have new UIDs, and nothing of it is news.
-//! Messages are matched as multisets by (Message-ID, INTERNALDATE), ties in UID order. Resumable: what is
-//! matched carries the new incarnation, what is left of the old one is what is still to be matched.
+//! Messages are matched as multisets by (Message-ID, INTERNALDATE), ties by what else their headers say, then in
+//! UID order. Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
+//! to be matched.
 
-use super::envelope;
 use super::protocol::ImapError;
 use super::sync::Syncer;
 use super::wire::Connection;
 use crate::clock;
+use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message, Timestamp, Uid};
 use crate::events::EventType;
 use crate::store::{Commit, Row};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many messages change in one commit.
 const BATCH: usize = 500;
 
 type Identity = (Option<String>, Timestamp);
 
+fn identity(date: Timestamp, envelope: &Envelope) -> Identity {
+    (envelope.message_id.clone(), date)
+}
+
+/// Whether the headers say the same; twins of one second differ in that.
+fn alike(one: &Envelope, other: &Envelope) -> bool {
+    let from = |envelope: &Envelope| envelope.from.first().map(|from| from.address.clone());
+    one.subject == other.subject && one.date == other.date && from(one) == from(other)
+}
+
 /// Matches what the server lists with what is stored: (message, new UID). Pure.
-fn matches(
-    stored: impl IntoIterator<Item = (Identity, Message)>,
-    listed: &[(Uid, Identity)],
-) -> Vec<(Message, Uid)> {
-    let mut waiting: BTreeMap<Identity, VecDeque<Message>> = BTreeMap::new();
-    for (identity, message) in stored {
-        waiting.entry(identity).or_default().push_back(message);
+fn matches(stored: Vec<Message>, listed: &[(Uid, Timestamp, Envelope)]) -> Vec<(Message, Uid)> {
+    let mut waiting: BTreeMap<Identity, Vec<Message>> = BTreeMap::new();
+    for message in stored {
+        waiting.entry(identity(message.internal_date, &message.envelope)).or_default().push(message);
     }
-    let mut found = Vec::new();
-    for (uid, identity) in listed {
-        if let Some(message) = waiting.get_mut(identity).and_then(VecDeque::pop_front) {
-            found.push((message, *uid));
+    let (mut found, mut unlike) = (Vec::new(), Vec::new());
+    for (uid, date, envelope) in listed {
+        let Some(candidates) = waiting.get_mut(&identity(*date, envelope)) else { continue };
+        match candidates.iter().position(|message| alike(&message.envelope, envelope)) {
+            Some(place) => found.push((candidates.remove(place), *uid)),
+            None => unlike.push((uid, date, envelope)),
+        }
+    }
+    // a server may rewrite a header; without a Message-ID there is nothing left to know it by
+    for (uid, date, envelope) in unlike.into_iter().filter(|(_, _, envelope)| envelope.message_id.is_some()) {
+        let candidates = waiting.get_mut(&identity(*date, envelope));
+        if let Some(candidates) = candidates.filter(|candidates| !candidates.is_empty()) {
+            found.push((candidates.remove(0), *uid));
         }
     }
     found
@@ -47,21 +64,15 @@ impl Syncer {
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(()) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
         let listed =
-            if connection.exists() == 0 { Vec::new() } else { connection.list_identities("1:*").await? };
+            if connection.exists() == 0 { Vec::new() } else { connection.list_envelopes("1:*").await? };
         let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();
-        let listed: Vec<(Uid, Identity)> = listed
-            .into_iter()
-            .filter(|(uid, _, _)| !have.contains(uid))
-            .map(|(uid, date, field)| (uid, (envelope::message_id(&field), date)))
-            .collect();
+        let listed: Vec<_> = listed.into_iter().filter(|(uid, _, _)| !have.contains(uid)).collect();
         let mut stored = Vec::new();
         for incarnation in 1..=old_incarnation.max(row.value.incarnation.saturating_sub(1)) {
             for entry in self.store.uid_entries(mailbox, folder, incarnation)? {
-                if let Some(message) = self.store.message(mailbox, entry.message)? {
-                    stored.push(((message.envelope.message_id.clone(), message.internal_date), message));
-                }
+                stored.extend(self.store.message(mailbox, entry.message)?);
             }
         }
         for batch in matches(stored, &listed).chunks(BATCH) {
@@ -116,11 +127,15 @@ impl Syncer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::message::Envelope;
     use crate::domain::{Flags, MessageId, MessageState};
 
-    fn message(uid: Uid, id: &str) -> (Identity, Message) {
-        let message = Message {
+    fn envelope(id: Option<&str>, subject: &str) -> Envelope {
+        let message_id = id.map(String::from);
+        Envelope { message_id, subject: Some(subject.into()), ..Envelope::default() }
+    }
+
+    fn message(uid: Uid, id: Option<&str>, subject: &str) -> Message {
+        Message {
             id: MessageId::generate(),
             folder: FolderId::generate(),
             folder_incarnation: 1,
@@ -129,21 +144,46 @@ mod tests {
             flags: Flags::default(),
             size: 1,
             internal_date: Timestamp(0),
-            envelope: Envelope { message_id: Some(id.into()), ..Envelope::default() },
+            envelope: envelope(id, subject),
             state: MessageState::Stored,
             copy_of: None,
             body: None,
-        };
-        ((Some(id.into()), Timestamp(0)), message)
+        }
+    }
+
+    fn listed(uid: Uid, id: Option<&str>, subject: &str) -> (Uid, Timestamp, Envelope) {
+        (uid, Timestamp(0), envelope(id, subject))
+    }
+
+    fn pairs(stored: Vec<Message>, server: &[(Uid, Timestamp, Envelope)]) -> Vec<(Uid, Uid)> {
+        let mut pairs: Vec<_> =
+            matches(stored, server).iter().map(|(message, uid)| (message.uid, *uid)).collect();
+        pairs.sort_unstable();
+        pairs
     }
 
     #[test]
     fn twins_are_matched_once_each_in_uid_order() {
-        let stored = [message(1, "<a>"), message(2, "<a>"), message(3, "<b>")];
-        let listed = |uid: Uid, id: &str| (uid, (Some(String::from(id)), Timestamp(0)));
-        let server = [listed(10, "<a>"), listed(11, "<b>"), listed(12, "<a>"), listed(13, "<a>")];
-        let pairs: Vec<(Uid, Uid)> =
-            matches(stored, &server).iter().map(|(message, uid)| (message.uid, *uid)).collect();
-        assert_eq!(pairs, [(1, 10), (3, 11), (2, 12)]);
+        let (a, b) = (Some("<a>"), Some("<b>"));
+        let stored = vec![message(1, a, ""), message(2, a, ""), message(3, b, "")];
+        let server = [listed(10, a, ""), listed(11, b, ""), listed(12, a, ""), listed(13, a, "")];
+        assert_eq!(pairs(stored, &server), [(1, 10), (2, 12), (3, 11)]);
+    }
+
+    #[test]
+    fn twins_of_one_second_are_told_apart_by_their_headers() {
+        let (a, none) = (Some("<a>"), None);
+        let stored =
+            vec![message(1, none, "one"), message(2, none, "two"), message(3, a, "x"), message(4, a, "y")];
+        let server =
+            [listed(10, none, "two"), listed(11, none, "one"), listed(12, a, "y"), listed(13, a, "x")];
+        assert_eq!(pairs(stored, &server), [(1, 11), (2, 10), (3, 13), (4, 12)]);
+    }
+
+    #[test]
+    fn a_rewritten_header_is_forgiven_only_where_a_message_id_vouches() {
+        let stored = vec![message(1, Some("<a>"), "x"), message(2, None, "one")];
+        let server = [listed(10, Some("<a>"), "[list] x"), listed(11, None, "another")];
+        assert_eq!(pairs(stored, &server), [(1, 10)]);
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 
 /// Bytes of everything that a server says to one command, message bodies apart: a listing of millions of messages. What
 /// is listed is held in memory.
-const ANSWER: u64 = 256 << 20;
+const ANSWER: u64 = 1 << 30;
 
 /// The stream under the library.
 pub(super) type Stream = LimitingReader<MaybeTls<ReadAhead<TcpStream>>>;
