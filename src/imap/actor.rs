@@ -1,6 +1,7 @@
 //! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
 
 use super::announce::Announcer;
+use super::bell::Bell;
 use super::fetch::ByteBudget;
 use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
@@ -16,7 +17,6 @@ use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// What an IMAP actor is given.
@@ -35,7 +35,7 @@ pub struct ImapDeps {
 /// Keeps one mailbox in step with its IMAP server.
 pub struct ImapActor {
     rider: Option<Rider>,
-    wake: Arc<Notify>,
+    bell: Arc<Bell>,
     shown: Arc<Mutex<ImapStatus>>,
     guard: ExitGuard,
     span: tracing::Span,
@@ -76,11 +76,11 @@ impl ImapActor {
             isolation: Isolation::default(),
             twins: Twins::default(),
         };
-        let wake = Arc::new(Notify::new());
+        let bell = Arc::new(Bell::default());
         let shown = Arc::new(Mutex::new(ImapStatus::default()));
         let link = Link { dialer, timing, endpoint, token, rejected };
-        let rider = Rider::new(link, syncer, Arc::clone(&wake), Arc::clone(&shown));
-        Ok(Self { rider: Some(rider), wake, shown, guard, span })
+        let rider = Rider::new(link, syncer, Arc::clone(&bell), Arc::clone(&shown));
+        Ok(Self { rider: Some(rider), bell, shown, guard, span })
     }
 }
 
@@ -91,7 +91,9 @@ impl Actor for ImapActor {
         let Some(rider) = self.rider.take() else { return };
         let ride = rider.run().instrument(self.span.clone()).into_actor(self);
         context.spawn(actix::ActorFutureExt::map(ride, |error, actor: &mut Self, context| {
-            actor.guard.failed(&error.to_string());
+            if let Some(error) = error {
+                actor.guard.failed(&error.to_string());
+            }
             context.stop();
         }));
     }
@@ -100,21 +102,23 @@ impl Actor for ImapActor {
 impl Handler<SyncNow> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: SyncNow, _: &mut Self::Context) {
-        self.wake.notify_one();
+        self.bell.wake();
     }
 }
 
 impl Handler<GrantChanged> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
-        self.wake.notify_one();
+        self.bell.wake();
     }
 }
 
 impl Handler<Stop> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
+        if !self.bell.ask_to_leave() {
+            context.stop();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! IDLE (RFC 2177): waiting for the server to speak of a change in the selected folder.
 
+use super::bell::Bell;
 use super::decode::{library, tagged};
 use super::protocol::ImapError;
 use super::wire::{Change, Connection, read};
@@ -15,26 +16,28 @@ pub(super) enum IdleEnd {
     Elapsed,
     /// Somebody woke us.
     Woken,
+    /// We are asked to go: IDLE has been ended, its answer is not waited for.
+    Leaving,
 }
 
 impl Connection {
-    /// Waits in IDLE until the server speaks of a change, `wake` resolves or the time is up; not at all if it
-    /// spoke of one before. Without IDLE it waits, and then asks.
-    pub(super) async fn idle(
-        &mut self,
-        time: Duration,
-        wake: impl Future<Output = ()>,
-    ) -> Result<IdleEnd, ImapError> {
-        tokio::pin!(wake);
+    /// Waits in IDLE until the server speaks of a change, somebody calls or the time is up; not at all if the server
+    /// spoke of a change before. Without IDLE it waits, and then asks.
+    pub(super) async fn idle(&mut self, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {
         if self.change != Change::default() {
             return Ok(IdleEnd::Changed);
         }
         if !self.offers("IDLE") {
-            let end = tokio::select! {
-                () = &mut wake => IdleEnd::Woken,
-                () = tokio::time::sleep(time) => IdleEnd::Elapsed,
+            let wait = async || {
+                tokio::select! {
+                    end = bell.called() => end,
+                    () = tokio::time::sleep(time) => IdleEnd::Elapsed,
+                }
             };
-            self.noop().await?;
+            let end = bell.wait_in(wait).await;
+            if end != IdleEnd::Leaving {
+                self.noop().await?;
+            }
             return Ok(end);
         }
         let tag = self.send("IDLE", "IDLE").await?;
@@ -50,28 +53,34 @@ impl Connection {
                 break;
             }
         }
-        let deadline = tokio::time::sleep(time);
-        tokio::pin!(deadline);
-        let end = loop {
+        let end = bell.wait_in(async || self.change_or_call(&tag, time, bell).await).await?;
+        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
+        if end != IdleEnd::Leaving {
+            self.finish("IDLE", &tag, start, |_| {}).await?;
+        }
+        Ok(end)
+    }
+
+    async fn change_or_call(&mut self, tag: &str, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {
+        let mut called = std::pin::pin!(bell.called());
+        let mut deadline = std::pin::pin!(tokio::time::sleep(time));
+        loop {
             if self.change != Change::default() {
-                break IdleEnd::Changed;
+                return Ok(IdleEnd::Changed);
             }
             tokio::select! {
                 // read_response keeps what it read in its buffer: cutting it off loses nothing
                 response = read(&mut self.session, "IDLE") => {
                     let response = response?;
-                    if let Some(end) = tagged("IDLE", &tag, response.parsed()) {
+                    if let Some(end) = tagged("IDLE", tag, response.parsed()) {
                         end?;
                         return Err(ImapError::Lost { what: "IDLE" });
                     }
                     self.note(response.parsed())?;
                 }
-                () = &mut wake => break IdleEnd::Woken,
-                () = &mut deadline => break IdleEnd::Elapsed,
+                end = &mut called => return Ok(end),
+                () = &mut deadline => return Ok(IdleEnd::Elapsed),
             }
-        };
-        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
-        self.finish("IDLE", &tag, start, |_| {}).await?;
-        Ok(end)
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod actor;
 mod announce;
 mod backoff;
+mod bell;
 mod connect;
 mod decode;
 mod envelope;

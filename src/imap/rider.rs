@@ -2,6 +2,7 @@
 //! inbox in IDLE and look after the others in rounds; after a failure wait as the error asks and ride again.
 
 use super::backoff::Backoff;
+use super::bell::Bell;
 use super::connect::{self, Credentials};
 use super::idle::IdleEnd;
 use super::names;
@@ -20,7 +21,6 @@ use actix::Recipient;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// How the rider reaches the server.
 pub(super) struct Link {
@@ -35,7 +35,7 @@ pub(super) struct Link {
 pub(super) struct Rider {
     pub(super) link: Link,
     pub(super) syncer: Syncer,
-    pub(super) wake: Arc<Notify>,
+    pub(super) bell: Arc<Bell>,
     pub(super) shown: Arc<Mutex<ImapStatus>>,
     pub(super) backoff: Backoff,
     seen: BTreeMap<FolderId, Seen>,
@@ -44,12 +44,12 @@ pub(super) struct Rider {
 }
 
 impl Rider {
-    pub(super) fn new(link: Link, syncer: Syncer, wake: Arc<Notify>, shown: Arc<Mutex<ImapStatus>>) -> Self {
+    pub(super) fn new(link: Link, syncer: Syncer, bell: Arc<Bell>, shown: Arc<Mutex<ImapStatus>>) -> Self {
         let backoff = Backoff::default();
         Self {
             link,
             syncer,
-            wake,
+            bell,
             shown,
             backoff,
             seen: BTreeMap::new(),
@@ -58,18 +58,19 @@ impl Rider {
         }
     }
 
-    /// Rides until the store refuses this actor or cannot be trusted.
-    pub(super) async fn run(mut self) -> ImapError {
+    /// Rides until it is asked to leave, or the store refuses this actor or cannot be trusted.
+    pub(super) async fn run(mut self) -> Option<ImapError> {
         loop {
             let error = match self.ride().await {
+                Ok(()) if self.bell.is_leaving() => return None,
                 Ok(()) => continue,
                 Err(error) => error,
             };
             if matches!(&error, ImapError::Store(error) if !matches!(error, StoreError::Full { .. })) {
-                return error;
+                return Some(error);
             }
             if let Err(error) = self.recover(&error).await {
-                return error;
+                return Some(error);
             }
         }
     }
@@ -96,7 +97,7 @@ impl Rider {
         self.doing("waiting");
         if next.wakeable {
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = self.bell.woken() => {}
                 () = tokio::time::sleep(next.wait) => {}
             }
         } else {
@@ -165,7 +166,11 @@ impl Rider {
             self.doing("idle");
             let now = clock::monotonic();
             let time = timing.idle_renew.min(next_round.saturating_duration_since(now));
-            let end = connection.idle(time, self.wake.notified()).await?;
+            let end = connection.idle(time, &self.bell).await?;
+            if end == IdleEnd::Leaving {
+                connection.logout().await;
+                return Ok(());
+            }
             let change = connection.take_change();
             let mut suspicious = false;
             if let (Some(inbox), true) = (&inbox, change != Change::default()) {

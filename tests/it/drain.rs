@@ -28,6 +28,19 @@ fn a_first_sync_that_is_asked_to_end_ends_well_and_goes_on_at_the_next_start() {
     daemon.assert_stored(&present(&world, ANNA), "anna");
 }
 
+#[test]
+fn a_mailbox_that_waits_in_idle_says_goodbye() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    let site = Site::new(&world);
+    let mut daemon = site.start();
+    daemon.post("/v1/mailboxes", &password_mailbox(ANNA, proxy.port, 1));
+    daemon.until_live("anna");
+    daemon.until("IDLE", || proxy.commands().iter().any(|said| said == "IDLE").then_some(()));
+    assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
+    assert_eq!(proxy.commands().last().map(String::as_str), Some("LOGOUT"));
+}
+
 fn send(daemon: &Daemon, key: &str) -> String {
     daemon.try_submit("anna", key, &draft(BEN, "Hello")).unwrap()
 }
