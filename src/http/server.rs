@@ -64,6 +64,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
         .configure(signin::routes)
         .service(
             web::scope("/v1")
+                .wrap(from_fn(only_what_is_durable))
                 .wrap(from_fn(auth::require_key))
                 .configure(|config| api::routes(config, max_body))
                 .default_service(web::to(nothing_here)),
@@ -95,6 +96,19 @@ async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let store = shared.store.clone();
     super::extract::pool(move || store.erasures()).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
+}
+
+/// Holds an answer back until what it was made of is durable: a crash must not take back what was told.
+async fn only_what_is_durable(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let store = request.app_data::<web::Data<Shared>>().map(|shared| shared.store.clone());
+    let response = next.call(request).await?;
+    if let Some(store) = store {
+        store.settle().await.map_err(Problem::from)?;
+    }
+    Ok(response)
 }
 
 /// Puts words under every refusal that came without them: extractors, routing, payload limits.

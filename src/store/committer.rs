@@ -16,6 +16,7 @@ use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many commits may wait before a sender waits too.
@@ -43,6 +44,17 @@ pub type Fatal = Arc<dyn Fn(&StoreError) + Send + Sync>;
 pub(super) struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) durable: watch::Receiver<Cursor>,
+    applied: Arc<AtomicU64>,
+    synced: watch::Receiver<u64>,
+}
+
+impl Handle {
+    /// Waits until every group that can be read now is durable.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        let readable = self.applied.load(Ordering::SeqCst);
+        let mut synced = self.synced.clone();
+        synced.wait_for(|synced| *synced >= readable).await.map(drop).map_err(|_| StoreError::Closed)
+    }
 }
 
 pub(super) struct Committer {
@@ -54,6 +66,9 @@ pub(super) struct Committer {
     space: Space,
     next_sequence: u64,
     durable: watch::Sender<Cursor>,
+    /// The number of the group that readers may see already, and of the last one that is durable.
+    applied: Arc<AtomicU64>,
+    synced: watch::Sender<u64>,
     fatal: Fatal,
 }
 
@@ -85,12 +100,17 @@ impl Committer {
         let next_sequence = events_log::last_sequence(&db)?.saturating_add(1);
         let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
         let (requests, incoming) = mpsc::channel(QUEUE);
-        let committer = Self { db, db_file, packs, pack_limit, space, next_sequence, durable, fatal };
+        let applied = Arc::new(AtomicU64::new(0));
+        let (synced, synced_group) = watch::channel(0);
+        let handle =
+            Handle { requests, durable: durable_cursor, applied: Arc::clone(&applied), synced: synced_group };
+        let committer =
+            Self { db, db_file, packs, pack_limit, space, next_sequence, durable, applied, synced, fatal };
         let thread = std::thread::Builder::new()
             .name(String::from("committer"))
             .spawn(move || committer.run_guarded(incoming))
             .map_err(super::files::io("start a thread for", &path))?;
-        Ok((Handle { requests, durable: durable_cursor }, thread))
+        Ok((handle, thread))
     }
 
     /// Without a committer nothing is stored any more: a panic ends the process like a disk that cannot be trusted.
@@ -147,11 +167,13 @@ impl Committer {
             }
             return;
         }
+        let group = self.applied.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         match self.write_batch(changes) {
             Ok(()) => {
                 self.next_sequence = sequence;
                 self.durable.send_replace(Cursor(sequence.saturating_sub(1)));
                 waiters.into_iter().for_each(|(reply, committed)| answer(reply, Ok(committed)));
+                self.synced.send_replace(group);
             }
             Err(error) => {
                 waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));

@@ -2,8 +2,8 @@
 //! one committer writes both (see `committer`). Outside this folder nobody sees a key or a byte layout:
 //! the store is spoken to in verbs of the domain.
 //!
-//! Readers see a commit as soon as it is applied, a few milliseconds before it is durable; events are
-//! readable only up to the durable cursor.
+//! Readers see a commit as soon as it is applied, a few milliseconds before it is durable, and wait for that
+//! ([`Store::settle`]) before they tell others; events are readable only up to the durable cursor.
 
 mod apps;
 mod codec;
@@ -201,12 +201,13 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Waits until everything that can be read now is durable: readers see a commit a little before that.
+    /// Waits until everything that can be read now is durable: readers see a commit a little before that. Whoever
+    /// tells others what he read waits here first.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] or [`StoreError::Io`].
+    /// [`StoreError::Closed`].
     pub async fn settle(&self) -> Result<(), StoreError> {
-        self.commit(Commit::default()).await.map(drop)
+        self.handle().settle().await
     }
 
     /// [`Store::commit`] for threads outside a runtime.

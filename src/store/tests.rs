@@ -112,6 +112,25 @@ fn messages_bodies_and_events_are_there_after_a_restart() {
 }
 
 #[test]
+fn whoever_waits_after_reading_tells_only_what_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    runtime().block_on(async {
+        for round in 0..50 {
+            let id = format!("anna{round}");
+            let mut made = std::pin::pin!(store.create_mailbox(mailbox(&id), None));
+            assert!(futures_util::poll!(made.as_mut()).is_pending());
+            let id = MailboxId::new(id).unwrap();
+            while store.mailbox(&id).unwrap().is_none() {
+                std::thread::yield_now();
+            }
+            store.settle().await.unwrap();
+            assert!(futures_util::poll!(made).is_ready(), "it was read, and not acknowledged yet");
+        }
+    });
+}
+
+#[test]
 fn a_duplicate_uid_refuses_its_own_commit_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

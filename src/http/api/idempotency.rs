@@ -32,20 +32,14 @@ impl KeyedRequest {
         digested.await.map(Some)
     }
 
-    /// What the first request with this key made, once that is durable; 422 if it was another request. `None`: this
-    /// is the first.
-    pub(super) async fn first(
-        &self,
-        shared: &Shared,
-        mailbox: Incarnation,
-    ) -> Result<Option<Submission>, Problem> {
+    /// What the first request with this key made; 422 if it was another request. `None`: this is the first.
+    pub(super) fn first(&self, shared: &Shared, mailbox: Incarnation) -> Result<Option<Submission>, Problem> {
         let Some(first) = shared.store.submission_of_key(mailbox, &self.key)? else { return Ok(None) };
         if first.request.is_some_and(|digest| digest != self.digest) {
             let detail = "Idempotency-Key: another message was sent with this key: repeat that one unchanged, or \
                           use a new key for a new message";
             return Err(Problem::unprocessable("idempotency_key_reused", detail));
         }
-        shared.store.settle().await?;
         Ok(Some(first.submission))
     }
 }

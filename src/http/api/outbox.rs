@@ -71,7 +71,7 @@ pub(super) async fn submit(
     let is_raw = is_raw(&request)?;
     let key = KeyedRequest::read(&request, &body, is_raw, asked.send_at).await?;
     if let Some(key) = &key
-        && let Some(first) = key.first(&shared, stored.incarnation).await?
+        && let Some(first) = key.first(&shared, stored.incarnation)?
     {
         return Ok(accepted(&shared, &stored, &first));
     }
@@ -86,7 +86,7 @@ pub(super) async fn submit(
     match (shared.store.commit(commit).await, &key) {
         (Err(StoreError::Conflict), Some(key)) => {
             // another request with this key came first
-            let first = key.first(&shared, stored.incarnation).await?.ok_or(StoreError::Conflict)?;
+            let first = key.first(&shared, stored.incarnation)?.ok_or(StoreError::Conflict)?;
             return Ok(accepted(&shared, &stored, &first));
         }
         (Err(StoreError::TooLarge { .. }), _) => {
