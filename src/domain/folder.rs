@@ -36,6 +36,13 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// From here on its messages have other UIDs; those that are stored wait to be matched with them.
+    pub fn begin_rematch(&mut self) {
+        self.rematch_from = self.rematch_from.or(Some(self.incarnation));
+        self.incarnation = self.incarnation.saturating_add(1);
+        self.history_complete = false;
+    }
+
     /// The last part of the path.
     #[must_use]
     pub fn name(&self) -> &str {

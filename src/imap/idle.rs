@@ -40,25 +40,32 @@ impl Connection {
             }
             return Ok(end);
         }
-        let tag = self.send("IDLE", "IDLE").await?;
-        let start = self.timing.idle_start;
+        let wait = async || {
+            let tag = self.send("IDLE", "IDLE").await?;
+            self.until_idle(&tag).await?;
+            let end = self.change_or_call(&tag, time, bell).await?;
+            Ok::<_, ImapError>((tag, end))
+        };
+        let (tag, end) = bell.wait_in(wait).await?;
+        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
+        if end != IdleEnd::Leaving {
+            self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await?;
+        }
+        Ok(end)
+    }
+
+    async fn until_idle(&mut self, tag: &str) -> Result<(), ImapError> {
         loop {
-            let response = self.next("IDLE", start).await?;
-            if let Some(end) = tagged("IDLE", &tag, response.parsed()) {
+            let response = self.next("IDLE", self.timing.idle_start).await?;
+            if let Some(end) = tagged("IDLE", tag, response.parsed()) {
                 end?;
                 return Err(ImapError::Bad { what: "IDLE", text: String::from("ended before it began") });
             }
             self.note(response.parsed())?;
             if matches!(response.parsed(), Response::Continue(_)) {
-                break;
+                return Ok(());
             }
         }
-        let end = bell.wait_in(async || self.change_or_call(&tag, time, bell).await).await?;
-        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
-        if end != IdleEnd::Leaving {
-            self.finish("IDLE", &tag, start, |_| {}).await?;
-        }
-        Ok(end)
     }
 
     async fn change_or_call(&mut self, tag: &str, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {

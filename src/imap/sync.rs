@@ -273,11 +273,7 @@ impl Syncer {
         let Some(validity) = selected.uid_validity.or(folder.uid_validity).or(Some(1)) else { return Ok(()) };
         match folder.uid_validity {
             Some(known) if known == validity => {}
-            Some(_) => {
-                folder.rematch_from = folder.rematch_from.or(Some(folder.incarnation));
-                folder.incarnation = folder.incarnation.saturating_add(1);
-                folder.history_complete = false;
-            }
+            Some(_) => folder.begin_rematch(),
             None => folder.incarnation = folder.incarnation.max(1),
         }
         if folder.uid_validity != Some(validity) {

@@ -43,6 +43,21 @@ impl Store {
         }
     }
 
+    /// Adds to a commit that UIDs mean nothing any more, because they are those of another server or account: what is
+    /// stored is matched anew with what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn forget_uids(&self, commit: &mut Commit, mailbox: Incarnation) -> Result<(), StoreError> {
+        for Row { generation, value: mut folder } in self.folders(mailbox)? {
+            if folder.uid_validity.take().is_some() {
+                folder.begin_rematch();
+                self.put_folder(commit, mailbox, generation, &folder)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a new or changed folder to a commit; `generation` is the one that was read, 0 for a new one.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
 use crate::domain::{
-    Diagnosis, Grant, Incarnation, Mailbox, MailboxId, MailboxState, Secret, SendState, Timestamp,
+    Diagnosis, Disposition, Grant, Incarnation, Mailbox, MailboxId, MailboxState, Secret, SendState,
+    Timestamp,
 };
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,10 @@ impl Store {
             self.put_smtp_password(&mut commit, incarnation, smtp_password)?;
         }
         if let Err(error) = self.commit(commit).await {
-            self.inner.packs.erase(incarnation)?;
+            // only if it surely was not stored: a mailbox without its key is lost
+            if !matches!(error.disposition(), Disposition::Fatal) {
+                self.inner.packs.erase(incarnation)?;
+            }
             return Err(error);
         }
         Ok(StoredMailbox { incarnation, generation: 1, mailbox })
@@ -153,7 +157,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if it was changed meanwhile.
     pub async fn delete_mailbox(&self, stored: &StoredMailbox) -> Result<(), StoreError> {
-        let mut commit = Commit::default();
+        // what makes room is written whatever there is
+        let mut commit = Commit { vital: true, ..Commit::default() };
         commit.ops.push(Op::Delete {
             key: keys::mailbox(&stored.mailbox.id),
             expect: Expect::Generation(stored.generation),

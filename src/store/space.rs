@@ -219,5 +219,9 @@ mod tests {
         set(101);
         add(2).unwrap();
         assert_eq!(reserve(), RESERVE, "made again");
+        set(1);
+        runtime().block_on(store.delete_mailbox(&anna)).unwrap();
+        runtime().block_on(store.erase(anna.incarnation)).unwrap();
+        assert_eq!(store.mailboxes().unwrap(), [], "what makes room is never refused");
     }
 }

@@ -32,7 +32,9 @@ fn a_first_sync_that_is_asked_to_end_ends_well_and_goes_on_at_the_next_start() {
 fn a_mailbox_that_waits_in_idle_says_goodbye() {
     let world = world_with(&[ANNA]).without_postfix().start();
     let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
-    let site = Site::new(&world);
+    let mut site = Site::new(&world);
+    // it stays in IDLE
+    site.set("STAFETTE_TIMING__STATUS_INTERVAL", "1h");
     let mut daemon = site.start();
     daemon.post("/v1/mailboxes", &password_mailbox(ANNA, proxy.port, 1));
     daemon.until_live("anna");

@@ -113,6 +113,28 @@ fn what_a_listing_leaves_out_after_a_reset_is_neither_gone_nor_new() {
 }
 
 #[test]
+fn another_account_with_the_same_uids_is_matched_anew() {
+    const BEN: &str = "ben@makler.test";
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).without_postfix().start();
+    world.deliver_all(ANNA, &(1..=5).map(mail).collect::<Vec<_>>());
+    world.deliver_all(BEN, &(11..=15).map(mail).collect::<Vec<_>>());
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    proxy.edit(Editing::new("\\* OK \\[UIDVALIDITY*", Edit::Replace("* OK [UIDVALIDITY 7] always".into())));
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&config(&world, data.path()));
+    let (mailbox, grant) = password_mailbox(&world, ANNA, proxy.port);
+    let anna = running.add(mailbox, &grant).incarnation;
+    running.until_live(anna);
+    assert_eq!(running.snapshot(anna), world.snapshot(ANNA));
+    let moved = serde_json::json!({"auth": {"kind": "password", "user": BEN, "password": "pass"}});
+    api.patch("/v1/mailboxes/anna", &moved).ok(200);
+    running.wait("ben's mail", || (running.snapshot(anna) == world.snapshot(BEN)).then_some(()));
+    running.wait("the end of anna's", || {
+        (running.events_of(EventType::MessageDeleted).len() == 5).then_some(())
+    });
+}
+
+#[test]
 fn a_folder_that_a_busy_server_neither_lists_nor_opens_is_not_gone() {
     let scene = live(|_| {}, |_| {});
     scene.world.create_folder(ANNA, "Ablage");

@@ -197,6 +197,9 @@ pub(super) async fn change(
         }
         let is_other_way = !same_kind(&posted.mailbox.auth, &stored.mailbox.auth);
         let mut commit = Commit::of_mailbox(stored.incarnation);
+        if is_elsewhere(&posted.mailbox, &stored.mailbox) {
+            shared.store.forget_uids(&mut commit, stored.incarnation)?;
+        }
         stored.mailbox = posted.mailbox;
         shared.store.put_mailbox(&mut commit, &stored)?;
         let own_login = smtp_user(&stored.mailbox).is_some();
@@ -241,6 +244,12 @@ fn smtp_user(mailbox: &Mailbox) -> Option<&str> {
         SmtpAuth::Own { user } => Some(user),
         SmtpAuth::Inherit | SmtpAuth::None => None,
     }
+}
+
+/// Whether the mail is received from another server or account.
+fn is_elsewhere(new: &Mailbox, old: &Mailbox) -> bool {
+    let host = |mailbox: &Mailbox| mailbox.imap.as_ref().map(|imap| imap.host.to_ascii_lowercase());
+    host(new) != host(old) || !new.login().eq_ignore_ascii_case(old.login())
 }
 
 fn same_kind(one: &Auth, other: &Auth) -> bool {
