@@ -81,6 +81,4 @@ pub struct FolderCounts {
     pub unseen: u64,
     /// Bytes of the stored messages, as the server sent them.
     pub bytes: u64,
-    /// Messages that could not be fetched or parsed.
-    pub quarantined: u64,
 }

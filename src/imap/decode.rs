@@ -46,13 +46,18 @@ impl FetchedMessage {
         fetched(self.0.parsed())
     }
 
-    pub(super) fn body_length(&self) -> usize {
-        let Response::Fetch(_, attributes) = self.0.parsed() else { return 0 };
-        let body = attributes.iter().find_map(|attribute| match attribute {
-            AttributeValue::BodySection { data, .. } => data.as_deref(),
-            _ => None,
-        });
-        body.map_or(0, <[u8]>::len)
+    /// UID and length of the body that it brings, if it brings one.
+    pub(super) fn delivers(&self) -> Option<(Uid, usize)> {
+        let Response::Fetch(_, attributes) = self.0.parsed() else { return None };
+        let (mut uid, mut length) = (None, None);
+        for attribute in attributes {
+            match attribute {
+                AttributeValue::Uid(number) => uid = Some(*number).filter(|uid| *uid > 0),
+                AttributeValue::BodySection { data, .. } => length = data.as_deref().map(<[u8]>::len),
+                _ => {}
+            }
+        }
+        uid.zip(length)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState
 use crate::net::LimitExceeded;
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
 use futures_util::future::join;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -96,14 +96,23 @@ pub(super) struct Prepared {
 
 type Batch = Work<Result<Vec<Prepared>, ImapError>>;
 
+/// How far a fetch came.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The window being read, so that a failure can be laid at its door.
+    pub(super) reading: Cell<Option<usize>>,
+    /// Whose bodies came.
+    pub(super) delivered: RefCell<BTreeSet<Uid>>,
+}
+
 /// Fetches windows of UIDs and hands prepared messages to `commit`, in batches, in order. The next window is
-/// read while the last one is prepared and committed; `reading` holds the one being read, so that a failure
-/// can be laid at its door. Where reading fails, what was read before is committed all the same.
+/// read while the last one is prepared and committed. Where reading fails, what was read before is committed all the
+/// same.
 pub(super) async fn fetch_windows<C>(
     connection: &mut Connection,
     target: &Target,
     windows: &[&[Uid]],
-    reading: &Cell<Option<usize>>,
+    progress: &Progress,
     commit: C,
 ) -> Result<(), ImapError>
 where
@@ -114,13 +123,13 @@ where
         for (group_number, group) in windows.chunks(SIZED).enumerate() {
             let large = large_ones(connection, group).await?;
             for (number, window) in group.iter().enumerate() {
-                reading.set(Some(group_number * SIZED + number));
+                progress.reading.set(Some(group_number * SIZED + number));
                 let (large, small): (Vec<Uid>, Vec<Uid>) = window.iter().partition(|uid| large.contains(uid));
                 for set in uid_sets(&small, SET) {
-                    read_whole(connection, target, &set, &batches).await?;
+                    read_whole(connection, target, &set, progress, &batches).await?;
                 }
                 for uid in large {
-                    read_in_pieces(connection, target, uid, &batches).await?;
+                    read_in_pieces(connection, target, uid, progress, &batches).await?;
                 }
             }
         }
@@ -147,13 +156,15 @@ async fn read_whole(
     connection: &mut Connection,
     target: &Target,
     set: &str,
+    progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let mut batch: Vec<(FetchedMessage, OwnedSemaphorePermit)> = Vec::new();
     let mut bytes = 0;
     connection
         .fetch_bodies::<_, ImapError>(set, async |fetched| {
-            let length = fetched.body_length();
+            let Some((uid, length)) = fetched.delivers() else { return Ok(()) };
+            progress.delivered.borrow_mut().insert(uid);
             let share = match target.budget.try_take(length) {
                 Some(share) => share,
                 None => {
@@ -246,6 +257,7 @@ async fn read_in_pieces(
     connection: &mut Connection,
     target: &Target,
     uid: Uid,
+    progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let mut head: Vec<u8> = Vec::new();
@@ -278,6 +290,7 @@ async fn read_in_pieces(
         }
     }
     let Some((flags, date, id)) = first else { return Ok(()) };
+    progress.delivered.borrow_mut().insert(uid);
     let target = target.clone();
     let work = target.budget.workers.clone().run(move || {
         let mut message = message(&target, uid, flags, date, &head);

@@ -1,11 +1,13 @@
 //! Isolation: one message that cannot be fetched must not stop its folder. The window at fault is fetched
 //! again in smaller ones, each on a new connection; a window of one that fails again is quarantined.
 
+use super::listings::ListedMessage;
 use super::protocol::ImapError;
 use super::sync::Syncer;
 use crate::clock;
-use crate::domain::{FolderId, Uid};
+use crate::domain::{Folder, FolderId, Uid};
 use crate::store::{Commit, Quarantined};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// By how much a window shrinks.
 const SHRINK: usize = 8;
@@ -22,6 +24,8 @@ pub(super) struct Isolation {
     pub(super) attempt: Option<(FolderId, Vec<Uid>)>,
     limit: Option<(FolderId, usize)>,
     lost: Option<(FolderId, Vec<Uid>, u32)>,
+    /// What was listed, asked for, and not delivered.
+    undelivered: BTreeMap<FolderId, BTreeSet<Uid>>,
 }
 
 impl Isolation {
@@ -69,17 +73,56 @@ impl Syncer {
             return Ok(false);
         }
         if let [uid] = window.as_slice() {
-            self.quarantine(folder, *uid, error).await?;
+            self.quarantine(folder, *uid, &error.to_string()).await?;
         } else {
             self.isolation.limit = Some((folder, (window.len() / SHRINK).max(1)));
         }
         Ok(true)
     }
 
-    async fn quarantine(&self, folder: FolderId, uid: Uid, error: &ImapError) -> Result<(), ImapError> {
+    /// After a good fetch: what the server lists and twice sends no body of is quarantined. Once may be by chance: it was
+    /// expunged between listing and fetch.
+    pub(super) async fn note_undelivered(
+        &mut self,
+        folder: FolderId,
+        windows: &[&[Uid]],
+        delivered: &BTreeSet<Uid>,
+    ) -> Result<(), ImapError> {
+        let missing = windows.iter().copied().flatten().filter(|uid| !delivered.contains(uid));
+        let missing: BTreeSet<Uid> = missing.copied().collect();
+        let before = self.isolation.undelivered.remove(&folder).unwrap_or_default();
+        for uid in missing.intersection(&before) {
+            self.quarantine(folder, *uid, "the server lists it and sends no body").await?;
+        }
+        let once: BTreeSet<Uid> = missing.difference(&before).copied().collect();
+        if !once.is_empty() {
+            self.isolation.undelivered.insert(folder, once);
+        }
+        Ok(())
+    }
+
+    /// Forgets quarantined messages that a complete listing does not name.
+    pub(super) async fn release_gone(
+        &self,
+        folder: &Folder,
+        quarantined: &BTreeSet<Uid>,
+        listed: &[ListedMessage],
+    ) -> Result<(), ImapError> {
+        let is_listed = |uid: &Uid| listed.binary_search_by_key(uid, |message| message.uid).is_ok();
+        let mut commit = Commit::by(self.owner);
+        for uid in quarantined.iter().filter(|uid| !is_listed(uid)) {
+            commit.release(folder, *uid)?;
+        }
+        if !commit.is_empty() {
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    async fn quarantine(&self, folder: FolderId, uid: Uid, why: &str) -> Result<(), ImapError> {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(()) };
-        tracing::warn!(%folder, uid, %error, "message quarantined");
-        let reason = error.to_string().chars().take(300).collect();
+        tracing::warn!(%folder, uid, why, "message quarantined");
+        let reason = why.chars().take(300).collect();
         let mut commit = Commit::by(self.owner);
         commit.quarantine(&row.value, &Quarantined { uid, reason, since: clock::now() })?;
         self.store.commit(commit).await?;

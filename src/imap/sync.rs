@@ -2,7 +2,7 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
-use super::fetch::{ByteBudget, Prepared, Target, fetch_windows};
+use super::fetch::{ByteBudget, Prepared, Progress, Target, fetch_windows};
 use super::isolate::Isolation;
 use super::listings::ListedMessage;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
@@ -12,7 +12,6 @@ use super::wire::{Connection, Selected};
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
 use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry};
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -139,6 +138,9 @@ impl Syncer {
         );
         let Plan { flags, vanished, suspicious, fetch } = plan;
         self.apply_flags(folder, flags).await?;
+        if complete_from == Some(1) {
+            self.release_gone(folder, &quarantined, listed).await?;
+        }
         if suspicious {
             self.large_deletions.insert(folder.id);
         } else if complete_from == Some(1) {
@@ -203,15 +205,16 @@ impl Syncer {
             budget: self.budget.clone(),
         };
         crate::faults::point("imap.fetch", &self.stored.mailbox.id);
-        let reading = Cell::new(None);
-        let fetched = fetch_windows(connection, &target, &windows, &reading, async |batch| {
+        let progress = Progress::default();
+        let fetched = fetch_windows(connection, &target, &windows, &progress, async |batch| {
             self.store_batch(folder, batch).await
         })
         .await;
-        let at_fault = reading.get().and_then(|number| windows.get(number));
+        let at_fault = progress.reading.get().and_then(|number| windows.get(number));
         self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
         fetched?;
         self.isolation.clear(folder.id);
+        self.note_undelivered(folder.id, &windows, &progress.delivered.take()).await?;
         self.backlog.insert(folder.id, 0);
         self.report_backlog().await
     }

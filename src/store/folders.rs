@@ -1,11 +1,11 @@
 //! Verbs about folders, their counts, their UID index and what is quarantined in them.
 
-use super::commit::{Op, Quarantined};
+use super::commit::{Expect, Op, Quarantined};
 use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, UidEntry, codec, keys, uid_index};
 use crate::domain::folder::FolderCounts;
-use crate::domain::{Folder, FolderId, Incarnation};
+use crate::domain::{Folder, FolderId, Incarnation, Uid};
 
 impl Store {
     /// A mailbox's folders, in no particular order.
@@ -127,6 +127,17 @@ impl Commit {
         let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a quarantine that names no mailbox"))?;
         let key = keys::quarantine(mailbox, folder.id, folder.incarnation, quarantined.uid);
         self.ops.push(Op::Set { key, value: codec::pack(quarantined)? });
+        Ok(())
+    }
+
+    /// Forgets a quarantined message: it is gone from the folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the commit names no mailbox.
+    pub fn release(&mut self, folder: &Folder, uid: Uid) -> Result<(), StoreError> {
+        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a quarantine that names no mailbox"))?;
+        let key = keys::quarantine(mailbox, folder.id, folder.incarnation, uid);
+        self.ops.push(Op::Delete { key, expect: Expect::Any });
         Ok(())
     }
 }

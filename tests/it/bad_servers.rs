@@ -221,6 +221,50 @@ fn hostile_servers_are_cut_off_by_name_and_the_others_do_not_notice() {
     }
 }
 
+/// A server of two messages that never sends the body of the second.
+fn without_a_body(line: &str, stream: &mut TcpStream) -> bool {
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    let listed = |what: &str, one: &str, two: &str| {
+        format!("* 1 FETCH (UID 1 {what} {one})\r\n* 2 FETCH (UID 2 {what} {two})\r\n")
+    };
+    let date = "INTERNALDATE \"07-Feb-2026 22:43:04 +0000\"";
+    let data = match command {
+        "CAPABILITY" => String::from("* CAPABILITY IMAP4rev1\r\n"),
+        _ if command.starts_with("LIST") => String::from("* LIST () \"/\" INBOX\r\n"),
+        _ if command.starts_with("SELECT") => {
+            String::from("* 2 EXISTS\r\n* OK [UIDVALIDITY 7] fixed\r\n* OK [UIDNEXT 3] next\r\n")
+        }
+        _ if command.starts_with("STATUS") => {
+            String::from("* STATUS INBOX (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 7 UNSEEN 2)\r\n")
+        }
+        _ if command.contains("RFC822.SIZE") => listed("RFC822.SIZE", "14", "14"),
+        _ if command.contains("BODY.PEEK[]") => {
+            let one = format!("() {date} BODY[] {{14}}\r\nSubject: x\r\n\r\n");
+            listed("FLAGS", &one, &format!("() {date} BODY[] NIL"))
+        }
+        _ if command.contains("FETCH") => listed("FLAGS", "()", "()"),
+        _ => String::new(),
+    };
+    say(stream, &format!("{data}{tag} OK done\r\n"))
+}
+
+#[test]
+fn a_message_whose_body_never_comes_is_set_apart_visibly() {
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&bare_config(data.path()));
+    let mut mailbox = deaf("anna");
+    mailbox["imap"] = plain(server(READY, without_a_body));
+    api.post("/v1/mailboxes", &mailbox).ok(201);
+    let anna = running.stored("anna").incarnation;
+    running.until_live(anna);
+    let folder = running.folder(anna, "INBOX");
+    let apart = || running.store.quarantined(anna, folder.id, folder.incarnation).unwrap();
+    running.wait("the quarantine", || (!apart().is_empty()).then_some(()));
+    assert_eq!((apart()[0].uid, apart()[0].reason.contains("no body")), (2, true));
+    let shown = api.get("/v1/mailboxes/anna/folders").ok(200);
+    assert_eq!((&shown["items"][0]["quarantined"], &shown["items"][0]["synced"]), (&json!(1), &json!(1)));
+}
+
 #[test]
 fn a_bad_smtp_server_holds_the_outbox_and_loses_nothing() {
     let data = tempfile::tempdir().unwrap();

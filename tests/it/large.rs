@@ -1,8 +1,10 @@
 //! Messages that are fetched in pieces, and messages that cannot be fetched at all.
 
+use crate::api::Api;
 use crate::engine::{Running, config, password_mailbox, until_released};
 use crate::world::proxy::{Cut, CutAt, Direction, Ending};
 use crate::world::{Kind, ProxyHandle, Transport, World};
+use serde_json::json;
 use stafette::domain::{Incarnation, MessageState};
 use stafette::store::{Store, StoreConfig};
 use std::path::{Path, PathBuf};
@@ -37,12 +39,17 @@ fn scene() -> Scene {
 
 impl Scene {
     fn start(&self) -> (Running, Incarnation) {
+        let (running, _, anna) = self.serve();
+        (running, anna)
+    }
+
+    fn serve(&self) -> (Running, Api, Incarnation) {
         let mut config = config(&self.world, self.data.path());
         config.timing.retry_cap = std::time::Duration::from_millis(100);
-        let running = Running::start(&config);
+        let (running, api) = Running::serve(&config);
         let (mailbox, grant) = password_mailbox(&self.world, ANNA, self.proxy.port);
         let anna = running.add(mailbox, &grant).incarnation;
-        (running, anna)
+        (running, api, anna)
     }
 }
 
@@ -123,7 +130,7 @@ fn a_message_that_makes_the_server_hang_up_is_set_apart_and_the_others_are_store
             .proxy
             .change(|rules| rules.cuts.push(Cut { at, direction: Direction::ToClient, ending: Ending::Fin }));
     }
-    let (running, anna) = scene.start();
+    let (running, api, anna) = scene.serve();
     running.until_live(anna);
     let stored = running.snapshot(anna);
     assert_eq!(stored["INBOX"].len(), 99);
@@ -131,6 +138,9 @@ fn a_message_that_makes_the_server_hang_up_is_set_apart_and_the_others_are_store
     let folder = running.folder(anna, "INBOX");
     let apart = running.store.quarantined(anna, folder.id, folder.incarnation).unwrap();
     assert_eq!(apart.iter().map(|message| message.uid).collect::<Vec<_>>(), [61]);
+    let shown = api.get("/v1/mailboxes/anna/folders").ok(200);
+    let inbox = shown["items"].as_array().unwrap().iter().find(|folder| folder["path"] == "INBOX").unwrap();
+    assert_eq!((&inbox["quarantined"], &inbox["synced"]), (&json!(1), &json!(99)));
     // and new mail comes
     let before = scene.proxy.accepted();
     scene.world.deliver(ANNA, &message("after", 500));
@@ -138,4 +148,7 @@ fn a_message_that_makes_the_server_hang_up_is_set_apart_and_the_others_are_store
         event.data["message_id"] == "<after@kunde.test>"
     });
     assert!(scene.proxy.accepted() <= before + 1, "it is not tried for ever");
+    scene.world.delete_message(ANNA, "INBOX", 61);
+    let apart = || running.store.quarantined(anna, folder.id, folder.incarnation).unwrap();
+    running.wait("its end", || apart().is_empty().then_some(()));
 }

@@ -38,7 +38,8 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
         let (shown, next) = first_page(&folders, limit, |folder| folder.id);
         let shown = shown.iter().map(|folder| {
             let counts = store.folder_counts(incarnation, folder.id)?;
-            Ok::<_, StoreError>(view(folder, &counts))
+            let quarantined = store.quarantined(incarnation, folder.id, folder.incarnation)?.len();
+            Ok::<_, StoreError>(view(folder, &counts, quarantined))
         });
         Ok::<_, Problem>((shown.collect::<Result<Vec<_>, _>>()?, next))
     })
@@ -46,12 +47,12 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
     Ok(page(items, next))
 }
 
-fn view(folder: &Folder, counts: &FolderCounts) -> Value {
+fn view(folder: &Folder, counts: &FolderCounts, quarantined: usize) -> Value {
     json!({
         "id": folder.id, "name": folder.name(), "path": folder.path, "role": folder.role,
         "selectable": folder.selectable, "included": folder.included, "uid_validity": folder.uid_validity,
         "messages": counts.messages, "unseen": counts.unseen, "synced": counts.messages,
-        "quarantined": counts.quarantined,
+        "quarantined": quarantined,
     })
 }
 
