@@ -126,7 +126,7 @@ where
                 progress.reading.set(Some(group_number * SIZED + number));
                 let (large, small): (Vec<Uid>, Vec<Uid>) = window.iter().partition(|uid| large.contains(uid));
                 for set in uid_sets(&small, SET) {
-                    read_whole(connection, target, &set, progress, &batches).await?;
+                    read_whole(connection, target, (&small, &set), progress, &batches).await?;
                 }
                 for uid in large {
                     read_in_pieces(connection, target, uid, progress, &batches).await?;
@@ -155,7 +155,7 @@ async fn large_ones(connection: &mut Connection, windows: &[&[Uid]]) -> Result<B
 async fn read_whole(
     connection: &mut Connection,
     target: &Target,
-    set: &str,
+    (asked, set): (&[Uid], &str),
     progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
@@ -164,7 +164,10 @@ async fn read_whole(
     connection
         .fetch_bodies::<_, ImapError>(set, async |fetched| {
             let Some((uid, length)) = fetched.delivers() else { return Ok(()) };
-            progress.delivered.borrow_mut().insert(uid);
+            // what nobody asked for, or comes twice, is not taken: a UID is stored once
+            if asked.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
+                return Ok(());
+            }
             let share = match target.budget.try_take(length) {
                 Some(share) => share,
                 None => {
