@@ -44,6 +44,22 @@ impl Client {
         Ok(Self { http, runtime, base, key })
     }
 
+    /// Every item of a list, page by page.
+    pub(super) fn all(&self, path: &str) -> Result<Value, Failure> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let mut page = self.get(&format!("{path}?limit=1000{cursor}"))?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => cursor = format!("&cursor={}", segment(next)),
+                None => return Ok(serde_json::json!({"items": items, "next": null})),
+            }
+        }
+    }
+
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         self.json(Method::GET, path, None, &[])
     }
@@ -115,4 +131,9 @@ fn problem(status: u16, body: &[u8]) -> Failure {
         500..=599 => Failure::unavailable(message),
         _ => Failure::data(message),
     }
+}
+
+/// One segment of a path, or a value of a query: whatever was typed stays one.
+pub(super) fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -2,7 +2,7 @@
 
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
-use super::client::Client;
+use super::client::{Client, segment};
 use super::{Failure, fsck, serve, show};
 use crate::config::Config;
 use base64::Engine;
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),
         Command::Folder { mailbox } => {
-            let list = client.get(&format!("/v1/mailboxes/{}/folders?limit=1000", segment(&mailbox)))?;
+            let list = client.all(&format!("/v1/mailboxes/{}/folders", segment(&mailbox)))?;
             printer.list(&list, &FOLDERS);
             Ok(())
         }
@@ -88,20 +88,15 @@ impl Printer {
     }
 }
 
-/// A path segment: whatever was typed stays one segment.
-fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
 fn status(client: &Client, printer: &Printer) -> Result<(), Failure> {
-    let list = client.get("/v1/mailboxes?limit=1000")?;
+    let list = client.all("/v1/mailboxes")?;
     printer.list(&list, &MAILBOXES);
     Ok(())
 }
 
 fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Failure> {
     match command {
-        AppCommand::List => printer.list(&client.get("/v1/apps?limit=1000")?, &APPS),
+        AppCommand::List => printer.list(&client.all("/v1/apps")?, &APPS),
         AppCommand::Show { id } => printer.one(&client.get(&format!("/v1/apps/{}", segment(&id)))?),
         AppCommand::Remove { id } => {
             let answer = client.send(Method::DELETE, &format!("/v1/apps/{}", segment(&id)), None)?;
@@ -231,8 +226,8 @@ fn submit(client: &Client, printer: &Printer, send: &Send) -> Result<(), Failure
 fn outbox(client: &Client, printer: &Printer, command: OutboxCommand) -> Result<(), Failure> {
     match command {
         OutboxCommand::List { mailbox } => {
-            let path = format!("/v1/mailboxes/{}/outbox?limit=1000", segment(&mailbox));
-            printer.list(&client.get(&path)?, &SUBMISSIONS);
+            let path = format!("/v1/mailboxes/{}/outbox", segment(&mailbox));
+            printer.list(&client.all(&path)?, &SUBMISSIONS);
         }
         OutboxCommand::Show { mailbox, id } => {
             let path = format!("/v1/mailboxes/{}/outbox/{}", segment(&mailbox), segment(&id));

@@ -295,3 +295,20 @@ fn a_disk_below_its_minimum_takes_settings_and_no_mail() {
     api.patch("/v1/mailboxes/anna", &serde_json::json!({"display_name": "Anna"})).ok(200);
     api.delete("/v1/mailboxes/anna").ok(202);
 }
+
+#[test]
+fn lists_of_the_command_line_are_whole_however_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = stafette(dir.path());
+    command.env("STAFETTE_ADMIN_KEY", KEY);
+    let daemon = Daemon::start(command);
+    let api = Api::at(daemon.url.trim_start_matches("http://").parse().unwrap(), KEY);
+    for number in 0..1001 {
+        let app = serde_json::json!({"id": format!("app-{number}"), "provider": "google"});
+        api.post("/v1/apps", &app).ok(201);
+    }
+    let run = ["--url", &daemon.url, "--key", KEY, "--json", "app", "list"];
+    let listed = stafette(dir.path()).args(run).output().unwrap();
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1001);
+}
