@@ -127,14 +127,17 @@ impl Engine {
     }
 }
 
-/// Goes on with erasures that an earlier run did not finish.
+/// Goes on with erasures that nobody finished, now and every hour.
 fn finish_erasures(store: &Store) {
     let store = store.clone();
     actix::spawn(async move {
-        for mailbox in store.erasures().unwrap_or_default() {
-            if let Err(error) = store.erase(mailbox).await {
-                tracing::error!(%mailbox, %error, "erasure not finished, tried again at the next start");
+        loop {
+            for mailbox in store.erasures().unwrap_or_default() {
+                if let Err(error) = store.erase(mailbox).await {
+                    tracing::error!(%mailbox, %error, "erasure not finished, tried again in an hour");
+                }
             }
+            tokio::time::sleep(Duration::from_secs(3600)).await;
         }
     });
 }

@@ -1,20 +1,21 @@
 //! The supervisor's shell: spawns each mailbox's actors on one arbiter, restarts what dies, passes
 //! wake-ups on.
 
+use super::children::Children;
 use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake, WakeReason};
+use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake};
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
-use crate::imap::protocol::{GetStatus, SyncNow};
+use crate::imap::protocol::GetStatus;
 use crate::imap::{ImapActor, ImapDeps};
-use crate::protocol::{ChildExited, ExitGuard, Stop};
+use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::{GrantChanged, RefreshNow};
+use crate::token::protocol::RefreshNow;
 use crate::token::{TokenActor, TokenDeps};
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
+    Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
     WrapFuture,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,15 +61,6 @@ struct Running {
     restarts: Restarts,
 }
 
-/// The living actors of a mailbox. They are spawned and replaced together: each holds addresses of others.
-#[derive(Clone)]
-struct Children {
-    epochs: [(Role, u64); 3],
-    token: Addr<TokenActor>,
-    imap: Option<Addr<ImapActor>>,
-    smtp: Option<Addr<SmtpActor>>,
-}
-
 impl Supervisor {
     /// A supervisor with one arbiter per core.
     #[must_use]
@@ -82,6 +74,12 @@ impl Supervisor {
             leaving: Leaving::default(),
             spawning: BTreeSet::new(),
             draining: None,
+        }
+    }
+
+    fn reconcile_or_tell(&mut self, context: &mut Context<Self>) {
+        if let Err(error) = self.reconcile(context) {
+            tracing::error!(%error, "mailboxes cannot be read");
         }
     }
 
@@ -255,38 +253,17 @@ async fn show_rest(
     store.change_status(owner, &stored.mailbox.id, clock::now(), change).await.map(drop)
 }
 
-impl Children {
-    fn actors(&self) -> Vec<Named> {
-        let exists = |(role, _): &Named| match role {
-            Role::Token => true,
-            Role::Imap => self.imap.is_some(),
-            Role::Smtp => self.smtp.is_some(),
-        };
-        self.epochs.into_iter().filter(exists).collect()
-    }
-
-    /// Never lost, however full an actor's mailbox is; a dead actor has ended already.
-    #[allow(clippy::disallowed_methods)]
-    fn stop(&self) {
-        self.token.do_send(Stop);
-        self.imap.iter().for_each(|imap| imap.do_send(Stop));
-        self.smtp.iter().for_each(|smtp| smtp.do_send(Stop));
-    }
-}
-
-fn wake(what: &'static str, delivered: bool) {
-    if !delivered {
-        tracing::debug!(what, "wake-up lost");
-    }
-}
-
 impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
+        context.run_interval(RECONCILE, |supervisor, context| supervisor.reconcile_or_tell(context));
     }
 }
+
+/// Mailboxes are compared with the store this often, too: a caller that hangs up takes his wake-up with him.
+const RECONCILE: Duration = Duration::from_secs(10);
 
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
@@ -295,9 +272,7 @@ const CAPACITY: usize = 1 << 20;
 impl Handler<Reconcile> for Supervisor {
     type Result = ();
     fn handle(&mut self, _: Reconcile, context: &mut Self::Context) {
-        if let Err(error) = self.reconcile(context) {
-            tracing::error!(%error, "mailboxes cannot be read");
-        }
+        self.reconcile_or_tell(context);
     }
 }
 
@@ -322,20 +297,8 @@ impl Handler<ChildExited> for Supervisor {
 impl Handler<Wake> for Supervisor {
     type Result = ();
     fn handle(&mut self, message: Wake, _: &mut Self::Context) {
-        let Some(children) = self.children(message.mailbox) else { return };
-        let imap = children.imap.as_ref();
-        let smtp = children.smtp.as_ref();
-        match message.reason {
-            WakeReason::Sync => wake("sync", imap.is_some_and(|imap| imap.try_send(SyncNow).is_ok())),
-            WakeReason::Outbox => {
-                wake("outbox", smtp.is_some_and(|smtp| smtp.try_send(crate::smtp::Send).is_ok()));
-            }
-            WakeReason::Grant => {
-                // the token actor first: the others ask it
-                wake("grant", children.token.try_send(GrantChanged).is_ok());
-                wake("grant", imap.is_some_and(|imap| imap.try_send(GrantChanged).is_ok()));
-                wake("grant", smtp.is_some_and(|smtp| smtp.try_send(GrantChanged).is_ok()));
-            }
+        if let Some(children) = self.children(message.mailbox) {
+            children.wake(message.reason);
         }
     }
 }

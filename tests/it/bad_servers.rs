@@ -356,3 +356,17 @@ fn a_talkative_smtp_server_does_not_make_a_sent_message_unknown() {
     assert_eq!(failed.count(), 8);
     assert_eq!(running.restarts(running.stored("anna").incarnation), 0);
 }
+
+#[test]
+fn a_mailbox_whose_maker_hung_up_before_telling_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&bare_config(data.path()));
+    api.post("/v1/mailboxes", &deaf("anna")).ok(201);
+    let mut ben = running.stored("anna").mailbox;
+    ben.id = stafette::domain::MailboxId::new("ben").unwrap();
+    // nobody tells the supervisor
+    let ben = running.block_on(running.store.create_mailbox(ben, None)).unwrap();
+    running.until(ben.incarnation, "ben's actors", |status| {
+        status.diagnosis.is_some() || status.state != stafette::domain::MailboxState::Connecting
+    });
+}
