@@ -154,13 +154,14 @@ pub enum Auth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Nothing older than this; `None`: everything.
+    /// Nothing that came before this (INTERNALDATE) is fetched; `None`: everything. What is stored stays.
     pub since: Option<Timestamp>,
     /// Which folders.
     pub folders: FolderPolicy,
     /// Which bodies.
     pub bodies: BodyPolicy,
-    /// Larger messages are kept as headers only, in bytes.
+    /// Larger messages are kept as headers only, in bytes; their `size` is the server's estimate. What is stored stays as
+    /// it is.
     pub max_message: u64,
     /// What a deletion on the server does here.
     pub on_server_delete: OnServerDelete,

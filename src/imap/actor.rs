@@ -2,7 +2,7 @@
 
 use super::announce::Announcer;
 use super::bell::Bell;
-use super::fetch::ByteBudget;
+use super::budget::ByteBudget;
 use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};

@@ -4,13 +4,16 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable.
 
+use super::budget::ByteBudget;
 use super::decode::FetchedMessage;
 use super::envelope;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
+use super::sizes::{Sizes, sizes};
 use super::wire::{Connection, Piece};
-use super::workers::{Work, Workers};
+use super::workers::Work;
 use crate::clock;
+use crate::domain::mailbox::Policy;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
 use crate::net::LimitExceeded;
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
@@ -18,10 +21,8 @@ use futures_util::future::join;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Messages larger than this are fetched in pieces.
-const WHOLE: u32 = 2 << 20;
 /// Messages larger than this get a file of their own.
 const LARGE: usize = 8 << 20;
 /// Bytes and messages that go to the pool together.
@@ -35,46 +36,7 @@ const SIZED: usize = 20;
 const COMMIT_BYTES: u64 = 8 << 20;
 const COMMIT_MESSAGES: usize = 256;
 /// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
-const SET: usize = 8000;
-
-/// Bytes of message bodies in flight in the whole process, and the threads that prepare them.
-#[derive(Clone)]
-pub struct ByteBudget {
-    permits: Arc<Semaphore>,
-    total: u32,
-    workers: Workers,
-}
-
-impl ByteBudget {
-    /// A budget of so many bytes.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        Self { permits: Arc::new(Semaphore::new(total as usize)), total, workers: Workers::start() }
-    }
-
-    /// Waits for a share. Who waits must hold none that depends on him: two who wait for each other's
-    /// shares would wait for ever.
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ImapError> {
-        let permit = Arc::clone(&self.permits).acquire_many_owned(self.share(bytes)).await;
-        permit.map_err(|_| ImapError::Internal(String::from("the byte budget was closed")))
-    }
-
-    /// A share if there is one now.
-    fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_many_owned(self.share(bytes)).ok()
-    }
-
-    /// Gives back what a share holds beyond so many bytes.
-    fn shrink(&self, share: &mut OwnedSemaphorePermit, bytes: usize) {
-        let excess = share.num_permits().saturating_sub(self.share(bytes) as usize);
-        drop(share.split(excess));
-    }
-
-    fn share(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total)
-    }
-}
+pub(super) const SET: usize = 8000;
 
 /// Where fetched messages belong.
 #[derive(Clone)]
@@ -84,12 +46,14 @@ pub(super) struct Target {
     pub(super) key: Arc<Key>,
     pub(super) folder: Folder,
     pub(super) budget: ByteBudget,
+    pub(super) policy: Policy,
 }
 
 /// A message on its way into the store, its share of the budget held.
 pub(super) struct Prepared {
     pub(super) message: Message,
-    pub(super) body: Body,
+    /// `None`: only its header is kept.
+    pub(super) body: Option<Body>,
     pub(super) bytes: u64,
     pub(super) share: OwnedSemaphorePermit,
 }
@@ -121,14 +85,21 @@ where
     let (batches, incoming) = mpsc::channel::<Batch>(BATCHES);
     let reader = async move {
         for (group_number, group) in windows.chunks(SIZED).enumerate() {
-            let large = large_ones(connection, group).await?;
+            let sizes = sizes(connection, &target.policy, group).await?;
+            progress.delivered.borrow_mut().extend(&sizes.old);
             for (number, window) in group.iter().enumerate() {
                 progress.reading.set(Some(group_number * SIZED + number));
-                let (large, small): (Vec<Uid>, Vec<Uid>) = window.iter().partition(|uid| large.contains(uid));
-                for set in uid_sets(&small, SET) {
-                    read_whole(connection, target, (&small, &set), progress, &batches).await?;
+                let of = |kind: &BTreeSet<Uid>| -> Vec<Uid> {
+                    window.iter().filter(|uid| kind.contains(uid)).copied().collect()
+                };
+                let small: Vec<Uid> = window.iter().filter(|uid| sizes.is_small(**uid)).copied().collect();
+                for (uids, section) in [(small, "[]"), (of(&sizes.oversize), "[HEADER]")] {
+                    for set in uid_sets(&uids, SET) {
+                        let asked = Asked { uids: &uids, set: &set, section, sizes: &sizes };
+                        read_sections(connection, target, asked, progress, &batches).await?;
+                    }
                 }
-                for uid in large {
+                for uid in of(&sizes.large) {
                     read_in_pieces(connection, target, uid, progress, &batches).await?;
                 }
             }
@@ -140,32 +111,30 @@ where
     written.and(read)
 }
 
-/// Which of these are too large to be fetched whole; the server's size is an estimate and only that.
-async fn large_ones(connection: &mut Connection, windows: &[&[Uid]]) -> Result<BTreeSet<Uid>, ImapError> {
-    let mut uids = windows.concat();
-    uids.sort_unstable();
-    let mut large = BTreeSet::new();
-    for set in uid_sets(&uids, SET) {
-        let listed = connection.list_sizes(&set).await?;
-        large.extend(listed.iter().filter(|(_, size)| *size > WHOLE).map(|(uid, _)| *uid));
-    }
-    Ok(large)
+/// What is asked for in one command.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Ascending.
+    uids: &'a [Uid],
+    set: &'a str,
+    section: &'a str,
+    sizes: &'a Sizes,
 }
 
-async fn read_whole(
+async fn read_sections(
     connection: &mut Connection,
     target: &Target,
-    (asked, set): (&[Uid], &str),
+    asked: Asked<'_>,
     progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
-    let mut batch: Vec<(FetchedMessage, OwnedSemaphorePermit)> = Vec::new();
+    let mut batch: Vec<Fetched> = Vec::new();
     let mut bytes = 0;
     connection
-        .fetch_bodies::<_, ImapError>(set, async |fetched| {
-            let Some((uid, length)) = fetched.delivers() else { return Ok(()) };
+        .fetch_sections::<_, ImapError>(asked.set, asked.section, async |message| {
+            let Some((uid, length)) = message.delivers() else { return Ok(()) };
             // what nobody asked for, or comes twice, is not taken: a UID is stored once
-            if asked.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
+            if asked.uids.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
                 return Ok(());
             }
             let share = match target.budget.try_take(length) {
@@ -177,7 +146,7 @@ async fn read_whole(
                     target.budget.take(length).await?
                 }
             };
-            batch.push((fetched, share));
+            batch.push(Fetched { message, header_of: asked.sizes.told.get(&uid).copied(), share });
             bytes += length;
             if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
                 bytes = 0;
@@ -189,18 +158,24 @@ async fn read_whole(
     dispatch(target, batch, batches).await
 }
 
+/// A response, its share of the budget held.
+struct Fetched {
+    message: FetchedMessage,
+    /// It is the header of a message of this size, as the server tells it.
+    header_of: Option<u32>,
+    share: OwnedSemaphorePermit,
+}
+
 async fn dispatch(
     target: &Target,
-    batch: Vec<(FetchedMessage, OwnedSemaphorePermit)>,
+    batch: Vec<Fetched>,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let target = target.clone();
-    let work = target.budget.workers.clone().run(move || {
-        batch
-            .into_iter()
-            .filter_map(|(fetched, share)| prepare(&target, fetched, share).transpose())
-            .collect()
-    });
+    let work =
+        target.budget.workers.clone().run(move || {
+            batch.into_iter().filter_map(|fetched| prepare(&target, fetched).transpose()).collect()
+        });
     send(batches, work).await
 }
 
@@ -209,20 +184,27 @@ async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(), ImapErro
 }
 
 /// Parses, compresses and seals one message. On the pool.
-fn prepare(
-    target: &Target,
-    fetched: FetchedMessage,
-    mut share: OwnedSemaphorePermit,
-) -> Result<Option<Prepared>, ImapError> {
-    let parts = fetched.parts();
+fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapError> {
+    let Fetched { message: response, header_of, mut share } = fetched;
+    let parts = response.parts();
     let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
     let date = parts.internal_date.unwrap_or_else(clock::now);
     let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
+    if header_of.is_some() || message.size > target.policy.max_message {
+        let size = header_of.map_or(message.size, u64::from);
+        return Ok(Some(headers_only(message, size, share)));
+    }
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
     target.budget.shrink(&mut share, record.len());
     let bytes = record.len() as u64;
-    Ok(Some(Prepared { message, body: Body::Record(record), bytes, share }))
+    Ok(Some(Prepared { message, body: Some(Body::Record(record)), bytes, share }))
+}
+
+/// A message whose body is larger than the policy wants it kept.
+fn headers_only(message: Message, size: u64, share: OwnedSemaphorePermit) -> Prepared {
+    let message = Message { state: MessageState::Headers, size, ..message };
+    Prepared { message, body: None, bytes: 0, share }
 }
 
 fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
@@ -269,6 +251,7 @@ async fn read_in_pieces(
     let mut spill: Option<LargeWriter> = None;
     let mut offset: u64 = 0;
     let mut first: Option<(Flags, Timestamp, MessageId)> = None;
+    let mut is_oversize = false;
     loop {
         let at = u32::try_from(offset).map_err(|_| endless())?;
         let Some(Piece { flags, date, bytes: piece, .. }) = connection.fetch_piece(uid, at, FRAME).await?
@@ -277,6 +260,13 @@ async fn read_in_pieces(
         };
         let (first_of, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
         offset = offset.saturating_add(piece.len() as u64);
+        if offset > target.policy.max_message {
+            // the server told less
+            head.extend_from_slice(if spill.is_none() { &piece } else { &[] });
+            spill = None;
+            is_oversize = true;
+            break;
+        }
         let ended = piece.len() < FRAME;
         if let Some(writer) = spill.take() {
             spill = Some(append(target, writer, piece).await?);
@@ -299,6 +289,9 @@ async fn read_in_pieces(
         let mut message = message(&target, uid, flags, date, &head);
         message.id = id;
         message.size = offset;
+        if is_oversize {
+            return Ok(vec![headers_only(message, offset, share)]);
+        }
         let body = match spill {
             Some(writer) => Body::Large(writer.finish(&target.key, target.mailbox)?),
             None => {
@@ -307,7 +300,7 @@ async fn read_in_pieces(
             }
         };
         let bytes = head.len() as u64;
-        Ok(vec![Prepared { message, body, bytes, share }])
+        Ok(vec![Prepared { message, body: Some(body), bytes, share }])
     });
     send(batches, work).await
 }
@@ -347,21 +340,4 @@ where
         }
     }
     if collected.is_empty() { Ok(()) } else { commit(collected).await }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_share_larger_than_the_budget_is_the_whole_budget_and_nothing_is_left() {
-        let budget = ByteBudget::new(100);
-        let all = budget.take(1_000_000).await.unwrap();
-        assert!(budget.try_take(1).is_none());
-        drop(all);
-        let mut all = budget.try_take(100).unwrap();
-        budget.shrink(&mut all, 40);
-        assert!(budget.try_take(61).is_none());
-        assert!(budget.try_take(60).is_some());
-    }
 }

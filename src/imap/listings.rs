@@ -2,13 +2,14 @@
 // the library's enums name far more than we use
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::decode::fetched;
+use super::decode::{FetchedParts, fetched};
 use super::envelope;
 use super::protocol::ImapError;
 use super::wire::Connection;
 use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
-use async_imap::imap_proto::{AttributeValue, Response};
+use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response};
+use std::collections::BTreeSet;
 
 /// A message as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,26 +18,53 @@ pub(super) struct ListedMessage {
     pub(super) flags: Flags,
 }
 
+/// How large a message is, and when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ListedSize {
+    pub(super) uid: Uid,
+    pub(super) size: u32,
+    pub(super) internal_date: Option<Timestamp>,
+}
+
 impl Connection {
     /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
     pub(super) async fn list_messages(&mut self, uids: &str) -> Result<Vec<ListedMessage>, ImapError> {
         self.list_by(&format!("UID FETCH {uids} (UID FLAGS)")).await
     }
 
-    /// UIDs and sizes of a UID set of the selected folder, as the server estimates them.
-    pub(super) async fn list_sizes(&mut self, uids: &str) -> Result<Vec<(Uid, u32)>, ImapError> {
+    /// Sizes of a UID set of the selected folder, as the server estimates them, and dates if they are asked for.
+    pub(super) async fn list_sizes(
+        &mut self,
+        uids: &str,
+        with_dates: bool,
+    ) -> Result<Vec<ListedSize>, ImapError> {
         let mut found = Vec::new();
-        self.exchange("FETCH", &format!("UID FETCH {uids} (UID RFC822.SIZE)"), |response| {
+        let date = if with_dates { " INTERNALDATE" } else { "" };
+        let command = format!("UID FETCH {uids} (UID RFC822.SIZE{date})");
+        self.exchange("FETCH", &command, |response| {
             let Response::Fetch(_, attributes) = response else { return };
-            let (mut of, mut bytes) = (0, None);
-            for attribute in attributes {
-                match attribute {
-                    AttributeValue::Uid(uid) => of = *uid,
-                    AttributeValue::Rfc822Size(size) => bytes = Some(*size),
-                    _ => {}
-                }
+            let FetchedParts { uid, internal_date, .. } = fetched(response);
+            let size = attributes.iter().find_map(|attribute| match attribute {
+                AttributeValue::Rfc822Size(size) => Some(*size),
+                _ => None,
+            });
+            found.extend(size.filter(|_| uid > 0).map(|size| ListedSize { uid, size, internal_date }));
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// UIDs of messages in the selected folder that came on this day or later (RFC 3501 §6.4.4), whatever the server's
+    /// time zone: some of the day before may be among them.
+    pub(super) async fn search_since(&mut self, since: Timestamp) -> Result<BTreeSet<Uid>, ImapError> {
+        let day_before = Timestamp(since.0.saturating_sub(24 * 3600 * 1000));
+        let date = chrono::DateTime::from_timestamp_millis(day_before.0).unwrap_or_default();
+        let mut found = BTreeSet::new();
+        let command = format!("UID SEARCH SINCE {}", date.format("%-d-%b-%Y"));
+        self.exchange("SEARCH", &command, |response| {
+            if let Response::MailboxData(MailboxDatum::Search(uids)) = response {
+                found.extend(uids);
             }
-            found.extend(bytes.filter(|_| of > 0).map(|bytes| (of, bytes)));
         })
         .await?;
         Ok(found)

@@ -17,6 +17,8 @@ pub struct Known<'a> {
     pub entries: &'a [UidEntry],
     /// UIDs that are not tried again.
     pub quarantined: &'a BTreeSet<Uid>,
+    /// The only ones that are to be stored; `None`: all.
+    pub wanted: Option<&'a BTreeSet<Uid>>,
 }
 
 /// What the server lists.
@@ -74,6 +76,7 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
                 flags: listed.flags.clone(),
             }),
             None if known.quarantined.contains(&listed.uid) => {}
+            None if known.wanted.is_some_and(|wanted| !wanted.contains(&listed.uid)) => {}
             None => missing.push(listed.uid),
         }
     }
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn an_incomplete_listing_deletes_nothing() {
         let entries: Vec<_> = (1..=3).map(|uid| entry(uid, &Flags::default())).collect();
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new() };
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
         let listing = Listing { messages: &[], complete_from: None, large_deletion_confirmed: true };
         assert_eq!(plan(known, listing), Plan::default());
         let partial = Listing { messages: &[], complete_from: Some(3), large_deletion_confirmed: true };
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn a_large_deletion_waits_for_a_second_look() {
         let entries: Vec<_> = (1..=100).map(|uid| entry(uid, &Flags::default())).collect();
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new() };
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
         let first = plan(known, complete(&[]));
         assert!(first.suspicious && first.vanished.is_empty());
         let confirmed = Listing { large_deletion_confirmed: true, ..complete(&[]) };
@@ -162,11 +165,21 @@ mod tests {
     #[test]
     fn windows_are_newest_first_and_skip_the_quarantined() {
         let messages: Vec<_> = (1..=900).map(|uid| listed(uid, &Flags::default())).collect();
-        let known = Known { entries: &[], quarantined: &BTreeSet::from([900]) };
+        let known = Known { entries: &[], quarantined: &BTreeSet::from([900]), wanted: None };
         let plan = plan(known, complete(&messages));
         assert_eq!(plan.fetch[0].last(), Some(&899));
         assert_eq!(plan.fetch.last().and_then(|window| window.first()), Some(&1));
         assert_eq!(plan.fetch.iter().map(Vec::len).sum::<usize>(), 899);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_fetched_and_nothing_stored_is_gone_for_it() {
+        let entries = [entry(1, &Flags::default())];
+        let messages: Vec<_> = (1..=4).map(|uid| listed(uid, &Flags::default())).collect();
+        let wanted = BTreeSet::from([3, 4]);
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: Some(&wanted) };
+        let plan = plan(known, complete(&messages));
+        assert_eq!((plan.fetch, plan.vanished), (vec![vec![3, 4]], vec![]));
     }
 
     #[test]
@@ -192,7 +205,7 @@ mod tests {
             let messages: Vec<_> = server.iter().map(|(uid, flags)| listed(*uid, flags)).collect();
             let none = BTreeSet::new();
             let listing = Listing { large_deletion_confirmed: true, ..complete(&messages) };
-            let plan = super::plan(Known { entries: &entries, quarantined: &none }, listing);
+            let plan = super::plan(Known { entries: &entries, quarantined: &none, wanted: None }, listing);
 
             let mut after: BTreeMap<Uid, UidEntry> = entries.iter().map(|e| (e.uid, *e)).collect();
             for gone in &plan.vanished { after.remove(&gone.uid); }
@@ -204,7 +217,7 @@ mod tests {
             }
             prop_assert_eq!(after.keys().collect::<Vec<_>>(), server.keys().collect::<Vec<_>>());
             let after: Vec<_> = after.into_values().collect();
-            let again = super::plan(Known { entries: &after, quarantined: &none }, listing);
+            let again = super::plan(Known { entries: &after, quarantined: &none, wanted: None }, listing);
             prop_assert!(again == Plan::default());
         }
     }

@@ -2,7 +2,8 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
-use super::fetch::{ByteBudget, Prepared, Progress, Target, fetch_windows};
+use super::budget::ByteBudget;
+use super::fetch::{Prepared, Progress, Target, fetch_windows};
 use super::isolate::Isolation;
 use super::listings::ListedMessage;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
@@ -131,9 +132,10 @@ impl Syncer {
         let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation)?;
         let quarantined = self.store.quarantined(mailbox, folder.id, folder.incarnation)?;
         let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
+        let wanted = self.wanted(connection, &entries, listed).await?;
         let large_deletion_confirmed = self.large_deletions.contains(&folder.id);
         let plan = plan(
-            Known { entries: &entries, quarantined: &quarantined },
+            Known { entries: &entries, quarantined: &quarantined, wanted: wanted.as_ref() },
             Listing { messages: listed, complete_from, large_deletion_confirmed },
         );
         let Plan { flags, vanished, suspicious, fetch } = plan;
@@ -149,6 +151,22 @@ impl Syncer {
         self.set_aside(&vanished).await?;
         self.fetch(connection, folder, fetch).await?;
         Ok(if suspicious { Visit::Suspicious } else { Visit::InStep })
+    }
+
+    /// What the policy wants stored, where it does not want everything; only asked if something is new.
+    async fn wanted(
+        &self,
+        connection: &mut Connection,
+        entries: &[UidEntry],
+        listed: &[ListedMessage],
+    ) -> Result<Option<BTreeSet<Uid>>, ImapError> {
+        let is_stored = |uid: Uid| entries.binary_search_by_key(&uid, |entry| entry.uid).is_ok();
+        match self.stored.mailbox.policy.since {
+            Some(since) if listed.iter().any(|message| !is_stored(message.uid)) => {
+                connection.search_since(since).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     async fn apply_flags(&mut self, folder: &Folder, changes: Vec<FlagChange>) -> Result<(), ImapError> {
@@ -203,6 +221,7 @@ impl Syncer {
             key: Arc::clone(&self.key),
             folder: folder.clone(),
             budget: self.budget.clone(),
+            policy: self.stored.mailbox.policy.clone(),
         };
         crate::faults::point("imap.fetch", &self.stored.mailbox.id);
         let progress = Progress::default();
@@ -249,7 +268,7 @@ impl Syncer {
             let history = folder.first_uid_next.is_none_or(|first| message.uid < first);
             let origin = if history { Origin::History } else { Origin::Arrived };
             commit.event(self.announcer.new_message(now, &message, folder, origin));
-            commit.add_message(message, Some(body));
+            commit.add_message(message, body);
         }
         self.store.commit(commit).await?;
         drop(shares);

@@ -200,14 +200,19 @@ impl Connection {
         Ok(found)
     }
 
-    /// Fetches whole messages; each response is handed on as it comes, unparsed beyond IMAP. `true` from
+    /// Fetches a section of messages: `[]` is the whole, `[HEADER]` its header. Each response is handed on as it comes, unparsed beyond IMAP. `true` from
     /// `take` means that more may come. The tagged answer ends it.
-    pub(super) async fn fetch_bodies<F, E>(&mut self, uids: &str, mut take: F) -> Result<(), E>
+    pub(super) async fn fetch_sections<F, E>(
+        &mut self,
+        uids: &str,
+        section: &str,
+        mut take: F,
+    ) -> Result<(), E>
     where
         F: AsyncFnMut(FetchedMessage) -> Result<(), E>,
         E: From<ImapError>,
     {
-        let command = format!("UID FETCH {uids} (UID FLAGS INTERNALDATE BODY.PEEK[])");
+        let command = format!("UID FETCH {uids} (UID FLAGS INTERNALDATE BODY.PEEK{section})");
         let tag = self.send("FETCH", &command).await?;
         loop {
             let response = self.next("FETCH", self.timing.fetch_silence).await?;

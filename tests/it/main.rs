@@ -28,6 +28,7 @@ mod logins;
 mod oauth;
 mod overheard;
 mod panics;
+mod policy;
 mod quiet;
 mod rounds;
 mod send;
