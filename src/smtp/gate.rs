@@ -24,6 +24,9 @@ const LONGEST_LINE: usize = 900;
 /// A server that never ends its line is cut off here.
 const LONGEST_RAW_LINE: usize = 64 * 1024;
 
+/// How much of a message is looked at for its dot at a time.
+const AT_ONCE: usize = 64 * 1024;
+
 pub(super) type Stream = MaybeTls<TcpStream>;
 
 /// Shared by lettre, which reads and writes through it, and the session, which steers it.
@@ -171,6 +174,8 @@ impl Inner {
     /// Writes what stands before the next dot at a line's start.
     fn write_armed(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut position = self.gate;
+        // a large body is offered whole each time: looking at all of it would cost the square of its length
+        let bytes = bytes.get(..AT_ONCE).unwrap_or(bytes);
         let free = bytes.iter().position(|byte| {
             let stop = position == Position::LineStart && *byte == b'.';
             position = position.after(*byte);

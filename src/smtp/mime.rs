@@ -13,6 +13,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 pub use super::raw::accept_raw;
 
+/// More are not looked at: a header is folded, and who is named twice is found, in a time that grows with their square.
+pub const MOST_RECIPIENTS: usize = 500;
+
 /// A message as the API takes it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,7 +1,10 @@
 //! A message handed over as `message/rfc822`: taken as it is but for its line ends, Bcc, and what is missing. Pure.
 
-use super::mime::{Built, Fixed, MimeError, address};
+use super::mime::{Built, Fixed, MOST_RECIPIENTS, MimeError, address};
 use mail_parser::{Address, HeaderName, MessageParser};
+
+/// A line holds no more (RFC 5322 §2.1.1).
+const LONGEST_ID: usize = 998;
 
 /// Takes a finished message. Its envelope is From, To, Cc and Bcc; Bcc is taken out (RFC 5322 §3.6.3); line ends
 /// become CRLF; Message-ID and Date are added if missing; else not a byte changes.
@@ -17,6 +20,9 @@ pub fn accept_raw(bytes: &[u8], fixed: &Fixed<'_>) -> Result<Built, MimeError> {
         return Err(MimeError::new("From", "is missing"));
     }
     let mut recipients: Vec<String> = Vec::new();
+    let too_many = || {
+        MimeError::new("To", format!("more than {MOST_RECIPIENTS} recipients: send it to fewer at a time"))
+    };
     for (field, list) in [("To", HeaderName::To), ("Cc", HeaderName::Cc), ("Bcc", HeaderName::Bcc)] {
         // a field may stand there more than once, against RFC 5322 §3.6
         for found in parsed.header_values(list) {
@@ -25,6 +31,9 @@ pub fn accept_raw(bytes: &[u8], fixed: &Fixed<'_>) -> Result<Built, MimeError> {
                 if !recipients.contains(&who) {
                     recipients.push(who);
                 }
+                if recipients.len() > MOST_RECIPIENTS {
+                    return Err(too_many());
+                }
             }
         }
     }
@@ -32,6 +41,9 @@ pub fn accept_raw(bytes: &[u8], fixed: &Fixed<'_>) -> Result<Built, MimeError> {
         return Err(MimeError::new("To", "a message needs a recipient in To, Cc or Bcc"));
     }
     let given_id = parsed.message_id().map(|id| format!("<{id}>"));
+    if given_id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
+        return Err(MimeError::new("Message-ID", format!("is longer than {LONGEST_ID} characters")));
+    }
     let mut added = String::new();
     if parsed.date().is_none() {
         let date = chrono::DateTime::from_timestamp_millis(fixed.now.0).unwrap_or_default();
@@ -128,6 +140,15 @@ mod tests {
                 "Date: Mon, 23 Nov 2026 18:59:02 +0000\r\nMessage-ID: <given@m.example>\r\nFrom:"
             )
         );
+    }
+
+    #[test]
+    fn what_no_record_could_hold_is_refused_by_name() {
+        let id = format!("From: a@m.example\nTo: b@k.example\nMessage-ID: <{}@x>\n\nx", "a".repeat(5 << 20));
+        assert_eq!(accept_raw(id.as_bytes(), &fixed()).unwrap_err().field, "Message-ID");
+        let to: Vec<String> = (0..100_000).map(|number| format!("u{number}@k.example")).collect();
+        let raw = format!("From: a@m.example\nTo: {}\n\nx", to.join(",\n "));
+        assert_eq!(accept_raw(raw.as_bytes(), &fixed()).unwrap_err().field, "To");
     }
 
     #[test]

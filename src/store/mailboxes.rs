@@ -252,10 +252,31 @@ impl Store {
         status: &Row<MailboxStatus>,
     ) -> Result<(), StoreError> {
         let expect = expect_read(status.generation);
-        let payload = codec::to_json(&status.value)?;
+        let payload = fitting(&status.value)?;
         commit.ops.push(Op::Put { key: keys::status(mailbox), expect, payload });
         Ok(())
     }
+}
+
+/// A status that fits a row: what a server said at length is left out first, then what is to be clicked and typed.
+fn fitting(status: &MailboxStatus) -> Result<Vec<u8>, StoreError> {
+    let mut payload = codec::to_json(status)?;
+    let mut terse = status.clone();
+    let shorten: [fn(&mut Diagnosis); 2] = [
+        |found| found.evidence = None,
+        |found| {
+            found.remedy.clicks.clear();
+            found.remedy.commands.clear();
+        },
+    ];
+    for shorten in shorten {
+        if payload.len() <= codec::MAX_PAYLOAD {
+            break;
+        }
+        [&mut terse.diagnosis, &mut terse.send_diagnosis].into_iter().flatten().for_each(shorten);
+        payload = codec::to_json(&terse)?;
+    }
+    Ok(payload)
 }
 
 impl Store {
@@ -336,4 +357,27 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StoredMailbox, StoreError> {
     let (generation, payload) = codec::split_row(bytes)?;
     let row: MailboxRow = codec::from_json("mailbox", payload)?;
     Ok(StoredMailbox { incarnation: row.incarnation, generation, mailbox: row.mailbox })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::{Facts, catalogue as c, describe};
+
+    #[test]
+    fn a_status_fits_its_row_whatever_servers_say() {
+        let long = "a".repeat(240) + "@b.test";
+        let facts = Facts { address: &long, host: "outlook.office365.com", ..Facts::default() };
+        for said in ["\u{1F600}".repeat(300), "\"\u{1}".repeat(150), String::new()] {
+            let status = MailboxStatus {
+                diagnosis: Some(describe(&c::IMAP_LOGIN_REFUSED, &facts, Some(&said))),
+                send_diagnosis: Some(describe(&c::SMTP_AUTH_DISABLED_TENANT, &facts, Some(&said))),
+                ..MailboxStatus::default()
+            };
+            let payload = fitting(&status).unwrap();
+            assert!(payload.len() <= codec::MAX_PAYLOAD, "{}", payload.len());
+            let read: MailboxStatus = codec::from_json("status", &payload).unwrap();
+            assert_eq!(read.diagnosis.unwrap().code, c::IMAP_LOGIN_REFUSED.code);
+        }
+    }
 }

@@ -43,6 +43,10 @@ fn compact(submission: &Submission) -> Result<Vec<u8>, StoreError> {
     if json.len() < COMPACT_FROM {
         return Ok(json);
     }
+    // however well it is compressed: who reads it must be able to open it
+    if json.len() > LONGEST_JSON {
+        return Err(StoreError::TooLarge { bytes: json.len() });
+    }
     zstd::bulk::compress(&json, 9)
         .map_err(|error| codec::corrupt(format!("a submission that cannot be written: {error}")))
 }
@@ -309,6 +313,13 @@ mod tests {
             assert_eq!(states(&read), states(&accepted));
         }
         assert!(most >= 100, "only {most} recipients fit");
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let mut one = submission(1);
+        one.message_id = "a".repeat(LONGEST_JSON);
+        assert!(matches!(encode_accepted(&one), Err(StoreError::TooLarge { .. })));
     }
 
     #[test]

@@ -96,6 +96,8 @@ impl Packs {
     ) -> Result<Arc<File>, StoreError> {
         let path = self.path(mailbox, pack);
         fs::rename(record, &path).map_err(files::io("rename", record))?;
+        // a number may have been given before, to a record that was refused: what is open is that one's file
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop(&(mailbox, pack));
         files::sync_parent(&path)?;
         self.open_file(mailbox, pack, false)
     }
@@ -237,4 +239,24 @@ fn cut(path: &Path, end: u64) -> Result<(), StoreError> {
         file.set_len(end).map_err(files::io("cut", path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_given_again_leads_to_the_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let packs = Packs::new(dir.path().to_path_buf());
+        let anna = Incarnation(1);
+        fs::create_dir(packs.folder(anna)).unwrap();
+        let [refused, taken] = ["a.large", "b.large"].map(|name| packs.folder(anna).join(name));
+        fs::write(&refused, b"first").unwrap();
+        packs.adopt(anna, 1, &refused).unwrap();
+        packs.take_back((anna, 1, 0));
+        fs::write(&taken, b"second one").unwrap();
+        packs.adopt(anna, 1, &taken).unwrap();
+        assert_eq!(packs.file(anna, 1).unwrap().metadata().unwrap().len(), 10);
+    }
 }

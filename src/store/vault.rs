@@ -113,6 +113,11 @@ impl Vault {
             })?;
             let bytes = key_bytes(&key)?;
             Key::new(&bytes)
+        } else if data_dir.join("state").is_dir() {
+            return Err(vault(format!(
+                "{} is gone, and everything here was sealed with it: put it back",
+                wrapped_path.display()
+            )));
         } else {
             let fresh = Zeroizing::new(random::<32>()?);
             files::write_durably(&wrapped_path, &master.seal(DATA_KEY_CONTEXT, &fresh[..])?)?;
@@ -233,6 +238,15 @@ mod tests {
 
         let foreign = MasterKeySource::Given(Secret::new(STANDARD.encode([7; 32])));
         assert!(matches!(Vault::open(dir.path(), &foreign), Err(StoreError::Vault { .. })));
+    }
+
+    #[test]
+    fn a_lost_data_key_is_not_replaced_by_a_fresh_one() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(crate::store::tests::open(dir.path()));
+        std::fs::remove_file(dir.path().join("vault.key")).unwrap();
+        let Err(error) = Vault::open(dir.path(), &MasterKeySource::DataDir) else { panic!("opened") };
+        assert!(error.to_string().contains("put it back"), "{error}");
     }
 
     #[test]

@@ -23,9 +23,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// More are not looked at: the header is folded in a time that grows with their square.
-const MOST_RECIPIENTS: usize = 500;
-
 /// A draft, and when it is to be sent.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -133,7 +130,7 @@ fn prepare(
         (mime::accept_raw(body, &fixed)?, asked_send_at)
     } else {
         let posted = read(body)?;
-        if posted.to.len() + posted.cc.len() + posted.bcc.len() > MOST_RECIPIENTS {
+        if posted.to.len() + posted.cc.len() + posted.bcc.len() > mime::MOST_RECIPIENTS {
             return Err(too_many_recipients());
         }
         let send_at = posted.send_at.or(asked_send_at);

@@ -183,13 +183,17 @@ impl Restored<'_> {
         let is_lost = self.old.is_none() || writer.get(&keys::incarnation(mailbox))?.is_none();
         let numbers = self.offline.packs.numbers(mailbox)?;
         let highest = numbers.last().copied().unwrap_or(0);
-        let key = match self.offline.vault.mailbox_key(mailbox) {
-            Ok(key) => Arc::new(key),
-            Err(error) => {
-                findings.problem(format!("mailbox {mailbox}: {error}"));
-                return Ok(());
-            }
+        if numbers.is_empty() && slots.is_empty() {
+            return Ok(());
+        }
+        // without the key nothing of it could be kept, and a start would take its packs for rubbish
+        let give_up = |error| StoreError::Vault {
+            what: format!(
+                "{error}. Put the key back, or remove {} to give its mail up; nothing was changed",
+                self.offline.packs.folder(mailbox).display()
+            ),
         };
+        let key = Arc::new(self.offline.vault.mailbox_key(mailbox).map_err(give_up)?);
         for slot in slots.values() {
             if let Source::Row(id) = slot {
                 wanted.remove(id);

@@ -112,6 +112,20 @@ fn a_log_that_lost_events_begins_anew_above_every_number_given() {
 }
 
 #[test]
+fn without_a_mailbox_s_key_nothing_is_rebuilt_and_nothing_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (anna, messages) = filled(dir.path());
+    let key = dir.path().join(format!("packs/{:016}/mailbox.key", anna.incarnation.0));
+    let away = dir.path().join("away");
+    std::fs::rename(&key, &away).unwrap();
+    let refused = rebuild(&StoreConfig::at(dir.path()), parse).unwrap_err();
+    assert!(refused.to_string().contains("Put the key back"), "{refused}");
+    std::fs::rename(&away, &key).unwrap();
+    let store = open(dir.path());
+    assert_eq!(stored(&store, &anna), [messages[0].id, messages[2].id]);
+}
+
+#[test]
 fn every_relation_that_is_broken_is_found() {
     let of = |anna: &StoredMailbox, message: &Message, prefix: u8| match prefix {
         b'l' => keys::listing(anna.incarnation, message.folder, message.id),
