@@ -1,6 +1,7 @@
 //! The shell of sending: an actor that owns one courier and passes wake-ups on to it.
 
-use super::courier::{Bell, Courier};
+use super::bell::Bell;
+use super::courier::Courier;
 use super::protocol::Send;
 use super::session::SmtpTiming;
 use crate::config::Timing;
@@ -79,7 +80,7 @@ impl Handler<Send> for SmtpActor {
 impl Handler<GrantChanged> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
-        self.bell.wake.notify_one();
+        self.bell.signed_in();
     }
 }
 

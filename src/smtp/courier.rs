@@ -4,11 +4,13 @@
 
 use super::actor::SmtpDeps;
 use super::announce;
+use super::bell::Bell;
 use super::governor::{Allowance, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
 use super::protocol::{Outcome, SmtpError};
 use super::session::{SmtpCredentials, SmtpSession, SmtpTiming};
 use crate::clock;
+use crate::domain::message::BodyLocation;
 use crate::domain::{
     Auth, Diagnosis, Disposition, GrantSecret, SendState, SmtpAuth, SmtpEndpoint, Submission, SubmissionId,
     Timestamp,
@@ -17,9 +19,7 @@ use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// How long a full disk is left alone.
 const FULL_PAUSE: Duration = Duration::from_secs(2);
@@ -39,23 +39,8 @@ pub(super) struct Courier {
     session: Option<SmtpSession>,
     token_generation: Option<u64>,
     holds: u32,
-}
-
-/// Between the actor and its courier, who live on one arbiter.
-#[derive(Default)]
-pub(super) struct Bell {
-    pub(super) wake: Notify,
-    /// A message is on its way: whoever cuts it off now makes its fate unknown.
-    attempting: AtomicBool,
-    ending: AtomicBool,
-}
-
-impl Bell {
-    /// Asks the courier to end after the message that is on its way; `false`: there is none, cut it off.
-    pub(super) fn ends_by_itself(&self) -> bool {
-        self.ending.store(true, Ordering::Relaxed);
-        self.attempting.load(Ordering::Relaxed)
-    }
+    /// Nothing is tried before, whoever wakes us: each try is a log-in, and servers lock accounts for those.
+    held_until: Option<Timestamp>,
 }
 
 /// Whether to go on at once.
@@ -96,6 +81,7 @@ impl Courier {
             session: None,
             token_generation: None,
             holds: 0,
+            held_until: None,
         }
     }
 
@@ -104,7 +90,7 @@ impl Courier {
         self.recover().await?;
         loop {
             let turn = self.turn().await;
-            if self.bell.ending.load(Ordering::Relaxed) {
+            if self.bell.is_ending() {
                 return Ok(());
             }
             match turn {
@@ -144,6 +130,12 @@ impl Courier {
     }
 
     async fn turn(&mut self) -> Result<Turn, StoreError> {
+        if self.bell.take_signed_in() {
+            self.held_until = None;
+        }
+        if let Some(until) = self.held_until.filter(|until| *until > clock::now()) {
+            return Ok(Turn::Wait(Some(until)));
+        }
         let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
         let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
         match next {
@@ -155,9 +147,9 @@ impl Courier {
                 }
                 match self.ready_session().await {
                     Ok(session) => {
-                        self.bell.attempting.store(true, Ordering::Relaxed);
+                        self.bell.attempting(true);
                         let turn = self.attempt(id, session).await;
-                        self.bell.attempting.store(false, Ordering::Relaxed);
+                        self.bell.attempting(false);
                         turn
                     }
                     Err(error) => self.hold(id, &error).await,
@@ -223,7 +215,10 @@ impl Courier {
         let body = {
             let (store, location) = (store.clone(), sending.body);
             let read = tokio::task::spawn_blocking(move || store.read_body(mailbox, location));
-            read.await.map_err(|_| StoreError::Closed)??
+            match read.await.map_err(|_| StoreError::Closed)? {
+                Ok(body) => body,
+                Err(error) => return self.put_by(id, sending.body, &error).await,
+            }
         };
         self.put(&sending, row.generation, &[]).await?;
         crate::faults::point("smtp.sending", &self.stored.mailbox.id);
@@ -243,11 +238,31 @@ impl Courier {
         match held {
             Some(until) => {
                 self.holds = self.holds.saturating_add(1);
+                self.held_until = Some(until);
                 self.show(SendState::Held, None, Some(until)).await?;
                 Ok(Turn::Wait(Some(until)))
             }
             None => Ok(Turn::Again),
         }
+    }
+
+    /// A body that cannot be read: compaction moved it meanwhile, or it is damaged. Then the others go on without it.
+    async fn put_by(
+        &self,
+        id: SubmissionId,
+        place: BodyLocation,
+        error: &StoreError,
+    ) -> Result<Turn, StoreError> {
+        let row = self.deps.store.submission(self.owner.mailbox, id)?;
+        let Some(Row { generation, value: mut submission }) = row.filter(|row| row.value.body == place)
+        else {
+            return Ok(Turn::Again);
+        };
+        tracing::error!(submission = %id, %error, "the message cannot be read: run `stafette fsck`");
+        submission.hold = Some(String::from("body_unreadable"));
+        submission.next_attempt_at = Some(clock::now().plus(self.deps.timing.defer_cap));
+        self.put(&submission, generation, &[]).await?;
+        Ok(Turn::Again)
     }
 
     /// The outcome is known here alone: a full disk is waited out with it in hand.
@@ -304,6 +319,7 @@ impl Courier {
         let until = clock::now().plus(wait.min(self.deps.timing.hold_retry));
         tracing::info!(%error, ?state, "outbox held");
         self.holds = self.holds.saturating_add(1);
+        self.held_until = Some(until);
         self.mark_held(id, error.diagnosis()).await?;
         self.show(state, error.diagnosis().cloned(), Some(until)).await?;
         Ok(Turn::Wait(Some(until)))

@@ -2,6 +2,7 @@
 
 mod actor;
 mod announce;
+mod bell;
 mod capabilities;
 mod courier;
 mod gate;

@@ -56,6 +56,43 @@ pub(super) fn from_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result
     serde_json::from_slice(bytes).map_err(|error| corrupt(format!("{what}: {error}")))
 }
 
+/// Shorter texts stay readable.
+const SQUEEZED_FROM: usize = 1024;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Far more than a value can hold, however well it is compressed.
+pub(super) const LONGEST_TEXT: usize = 4 << 20;
+
+/// JSON that is long, compressed: many recipients, and refresh tokens of kilobytes, fit a value by it. `None`: it stays
+/// as it is.
+pub(super) fn squeeze(json: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    if json.len() < SQUEEZED_FROM {
+        return Ok(None);
+    }
+    // who reads it must be able to open it
+    if json.len() > LONGEST_TEXT {
+        return Err(StoreError::TooLarge { bytes: json.len() });
+    }
+    let squeezed = zstd::bulk::compress(json, 9);
+    squeezed.map(Some).map_err(|error| corrupt(format!("a value that cannot be written: {error}")))
+}
+
+/// What [`squeeze`] was given; `None`: it left it as it was.
+pub(super) fn unsqueeze(what: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    if !bytes.starts_with(&ZSTD_MAGIC) {
+        return Ok(None);
+    }
+    let json = zstd::bulk::decompress(bytes, LONGEST_TEXT);
+    json.map(Some).map_err(|error| corrupt(format!("{what}: {error}")))
+}
+
+/// Reads JSON that was squeezed, or was not.
+pub(super) fn from_squeezed<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    match unsqueeze(what, bytes)?.map(zeroize::Zeroizing::new) {
+        Some(json) => from_json(what, &json),
+        None => from_json(what, bytes),
+    }
+}
+
 /// Writes a per-message value.
 pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(ROOM);

@@ -68,3 +68,38 @@ impl Store {
         commit.ops.push(Op::Delete { key: keys::grant(mailbox), expect: expect_read(generation) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{GrantSecret, GrantWay, Timestamp};
+    use crate::store::tests::{mailbox, open, runtime};
+    use base64::Engine as _;
+
+    #[test]
+    fn refresh_tokens_of_four_thousand_letters_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap().incarnation;
+        for (generation, bytes) in [(0, 300), (1, 1500), (2, 3000)] {
+            let noise: Vec<u8> =
+                (0..bytes / 32).flat_map(|_| crate::store::random::<32>().unwrap()).collect();
+            let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
+            let grant = Grant {
+                way: GrantWay::Redirect,
+                secret: GrantSecret::Refresh { refresh_token: Secret::new(token) },
+                send_client_secret: true,
+                signed_in_as: None,
+                signed_in_at: Timestamp(1),
+                scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".into()],
+                access_token_expires_at: None,
+                last_refresh: None,
+                refresh_in_flight_since: None,
+            };
+            let mut commit = Commit::of_mailbox(anna);
+            store.put_grant(&mut commit, anna, generation, &grant).unwrap();
+            store.commit_blocking(commit).unwrap();
+            assert_eq!(store.grant(anna).unwrap().unwrap().value, grant);
+        }
+    }
+}

@@ -62,6 +62,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 use vault::Vault;
+use zeroize::Zeroizing;
 
 /// Why the store did not do something.
 #[derive(Debug, thiserror::Error)]
@@ -283,12 +284,13 @@ impl Store {
         key: &[u8],
     ) -> Result<Option<Row<T>>, StoreError> {
         self.decoded_row(key, |payload| {
-            codec::from_json(what, &self.inner.vault.data_key().open(key, payload)?)
+            codec::from_squeezed(what, &self.inner.vault.data_key().open(key, payload)?)
         })
     }
 
     fn seal_json<T: serde::Serialize>(&self, key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
-        let plain = zeroize::Zeroizing::new(codec::to_json(value)?);
-        self.inner.vault.data_key().seal(key, &plain)
+        let json = Zeroizing::new(codec::to_json(value)?);
+        let squeezed = codec::squeeze(&json)?.map(Zeroizing::new);
+        self.inner.vault.data_key().seal(key, squeezed.as_ref().unwrap_or(&json))
     }
 }

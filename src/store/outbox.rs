@@ -11,12 +11,6 @@ use sha2::{Digest, Sha256};
 /// Bytes of a row with which a submission is accepted. What becomes of each recipient needs the rest: an outcome
 /// that cannot be written would leave a sent message `unknown`.
 const ACCEPTED: usize = 3072;
-/// Shorter rows stay readable.
-const COMPACT_FROM: usize = 1024;
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Far more than a row's worth of recipients.
-const LONGEST_JSON: usize = 4 << 20;
-
 /// The row of a submission that is to be accepted; refused if its outcome might not fit.
 pub(super) fn encode_accepted(submission: &Submission) -> Result<Vec<u8>, StoreError> {
     let payload = compact(submission)?;
@@ -40,24 +34,11 @@ pub(super) fn encode(submission: &Submission) -> Result<Vec<u8>, StoreError> {
 /// JSON; of many recipients, compressed.
 fn compact(submission: &Submission) -> Result<Vec<u8>, StoreError> {
     let json = codec::to_json(submission)?;
-    if json.len() < COMPACT_FROM {
-        return Ok(json);
-    }
-    // however well it is compressed: who reads it must be able to open it
-    if json.len() > LONGEST_JSON {
-        return Err(StoreError::TooLarge { bytes: json.len() });
-    }
-    zstd::bulk::compress(&json, 9)
-        .map_err(|error| codec::corrupt(format!("a submission that cannot be written: {error}")))
+    Ok(codec::squeeze(&json)?.unwrap_or(json))
 }
 
 pub(super) fn decode(payload: &[u8]) -> Result<Submission, StoreError> {
-    if !payload.starts_with(&ZSTD_MAGIC) {
-        return codec::from_json("submission", payload);
-    }
-    let json = zstd::bulk::decompress(payload, LONGEST_JSON)
-        .map_err(|error| codec::corrupt(format!("submission: {error}")))?;
-    codec::from_json("submission", &json)
+    codec::from_squeezed("submission", payload)
 }
 
 /// What an idempotency key stands for: the submission it made, and a digest of the request that asked for it.
@@ -318,7 +299,7 @@ mod tests {
     #[test]
     fn what_could_not_be_read_again_is_not_written() {
         let mut one = submission(1);
-        one.message_id = "a".repeat(LONGEST_JSON);
+        one.message_id = "a".repeat(codec::LONGEST_TEXT);
         assert!(matches!(encode_accepted(&one), Err(StoreError::TooLarge { .. })));
     }
 

@@ -146,7 +146,7 @@ fn has_body(op: &Op) -> bool {
 }
 
 fn removes(op: &Op) -> bool {
-    matches!(op, Op::Delete { .. } | Op::RemoveMessage { .. } | Op::ForgetAside { .. } | Op::MoveBody { .. })
+    matches!(op, Op::Delete { .. } | Op::RemoveMessage { .. } | Op::ForgetAside { .. })
 }
 
 #[cfg(test)]

@@ -138,8 +138,9 @@ impl TokenActor {
         let (failures, changes) = (self.failures, self.changes);
         let work = async move { refresher.refresh(failures).await }.instrument(self.span.clone());
         context.spawn(work.into_actor(self).map(move |refreshed, actor: &mut Self, context| {
-            if matches!(refreshed, Refreshed::Token { .. }) && changes != actor.changes && !actor.ending {
-                // the token is that of a grant which was replaced meanwhile
+            let is_fatal = matches!(refreshed, Refreshed::Fatal(_));
+            if !is_fatal && changes != actor.changes && !actor.ending {
+                // the answer is about a grant which was replaced meanwhile
                 actor.refresh(context);
             } else {
                 actor.conclude(refreshed, context);
@@ -156,7 +157,9 @@ impl TokenActor {
                 self.cached = Some(token.clone());
                 self.failures = 0;
                 self.refused = None;
-                let due = refresh_at(issued_at, expires_at, rand::random::<f64>());
+                // a server that gives no lifetime is not asked without pause
+                let due =
+                    refresh_at(issued_at, expires_at, rand::random::<f64>()).max(issued_at.plus(SHORTEST));
                 self.refresh_later(due, context);
                 Ok(token)
             }
@@ -307,6 +310,8 @@ impl Refresher {
     }
 }
 
+/// Between two refreshes that nobody asked for.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// How long a full disk is left alone.
 const FULL_PAUSE: Duration = Duration::from_secs(2);
 

@@ -107,7 +107,12 @@ impl Endpoints {
         let url = checked(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
         let request = http.get(url.clone()).build();
         let request = request.map_err(|error| FlowError::Endpoint(format!("{url}: {error}")))?;
-        let answer = fetch(http, request).await?;
+        // no refresh token has left us yet, and a server that is away says nothing about the app
+        let away = |cause| FlowError::Transport { maybe_consumed: false, cause };
+        let answer = fetch(http, request).await.map_err(|error| away(error.to_string()))?;
+        if matches!(answer.status, 408 | 429 | 500..) {
+            return Err(away(format!("{url} answered {}", answer.status)));
+        }
         let found: Discovery = serde_json::from_slice(&answer.body)
             .map_err(|error| FlowError::Endpoint(format!("{url} is no discovery document: {error}")))?;
         if found.issuer != issuer {

@@ -72,5 +72,5 @@ fn json<T: DeserializeOwned>(value: &[u8]) -> Result<(), StoreError> {
 
 fn sealed<T: DeserializeOwned>(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     let plain = offline.vault.data_key().open(key, codec::split_row(value)?.1)?;
-    codec::from_json::<T>("value", &plain).map(drop)
+    codec::from_squeezed::<T>("value", &plain).map(drop)
 }
