@@ -212,7 +212,9 @@ impl Committer {
         for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                // sled logs the removal of what is not there, too
+                None if self.db.contains_key(&key).map_err(sled_error)? => batch.remove(key),
+                None => {}
             }
         }
         self.db.apply_batch(batch).map_err(sled_error)?;
