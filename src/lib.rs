@@ -7,6 +7,10 @@
 //! |---|---|---|---|
 //! | `GetAccessToken` | Imap, Smtp → Token | `Result<AccessToken, TokenError>` | the caller retries by its backoff |
 //! | `TokenRejected` | Imap, Smtp → Token | – | the next `GetAccessToken` meets it again |
+//! | `MayRequest` | Token → App | `Result<Permit, Waiting>` | the caller asks again |
+//! | `GetAppToken` | Token → App | `Result<AccessToken, Waiting>` | the caller asks again |
+//! | `AppMended` | App → Supervisor | – | each mailbox finds it at its own time |
+//! | `AskAgain` | Supervisor → Token | – | the time does it |
 //! | `RefreshNow` | Supervisor → Token | `Result<GrantInfo, TokenError>` | HTTP 503 |
 //! | `GrantChanged` | Supervisor → Token, then Imap, Smtp | – | re-read on next use |
 //! | `SyncNow` | Supervisor → Imap | – | the next poll does it |

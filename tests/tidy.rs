@@ -130,6 +130,7 @@ fn what_decides_does_no_io() {
         "imap/twins.rs",
         "smtp/outbox.rs",
         "smtp/governor.rs",
+        "token/gate.rs",
         "token/lifecycle.rs",
         "token/identity.rs",
         "supervisor/plan.rs",

@@ -1,10 +1,11 @@
 //! The supervisor's shell: spawns each mailbox's actors on one arbiter, restarts what dies, passes
 //! wake-ups on.
 
+use super::apps::Apps;
 use super::children::Children;
 use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake};
+use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake, WakeReason};
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
 use crate::imap::protocol::GetStatus;
@@ -12,7 +13,7 @@ use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::RefreshNow;
+use crate::token::protocol::{AppMended, RefreshNow};
 use crate::token::{TokenActor, TokenDeps};
 use actix::{
     Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
@@ -43,6 +44,7 @@ pub struct Supervisor {
     leaving: Leaving,
     /// Mailboxes whose epochs are being raised.
     spawning: BTreeSet<Incarnation>,
+    apps: Apps,
     draining: Option<Draining>,
 }
 
@@ -67,12 +69,14 @@ impl Supervisor {
     pub fn new(factories: Factories) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters = (0..cores).map(|_| Arbiter::new()).collect();
+        let apps = Apps::new(factories.token.clone());
         Self {
             factories,
             arbiters,
             running: BTreeMap::new(),
             leaving: Leaving::default(),
             spawning: BTreeSet::new(),
+            apps,
             draining: None,
         }
     }
@@ -94,6 +98,7 @@ impl Supervisor {
                 self.dismiss(incarnation, &children, &children.actors(), context);
             }
         }
+        self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         for stored in plan.start {
             let incarnation = stored.incarnation;
             let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
@@ -205,8 +210,9 @@ impl Supervisor {
             ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch)
         };
         let [token_owner, imap_owner, smtp_owner] = owners;
-        let token =
-            TokenActor::new(self.factories.token.clone(), stored.clone(), token_owner, guard(&token_owner));
+        let app = stored.mailbox.app().map(|app| self.apps.door(app, &context.address(), &arbiter));
+        let deps = self.factories.token.clone();
+        let token = TokenActor::new(deps, stored.clone(), token_owner, app, guard(&token_owner));
         let token = TokenActor::start_in_arbiter(&arbiter, move |_| token);
         let imap = stored.mailbox.imap.is_some().then(|| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
@@ -299,6 +305,15 @@ impl Handler<Wake> for Supervisor {
     fn handle(&mut self, message: Wake, _: &mut Self::Context) {
         if let Some(children) = self.children(message.mailbox) {
             children.wake(message.reason);
+        }
+    }
+}
+
+impl Handler<AppMended> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, message: AppMended, _: &mut Self::Context) {
+        for children in message.mailboxes.iter().filter_map(|mailbox| self.children(*mailbox)) {
+            children.wake(WakeReason::Mended);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::protocol::Stop;
 use crate::smtp::SmtpActor;
 use crate::store::Role;
 use crate::token::TokenActor;
-use crate::token::protocol::GrantChanged;
+use crate::token::protocol::{AskAgain, GrantChanged};
 use actix::Addr;
 
 /// The living actors of a mailbox. They are spawned and replaced together: each holds addresses of others.
@@ -47,9 +47,17 @@ impl Children {
             WakeReason::Outbox => {
                 wake("outbox", smtp.is_some_and(|smtp| smtp.try_send(crate::smtp::Send).is_ok()));
             }
-            WakeReason::Grant => {
+            WakeReason::Grant | WakeReason::Mended => {
                 // the token actor first: the others ask it
-                wake("grant", self.token.try_send(GrantChanged).is_ok());
+                wake(
+                    "grant",
+                    match reason {
+                        WakeReason::Mended => self.token.try_send(AskAgain).is_ok(),
+                        WakeReason::Grant | WakeReason::Sync | WakeReason::Outbox => {
+                            self.token.try_send(GrantChanged).is_ok()
+                        }
+                    },
+                );
                 wake("grant", imap.is_some_and(|imap| imap.try_send(GrantChanged).is_ok()));
                 wake("grant", smtp.is_some_and(|smtp| smtp.try_send(GrantChanged).is_ok()));
             }

@@ -1,6 +1,7 @@
 //! The supervisor: spawns each mailbox's actors by factory, watches them, restarts them with backoff.
 
 mod actor;
+mod apps;
 mod children;
 mod leaving;
 mod plan;

@@ -33,6 +33,8 @@ pub enum WakeReason {
     Outbox,
     /// The grant in the store is another one.
     Grant,
+    /// What kept its tokens away is mended.
+    Mended,
 }
 
 /// Refreshes a mailbox's access token now; `None`: the mailbox has no token actor.

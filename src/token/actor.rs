@@ -1,16 +1,15 @@
 //! The shell of a mailbox's tokens: one refresh in flight, the newest refresh token durable before anything
 //! else is done with the answer (G2), a valid token served meanwhile.
 
-use super::lifecycle::{Circumstances, Step, after_failure, before_refresh, may_serve, refresh_at};
-use super::lifecycle::{with_answer, with_failure};
-use super::protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
-use super::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use super::lifecycle::{may_serve, refresh_at};
+use super::protocol::{
+    AccessToken, AskAgain, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected,
+};
+use super::refresher::{AppDoor, Asked, Refreshed, Refresher};
 use crate::clock;
-use crate::diagnosis::Facts;
-use crate::domain::app::AppCredentials;
-use crate::domain::{Grant, GrantInfo, GrantSecret, Timestamp};
+use crate::domain::{GrantInfo, Timestamp};
 use crate::protocol::{ExitGuard, Stop};
-use crate::store::{Commit, Owner, Row, Store, StoreError, StoredMailbox};
+use crate::store::{Owner, Store, StoredMailbox};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle,
     WrapFuture,
@@ -18,6 +17,9 @@ use actix::{
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::Instrument;
+
+/// Between two refreshes that nobody asked for.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What a token actor is given.
 #[derive(Clone)]
@@ -42,6 +44,8 @@ pub struct TokenActor {
     /// How often another grant was put in place.
     changes: u64,
     timer: Option<SpawnHandle>,
+    /// A person said "now".
+    is_urgent: bool,
     /// To end when the refresh in flight has ended: nobody else would keep its answer.
     ending: bool,
     guard: ExitGuard,
@@ -56,36 +60,19 @@ struct Refusal {
     grant: Option<u64>,
 }
 
-/// The part of the actor that a refresh needs.
-#[derive(Clone)]
-struct Refresher {
-    deps: TokenDeps,
-    stored: StoredMailbox,
-    owner: Owner,
-}
-
-/// How a refresh ended.
-enum Refreshed {
-    Token {
-        token: crate::domain::Secret,
-        issued_at: Timestamp,
-        expires_at: Timestamp,
-    },
-    Refused {
-        error: TokenError,
-        until: Option<Timestamp>,
-    },
-    /// The store refuses this actor, or cannot be trusted.
-    Fatal(StoreError),
-}
-
 impl TokenActor {
     /// An actor that is to be started on an arbiter.
     #[must_use]
-    pub fn new(deps: TokenDeps, stored: StoredMailbox, owner: Owner, guard: ExitGuard) -> Self {
+    pub fn new(
+        deps: TokenDeps,
+        stored: StoredMailbox,
+        owner: Owner,
+        app: Option<AppDoor>,
+        guard: ExitGuard,
+    ) -> Self {
         let span = tracing::info_span!("token", mailbox = %stored.mailbox.id);
         Self {
-            refresher: Refresher { deps, stored, owner },
+            refresher: Refresher { deps, stored, owner, app },
             cached: None,
             rejected: None,
             next_generation: 1,
@@ -94,6 +81,7 @@ impl TokenActor {
             refused: None,
             changes: 0,
             timer: None,
+            is_urgent: false,
             ending: false,
             guard,
             span,
@@ -135,8 +123,14 @@ impl TokenActor {
     fn refresh(&mut self, context: &mut Context<Self>) {
         crate::faults::point("token.refresh", &self.refresher.stored.mailbox.id);
         let refresher = self.refresher.clone();
-        let (failures, changes) = (self.failures, self.changes);
-        let work = async move { refresher.refresh(failures).await }.instrument(self.span.clone());
+        let changes = self.changes;
+        let refused = self.cached.as_ref().filter(|token| Some(token.generation) <= self.rejected);
+        let asked = Asked {
+            failures: self.failures,
+            is_urgent: std::mem::take(&mut self.is_urgent),
+            refused: refused.map(|token| token.token.clone()),
+        };
+        let work = async move { refresher.refresh(asked).await }.instrument(self.span.clone());
         context.spawn(work.into_actor(self).map(move |refreshed, actor: &mut Self, context| {
             let is_fatal = matches!(refreshed, Refreshed::Fatal(_));
             if !is_fatal && changes != actor.changes && !actor.ending {
@@ -153,7 +147,7 @@ impl TokenActor {
             Refreshed::Token { token, issued_at, expires_at } => {
                 let generation = self.next_generation;
                 self.next_generation = generation.saturating_add(1);
-                let token = AccessToken { token, expires_at, generation };
+                let token = AccessToken { token, issued_at, expires_at, generation };
                 self.cached = Some(token.clone());
                 self.failures = 0;
                 self.refused = None;
@@ -171,6 +165,15 @@ impl TokenActor {
                 if let Some(until) = until {
                     self.refresh_later(until, context);
                 }
+                Err(error)
+            }
+            Refreshed::Waits(waiting) => {
+                let known = self.refused.take().map(|refusal| refusal.error);
+                let error = waiting.error.or(known).unwrap_or_else(ended);
+                let until = waiting.until.unwrap_or_else(|| clock::now().plus(SHORTEST));
+                let grant = self.refresher.grant_generation();
+                self.refused = Some(Refusal { error: error.clone(), until: Some(until), grant });
+                self.refresh_later(until, context);
                 Err(error)
             }
             Refreshed::Fatal(error) => {
@@ -209,122 +212,6 @@ impl TokenActor {
     }
 }
 
-impl Refresher {
-    fn grant_generation(&self) -> Option<u64> {
-        // an unreadable store is told by the refresh
-        self.deps.store.grant(self.owner.mailbox).ok().flatten().map(|row| row.generation)
-    }
-
-    async fn refresh(&self, failures: u32) -> Refreshed {
-        loop {
-            match self.refresh_once(failures).await {
-                // another grant was put in place meanwhile: the answer belongs to the old one
-                Err(StoreError::Conflict) => {}
-                Err(StoreError::Full { path }) => {
-                    let error = TokenError::Store(StoreError::Full { path }.to_string());
-                    return Refreshed::Refused { error, until: Some(clock::now().plus(FULL_PAUSE)) };
-                }
-                Err(error) => return Refreshed::Fatal(error),
-                Ok(refreshed) => return refreshed,
-            }
-        }
-    }
-
-    async fn refresh_once(&self, failures: u32) -> Result<Refreshed, StoreError> {
-        let store = &self.deps.store;
-        let refused = |error| Ok(Refreshed::Refused { error, until: None });
-        let Some(Row { generation, value: grant }) = store.grant(self.owner.mailbox)? else {
-            return refused(TokenError::NotSignedIn);
-        };
-        let GrantSecret::Refresh { refresh_token } = &grant.secret else {
-            return refused(TokenError::NoTokens);
-        };
-        let refresh_token = refresh_token.clone();
-        let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
-            return refused(TokenError::NotSignedIn);
-        };
-        // durable before the request leaves: a start that finds the mark knows that the answer may be lost
-        let (marked, in_doubt) = before_refresh(grant, clock::now());
-        self.put(generation, &marked).await?;
-        crate::faults::point("token.marked", &self.stored.mailbox.id);
-        let issued_at = clock::now();
-        match self.request(&app.value, &refresh_token, marked.send_client_secret).await {
-            Ok(answer) => {
-                crate::faults::point("token.answered", &self.stored.mailbox.id);
-                let grant = with_answer(marked, &answer, issued_at);
-                self.put_answer(generation.saturating_add(1), &grant).await?;
-                crate::faults::point("token.stored", &self.stored.mailbox.id);
-                let expires_at = issued_at.plus(answer.expires_in);
-                Ok(Refreshed::Token { token: answer.access_token, issued_at, expires_at })
-            }
-            Err(error) => {
-                let around = Circumstances {
-                    in_doubt,
-                    failures: failures.saturating_add(1),
-                    now: clock::now(),
-                    jitter: rand::random::<f64>(),
-                    facts: Facts {
-                        address: &self.stored.mailbox.address,
-                        tenant: app.value.app.tenant.as_deref().unwrap_or_default(),
-                        client_id: &app.value.app.client_id,
-                        ..Facts::default()
-                    },
-                };
-                let verdict = after_failure(&error, &around);
-                let grant = with_failure(marked, &verdict, around.now);
-                self.put(generation.saturating_add(1), &grant).await?;
-                Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
-            }
-        }
-    }
-
-    async fn request(
-        &self,
-        app: &AppCredentials,
-        refresh_token: &crate::domain::Secret,
-        send_secret: bool,
-    ) -> Result<TokenAnswer, FlowError> {
-        let endpoints = Endpoints::of(&app.app, &self.deps.http).await?;
-        let scopes = endpoints.scopes.clone();
-        let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
-        client.refresh(refresh_token, &scopes, send_secret).await
-    }
-
-    async fn put(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
-        let mut commit = Commit::by(self.owner);
-        self.deps.store.put_grant(&mut commit, self.owner.mailbox, generation, grant)?;
-        self.deps.store.commit(commit).await.map(drop)
-    }
-
-    /// The answer is all there is of the new refresh token: a full disk is waited out with it in hand.
-    async fn put_answer(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
-        loop {
-            match self.put(generation, grant).await {
-                Err(StoreError::Full { path }) => {
-                    tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
-                    tokio::time::sleep(FULL_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-/// Between two refreshes that nobody asked for.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// How long a full disk is left alone.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
-
-fn refusal(step: Step, diagnosis: Box<crate::domain::Diagnosis>) -> Refreshed {
-    let (error, until) = match step {
-        Step::RetryAt(until) => (TokenError::Unreachable(diagnosis), Some(until)),
-        Step::SignIn => (TokenError::SignInNeeded(diagnosis), None),
-        Step::NeedsAdmin(until) => (TokenError::NeedsAdmin(diagnosis), Some(until)),
-        Step::AppBroken(until) => (TokenError::AppBroken(diagnosis), Some(until)),
-    };
-    Refreshed::Refused { error, until }
-}
-
 impl Actor for TokenActor {
     type Context = Context<Self>;
 }
@@ -341,6 +228,7 @@ impl Handler<RefreshNow> for TokenActor {
     type Result = ResponseFuture<Result<GrantInfo, TokenError>>;
     fn handle(&mut self, _: RefreshNow, context: &mut Self::Context) -> Self::Result {
         self.refused = None;
+        self.is_urgent = true;
         let answer = self.ask(None, context);
         let Refresher { deps, owner, .. } = self.refresher.clone();
         Box::pin(async move {
@@ -367,6 +255,14 @@ impl Handler<GrantChanged> for TokenActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
         self.forget();
+    }
+}
+
+impl Handler<AskAgain> for TokenActor {
+    type Result = ();
+    fn handle(&mut self, _: AskAgain, _: &mut Self::Context) {
+        self.refused = None;
+        self.failures = 0;
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Endpoints {
     pub issuer: String,
     /// Scopes of a user's sign-in.
     pub scopes: Vec<String>,
+    /// The scope of the app's own tokens, if the provider has such.
+    pub app_scope: Option<String>,
     /// Further parameters of the sign-in.
     pub authorize_extra: Vec<(String, String)>,
 }
@@ -75,6 +77,7 @@ impl Endpoints {
             device: Some(at("devicecode")?),
             issuer: format!("{base}/{{tenantid}}/v2.0"),
             scopes: scopes.map(String::from).to_vec(),
+            app_scope: Some(String::from("https://outlook.office365.com/.default")),
             authorize_extra: Vec::new(),
         })
     }
@@ -97,6 +100,7 @@ impl Endpoints {
             device: None,
             issuer: app.authority.clone().unwrap_or_else(|| String::from("https://accounts.google.com")),
             scopes: ["https://mail.google.com/", "openid", "email"].map(String::from).to_vec(),
+            app_scope: None,
             // without these two a second sign-in brings no refresh token
             authorize_extra: vec![(String::from("access_type"), String::from("offline"))],
         })
@@ -125,6 +129,7 @@ impl Endpoints {
             device: found.device_authorization_endpoint.as_deref().map(checked).transpose()?,
             issuer: found.issuer,
             scopes: ["openid", "offline_access", "email"].map(String::from).to_vec(),
+            app_scope: None,
             authorize_extra: Vec::new(),
         })
     }

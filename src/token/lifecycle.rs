@@ -6,6 +6,7 @@
 //! answer comes. If that answer is `invalid_grant`, the server rotates strictly and has revoked the grant.
 
 use super::answer::{FlowError, TokenAnswer};
+use super::gate::probe_pause;
 use super::protocol::AccessToken;
 use crate::diagnosis::{Facts, OauthClass, catalogue as c, describe};
 use crate::domain::grant::LastRefresh;
@@ -16,9 +17,6 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const SLOW_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// When what needs a person is probed again: nothing waits for a click.
-const PROBES: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
-const LAST_PROBE: Duration = Duration::from_secs(3600);
 
 /// When a token is to be refreshed: ahead of its end by 600 s or a quarter of its life, whichever is less, and up to
 /// half as much again, so that a fleet does not refresh in one second.
@@ -63,6 +61,12 @@ pub fn with_answer(mut grant: Grant, answer: &TokenAnswer, now: Timestamp) -> Gr
     grant.access_token_expires_at = Some(now.plus(answer.expires_in));
     grant.last_refresh = Some(LastRefresh { at: now, result: String::from("ok") });
     grant
+}
+
+/// The grant of a registration that wants the client secret the other way.
+#[must_use]
+pub fn with_secret_inverted(grant: Grant) -> Grant {
+    Grant { send_client_secret: !grant.send_client_secret, ..grant }
 }
 
 /// The wanted scopes that were not granted, compared as sets and without case. OpenID's own do not count: providers
@@ -174,11 +178,6 @@ pub fn with_failure(mut grant: Grant, verdict: &Verdict, now: Timestamp) -> Gran
 fn pause(failures: u32, jitter: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
     doubled.min(LONGEST_PAUSE).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0)
-}
-
-fn probe_pause(failures: u32) -> Duration {
-    let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
-    PROBES.get(at).copied().unwrap_or(LAST_PROBE)
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ proptest! {
         life in 0_u64..100_000, wait in 0_u64..200_000, validity in 0_u64..7_200, generation in 0_u64..5,
         rejected in proptest::option::of(0_u64..5),
     ) {
-        let token = AccessToken { token: Secret::new("t"), expires_at: NOW.plus(Duration::from_secs(life)), generation };
+        let token = AccessToken { token: Secret::new("t"), issued_at: NOW, expires_at: NOW.plus(Duration::from_secs(life)), generation };
         let now = NOW.plus(Duration::from_secs(wait));
         if may_serve(&token, rejected, Duration::from_secs(validity), now) {
             prop_assert!(token.expires_at > now && wait + validity <= life);

@@ -2,14 +2,19 @@
 
 mod actor;
 mod answer;
+mod app_actor;
 mod endpoints;
 pub mod flows;
+pub mod gate;
 pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
+mod refresher;
 
 pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
+pub use app_actor::AppActor;
 pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
+pub use refresher::AppDoor;

@@ -1,9 +1,11 @@
 //! Messages, replies and errors of the token actors.
 
-use crate::domain::{Diagnosis, Disposition, GrantInfo, Secret, Timestamp};
+use super::gate::Outcome;
+use crate::domain::{Diagnosis, Disposition, GrantInfo, Incarnation, Secret, Timestamp};
 use crate::net::NetError;
 use actix::prelude::Message;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Imap, Smtp, http → Token: a token that is valid for at least `min_validity`.
 #[derive(Clone, Copy, Debug, Message)]
@@ -31,11 +33,89 @@ pub struct RefreshNow;
 #[rtype(result = "()")]
 pub struct GrantChanged;
 
+/// Supervisor → Token: whatever was refused may be asked for again. Lost, the time does it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AskAgain;
+
+/// Token → App: may a request with this app's credentials leave? Answered when there is room for it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Permit, Waiting>")]
+pub struct MayRequest {
+    /// Who asks.
+    pub mailbox: Incarnation,
+    /// A person said "now".
+    pub urgent: bool,
+}
+
+/// Token → App: the app's own token, which all its app-only mailboxes share.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<AccessToken, Waiting>")]
+pub struct GetAppToken {
+    /// Who asks.
+    pub mailbox: Incarnation,
+    /// How long it must still be valid.
+    pub min_validity: Duration,
+    /// The token that a server refused.
+    pub refused: Option<Secret>,
+    /// A person said "now".
+    pub urgent: bool,
+}
+
+/// App → Supervisor: these mailboxes may ask again. Lost, each finds it at its own time.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AppMended {
+    /// Who.
+    pub mailboxes: Vec<Incarnation>,
+}
+
+/// Leave to send one request. How it ended is told by it; dropped, it says nothing about others.
+#[derive(Debug)]
+pub struct Permit(oneshot::Sender<Outcome>);
+
+impl Permit {
+    /// A permit, and where its end is heard of.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<Outcome>) {
+        let (tell, told) = oneshot::channel();
+        (Self(tell), told)
+    }
+
+    /// The request ended so.
+    pub fn ended(self, outcome: Outcome) {
+        // an app actor that is gone has no gate any more
+        drop(self.0.send(outcome));
+    }
+}
+
+/// Why a request may not leave.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Why; `None`: the mailbox has met the cause itself.
+    pub error: Option<TokenError>,
+    /// When to come again.
+    pub until: Option<Timestamp>,
+}
+
+impl Waiting {
+    /// The app actor is being started again.
+    #[must_use]
+    pub fn for_restart() -> Self {
+        Self {
+            error: Some(TokenError::Store(String::from("the app's actor is being restarted"))),
+            until: None,
+        }
+    }
+}
+
 /// An access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
     /// The token itself; opaque, whatever it looks like.
     pub token: Secret,
+    /// When it was asked for.
+    pub issued_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
     /// Counts the tokens of a grant, so that a late refusal does not hit a newer one.

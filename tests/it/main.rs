@@ -14,6 +14,7 @@ mod daemon;
 mod drain;
 mod durability;
 mod engine;
+mod fleet;
 mod follow;
 mod garbage;
 mod http;

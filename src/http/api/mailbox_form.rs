@@ -7,8 +7,8 @@ use super::{apps::said, presets};
 use crate::clock;
 use crate::domain::mailbox::{Owner, Policy};
 use crate::domain::{
-    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
-    SmtpEndpoint,
+    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, ProviderKind, Secret,
+    Security, SmtpAuth, SmtpEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -93,6 +93,10 @@ enum AuthForm {
         #[serde(default)]
         delegates: Option<Vec<String>>,
     },
+    AppOnly {
+        #[serde(default)]
+        app: Option<AppId>,
+    },
     Password {
         #[serde(default)]
         user: Option<String>,
@@ -120,8 +124,8 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         READ_ONLY.iter().for_each(|name| drop(fields.remove(*name)));
     }
     let kind = value.pointer("/auth/kind").and_then(Value::as_str);
-    if let Some(kind @ ("app_only" | "service_account")) = kind {
-        let detail = format!("auth.kind: {kind} is not available yet; use oauth or password");
+    if let Some(kind @ "service_account") = kind {
+        let detail = format!("auth.kind: {kind} is not available yet; use oauth, app_only or password");
         return Err(Problem::unprocessable("not_available_yet", detail));
     }
     let form: MailboxForm = typed(&value)?;
@@ -174,18 +178,21 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     Ok(Posted { mailbox, grant, smtp_password })
 }
 
+/// The app that is named, else the one whose domains name the address.
+fn app_of(shared: &Shared, named: Option<AppId>, address: &str) -> Result<Option<App>, Problem> {
+    let Some(id) = named else {
+        return Ok(presets::app_of_address(shared, address)?.map(|found| found.app));
+    };
+    let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
+    Ok(Some(shared.store.app(&id)?.ok_or_else(unknown)?.value.app))
+}
+
 type AuthParts = (Auth, Option<Grant>, Option<App>);
 
 fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
     match form {
         AuthForm::Oauth { app, login, aliases, delegates } => {
-            let app = match app {
-                Some(id) => {
-                    let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
-                    Some(shared.store.app(&id)?.ok_or_else(unknown)?.value.app)
-                }
-                None => presets::app_of_address(shared, address)?.map(|found| found.app),
-            };
+            let app = app_of(shared, app, address)?;
             let login = login.as_deref().and_then(trimmed);
             let names = |names: Option<Vec<String>>| {
                 names.unwrap_or_default().iter().filter_map(|name| trimmed(name)).collect()
@@ -193,6 +200,14 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
             let (aliases, delegates) = (names(aliases), names(delegates));
             let id = app.as_ref().map(|app| app.id.clone());
             Ok((Auth::Oauth { app: id, login, aliases, delegates }, None, app))
+        }
+        AuthForm::AppOnly { app } => {
+            let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
+            let app = app_of(shared, app, address)?.ok_or_else(missing)?;
+            if app.provider != ProviderKind::Office365 {
+                return Err(Problem::field("auth.app", "has no app-only tokens: only office365 has"));
+            }
+            Ok((Auth::AppOnly { app: app.id.clone() }, None, Some(app)))
         }
         AuthForm::Password { user, password } => {
             let user = user.as_deref().and_then(trimmed).unwrap_or_else(|| String::from(address));

@@ -1,0 +1,231 @@
+//! One refresh of one mailbox's grant: leave is asked for, the grant is marked, the request is sent, and the answer is
+//! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them.
+
+use super::app_actor::{app_facts, outcome};
+use super::gate::Outcome;
+use super::lifecycle::{
+    Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
+};
+use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
+use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps};
+use crate::clock;
+use crate::diagnosis::Facts;
+use crate::domain::app::AppCredentials;
+use crate::domain::{Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
+use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
+use actix::Recipient;
+use std::time::Duration;
+
+/// How long a full disk is left alone.
+const FULL_PAUSE: Duration = Duration::from_secs(2);
+/// How long an app's token must still be valid: shorter than what asks for it wants.
+const SHARED_VALIDITY: Duration = Duration::from_secs(120);
+
+/// The way to a mailbox's app actor.
+#[derive(Clone)]
+pub struct AppDoor {
+    /// For leave to send a request.
+    pub may: Recipient<MayRequest>,
+    /// For the app's own token.
+    pub token: Recipient<GetAppToken>,
+}
+
+/// What a refresh needs.
+#[derive(Clone)]
+pub(super) struct Refresher {
+    pub(super) deps: TokenDeps,
+    pub(super) stored: StoredMailbox,
+    pub(super) owner: Owner,
+    pub(super) app: Option<AppDoor>,
+}
+
+/// What is known before a refresh.
+#[derive(Clone)]
+pub(super) struct Asked {
+    /// How many failed in a row.
+    pub(super) failures: u32,
+    /// A person said "now".
+    pub(super) is_urgent: bool,
+    /// The token that a server refused.
+    pub(super) refused: Option<Secret>,
+}
+
+/// How a refresh ended.
+pub(super) enum Refreshed {
+    Token {
+        token: Secret,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+    },
+    Refused {
+        error: TokenError,
+        until: Option<Timestamp>,
+    },
+    /// It was not sent.
+    Waits(Waiting),
+    /// The store refuses this actor, or cannot be trusted.
+    Fatal(StoreError),
+}
+
+/// A request that has leave, and what its end says about others.
+struct Sent {
+    permit: Permit,
+    ended: Outcome,
+}
+
+impl Refresher {
+    pub(super) fn grant_generation(&self) -> Option<u64> {
+        // an unreadable store is told by the refresh
+        self.deps.store.grant(self.owner.mailbox).ok().flatten().map(|row| row.generation)
+    }
+
+    pub(super) async fn refresh(&self, asked: Asked) -> Refreshed {
+        if matches!(self.stored.mailbox.auth, Auth::AppOnly { .. }) {
+            return self.shared(asked).await;
+        }
+        let Some(door) = &self.app else { return refused(TokenError::NoTokens) };
+        match self.deps.store.grant(self.owner.mailbox) {
+            // without a grant there is nothing to ask leave for
+            Ok(None) => return refused(TokenError::NotSignedIn),
+            Ok(Some(_)) => {}
+            Err(error) => return Refreshed::Fatal(error),
+        }
+        let may = MayRequest { mailbox: self.owner.mailbox, urgent: asked.is_urgent };
+        let permit = match door.may.send(may).await.unwrap_or_else(|_| Err(Waiting::for_restart())) {
+            Ok(permit) => permit,
+            Err(waiting) => return Refreshed::Waits(waiting),
+        };
+        let mut sent = Sent { permit, ended: Outcome::Neutral };
+        let refreshed = loop {
+            match self.refresh_once(asked.failures, &mut sent).await {
+                // another grant was put in place meanwhile: the answer belongs to the old one
+                Err(StoreError::Conflict) => {}
+                Err(StoreError::Full { path }) => {
+                    let error = TokenError::Store(StoreError::Full { path }.to_string());
+                    break Refreshed::Refused { error, until: Some(clock::now().plus(FULL_PAUSE)) };
+                }
+                Err(error) => break Refreshed::Fatal(error),
+                Ok(refreshed) => break refreshed,
+            }
+        };
+        sent.permit.ended(sent.ended);
+        refreshed
+    }
+
+    /// The app's own token.
+    async fn shared(&self, asked: Asked) -> Refreshed {
+        let Some(door) = &self.app else { return refused(TokenError::NotSignedIn) };
+        let message = GetAppToken {
+            mailbox: self.owner.mailbox,
+            min_validity: SHARED_VALIDITY,
+            refused: asked.refused,
+            urgent: asked.is_urgent,
+        };
+        match door.token.send(message).await.unwrap_or_else(|_| Err(Waiting::for_restart())) {
+            Ok(token) => {
+                let (issued_at, expires_at) = (token.issued_at, token.expires_at);
+                Refreshed::Token { token: token.token, issued_at, expires_at }
+            }
+            Err(waiting) => Refreshed::Waits(waiting),
+        }
+    }
+
+    async fn refresh_once(&self, failures: u32, sent: &mut Sent) -> Result<Refreshed, StoreError> {
+        let store = &self.deps.store;
+        let Some(Row { generation, value: grant }) = store.grant(self.owner.mailbox)? else {
+            return Ok(refused(TokenError::NotSignedIn));
+        };
+        let GrantSecret::Refresh { refresh_token } = &grant.secret else {
+            return Ok(refused(TokenError::NoTokens));
+        };
+        let refresh_token = refresh_token.clone();
+        let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
+            return Ok(refused(TokenError::NotSignedIn));
+        };
+        // durable before the request leaves: a start that finds the mark knows that the answer may be lost
+        let (mut marked, in_doubt) = before_refresh(grant, clock::now());
+        self.put(generation, &marked).await?;
+        crate::faults::point("token.marked", &self.stored.mailbox.id);
+        let issued_at = clock::now();
+        match self.request(&app.value, &refresh_token, &mut marked).await {
+            Ok(answer) => {
+                crate::faults::point("token.answered", &self.stored.mailbox.id);
+                sent.ended = Outcome::Good;
+                let grant = with_answer(marked, &answer, issued_at);
+                self.put_answer(generation.saturating_add(1), &grant).await?;
+                crate::faults::point("token.stored", &self.stored.mailbox.id);
+                let expires_at = issued_at.plus(answer.expires_in);
+                Ok(Refreshed::Token { token: answer.access_token, issued_at, expires_at })
+            }
+            Err(error) => {
+                let around = Circumstances {
+                    in_doubt,
+                    failures: failures.saturating_add(1),
+                    now: clock::now(),
+                    jitter: rand::random::<f64>(),
+                    facts: Facts { address: &self.stored.mailbox.address, ..app_facts(&app.value.app) },
+                };
+                let verdict = after_failure(&error, &around);
+                sent.ended = outcome(&error, verdict.step, &verdict.diagnosis);
+                let grant = with_failure(marked, &verdict, around.now);
+                self.put(generation.saturating_add(1), &grant).await?;
+                Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
+            }
+        }
+    }
+
+    /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and
+    /// kept if it works.
+    async fn request(
+        &self,
+        app: &AppCredentials,
+        refresh_token: &Secret,
+        marked: &mut Grant,
+    ) -> Result<TokenAnswer, FlowError> {
+        let endpoints = Endpoints::of(&app.app, &self.deps.http).await?;
+        let scopes = endpoints.scopes.clone();
+        let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
+        let first = client.refresh(refresh_token, &scopes, marked.send_client_secret).await;
+        let other_way =
+            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.client_secret.is_some();
+        if !other_way {
+            return first;
+        }
+        let second = client.refresh(refresh_token, &scopes, !marked.send_client_secret).await?;
+        *marked = with_secret_inverted(marked.clone());
+        Ok(second)
+    }
+
+    async fn put(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
+        let mut commit = Commit::by(self.owner);
+        self.deps.store.put_grant(&mut commit, self.owner.mailbox, generation, grant)?;
+        self.deps.store.commit(commit).await.map(drop)
+    }
+
+    /// The answer is all there is of the new refresh token: a full disk is waited out with it in hand.
+    async fn put_answer(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
+        loop {
+            match self.put(generation, grant).await {
+                Err(StoreError::Full { path }) => {
+                    tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+fn refused(error: TokenError) -> Refreshed {
+    Refreshed::Refused { error, until: None }
+}
+
+fn refusal(step: Step, diagnosis: Box<Diagnosis>) -> Refreshed {
+    let (error, until) = match step {
+        Step::RetryAt(until) => (TokenError::Unreachable(diagnosis), Some(until)),
+        Step::SignIn => (TokenError::SignInNeeded(diagnosis), None),
+        Step::NeedsAdmin(until) => (TokenError::NeedsAdmin(diagnosis), Some(until)),
+        Step::AppBroken(until) => (TokenError::AppBroken(diagnosis), Some(until)),
+    };
+    Refreshed::Refused { error, until }
+}
