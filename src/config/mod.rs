@@ -3,6 +3,9 @@
 //! Unknown keys are errors. The commented file `config/stafette.toml` shows every key with its default.
 
 mod env;
+mod signin;
+
+pub use signin::SignInSection;
 
 use crate::domain::Secret;
 use crate::store::{MasterKeySource, StoreConfig};
@@ -36,6 +39,8 @@ pub struct Config {
     pub data_dir: DataDir,
     /// The HTTP API.
     pub http: HttpConfig,
+    /// The users' sign-in pages.
+    pub signin: SignInSection,
     /// The store.
     pub store: StoreSection,
     /// The event log.

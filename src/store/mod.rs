@@ -49,7 +49,7 @@ pub use messages::{FolderPage, MessageFilter, Vanished};
 pub use open::StoreConfig;
 pub use outbox::Keyed;
 pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
-pub use sign_ins::{Attempt, SignIn, SignInState};
+pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;
 pub use uid_index::UidEntry;
 pub(crate) use vault::random;

@@ -4,7 +4,7 @@ use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::ids::SignInId;
-use crate::domain::{Diagnosis, Grant, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use crate::domain::{Diagnosis, Grant, GrantWay, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a sign-in stands.
@@ -77,6 +77,36 @@ pub struct SignIn {
     /// The grant that came with the code: durable from before it is tried until it is in place or refused.
     #[serde(default)]
     pub candidate: Option<Grant>,
+    /// The ways that are offered, the first one most.
+    #[serde(default = "by_redirect")]
+    pub ways: Vec<GrantWay>,
+    /// A device code that is being polled with.
+    #[serde(default)]
+    pub device: Option<DeviceAttempt>,
+    /// Until then an administrator may accept the candidate of somebody else of the same tenant.
+    #[serde(default)]
+    pub accept_until: Option<Timestamp>,
+}
+
+fn by_redirect() -> Vec<GrantWay> {
+    vec![GrantWay::Redirect]
+}
+
+/// A device code under way (RFC 8628), kept so that a restart goes on polling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAttempt {
+    /// What is polled with.
+    pub device_code: Secret,
+    /// What the user types in.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// Between two polls, in seconds; a server may ask for more.
+    pub interval: u64,
+    /// Whether polls carry the client secret: a registration may demand it.
+    pub send_client_secret: bool,
 }
 
 /// One visit to the provider.

@@ -7,6 +7,9 @@ use crate::net::Dialer;
 use serde::Deserialize;
 use url::Url;
 
+/// What a registration of the platform "mobile and desktop applications" names (Entra ID, embedded browsers).
+const NATIVE_REDIRECT: &str = "https://login.microsoftonline.com/common/oauth2/nativeclient";
+
 /// The endpoints of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
@@ -16,6 +19,8 @@ pub struct Endpoints {
     pub token: Url,
     /// Where device codes come from, if the provider has them.
     pub device: Option<Url>,
+    /// A page of the provider's own that users may be sent to, for clients that have none.
+    pub native_redirect: Option<String>,
     /// The issuer named in identity tokens; `{tenantid}` stands for the token's own tenant.
     pub issuer: String,
     /// Scopes of a user's sign-in.
@@ -75,6 +80,7 @@ impl Endpoints {
             authorize: at("authorize")?,
             token: at("token")?,
             device: Some(at("devicecode")?),
+            native_redirect: Some(String::from(NATIVE_REDIRECT)),
             issuer: format!("{base}/{{tenantid}}/v2.0"),
             scopes: scopes.map(String::from).to_vec(),
             app_scope: Some(String::from("https://outlook.office365.com/.default")),
@@ -98,6 +104,7 @@ impl Endpoints {
             token: checked(&token)?,
             // Google's device flow does not allow the mail scope
             device: None,
+            native_redirect: None,
             issuer: app.authority.clone().unwrap_or_else(|| String::from("https://accounts.google.com")),
             scopes: ["https://mail.google.com/", "openid", "email"].map(String::from).to_vec(),
             app_scope: None,
@@ -127,6 +134,7 @@ impl Endpoints {
             authorize: checked(&found.authorization_endpoint)?,
             token: checked(&found.token_endpoint)?,
             device: found.device_authorization_endpoint.as_deref().map(checked).transpose()?,
+            native_redirect: None,
             issuer: found.issuer,
             scopes: ["openid", "offline_access", "email"].map(String::from).to_vec(),
             app_scope: None,

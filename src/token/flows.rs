@@ -181,11 +181,12 @@ impl OauthClient {
     ///
     /// # Errors
     /// [`FlowError`].
-    pub async fn request_device_code(&self) -> Result<DeviceGrant, FlowError> {
+    pub async fn request_device_code(&self, send_secret: bool) -> Result<DeviceGrant, FlowError> {
         let missing = || FlowError::Endpoint(String::from("this provider has no device codes"));
         let url = self.endpoints.device.clone().ok_or_else(missing)?;
         let wanted = self.endpoints.scopes.join(" ");
-        let form = [("client_id", self.credentials.app.client_id.as_str()), ("scope", &wanted)];
+        let mut form = vec![("client_id", self.credentials.app.client_id.as_str()), ("scope", &wanted)];
+        form.extend(self.secret_field(send_secret));
         let answer = self.post_form(url, &form).await?;
         let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |key: &str| json.get(key).and_then(Value::as_str).map(String::from);
@@ -209,12 +210,17 @@ impl OauthClient {
     ///
     /// # Errors
     /// [`FlowError`].
-    pub async fn poll_device(&self, device_code: &Secret) -> Result<DevicePoll, FlowError> {
-        let form = [
+    pub async fn poll_device(
+        &self,
+        device_code: &Secret,
+        send_secret: bool,
+    ) -> Result<DevicePoll, FlowError> {
+        let mut form = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("client_id", self.credentials.app.client_id.as_str()),
             ("device_code", device_code.expose()),
         ];
+        form.extend(self.secret_field(send_secret));
         let answer = self.post_form(self.endpoints.token.clone(), &form).await?;
         match answer::read(&answer) {
             Ok(tokens) => Ok(DevicePoll::Done(tokens)),
@@ -227,6 +233,11 @@ impl OauthClient {
             },
             Err(other) => Err(other),
         }
+    }
+
+    fn secret_field(&self, send_secret: bool) -> Option<(&str, &str)> {
+        let secret = self.credentials.client_secret.as_ref().filter(|_| send_secret)?;
+        Some(("client_secret", secret.expose()))
     }
 
     async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<RawAnswer, FlowError> {

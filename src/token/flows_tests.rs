@@ -192,10 +192,17 @@ async fn device_polls_end_as_each_provider_names_it() {
         ("bad_verification_code", DevicePoll::Expired),
     ] {
         let (base, _served) = endpoint(&http("400 Bad Request", &format!("{{\"error\":\"{error}\"}}"))).await;
-        assert_eq!(client(&base).await.poll_device(&Secret::new("d")).await.unwrap(), expected, "{error}");
+        assert_eq!(
+            client(&base).await.poll_device(&Secret::new("d"), false).await.unwrap(),
+            expected,
+            "{error}"
+        );
     }
     let (base, _served) = endpoint(&http("200 OK", TOKENS)).await;
-    assert!(matches!(client(&base).await.poll_device(&Secret::new("d")).await.unwrap(), DevicePoll::Done(_)));
+    assert!(matches!(
+        client(&base).await.poll_device(&Secret::new("d"), false).await.unwrap(),
+        DevicePoll::Done(_)
+    ));
 }
 
 #[tokio::test]
@@ -203,7 +210,7 @@ async fn a_device_code_is_read_with_its_defaults() {
     let body =
         r#"{"device_code":"d","user_code":"U","verification_uri":"https://microsoft.com/devicelogin"}"#;
     let (base, served) = endpoint(&http("200 OK", body)).await;
-    let grant = client(&base).await.request_device_code().await.unwrap();
+    let grant = client(&base).await.request_device_code(false).await.unwrap();
     assert_eq!((grant.expires_in.as_secs(), grant.interval.as_secs()), (900, 5));
     assert!(form(&served.await.unwrap())["scope"].contains("offline_access"));
 }

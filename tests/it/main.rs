@@ -35,5 +35,6 @@ mod rounds;
 mod send;
 mod signin;
 mod signin_crash;
+mod signin_ways;
 mod sync;
 mod trace;

@@ -3,8 +3,10 @@
 
 use crate::api::{Answer, Api};
 use crate::engine::{Running, config, web_app};
+use crate::world::entra::EntraOptions;
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::{Value, json};
+use stafette::config::Config;
 use stafette::domain::{Grant, GrantSecret, SignInId};
 use stafette::store::{Row, SignIn};
 
@@ -22,10 +24,31 @@ pub struct Scene {
 
 /// Anna's mailbox, which waits for her to sign in.
 pub fn scene() -> Scene {
-    let world = World::builder().mailbox(ANNA).mailbox(BEN).without_postfix().start();
+    scene_with(|_| {}, |_| {})
+}
+
+/// The same, with a stand-in of its own kind.
+pub fn scene_with(options: impl FnOnce(&mut EntraOptions), prepare: impl FnOnce(&World)) -> Scene {
+    build(options, prepare, |_| {})
+}
+
+/// The same, with a configuration of its own.
+pub fn scene_configured(configure: impl FnOnce(&mut Config)) -> Scene {
+    build(|_| {}, |_| {}, configure)
+}
+
+fn build(
+    options: impl FnOnce(&mut EntraOptions),
+    prepare: impl FnOnce(&World),
+    configure: impl FnOnce(&mut Config),
+) -> Scene {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).without_postfix().entra(options).start();
+    prepare(&world);
     let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
     let data = tempfile::tempdir().unwrap();
-    let (running, api) = Running::serve(&config(&world, data.path()));
+    let mut config = config(&world, data.path());
+    configure(&mut config);
+    let (running, api) = Running::serve(&config);
     let credentials = web_app(&world);
     let mut app = serde_json::to_value(&credentials.app).unwrap();
     app["client_secret"] = json!(credentials.client_secret.unwrap().expose());
@@ -170,7 +193,11 @@ fn another_account_is_refused_by_name_and_nothing_of_it_is_kept() {
         assert!(refused.text().contains(ANNA) && refused.text().contains(BEN), "{}", refused.text());
         let shown = scene.api.get(&format!("/v1/sign-ins/{}", link.id)).ok(200);
         assert_eq!((&shown["state"], &shown["signed_in_as"]["name"]), (&json!("wrong_account"), &json!(BEN)));
-        assert!(scene.row(link).value.candidate.is_none());
+        let row = scene.row(link).value;
+        assert!(
+            row.candidate.is_some() && row.accept_until.is_some(),
+            "a colleague may be accepted by an administrator"
+        );
     };
     refuse(&link);
     assert!(scene.grant().is_none());
@@ -297,7 +324,6 @@ fn what_the_provider_or_the_server_refuses_is_told_and_may_be_tried_again() {
 fn a_link_is_made_only_for_what_can_be_signed_in() {
     let scene = scene();
     let ask = |body: Value| scene.api.post("/v1/mailboxes/anna/sign-in", &body);
-    ask(json!({"ways": ["device"]})).problem(422, "not_available_yet");
     ask(json!({"ways": ["magic"]})).problem(422, "invalid_field");
     ask(json!({"return_to": "https://evil.example/"})).problem(422, "invalid_field");
     ask(json!({"return_to": format!("{}@evil.example/", scene.api.base)})).problem(422, "invalid_field");

@@ -37,7 +37,9 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::delete().to(apps::delete)),
         )
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
-        .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));
+        .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)))
+        .service(only(resource("/sign-ins/{id}/paste"), "POST").route(web::post().to(sign_ins::paste)))
+        .service(only(resource("/sign-ins/{id}/accept"), "POST").route(web::post().to(sign_ins::accept)));
     mailbox_routes(config);
     mail_routes(config, max_body);
 }

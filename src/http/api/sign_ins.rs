@@ -6,8 +6,8 @@ use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
 use crate::clock;
-use crate::domain::{Auth, SignInId};
-use crate::store::{SignIn, SignInState};
+use crate::domain::{App, Auth, GrantWay, ProviderKind, SignInId};
+use crate::store::{Row, SignIn, SignInState};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -31,7 +31,6 @@ struct OneQuery {
 pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let stored = shared.mailbox(&id)?;
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
-    check_ways(form.ways.as_deref())?;
     let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
     let app = match &stored.mailbox.auth {
         Auth::Oauth { app: Some(app), .. } => shared.store.app(app)?,
@@ -47,33 +46,90 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
         return Err(Problem::conflict("app_incomplete", detail));
     }
-    let sign_in = signin::begin(&stored, return_to, form.language)?;
+    let ways = ways(&shared, &app, form.ways.as_deref())?;
+    let sign_in = signin::begin(&stored, return_to, form.language, ways)?;
     shared.store.put_sign_in(&sign_in, 0).await?;
     let mut shown = view(&sign_in);
     set(&mut shown, "url", json!(shared.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
 }
 
-fn check_ways(ways: Option<&[String]>) -> Result<(), Problem> {
-    let Some(ways) = ways else { return Ok(()) };
-    for way in ways {
-        if !matches!(way.as_str(), "redirect" | "native" | "device") {
-            return Err(Problem::field("ways", format!("there is no way {way:?}")));
+/// The ways to offer: those asked for, else what works for this installation.
+fn ways(shared: &Shared, app: &App, asked: Option<&[String]>) -> Result<Vec<GrantWay>, Problem> {
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
+        // providers take redirects to https and to loopback only
+        return Ok(match (shared.redirects_work(), app.provider) {
+            (true, _) | (false, ProviderKind::Google) => vec![GrantWay::Redirect],
+            (false, ProviderKind::Office365) => vec![GrantWay::Native, GrantWay::Device],
+            (false, ProviderKind::Oidc) => vec![GrantWay::Device],
+        });
+    };
+    let mut ways = Vec::new();
+    for name in asked {
+        let way = match name.as_str() {
+            "redirect" => GrantWay::Redirect,
+            "native" if app.provider == ProviderKind::Office365 => GrantWay::Native,
+            "native" => return Err(Problem::field("ways", "only office365 has the native redirect")),
+            "device" if app.provider == ProviderKind::Google => {
+                return Err(Problem::field(
+                    "ways",
+                    "Google gives no mail access by device code: use redirect",
+                ));
+            }
+            "device" => GrantWay::Device,
+            other => return Err(Problem::field("ways", format!("there is no way {other:?}"))),
+        };
+        if !ways.contains(&way) {
+            ways.push(way);
         }
     }
-    if ways.iter().any(|way| way == "redirect") {
-        return Ok(());
-    }
-    Err(Problem::unprocessable("not_available_yet", "ways: only \"redirect\" is available yet"))
+    Ok(ways)
 }
 
-/// Only back to where our own pages are: anything else would lend our name to others.
 fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
-    let refuse = || Problem::field("return_to", format!("must be an address under {}", shared.public_url));
-    let (to, own) = (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.public_url));
-    let is_own = own
-        .is_ok_and(|own| own.origin() == to.origin() && to.username().is_empty() && to.password().is_none());
-    if is_own { Ok(to.to_string()) } else { Err(refuse()) }
+    let refuse = || {
+        let origins = "must be an address under http.public_url or of an origin in signin.return_to";
+        Problem::field("return_to", origins)
+    };
+    let (to, own) = (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.public_url).ok());
+    if shared.config.signin.allows(own.as_ref(), &to) { Ok(to.to_string()) } else { Err(refuse()) }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasteForm {
+    address: String,
+}
+
+/// POST `/v1/sign-ins/{id}/paste`: the address that the user was sent to, brought by the application.
+pub(super) async fn paste(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let row = read(&shared, id.parse()?)?;
+    let form: PasteForm = typed(&json(&body)?)?;
+    // apart from this connection: a caller that hangs up must not end it half-way
+    let work = actix_web::rt::spawn(async move {
+        match signin::accept_pasted(&shared, &row.value, &form.address).await? {
+            Ok((found, Some(_))) => Ok(HttpResponse::Ok().json(view(&found.row.value))),
+            Ok((_, None)) => Err(Problem::conflict("other_visit", "another sign-in was started meanwhile")),
+            Err(wrong) => Err(wrong.problem()),
+        }
+    });
+    work.await.map_err(|_| Problem::internal("the sign-in was cut off: start it again"))?
+}
+
+/// POST `/v1/sign-ins/{id}/accept`: an administrator accepts who signed in, though he is somebody else.
+pub(super) async fn accept(shared: Data<Shared>, id: Path<String>) -> Answer {
+    let row = read(&shared, id.parse()?)?;
+    let stored = shared.mailbox(row.value.mailbox.as_str())?;
+    let work = actix_web::rt::spawn(async move {
+        let sign_in = signin::accept(&shared, row, &stored).await?;
+        Ok(HttpResponse::Ok().json(view(&sign_in)))
+    });
+    work.await.map_err(|_| Problem::internal("it was cut off: look at the sign-in, and accept again"))?
+}
+
+fn read(shared: &Shared, id: SignInId) -> Result<Row<SignIn>, Problem> {
+    let unknown = || Problem::not_found("no_such_sign_in", format!("there is no sign-in {id}"));
+    shared.store.sign_in(id)?.ok_or_else(unknown)
 }
 
 /// GET `/v1/sign-ins/{id}`: with `wait`, as soon as it changes.
@@ -85,8 +141,7 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
     let mut first = None;
     loop {
         changes.borrow_and_update();
-        let unknown = || Problem::not_found("no_such_sign_in", format!("there is no sign-in {id}"));
-        let row = shared.store.sign_in(id)?.ok_or_else(unknown)?;
+        let row = read(&shared, id)?;
         let has_changed = *first.get_or_insert(row.generation) != row.generation;
         let is_over = wait.is_zero() || has_changed || row.value.state.is_final();
         let is_woken = !is_over
@@ -106,5 +161,8 @@ fn view(sign_in: &SignIn) -> Value {
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },
         "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": sign_in.diagnosis,
+        "ways": sign_in.ways, "accept_until": sign_in.accept_until,
+        "device": sign_in.device.as_ref().map(|code| json!({
+            "user_code": code.user_code, "verification_uri": code.verification_uri, "expires_at": code.ends_at})),
     })
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Old ones are looked for so often.
 const CLEANING: Duration = Duration::from_secs(3600);
+/// How long an administrator may accept somebody else's grant.
+const ACCEPTABLE: Duration = Duration::from_secs(24 * 3600);
 /// A candidate that cannot be tried at the moment is tried again after this.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -38,8 +40,38 @@ pub(super) async fn end(
 ) -> Result<(), StoreError> {
     row.value.state = state;
     row.value.diagnosis = diagnosis;
-    row.value.candidate = None;
+    if row.value.accept_until.is_none() {
+        row.value.candidate = None;
+    }
     put(shared, row).await
+}
+
+/// Keeps the grant of somebody else of the same tenant, sealed and unused, until an administrator may have accepted it.
+pub(super) fn keep(row: &mut Row<SignIn>, grant: Grant, now: Timestamp) {
+    row.value.candidate = Some(grant);
+    row.value.accept_until = Some(now.plus(ACCEPTABLE));
+}
+
+/// An administrator accepts who signed in: his grant is tried, and put in place if it is good.
+pub(in crate::http) async fn accept(
+    shared: &Shared,
+    mut row: Row<SignIn>,
+    stored: &StoredMailbox,
+) -> Result<SignIn, Problem> {
+    let nothing = || {
+        let detail =
+            "nobody of the same tenant signed in here within the last 24 hours: there is nothing to accept";
+        Problem::conflict("nothing_to_accept", detail)
+    };
+    let is_open = row.value.accept_until.is_some_and(|until| until > clock::now());
+    let candidate = row.value.candidate.clone().filter(|_| is_open).ok_or_else(nothing)?;
+    row.value.state = SignInState::Probing;
+    row.value.accept_until = None;
+    if !go_on(shared, &mut row, stored, candidate).await? {
+        // taken up again by itself
+        tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
+    }
+    Ok(row.value)
 }
 
 /// The state of a sign-in that was refused for this.
@@ -85,12 +117,18 @@ pub(in crate::http) fn left_behind(store: &Store) -> Vec<Row<SignIn>> {
         tracing::error!(%error, "sign-ins cannot be read");
         Vec::new()
     });
-    left.retain(|row| matches!(row.value.state, SignInState::SignedIn | SignInState::Probing));
+    left.retain(|row| {
+        let is_tried = matches!(row.value.state, SignInState::SignedIn | SignInState::Probing);
+        is_tried || (row.value.device.is_some() && !row.value.state.is_final())
+    });
     left
 }
 
 /// Takes up what was left behind, and removes sign-ins that ended long ago. Runs as long as the server.
 pub(in crate::http) async fn keep_house(shared: Data<Shared>, mut left: Vec<Row<SignIn>>) {
+    let (coded, tried): (Vec<_>, Vec<_>) = left.into_iter().partition(|row| row.value.device.is_some());
+    coded.iter().for_each(|row| super::device::watch(&shared, row.value.id));
+    left = tried;
     loop {
         let mut again = Vec::new();
         for mut row in left {
@@ -125,7 +163,17 @@ async fn take_up(shared: &Shared, row: &mut Row<SignIn>) -> Result<bool, Problem
         end(shared, row, SignInState::Waiting, None).await?;
         return Ok(true);
     };
-    let (grant, answer) = match refresh(shared, row, &stored, candidate).await? {
+    go_on(shared, row, &stored, candidate).await
+}
+
+/// Tries a candidate with a token of its own; `false`: not possible now, again later.
+async fn go_on(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    candidate: Grant,
+) -> Result<bool, Problem> {
+    let (grant, answer) = match refresh(shared, row, stored, candidate).await? {
         Ok(refreshed) => refreshed,
         Err(error) => {
             if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) {
@@ -137,7 +185,7 @@ async fn take_up(shared: &Shared, row: &mut Row<SignIn>) -> Result<bool, Problem
             return Ok(true);
         }
     };
-    match try_out(shared, row, &stored, grant, answer.access_token).await? {
+    match try_out(shared, row, stored, grant, answer.access_token).await? {
         Ok(()) => tracing::info!(mailbox = %stored.mailbox.id, "a sign-in was finished after a restart"),
         Err(diagnosis) if diagnosis.retry == RetryClass::Auto => return Ok(false),
         Err(diagnosis) => end(shared, row, state_of(&diagnosis), Some(diagnosis)).await?,

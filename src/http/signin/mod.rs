@@ -3,16 +3,22 @@
 
 mod callback;
 mod candidate;
+mod device;
+mod outcome;
+mod owner;
 mod page;
+mod paste;
+mod redeem;
 mod visit;
 
-pub(super) use candidate::{keep_house, left_behind};
+pub(super) use candidate::{accept, keep_house, left_behind};
+pub(super) use paste::accept as accept_pasted;
 
 use super::Shared;
 use super::auth::random_text;
 use super::server::{get, only};
 use crate::clock;
-use crate::domain::{Secret, SignInId};
+use crate::domain::{GrantWay, Secret, SignInId};
 use crate::store::{Row, SignIn, SignInState, StoreError, StoredMailbox};
 use actix_web::web::{self, ServiceConfig};
 use std::time::Duration;
@@ -29,6 +35,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
             only(web::resource("/sign-in/{token}"), "GET, HEAD, POST")
                 .route(get().to(visit::show))
                 .route(post),
+        )
+        .service(only(web::resource("/sign-in/{token}/paste"), "POST").route(web::post().to(paste::pasted)))
+        .service(
+            only(web::resource("/sign-in/{token}/for/{mailbox}"), "POST").route(web::post().to(owner::start)),
         );
 }
 
@@ -37,6 +47,7 @@ pub(super) fn begin(
     stored: &StoredMailbox,
     return_to: Option<String>,
     language: Option<String>,
+    ways: Vec<GrantWay>,
 ) -> Result<SignIn, StoreError> {
     let id = SignInId::generate();
     Ok(SignIn {
@@ -52,6 +63,9 @@ pub(super) fn begin(
         diagnosis: None,
         language,
         candidate: None,
+        ways,
+        device: None,
+        accept_until: None,
     })
 }
 
@@ -70,6 +84,15 @@ impl Shared {
     /// The redirect URI that the app's registration names.
     pub(super) fn callback_uri(&self) -> String {
         format!("{}/sign-in/callback", self.public_url)
+    }
+
+    /// Whether providers take our redirect: to https, or to this machine.
+    pub(super) fn redirects_work(&self) -> bool {
+        url::Url::parse(&self.public_url).is_ok_and(|url| {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+            url.scheme() == "https" || host == "localhost" || is_loopback
+        })
     }
 
     /// The personal link.

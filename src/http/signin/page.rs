@@ -40,10 +40,19 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A page; `body` is HTML.
 pub(super) fn page(status: StatusCode, language: &str, title: &str, body: &str) -> HttpResponse {
+    build(status, language, title, body, "")
+}
+
+/// A page that waits for something, and asks again by itself.
+pub(super) fn waiting_page(language: &str, title: &str, body: &str) -> HttpResponse {
+    build(StatusCode::OK, language, title, body, "<meta http-equiv=\"refresh\" content=\"4\">")
+}
+
+fn build(status: StatusCode, language: &str, title: &str, body: &str, head: &str) -> HttpResponse {
     let title = escape(title);
     let html = format!(
         "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <meta name=\"viewport\" content=\"width=device-width\">{head}<title>{title}</title>\
          <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}}\
          button{{font:inherit;padding:.6rem 1.4rem}}</style></head>\
          <body><main><h1>{title}</h1>{body}</main></body></html>"

@@ -1,16 +1,18 @@
-//! The personal link: a GET shows a page and changes nothing, the button's POST leads to the provider.
+//! The personal link: a GET shows a page and changes nothing, a button's POST starts a way of signing in.
 
 use super::super::Shared;
 use super::super::auth::{random_text, same};
 use super::super::problem::Problem;
-use super::page::{Words, escape, language, page};
-use super::with_id;
+use super::outcome::way_back;
+use super::page::{Words, escape, language, page, waiting_page};
+use super::redeem::Provider;
+use super::{device, owner, paste, with_id};
 use crate::clock;
-use crate::domain::app::AppCredentials;
+use crate::domain::GrantWay;
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::{AuthorizeRequest, Endpoints, FlowError, OauthClient};
+use crate::token::{AuthorizeRequest, FlowError};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Path};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 const TITLE: Words = Words { en: "Sign in to your mailbox", de: "An Ihrem Postfach anmelden" };
@@ -19,6 +21,8 @@ const LEAD: Words = Words {
     de: "Sie werden gebeten, sich für dieses Postfach anzumelden:",
 };
 const BUTTON: Words = Words { en: "Continue to sign-in", de: "Weiter zur Anmeldung" };
+const BY_PASTE: Words = Words { en: "Sign in and copy an address", de: "Anmelden und eine Adresse kopieren" };
+const BY_DEVICE: Words = Words { en: "Sign in with a code", de: "Mit einem Code anmelden" };
 const CHECKING: Words = Words {
     en: "You did sign in, and the mailbox is still being tried. Only if this does not end, sign in again.",
     de: "Sie haben sich angemeldet, und das Postfach wird noch geprüft. Nur wenn das kein Ende nimmt, melden Sie \
@@ -34,6 +38,7 @@ const NOT_NOW: Words = Words {
     en: "Sign-in is not possible at the moment",
     de: "Die Anmeldung ist im Augenblick nicht möglich",
 };
+const BACK: Words = Words { en: "Back to the application", de: "Zurück zur Anwendung" };
 
 /// GET `/sign-in/{token}`.
 pub(super) async fn show(
@@ -43,15 +48,62 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
     let language = language(&request, row.value.language.as_deref());
+    if let Some(code) = row.value.device.as_ref().filter(|code| code.ends_at > clock::now()) {
+        return Ok(device::shown(&shared, &row.value, code, language));
+    }
     let is_checked = row.value.state == SignInState::Probing;
     let lead = if is_checked { CHECKING } else { LEAD };
+    let ended = match row.value.state {
+        SignInState::WrongAccount | SignInState::Declined | SignInState::NeedsAdmin => {
+            last_time(&row.value, language)
+        }
+        SignInState::Waiting
+        | SignInState::Opened
+        | SignInState::SignedIn
+        | SignInState::Probing
+        | SignInState::Done
+        | SignInState::Expired => String::new(),
+    };
     let body = format!(
-        "<p>{}</p><p><strong>{}</strong></p><form method=\"post\"><button>{}</button></form>",
+        "{ended}<p>{}</p><p><strong>{}</strong></p>{}{}{}",
         lead.in_language(language),
         escape(&stored.mailbox.address),
-        BUTTON.in_language(language)
+        buttons(&shared, &row.value, language),
+        owner::others(&shared, &row.value, &stored, language)?,
+        way_back(&row.value, row.value.state, BACK.in_language(language)),
     );
-    Ok(page(StatusCode::OK, language, TITLE.in_language(language), &body))
+    let title = TITLE.in_language(language);
+    if is_checked {
+        return Ok(waiting_page(language, title, &body));
+    }
+    Ok(page(StatusCode::OK, language, title, &body))
+}
+
+/// What came of the last try.
+fn last_time(sign_in: &SignIn, language: &str) -> String {
+    const LAST: Words =
+        Words { en: "The last try did not work:", de: "Der letzte Versuch hat nicht geklappt:" };
+    sign_in.diagnosis.as_ref().map_or_else(String::new, |diagnosis| {
+        let text = format!("{} {} {}", LAST.in_language(language), diagnosis.summary, diagnosis.remedy.text);
+        format!("<p>{}</p>", escape(&text))
+    })
+}
+
+/// One button for each way; the first is the one that users are meant to take.
+fn buttons(shared: &Shared, sign_in: &SignIn, language: &str) -> String {
+    let action = escape(&shared.link(sign_in));
+    let button = |way: &GrantWay| {
+        let (name, label) = match way {
+            GrantWay::Redirect => ("redirect", BUTTON),
+            GrantWay::Native => ("native", BY_PASTE),
+            GrantWay::Device => ("device", BY_DEVICE),
+            GrantWay::AppOnly | GrantWay::Password => return String::new(),
+        };
+        let label = label.in_language(language);
+        format!("<p><button name=\"way\" value=\"{name}\" id=\"{name}\">{label}</button></p>")
+    };
+    let buttons: String = sign_in.ways.iter().map(button).collect();
+    format!("<form method=\"post\" action=\"{action}\">{buttons}</form>")
 }
 
 /// POST `/sign-in/{token}`: a fresh attempt, then off to the provider.
@@ -59,47 +111,86 @@ pub(super) async fn start(
     request: HttpRequest,
     shared: Data<Shared>,
     token: Path<String>,
+    body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let Some((Row { generation, value: mut sign_in }, stored)) = usable(&shared, &token)? else {
-        return Ok(gone(&request));
-    };
-    let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
-    let Some(app) = app else { return Ok(gone(&request)) };
-    let attempt = Attempt {
-        state: with_id(sign_in.id)?,
-        verifier: random_text()?,
-        nonce: random_text()?,
-        redirect_uri: shared.callback_uri(),
-    };
-    let location = match authorize_url(&shared, &app.value, &attempt, &stored).await {
-        Ok(location) => location,
-        Err(error) => {
-            let language = language(&request, sign_in.language.as_deref());
-            let body = format!("<p>{}</p>", escape(&error.to_string()));
-            return Ok(page(StatusCode::BAD_GATEWAY, language, NOT_NOW.in_language(language), &body));
+    let Some((mut row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
+    let language = language(&request, row.value.language.as_deref());
+    let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
+    let offered = |way: &GrantWay| Some(name(*way)) == asked.as_deref();
+    let way = row.value.ways.iter().find(|way| offered(way)).or(row.value.ways.first()).copied();
+    let begun = match way.unwrap_or(GrantWay::Redirect) {
+        GrantWay::Device => device::begin(&shared, &mut row, &stored).await?,
+        GrantWay::Native => paste::begin(&shared, &mut row, &stored, language).await?,
+        GrantWay::Redirect | GrantWay::AppOnly | GrantWay::Password => {
+            let location = attempt(&shared, &mut row, &stored, shared.callback_uri()).await?;
+            location.map(|location| see_other(&location))
         }
     };
-    sign_in.attempt = Some(attempt);
-    sign_in.state = SignInState::Opened;
-    // this visit takes the place of whatever an earlier one came to
-    sign_in.candidate = None;
-    sign_in.diagnosis = None;
-    shared.store.put_sign_in(&sign_in, generation).await?;
-    shared.sign_in_changed();
-    Ok(HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish())
+    Ok(begun.unwrap_or_else(|error| {
+        let body = format!("<p>{}</p>", escape(&error.to_string()));
+        page(StatusCode::BAD_GATEWAY, language, NOT_NOW.in_language(language), &body)
+    }))
 }
 
-async fn authorize_url(
+pub(super) fn name(way: GrantWay) -> &'static str {
+    match way {
+        GrantWay::Redirect => "redirect",
+        GrantWay::Native => "native",
+        GrantWay::Device => "device",
+        GrantWay::AppOnly => "app_only",
+        GrantWay::Password => "password",
+    }
+}
+
+pub(super) fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// Begins a visit to the provider that comes back at `redirect_uri`: its address.
+pub(super) async fn attempt(
     shared: &Shared,
-    app: &AppCredentials,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    redirect_uri: String,
+) -> Result<Result<String, FlowError>, Problem> {
+    let attempt = Attempt {
+        state: with_id(row.value.id)?,
+        verifier: random_text()?,
+        nonce: random_text()?,
+        redirect_uri,
+    };
+    let provider = match Provider::of(shared, stored).await? {
+        Ok(provider) => provider,
+        Err(error) => return Ok(Err(error)),
+    };
+    let location = match authorize_url(&provider, &attempt, stored) {
+        Ok(location) => location,
+        Err(error) => return Ok(Err(error)),
+    };
+    fresh(&mut row.value);
+    row.value.attempt = Some(attempt);
+    super::candidate::put(shared, row).await?;
+    Ok(Ok(location))
+}
+
+/// This visit takes the place of whatever an earlier one came to.
+pub(super) fn fresh(sign_in: &mut SignIn) {
+    sign_in.state = SignInState::Opened;
+    sign_in.attempt = None;
+    sign_in.device = None;
+    sign_in.candidate = None;
+    sign_in.accept_until = None;
+    sign_in.diagnosis = None;
+}
+
+fn authorize_url(
+    provider: &Provider,
     attempt: &Attempt,
     stored: &StoredMailbox,
 ) -> Result<String, FlowError> {
-    let endpoints = Endpoints::of(&app.app, &shared.http).await?;
-    let client = OauthClient::new(shared.http.clone(), endpoints, app.clone());
     let request = AuthorizeRequest {
         redirect_uri: &attempt.redirect_uri,
         state: attempt.state.expose(),
@@ -108,11 +199,11 @@ async fn authorize_url(
         login_hint: Some(stored.mailbox.login()),
         claims: None,
     };
-    client.authorize_url(&request).map(String::from)
+    provider.client.authorize_url(&request).map(String::from)
 }
 
 /// The sign-in of a link, if it can still be used, and its mailbox.
-fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>, StoredMailbox)>, Problem> {
+pub(super) fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>, StoredMailbox)>, Problem> {
     let Some(row) = shared.sign_in_of(token)? else { return Ok(None) };
     let is_open = same(row.value.link_token.expose(), token)
         && row.value.expires_at > clock::now()
@@ -122,7 +213,7 @@ fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>, StoredMai
     Ok(stored.map(|stored| (row, stored)))
 }
 
-fn gone(request: &HttpRequest) -> HttpResponse {
+pub(super) fn gone(request: &HttpRequest) -> HttpResponse {
     let language = language(request, None);
     let body = format!("<p>{}</p>", GONE.in_language(language));
     page(StatusCode::GONE, language, GONE_TITLE.in_language(language), &body)

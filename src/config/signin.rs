@@ -1,0 +1,50 @@
+//! The users' sign-in pages.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use url::Url;
+
+/// The users' sign-in pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignInSection {
+    /// An address of their own; `None`: that of the API.
+    pub listen: Option<SocketAddr>,
+    /// Where users may be sent back to: an address of one of these origins. Our own is always allowed.
+    pub return_to: Vec<Url>,
+}
+
+impl SignInSection {
+    /// Whether users may be sent back there. Only an origin we know: anything else would lend our name to others.
+    #[must_use]
+    pub fn allows(&self, own: Option<&Url>, to: &Url) -> bool {
+        let is_plain = to.username().is_empty() && to.password().is_none();
+        let is_known = |known: &Url| known.origin().is_tuple() && known.origin() == to.origin();
+        is_plain && (own.is_some_and(is_known) || self.return_to.iter().any(is_known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_origins_and_never_with_a_name_in_the_address() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let section = SignInSection { listen: None, return_to: vec![url("https://crm.example/")] };
+        let own = url("https://mail.example");
+        for (to, allowed) in [
+            ("https://crm.example/mailboxes?id=1", true),
+            ("https://mail.example/x", true),
+            ("http://crm.example/", false),
+            ("https://crm.example:8443/", false),
+            ("https://crm.example.evil.example/", false),
+            ("https://crm.example@evil.example/", false),
+            ("https://user@crm.example/", false),
+            ("javascript:alert(1)", false),
+            ("data:text/html,x", false),
+        ] {
+            assert_eq!(section.allows(Some(&own), &url(to)), allowed, "{to}");
+        }
+    }
+}

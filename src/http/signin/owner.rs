@@ -1,0 +1,78 @@
+//! One link for each person: the page of a sign-in shows what else its owner has to sign in for.
+
+use super::super::Shared;
+use super::super::problem::Problem;
+use super::page::{Words, escape};
+use super::visit::{gone, see_other, usable};
+use crate::domain::{Auth, MailboxId};
+use crate::store::{SignIn, StoreError, StoredMailbox};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+const OTHERS: Words = Words {
+    en: "You are asked to sign in for these mailboxes, too:",
+    de: "Auch für diese Postfächer werden Sie gebeten, sich anzumelden:",
+};
+const SIGN_IN: Words = Words { en: "Sign in for", de: "Anmelden für" };
+
+/// The other mailboxes of the owner that nobody signed in for, each with a button; empty if there are none.
+pub(super) fn others(
+    shared: &Shared,
+    sign_in: &SignIn,
+    stored: &StoredMailbox,
+    language: &str,
+) -> Result<String, StoreError> {
+    let waiting = of_owner(shared, stored)?;
+    if waiting.is_empty() {
+        return Ok(String::new());
+    }
+    let link = escape(&shared.link(sign_in));
+    let button = |other: &StoredMailbox| {
+        format!(
+            "<form method=\"post\" action=\"{link}/for/{}\"><button>{} {}</button></form>",
+            other.mailbox.id,
+            SIGN_IN.in_language(language),
+            escape(&other.mailbox.address)
+        )
+    };
+    let buttons: String = waiting.iter().map(button).collect();
+    Ok(format!("<h2>{}</h2>{buttons}", OTHERS.in_language(language)))
+}
+
+/// POST `/sign-in/{token}/for/{mailbox}`: a sign-in of its own for another mailbox of the same owner.
+pub(super) async fn start(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    path: Path<(String, MailboxId)>,
+) -> Result<HttpResponse, Problem> {
+    let (token, wanted) = path.into_inner();
+    let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
+    let other = of_owner(&shared, &stored)?.into_iter().find(|other| other.mailbox.id == wanted);
+    let Some(other) = other else { return Ok(gone(&request)) };
+    let SignIn { return_to, language, ways, .. } = row.value;
+    let sign_in = super::begin(&other, return_to, language, ways)?;
+    shared.store.put_sign_in(&sign_in, 0).await?;
+    Ok(see_other(&shared.link(&sign_in)))
+}
+
+/// The owner's other mailboxes that wait for a sign-in.
+fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox>, StoreError> {
+    let owner = |stored: &StoredMailbox| {
+        stored
+            .mailbox
+            .owner
+            .as_ref()
+            .and_then(|owner| owner.reference.clone())
+            .filter(|text| !text.is_empty())
+    };
+    let Some(own) = owner(stored) else { return Ok(Vec::new()) };
+    let mut waiting = Vec::new();
+    for other in shared.store.mailboxes()? {
+        let is_other = other.incarnation != stored.incarnation && owner(&other).as_ref() == Some(&own);
+        let signs_in = matches!(other.mailbox.auth, Auth::Oauth { app: Some(_), .. }) && other.mailbox.active;
+        if is_other && signs_in && shared.store.grant(other.incarnation)?.is_none() {
+            waiting.push(other);
+        }
+    }
+    Ok(waiting)
+}

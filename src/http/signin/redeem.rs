@@ -1,0 +1,187 @@
+//! Tokens that came with a sign-in, whichever way: the account is compared with the mailbox, the new grant is durable as
+//! a candidate before anything else is done with it, is tried, and only then replaces the old one.
+
+use super::super::Shared;
+use super::super::problem::Problem;
+use super::candidate::{keep, state_of, try_out};
+use super::page::Words;
+use crate::clock;
+use crate::diagnosis::Facts;
+use crate::domain::app::AppCredentials;
+use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, Secret};
+use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use crate::token::identity::{self, Identity};
+use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
+
+/// What became of a sign-in: the state to keep, and what to say.
+pub(in crate::http) struct Ending {
+    pub(super) state: SignInState,
+    pub(super) told: Told,
+    pub(super) diagnosis: Option<Diagnosis>,
+}
+
+/// What is said on the page.
+pub(super) enum Told {
+    /// It worked.
+    Connected,
+    /// Somebody else signed in, by this name; whether an administrator may accept him.
+    WrongAccount {
+        /// Who.
+        name: String,
+        /// Of the same tenant.
+        acceptable: bool,
+    },
+    /// A diagnosis says it.
+    Diagnosed,
+    /// The provider's own words, or why its answer cannot be used.
+    Words(String),
+    /// A sentence of ours.
+    Sentence(Words),
+}
+
+const UNUSABLE: Words = Words {
+    en: "The provider's answer cannot be used: what was asked for is missing in it. Try again; if it stays, tell \
+         whoever sent you the link.",
+    de: "Die Antwort des Anbieters ist nicht brauchbar: Es fehlt, worum gebeten wurde. Versuchen Sie es noch einmal; \
+         bleibt es dabei, sagen Sie es dem, der Ihnen den Link geschickt hat.",
+};
+
+impl Ending {
+    pub(super) fn diagnosed(diagnosis: Diagnosis) -> Self {
+        Self { state: state_of(&diagnosis), told: Told::Diagnosed, diagnosis: Some(diagnosis) }
+    }
+
+    pub(super) fn unusable() -> Self {
+        Self { state: SignInState::Declined, told: Told::Sentence(UNUSABLE), diagnosis: None }
+    }
+}
+
+/// An app, and how to speak to its provider.
+pub(super) struct Provider {
+    pub(super) app: AppCredentials,
+    pub(super) client: OauthClient,
+}
+
+impl Provider {
+    /// The provider of a mailbox.
+    pub(super) async fn of(
+        shared: &Shared,
+        stored: &StoredMailbox,
+    ) -> Result<Result<Self, FlowError>, Problem> {
+        let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
+        let Some(app) = app.map(|row| row.value) else {
+            return Ok(Err(FlowError::Endpoint(String::from("the mailbox names no app any more"))));
+        };
+        Ok(Endpoints::of(&app.app, &shared.http).await.map(|endpoints| {
+            let client = OauthClient::new(shared.http.clone(), endpoints, app.clone());
+            Self { app, client }
+        }))
+    }
+
+    pub(super) fn facts<'a>(&'a self, stored: &'a StoredMailbox) -> Facts<'a> {
+        Facts {
+            address: &stored.mailbox.address,
+            tenant: self.app.app.tenant.as_deref().unwrap_or_default(),
+            client_id: &self.app.app.client_id,
+            ..Facts::default()
+        }
+    }
+}
+
+/// Redeems a code that came back from the provider.
+pub(super) async fn redeem_code(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    attempt: &Attempt,
+    stored: &StoredMailbox,
+    code: Secret,
+) -> Result<Ending, Problem> {
+    let provider = match Provider::of(shared, stored).await? {
+        Ok(provider) => provider,
+        Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&address_only(stored)))),
+    };
+    let native = provider.client.endpoints().native_redirect.as_deref();
+    let way = if native == Some(&attempt.redirect_uri) { GrantWay::Native } else { GrantWay::Redirect };
+    // a native redirect belongs to a public client, which sends no secret
+    let first = way == GrantWay::Redirect && provider.app.client_secret.is_some();
+    let try_with =
+        |send| provider.client.exchange_code(&code, &attempt.verifier, &attempt.redirect_uri, send);
+    let exchanged = match try_with(first).await {
+        Err(error) if error.wants_secret_the_other_way() => {
+            try_with(!first).await.map(|answer| (answer, !first))
+        }
+        other => other.map(|answer| (answer, first)),
+    };
+    let (answer, send_client_secret) = match exchanged {
+        Ok(exchanged) => exchanged,
+        Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
+    };
+    let came = Came { answer, way, send_client_secret, nonce: Some(attempt.nonce.clone()) };
+    judge(shared, row, stored, &provider, came).await
+}
+
+/// Tokens, and how they came.
+pub(super) struct Came {
+    pub(super) answer: TokenAnswer,
+    pub(super) way: GrantWay,
+    pub(super) send_client_secret: bool,
+    /// What the identity token must hold; a device code has none.
+    pub(super) nonce: Option<Secret>,
+}
+
+/// Compares who signed in with the mailbox, and tries the grant.
+pub(super) async fn judge(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    provider: &Provider,
+    came: Came,
+) -> Result<Ending, Problem> {
+    let Came { answer, way, send_client_secret, nonce } = came;
+    let now = clock::now();
+    let Some(Ok(claims)) = answer.id_token.as_deref().map(identity::parse) else {
+        return Ok(Ending::unusable());
+    };
+    let app = &provider.app.app;
+    let issuer = &provider.client.endpoints().issuer;
+    if let Err(error) = claims.check(&app.client_id, issuer, nonce.as_ref().map(Secret::expose), now) {
+        return Ok(Ending {
+            state: SignInState::Declined,
+            told: Told::Words(error.to_string()),
+            diagnosis: None,
+        });
+    }
+    let who = claims.signed_in_as();
+    row.value.signed_in_as = Some(who.clone());
+    let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(Ending::unusable()) };
+    let grant = Grant {
+        way,
+        secret: GrantSecret::Refresh { refresh_token },
+        send_client_secret,
+        signed_in_as: Some(who.clone()),
+        signed_in_at: now,
+        scopes: answer.scopes.clone(),
+        access_token_expires_at: Some(now.plus(answer.expires_in)),
+        last_refresh: None,
+        refresh_in_flight_since: None,
+    };
+    let old = shared.store.grant(stored.incarnation)?;
+    let pinned = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
+    let identity = claims.identify(&stored.mailbox, pinned, app.tenant.as_deref());
+    if identity != Identity::Match {
+        let acceptable = identity == Identity::SameTenantOther;
+        if acceptable {
+            keep(row, grant, now);
+        }
+        let told = Told::WrongAccount { name: who.name, acceptable };
+        return Ok(Ending { state: SignInState::WrongAccount, told, diagnosis: None });
+    }
+    Ok(match try_out(shared, row, stored, grant, answer.access_token).await? {
+        Ok(()) => Ending { state: SignInState::Done, told: Told::Connected, diagnosis: None },
+        Err(diagnosis) => Ending::diagnosed(diagnosis),
+    })
+}
+
+pub(super) fn address_only(stored: &StoredMailbox) -> Facts<'_> {
+    Facts { address: &stored.mailbox.address, ..Facts::default() }
+}
