@@ -119,6 +119,14 @@ pub struct AppAdd {
 pub enum MailboxCommand {
     /// Add one.
     Add(MailboxAdd),
+    /// Add all of a CSV, TOML or JSON file, or none.
+    Import {
+        /// The file; CSV as Excel writes it, its first line names the columns.
+        file: PathBuf,
+        /// Only say what would be imported.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List them.
     List,
     /// Show one.

@@ -19,6 +19,7 @@ mod garbage;
 mod http;
 mod http_mail;
 mod http_outbox;
+mod import;
 mod kills;
 mod kills_send;
 mod kills_tokens;

@@ -222,7 +222,7 @@ pub(super) async fn change(
 }
 
 /// A password is needed where none is stored.
-fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
+pub(super) fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
     let user = smtp_user(&posted.mailbox);
     let known = stored.and_then(|stored| smtp_user(&stored.mailbox));
     if user.is_some() && user != known && posted.smtp_password.is_none() {

@@ -4,6 +4,7 @@ mod apps;
 mod events;
 mod folders;
 mod idempotency;
+mod import;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
@@ -38,16 +39,21 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
         )
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));
-    mailbox_routes(config);
+    mailbox_routes(config, max_body);
     mail_routes(config, max_body);
 }
 
-fn mailbox_routes(config: &mut ServiceConfig) {
+fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
     config
         .service(
             only(resource("/mailboxes"), "GET, HEAD, POST")
                 .route(get().to(mailboxes::list))
                 .route(web::post().to(mailboxes::create)),
+        )
+        .service(
+            only(resource("/mailboxes:import"), "POST")
+                .app_data(PayloadConfig::new(max_body))
+                .route(web::post().to(import::import)),
         )
         .service(only(resource("/mailboxes:summary"), "GET, HEAD").route(get().to(mailboxes::summary)))
         .service(
