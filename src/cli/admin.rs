@@ -1,9 +1,11 @@
 //! Commands for administrators: importing mailboxes, giving them an app.
 
 use super::Failure;
-use super::client::Client;
+use super::args::Distribute;
+use super::client::{Client, segment};
 use super::commands::Printer;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::path::Path;
 
 const IMPORTED: [(&str, &str); 4] =
@@ -31,5 +33,40 @@ pub(super) fn import(client: &Client, printer: &Printer, file: &Path, dry_run: b
     }
     let done = if dry_run { "would be imported; nothing was changed" } else { "imported" };
     printer.done(&answer, &format!("{count} mailboxes {done}"));
+    Ok(())
+}
+
+const DISTRIBUTED: [(&str, &str); 4] =
+    [("GROUP", "/group"), ("ID", "/id"), ("ADDRESS", "/address"), ("APP", "/app")];
+
+/// Gives an app to mailboxes, or says to which.
+pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute) -> Result<(), Failure> {
+    let body =
+        json!({"server": order.server, "from": order.from, "apply": order.apply, "expect": order.expect});
+    let path = format!("/v1/apps/{}/distribute", segment(&order.app));
+    let answer = client.send(Method::POST, &path, Some(&body))?;
+    if printer.json {
+        printer.one(&answer);
+        return Ok(());
+    }
+    let (mut rows, mut counts) = (Vec::new(), Vec::new());
+    for (name, group) in answer.get("groups").and_then(Value::as_object).into_iter().flatten() {
+        counts.push(format!("{name}: {}", group.get("count").unwrap_or(&Value::Null)));
+        for item in group.get("items").and_then(Value::as_array).into_iter().flatten() {
+            let mut row = item.clone();
+            if let Some(fields) = row.as_object_mut() {
+                fields.insert(String::from("group"), Value::from(name.as_str()));
+            }
+            rows.push(row);
+        }
+    }
+    printer.list(&json!({"items": rows}), &DISTRIBUTED);
+    let changed = answer.get("changed").and_then(Value::as_u64).unwrap_or_default();
+    let done = if order.apply {
+        format!("{changed} mailboxes changed")
+    } else {
+        String::from("nothing was changed")
+    };
+    printer.done(&answer, &format!("{}\n{done}", counts.join("  ")));
     Ok(())
 }

@@ -155,7 +155,7 @@ pub(super) fn missing_fields(app: &App) -> Vec<&'static str> {
         .collect()
 }
 
-fn no_such_app(id: &AppId) -> Problem {
+pub(super) fn no_such_app(id: &AppId) -> Problem {
     Problem::not_found("no_such_app", format!("there is no app {:?}", id.as_str()))
 }
 

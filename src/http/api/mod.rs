@@ -1,6 +1,8 @@
 //! The API's resources, one file each.
 
 mod apps;
+mod distribute;
+mod distribution;
 mod events;
 mod folders;
 mod idempotency;
@@ -36,6 +38,9 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::put().to(apps::put))
                 .route(web::patch().to(apps::patch))
                 .route(web::delete().to(apps::delete)),
+        )
+        .service(
+            only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));

@@ -68,7 +68,8 @@ fn waits_for(mailbox: &Mailbox, app: &App) -> bool {
     matches!(mailbox.auth, Auth::Oauth { app: None, .. }) && app.domains.contains(&domain)
 }
 
-fn give(stored: &mut StoredMailbox, app: &App) {
+/// Gives an app to a mailbox, and what it lacks by the app's preset.
+pub(super) fn give(stored: &mut StoredMailbox, app: &App) {
     let mailbox = &mut stored.mailbox;
     if let Auth::Oauth { app: named, .. } = &mut mailbox.auth {
         *named = Some(app.id.clone());
