@@ -31,6 +31,7 @@ mod oauth;
 mod overheard;
 mod panics;
 mod policy;
+mod providers;
 mod quiet;
 mod rounds;
 mod send;

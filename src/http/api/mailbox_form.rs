@@ -133,7 +133,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     let address = mail_address("address", &form.address)?;
     let (auth, grant, app) = auth(shared, form.auth, &address)?;
     let provider = match form.provider {
-        Some(text) => word("provider", &text)?.map(|text| text.to_lowercase()),
+        Some(text) => word("provider", &text)?.map(|text| presets::name(&text)),
         None => None,
     };
     let derived = || app.as_ref().and_then(presets::provider_of);

@@ -8,7 +8,7 @@ use super::super::Shared;
 use super::super::extract::{pool, query};
 use super::super::problem::{Answer, LineError, Problem};
 use super::mailbox_form::{self, Posted};
-use super::{mailbox_view, mailboxes};
+use super::{mailbox_view, mailboxes, presets};
 use crate::domain::MailboxId;
 use crate::store::{MailboxStatus, NewMailbox, StoreError};
 use actix_web::http::StatusCode;
@@ -45,9 +45,12 @@ pub(super) async fn import(shared: Data<Shared>, request: HttpRequest, body: Byt
     let ImportQuery { dry_run } = query(request.query_string())?;
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let format = Format::of(content_type.unwrap_or("application/json"))?;
+    let mut table = pool(move || format.read(&body)).await?;
+    let mut values: Vec<&mut Value> = table.lines.iter_mut().map(|line| &mut line.value).collect();
+    presets::find_providers(&shared, &mut values).await?;
     let working = shared.clone();
     let (items, created) = pool(move || {
-        let checked = check(&working, format.read(&body)?)?;
+        let checked = check(&working, table)?;
         let items = checked.iter().map(|found| found.shown(dry_run)).collect::<Vec<_>>();
         if dry_run {
             return Ok::<_, Problem>((items, 0));
