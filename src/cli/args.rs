@@ -82,11 +82,32 @@ pub enum AppCommand {
         /// Its id.
         id: String,
     },
+    /// Give it to all like mailboxes without a sign-in; only says what would change unless `--apply`.
+    Distribute(Distribute),
     /// Remove one that no mailbox uses.
     Remove {
         /// Its id.
         id: String,
     },
+}
+
+/// Giving an app to mailboxes.
+#[derive(Debug, Args)]
+pub struct Distribute {
+    /// The app's id.
+    pub app: String,
+    /// Only to mailboxes on this server; else to those that fit the app's domains or provider.
+    #[arg(long)]
+    pub server: Option<String>,
+    /// Move mailboxes that are signed in through this app.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Do it.
+    #[arg(long, requires = "expect")]
+    pub apply: bool,
+    /// As many mailboxes as the dry run showed.
+    #[arg(long)]
+    pub expect: Option<u64>,
 }
 
 /// A new app.
@@ -119,6 +140,14 @@ pub struct AppAdd {
 pub enum MailboxCommand {
     /// Add one.
     Add(MailboxAdd),
+    /// Add all of a CSV, TOML or JSON file, or none.
+    Import {
+        /// The file; CSV as Excel writes it, its first line names the columns.
+        file: PathBuf,
+        /// Only say what would be imported.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List them.
     List,
     /// Show one.

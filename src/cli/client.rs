@@ -96,6 +96,17 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        self.exchange(request)
+    }
+
+    /// Posts a file as it is.
+    pub(super) fn upload(&self, path: &str, content_type: &str, bytes: Vec<u8>) -> Result<Value, Failure> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let answer = self.exchange(request.header("content-type", content_type).body(bytes))?;
+        serde_json::from_slice(&answer).map_err(|_| Failure::io(format!("{} did not answer JSON", self.base)))
+    }
+
+    fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         let unreachable = |error: reqwest::Error| {
             let cause =
                 std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);

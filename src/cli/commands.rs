@@ -3,7 +3,7 @@
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::{Client, segment};
-use super::{Failure, fsck, serve, show};
+use super::{Failure, admin, fsck, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
@@ -70,20 +70,20 @@ const SUBMISSIONS: [(&str, &str); 5] = [
 const APPS: [(&str, &str); 4] =
     [("ID", "/id"), ("PROVIDER", "/provider"), ("TENANT", "/tenant"), ("CLIENT ID", "/client_id")];
 
-struct Printer {
-    json: bool,
+pub(super) struct Printer {
+    pub(super) json: bool,
 }
 
 impl Printer {
-    fn list(&self, list: &Value, columns: &[(&str, &str)]) {
+    pub(super) fn list(&self, list: &Value, columns: &[(&str, &str)]) {
         if self.json { show::json(list) } else { show::table(list, columns) }
     }
 
-    fn one(&self, value: &Value) {
+    pub(super) fn one(&self, value: &Value) {
         show::json(value);
     }
 
-    fn done(&self, value: &Value, text: &str) {
+    pub(super) fn done(&self, value: &Value, text: &str) {
         if self.json { show::json(value) } else { show::text(text) }
     }
 }
@@ -98,6 +98,7 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
     match command {
         AppCommand::List => printer.list(&client.all("/v1/apps")?, &APPS),
         AppCommand::Show { id } => printer.one(&client.get(&format!("/v1/apps/{}", segment(&id)))?),
+        AppCommand::Distribute(order) => return admin::distribute(client, printer, &order),
         AppCommand::Remove { id } => {
             let answer = client.send(Method::DELETE, &format!("/v1/apps/{}", segment(&id)), None)?;
             printer.done(&answer, "removed");
@@ -127,6 +128,7 @@ fn mailbox(client: &Client, printer: &Printer, command: MailboxCommand) -> Resul
             let id = answer.get("id").and_then(Value::as_str).unwrap_or_default();
             printer.done(&answer, &format!("mailbox {id} added"));
         }
+        MailboxCommand::Import { file, dry_run } => return admin::import(client, printer, &file, dry_run),
         MailboxCommand::List => return status(client, printer),
         MailboxCommand::Show { id } => printer.one(&client.get(&format!("/v1/mailboxes/{}", segment(&id)))?),
         MailboxCommand::Remove { id } => {

@@ -1,6 +1,7 @@
 //! The command line. `serve` is the daemon; every other command talks to
 //! the daemon's HTTP API.
 
+mod admin;
 mod args;
 mod client;
 mod commands;

@@ -3,8 +3,10 @@
 //! Unknown keys are errors. The commented file `config/stafette.toml` shows every key with its default.
 
 mod env;
+mod providers;
 mod signin;
 
+pub use providers::{OauthPreset, Provider, TenantPreset};
 pub use signin::SignInSection;
 
 use crate::domain::Secret;
@@ -157,6 +159,8 @@ pub enum IpFamily {
 pub struct NetSection {
     /// Which addresses of a host are tried.
     pub ip: IpFamily,
+    /// Who is asked for mail exchangers; the system's name servers if it is not named.
+    pub nameserver: Option<SocketAddr>,
     /// Whether connections without TLS may leave this machine.
     pub allow_plain_remote: bool,
     /// Bytes of message bodies in flight in the whole process.
@@ -165,7 +169,7 @@ pub struct NetSection {
 
 impl Default for NetSection {
     fn default() -> Self {
-        Self { ip: IpFamily::Auto, allow_plain_remote: false, bytes_in_flight: 24 << 20 }
+        Self { ip: IpFamily::Auto, nameserver: None, allow_plain_remote: false, bytes_in_flight: 24 << 20 }
     }
 }
 

@@ -9,10 +9,49 @@ use serde::{Deserialize, Serialize};
 pub enum ProviderKind {
     /// Microsoft Entra ID, work and school accounts.
     Office365,
+    /// Entra ID of the US Government's cloud.
+    Office365Us,
+    /// Entra ID in China, operated by 21Vianet.
+    Office365Cn,
+    /// Microsoft's personal accounts: Outlook.com, Hotmail.
+    Outlook,
     /// Google.
     Google,
+    /// Yahoo.
+    Yahoo,
+    /// Fastmail.
+    Fastmail,
     /// Any OpenID provider, by its issuer URL in [`App::authority`].
     Oidc,
+}
+
+impl ProviderKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Office365,
+        Self::Office365Us,
+        Self::Office365Cn,
+        Self::Outlook,
+        Self::Google,
+        Self::Yahoo,
+        Self::Fastmail,
+        Self::Oidc,
+    ];
+
+    /// Its name, as in JSON and in `config/providers.toml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Office365 => "office365",
+            Self::Office365Us => "office365_us",
+            Self::Office365Cn => "office365_cn",
+            Self::Outlook => "outlook",
+            Self::Google => "google",
+            Self::Yahoo => "yahoo",
+            Self::Fastmail => "fastmail",
+            Self::Oidc => "oidc",
+        }
+    }
 }
 
 /// An app as it is stored. The secret is sealed apart from it and never in here when shown.

@@ -32,6 +32,9 @@ pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
 /// Which field an error is about: the one without which the error is another. serde names unknown and missing
 /// fields, but not the one that has a wrong type.
 fn culprit<T: DeserializeOwned>(value: &Value, error: &str) -> String {
+    if let Some(missing) = error.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return gap::<T>(value, missing, error);
+    }
     let fails_alike =
         |without: &Value| T::deserialize(without).is_err_and(|other| other.to_string() == error);
     let mut path = String::new();
@@ -52,6 +55,29 @@ fn culprit<T: DeserializeOwned>(value: &Value, error: &str) -> String {
         pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
     }
     path
+}
+
+/// Where a missing field belongs: where its presence makes another error, and not that it is unknown.
+fn gap<T: DeserializeOwned>(value: &Value, missing: &str, error: &str) -> String {
+    let inner = value.as_object().into_iter().flatten().filter(|(_, value)| value.is_object());
+    let places = std::iter::once(None).chain(inner.map(|(name, _)| Some(name.as_str())));
+    let unknown = format!("unknown field `{missing}`");
+    let belongs = |place: &Option<&str>| {
+        let mut with = value.clone();
+        let object = match place {
+            Some(name) => with.get_mut(*name),
+            None => Some(&mut with),
+        };
+        object.into_iter().for_each(|object| set(object, missing, Value::Null));
+        match T::deserialize(&with) {
+            Ok(_) => true,
+            Err(other) => other.to_string() != error && !other.to_string().starts_with(&unknown),
+        }
+    };
+    match places.into_iter().find(belongs) {
+        Some(Some(place)) => format!("{place}.{missing}"),
+        Some(None) | None => String::from(missing),
+    }
 }
 
 /// The query, its unknown names refused.
@@ -169,16 +195,21 @@ mod tests {
     fn the_field_of_a_wrong_type_is_named_with_its_path() {
         #[derive(serde::Deserialize, Debug)]
         #[allow(dead_code)]
+        #[serde(deny_unknown_fields)]
         struct Inner {
             port: u16,
         }
         #[derive(serde::Deserialize, Debug)]
         #[allow(dead_code)]
+        #[serde(deny_unknown_fields)]
         struct Outer {
             name: String,
             imap: Inner,
         }
-        let problem = typed::<Outer>(&json!({"name": "x", "imap": {"port": "y"}})).unwrap_err();
-        assert!(problem.to_string().contains("imap.port: "), "{problem}");
+        let named = |value| typed::<Outer>(&value).unwrap_err().to_string();
+        assert!(named(json!({"name": "x", "imap": {"port": "y"}})).contains("imap.port: "));
+        assert!(named(json!({"name": "x", "imap": {}})).contains("imap.port: missing"));
+        assert!(named(json!({"imap": {"port": 1}})).contains("name: missing"));
+        assert!(named(json!({"name": "x"})).contains("imap: missing"));
     }
 }

@@ -17,7 +17,7 @@ pub use server::bind;
 
 use crate::config::Config;
 use crate::domain::{Diagnosis, Secret};
-use crate::net::Dialer;
+use crate::net::{Dialer, MxResolver};
 use crate::store::{Store, StoredMailbox};
 use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, Wake};
 use actix::Recipient;
@@ -70,6 +70,8 @@ struct Shared {
     admin_key_sha256: [u8; 32],
     dialer: Dialer,
     probe: Probe,
+    /// Finds out who takes a domain's mail.
+    mx: MxResolver,
     /// Without a slash at its end.
     public_url: String,
     /// Moves with every change of a sign-in, for those who wait for one.

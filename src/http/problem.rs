@@ -22,6 +22,42 @@ pub(super) struct Problem {
     detail: String,
     diagnosis: Option<Box<Diagnosis>>,
     allow: Option<&'static str>,
+    errors: Vec<LineError>,
+}
+
+/// What is wrong with a line of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct LineError {
+    /// Which line, from 1.
+    pub(super) line: u64,
+    /// Which field of it, by its dotted name.
+    pub(super) field: Option<String>,
+    /// What is wrong, and what to do.
+    pub(super) message: String,
+}
+
+impl LineError {
+    pub(super) fn new(line: u64, field: Option<&str>, message: impl Into<String>) -> Self {
+        Self { line, field: field.map(String::from), message: message.into() }
+    }
+
+    /// A problem that a line alone would have been answered with.
+    pub(super) fn of(line: u64, problem: &Problem) -> Self {
+        let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c));
+        match problem.detail.split_once(": ") {
+            Some((field, message)) if is_name(field) => Self::new(line, Some(field), message),
+            _ => Self::new(line, None, problem.detail.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "line {}: {field}: {}", self.line, self.message),
+            None => write!(f, "line {}: {}", self.line, self.message),
+        }
+    }
 }
 
 /// What a handler gives.
@@ -37,11 +73,13 @@ struct Shown<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     diagnosis: Option<&'a Diagnosis>,
+    #[serde(skip_serializing_if = "<[LineError]>::is_empty")]
+    errors: &'a [LineError],
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), diagnosis: None, allow: None }
+        Self { status, code, detail: detail.into(), diagnosis: None, allow: None, errors: Vec::new() }
     }
 
     pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
@@ -98,6 +136,16 @@ impl Problem {
         self.status == StatusCode::CONFLICT && self.code == "conflict"
     }
 
+    /// Whether it is we who are at fault, not what was asked.
+    pub(super) fn is_server_error(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// With what is wrong line by line.
+    pub(super) fn with_errors(self, errors: Vec<LineError>) -> Self {
+        Self { errors, ..self }
+    }
+
     pub(super) fn with_diagnosis(self, diagnosis: &Diagnosis) -> Self {
         Self { diagnosis: Some(Box::new(diagnosis.clone())), ..self }
     }
@@ -125,6 +173,7 @@ impl ResponseError for Problem {
             detail: &self.detail,
             code: self.code,
             diagnosis: self.diagnosis.as_deref(),
+            errors: &self.errors,
         };
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));

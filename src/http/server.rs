@@ -2,6 +2,7 @@
 
 use super::problem::{PROBLEM_JSON, Problem};
 use super::{HttpDeps, Shared, api, auth, signin};
+use crate::net::MxResolver;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
@@ -46,6 +47,7 @@ pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
         supervisor: deps.supervisor,
         http: deps.http,
         public_url: http.public_url(),
+        mx: MxResolver::new(deps.config.net.nameserver),
         config: deps.config,
         admin_key_sha256: deps.admin_key_sha256,
         dialer: deps.dialer,

@@ -6,6 +6,7 @@ mod error;
 mod http;
 mod imap_framing;
 mod limit;
+mod mx;
 mod read_ahead;
 mod stream;
 mod tls;
@@ -13,6 +14,7 @@ mod tls;
 pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::NetError;
 pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
+pub use mx::MxResolver;
 pub use read_ahead::ReadAhead;
 pub use stream::MaybeTls;
 

@@ -56,6 +56,29 @@ pub(super) fn create_folder_durably(path: &Path) -> Result<(), StoreError> {
     sync_parent(path)
 }
 
+/// Writes a file, mode 0600, into a folder of its own. Durable only after [`sync_file_system`].
+pub(super) fn write_into_new_folder(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io("create", folder)(error)),
+        _ => {}
+    }
+    let path = folder.join(name);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io("create", &path))?;
+    file.write_all(bytes).map_err(io("write", &path))
+}
+
+/// Makes everything on the file system of a folder durable.
+pub(super) fn sync_file_system(folder: &Path) -> Result<(), StoreError> {
+    let file = File::open(folder).map_err(io("open", folder))?;
+    rustix::fs::syncfs(&file).map_err(|error| io("sync the file system of", folder)(error.into()))
+}
+
 /// Makes a new name in `path`'s folder durable.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     let parent = match path.parent() {

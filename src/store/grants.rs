@@ -63,6 +63,11 @@ impl Store {
         Ok(())
     }
 
+    /// Makes a commit conflict if the mailbox has a grant when it is checked.
+    pub fn expect_no_grant(&self, commit: &mut Commit, mailbox: Incarnation) {
+        commit.ops.push(Op::Delete { key: keys::grant(mailbox), expect: Expect::Absent });
+    }
+
     /// Adds the removal of a grant that was read with this generation to a commit.
     pub fn remove_grant(&self, commit: &mut Commit, mailbox: Incarnation, generation: u64) {
         commit.ops.push(Op::Delete { key: keys::grant(mailbox), expect: expect_read(generation) });

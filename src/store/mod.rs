@@ -12,6 +12,7 @@ mod committer;
 mod compact;
 #[cfg(test)]
 mod compact_tests;
+mod create_many;
 mod derived;
 mod events_log;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};
 pub use compact::Compacted;
+pub use create_many::NewMailbox;
 pub(crate) use files::write_durably;
 pub use large::{LargeRecord, LargeWriter};
 pub use mailboxes::{MailboxStatus, StoredMailbox};

@@ -144,6 +144,21 @@ impl Vault {
         files::write_durably(&folder.join("mailbox.key"), &sealed)
     }
 
+    /// Creates the keys of many mailboxes; one sync of the file system makes them durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if one cannot be written.
+    pub(super) fn create_mailbox_keys(&self, incarnations: &[Incarnation]) -> Result<(), StoreError> {
+        files::create_folder_durably(&self.packs)?;
+        for incarnation in incarnations {
+            let folder = self.mailbox_folder(*incarnation);
+            let fresh = Zeroizing::new(random::<32>()?);
+            let sealed = self.data_key.seal(&mailbox_context(*incarnation), &fresh[..])?;
+            files::write_into_new_folder(&folder, "mailbox.key", &sealed)?;
+        }
+        files::sync_file_system(&self.packs)
+    }
+
     /// A mailbox's key.
     ///
     /// # Errors

@@ -1,14 +1,12 @@
-//! Where an app's requests go: Entra ID, Google, or what an OpenID provider's discovery document says.
+//! Where an app's requests go: what `config/providers.toml` says, or an OpenID provider's discovery document.
 
 use super::answer::FlowError;
 use super::flows::fetch;
+use crate::config::{OauthPreset, Provider};
 use crate::domain::{App, ProviderKind};
 use crate::net::Dialer;
 use serde::Deserialize;
 use url::Url;
-
-/// What a registration of the platform "mobile and desktop applications" names (Entra ID, embedded browsers).
-const NATIVE_REDIRECT: &str = "https://login.microsoftonline.com/common/oauth2/nativeclient";
 
 /// The endpoints of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,75 +43,68 @@ impl Endpoints {
     /// # Errors
     /// [`FlowError::Endpoint`] if the configuration cannot be used, [`FlowError::Transport`] if discovery fails.
     pub async fn of(app: &App, http: &reqwest::Client) -> Result<Self, FlowError> {
-        let mut found = match app.provider {
-            ProviderKind::Office365 => Self::office365(app)?,
-            ProviderKind::Google => Self::google(app)?,
-            ProviderKind::Oidc => Self::discover(app, http).await?,
+        let unknown = || FlowError::Endpoint(format!("nobody signs in at {:?}", app.provider.name()));
+        let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+        let preset = preset.ok_or_else(unknown)?;
+        let mut found = match (&preset.authority, &preset.authorize, &preset.token) {
+            (Some(authority), _, _) => Self::entra(app, preset, authority)?,
+            (None, Some(authorize), Some(token)) => Self::fixed(app, preset, authorize, token)?,
+            (None, _, _) => Self::discover(app, preset, http).await?,
         };
         if let Some(scopes) = &app.scopes {
-            let base = ["openid", "offline_access", "email"].map(String::from).into_iter();
             found.scopes = match app.provider {
-                ProviderKind::Oidc => base.chain(scopes.iter().cloned()).collect(),
-                ProviderKind::Office365 | ProviderKind::Google => scopes.clone(),
+                ProviderKind::Oidc => preset.scopes.iter().chain(scopes).cloned().collect(),
+                ProviderKind::Office365
+                | ProviderKind::Office365Us
+                | ProviderKind::Office365Cn
+                | ProviderKind::Outlook
+                | ProviderKind::Google
+                | ProviderKind::Yahoo
+                | ProviderKind::Fastmail => scopes.clone(),
             };
         }
         Ok(found)
     }
 
-    fn office365(app: &App) -> Result<Self, FlowError> {
-        let base =
-            app.authority.as_deref().unwrap_or("https://login.microsoftonline.com").trim_end_matches('/');
-        let tenant = app.tenant.as_deref().unwrap_or("organizations");
+    fn entra(app: &App, preset: &OauthPreset, authority: &str) -> Result<Self, FlowError> {
+        let base = app.authority.as_deref().unwrap_or(authority).trim_end_matches('/');
+        let default = preset.tenant.as_ref().map_or("organizations", |tenant| tenant.default.as_str());
+        let tenant = app.tenant.as_deref().unwrap_or(default);
         if tenant.contains(['/', '?', '#']) {
             return Err(FlowError::Endpoint(format!("{tenant:?} is no tenant id")));
         }
         let at = |path: &str| checked(&format!("{base}/{tenant}/oauth2/v2.0/{path}"));
-        let scopes = [
-            "https://outlook.office.com/IMAP.AccessAsUser.All",
-            "https://outlook.office.com/SMTP.Send",
-            "offline_access",
-            "openid",
-            "profile",
-            "email",
-        ];
         Ok(Self {
-            authorize: at("authorize")?,
-            token: at("token")?,
             device: Some(at("devicecode")?),
-            native_redirect: Some(String::from(NATIVE_REDIRECT)),
             issuer: format!("{base}/{{tenantid}}/v2.0"),
-            scopes: scopes.map(String::from).to_vec(),
-            app_scope: Some(String::from("https://outlook.office365.com/.default")),
-            authorize_extra: Vec::new(),
+            ..Self::preset(preset, at("authorize")?, at("token")?)
         })
     }
 
-    fn google(app: &App) -> Result<Self, FlowError> {
-        let (authorize, token) = match app.authority.as_deref() {
-            None => (
-                String::from("https://accounts.google.com/o/oauth2/v2/auth"),
-                String::from("https://oauth2.googleapis.com/token"),
-            ),
-            Some(base) => {
-                let base = base.trim_end_matches('/');
-                (format!("{base}/o/oauth2/v2/auth"), format!("{base}/token"))
-            }
-        };
-        Ok(Self {
-            authorize: checked(&authorize)?,
-            token: checked(&token)?,
-            // Google's device flow does not allow the mail scope
+    /// Addresses that are known; an authority of the app's takes the place of their hosts.
+    fn fixed(app: &App, preset: &OauthPreset, authorize: &str, token: &str) -> Result<Self, FlowError> {
+        let (authorize, token) = (checked(authorize)?, checked(token)?);
+        let Some(base) = app.authority.as_deref() else { return Ok(Self::preset(preset, authorize, token)) };
+        let at = |url: &Url| checked(&format!("{}{}", base.trim_end_matches('/'), url.path()));
+        Ok(Self { issuer: String::from(base), ..Self::preset(preset, at(&authorize)?, at(&token)?) })
+    }
+
+    fn preset(preset: &OauthPreset, authorize: Url, token: Url) -> Self {
+        let prompt = (String::from("prompt"), preset.prompt.clone());
+        let extra = preset.extra.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self {
+            authorize,
+            token,
             device: None,
-            native_redirect: None,
-            issuer: app.authority.clone().unwrap_or_else(|| String::from("https://accounts.google.com")),
-            scopes: ["https://mail.google.com/", "openid", "email"].map(String::from).to_vec(),
-            app_scope: None,
-            // without these two a second sign-in brings no refresh token
-            authorize_extra: vec![(String::from("access_type"), String::from("offline"))],
-        })
+            native_redirect: preset.native_redirect.clone(),
+            app_scope: preset.app_scope.clone(),
+            issuer: preset.issuer.clone().unwrap_or_default(),
+            scopes: preset.scopes.clone(),
+            authorize_extra: std::iter::once(prompt).chain(extra).collect(),
+        }
     }
 
-    async fn discover(app: &App, http: &reqwest::Client) -> Result<Self, FlowError> {
+    async fn discover(app: &App, preset: &OauthPreset, http: &reqwest::Client) -> Result<Self, FlowError> {
         let issuer = app.authority.as_deref().unwrap_or_default();
         let url = checked(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
         let request = http.get(url.clone()).build();
@@ -130,21 +121,17 @@ impl Endpoints {
             let said = found.issuer;
             return Err(FlowError::Endpoint(format!("{url} speaks for the issuer {said:?}, not {issuer:?}")));
         }
+        let (authorize, token) = (checked(&found.authorization_endpoint)?, checked(&found.token_endpoint)?);
         Ok(Self {
-            authorize: checked(&found.authorization_endpoint)?,
-            token: checked(&found.token_endpoint)?,
             device: found.device_authorization_endpoint.as_deref().map(checked).transpose()?,
-            native_redirect: None,
             issuer: found.issuer,
-            scopes: ["openid", "offline_access", "email"].map(String::from).to_vec(),
-            app_scope: None,
-            authorize_extra: Vec::new(),
+            ..Self::preset(preset, authorize, token)
         })
     }
 }
 
 /// A URL that secrets may be sent to.
-fn checked(text: &str) -> Result<Url, FlowError> {
+pub(super) fn checked(text: &str) -> Result<Url, FlowError> {
     let url =
         Url::parse(text).map_err(|error| FlowError::Endpoint(format!("{text:?} is no URL: {error}")))?;
     Dialer::check_url(&url).map_err(|_| FlowError::Endpoint(format!("{text:?} is not https")))?;

@@ -3,8 +3,8 @@
 
 use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
 use super::endpoints::Endpoints;
+use crate::domain::Secret;
 use crate::domain::app::AppCredentials;
-use crate::domain::{ProviderKind, Secret};
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -100,17 +100,11 @@ impl OauthClient {
         let verifier = PkceCodeVerifier::new(String::from(request.verifier.expose()));
         let redirect = redirect(request.redirect_uri)?;
         let client = self.client(false)?;
-        // Google gives a refresh token again only if consent is asked for again
-        let prompt = match self.credentials.app.provider {
-            ProviderKind::Google => "select_account consent",
-            ProviderKind::Office365 | ProviderKind::Oidc => "select_account",
-        };
         let mut url = client
             .authorize_url(|| CsrfToken::new(String::from(request.state)))
             .set_redirect_uri(Cow::Owned(redirect))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(scopes(&self.endpoints.scopes))
-            .add_extra_param("prompt", prompt)
             .add_extra_param("nonce", request.nonce);
         for (name, value) in &self.endpoints.authorize_extra {
             url = url.add_extra_param(name.as_str(), value.as_str());

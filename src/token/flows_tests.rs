@@ -1,7 +1,7 @@
 //! Token endpoints as transcripts: what is asked, and what each answer becomes.
 
 use super::*;
-use crate::domain::{App, AppId};
+use crate::domain::{App, AppId, ProviderKind};
 use crate::net::{Dialer, NetConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -271,4 +271,57 @@ async fn plain_http_authorities_are_for_this_machine_only() {
     let http = Dialer::new(NetConfig::default()).unwrap().http_client(Duration::from_secs(30)).unwrap();
     let app = credentials(ProviderKind::Office365, "http://login.example").app;
     assert!(matches!(Endpoints::of(&app, &http).await, Err(FlowError::Endpoint(_))));
+}
+
+#[tokio::test]
+async fn every_provider_s_requests_go_where_its_data_says() {
+    let http = Dialer::new(NetConfig::default()).unwrap().http_client(Duration::from_secs(5)).unwrap();
+    for (kind, tenant, token, scope) in [
+        (
+            ProviderKind::Office365,
+            Some("t"),
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            "https://outlook.office.com/SMTP.Send",
+        ),
+        (
+            ProviderKind::Office365Us,
+            Some("t"),
+            "https://login.microsoftonline.us/t/oauth2/v2.0/token",
+            "https://outlook.office365.us/SMTP.Send",
+        ),
+        (
+            ProviderKind::Office365Cn,
+            Some("t"),
+            "https://login.partner.microsoftonline.cn/t/oauth2/v2.0/token",
+            "https://partner.outlook.cn/SMTP.Send",
+        ),
+        (
+            ProviderKind::Outlook,
+            None,
+            "https://login.microsoftonline.com/consumers/oauth2/v2.0/token",
+            "offline_access",
+        ),
+        (ProviderKind::Google, None, "https://oauth2.googleapis.com/token", "https://mail.google.com/"),
+        (ProviderKind::Yahoo, None, "https://api.login.yahoo.com/oauth2/get_token", "mail-w"),
+        (ProviderKind::Fastmail, None, "https://api.fastmail.com/oauth/refresh", "offline_access"),
+    ] {
+        let mut app = credentials(kind, "").app;
+        (app.authority, app.tenant) = (None, tenant.map(String::from));
+        let found = Endpoints::of(&app, &http).await.unwrap();
+        assert_eq!(found.token.as_str(), token);
+        assert!(found.scopes.iter().any(|known| known == scope), "{kind:?}: {:?}", found.scopes);
+        assert!(
+            found
+                .authorize_extra
+                .iter()
+                .any(|(name, value)| name == "prompt" && value.starts_with("select_account"))
+        );
+        assert!(!found.issuer.is_empty());
+    }
+    let mut google = credentials(ProviderKind::Google, "").app;
+    google.authority = Some(String::from("http://127.0.0.1:9/"));
+    let found = Endpoints::of(&google, &http).await.unwrap();
+    assert_eq!(found.token.as_str(), "http://127.0.0.1:9/token");
+    assert_eq!(found.authorize.path(), "/o/oauth2/v2/auth");
+    assert!(found.authorize_extra.contains(&(String::from("access_type"), String::from("offline"))));
 }

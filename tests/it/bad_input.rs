@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 const STAFETTE: &str = env!("CARGO_BIN_EXE_stafette");
 
 /// A command line on a data directory, away from the environment's own settings.
-fn stafette(data_dir: &Path) -> Command {
+pub fn stafette(data_dir: &Path) -> Command {
     let mut command = Command::new(STAFETTE);
     let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("STAFETTE_"));
     for name in own {

@@ -6,6 +6,7 @@ use super::super::extract::{
 };
 use super::super::problem::{Answer, Problem};
 use super::presets;
+use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
@@ -147,7 +148,9 @@ pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
 
 /// What an app still lacks before anybody can sign in with it.
 pub(super) fn missing_fields(app: &App) -> Vec<&'static str> {
-    let tenant = app.provider == ProviderKind::Office365 && app.tenant.is_none();
+    let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+    let tenant = preset.and_then(|preset| preset.tenant.as_ref());
+    let tenant = tenant.is_some_and(|tenant| tenant.required) && app.tenant.is_none();
     let authority = app.provider == ProviderKind::Oidc && app.authority.is_none();
     [(tenant, "tenant"), (app.client_id.is_empty(), "client_id"), (authority, "authority")]
         .into_iter()
@@ -155,7 +158,7 @@ pub(super) fn missing_fields(app: &App) -> Vec<&'static str> {
         .collect()
 }
 
-fn no_such_app(id: &AppId) -> Problem {
+pub(super) fn no_such_app(id: &AppId) -> Problem {
     Problem::not_found("no_such_app", format!("there is no app {:?}", id.as_str()))
 }
 

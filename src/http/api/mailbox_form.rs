@@ -5,9 +5,10 @@ use super::super::extract::{trimmed, typed, word};
 use super::super::problem::Problem;
 use super::{apps::said, presets};
 use crate::clock;
+use crate::config::Provider;
 use crate::domain::mailbox::{Owner, Policy};
 use crate::domain::{
-    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, ProviderKind, Secret,
+    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret,
     Security, SmtpAuth, SmtpEndpoint,
 };
 use serde::Deserialize;
@@ -137,7 +138,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     let address = mail_address("address", &form.address)?;
     let (auth, grant, app) = auth(shared, form.auth, &address)?;
     let provider = match form.provider {
-        Some(text) => word("provider", &text)?.map(|text| text.to_lowercase()),
+        Some(text) => word("provider", &text)?.map(|text| presets::name(&text)),
         None => None,
     };
     let derived = || app.as_ref().and_then(presets::provider_of);
@@ -204,8 +205,9 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         AuthForm::AppOnly { app } => {
             let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
             let app = app_of(shared, app, address)?.ok_or_else(missing)?;
-            if app.provider != ProviderKind::Office365 {
-                return Err(Problem::field("auth.app", "has no app-only tokens: only office365 has"));
+            let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+            if preset.is_none_or(|preset| preset.app_scope.is_none()) {
+                return Err(Problem::field("auth.app", "has no app-only tokens: only Microsoft 365 has"));
             }
             Ok((Auth::AppOnly { app: app.id.clone() }, None, Some(app)))
         }

@@ -88,7 +88,7 @@ fn waiting(store: &Store, stored: &StoredMailbox) -> Result<(u64, u64), StoreErr
 }
 
 /// What the configuration says outweighs what the actors said last: they may not have looked at it yet.
-fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxStatus) -> MailboxState {
+pub(super) fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxStatus) -> MailboxState {
     if !mailbox.active {
         return MailboxState::Paused;
     }

@@ -5,6 +5,7 @@ use super::super::extract::{json, limit, merge, page, pool, query, set, settled}
 use super::super::problem::{Answer, Problem};
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
+use super::presets;
 use crate::domain::{Auth, Mailbox, MailboxId, MailboxState, SendState, SmtpAuth};
 use crate::store::{Commit, StoreError, StoredMailbox};
 use actix_web::HttpResponse;
@@ -117,7 +118,9 @@ fn name(value: Value) -> String {
 
 /// POST `/v1/mailboxes`.
 pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
-    let posted = mailbox_form::read(&shared, json(&body)?, None)?;
+    let mut value = json(&body)?;
+    presets::find_providers(&shared, &mut [&mut value]).await?;
+    let posted = mailbox_form::read(&shared, value, None)?;
     let stored = create_new(&shared, posted).await?;
     let location = format!("/v1/mailboxes/{}", stored.mailbox.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(shared.view(&stored)?.shown))
@@ -148,7 +151,8 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
 /// PUT `/v1/mailboxes/{mb}`.
 pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = MailboxId::new(id.into_inner())?;
-    let value = json(&body)?;
+    let mut value = json(&body)?;
+    presets::find_providers(&shared, &mut [&mut value]).await?;
     if shared.store.mailbox(&id)?.is_none() {
         let posted = mailbox_form::read(&shared, value, Some(&id))?;
         let stored = create_new(&shared, posted).await?;
@@ -222,7 +226,7 @@ pub(super) async fn change(
 }
 
 /// A password is needed where none is stored.
-fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
+pub(super) fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) -> Result<(), Problem> {
     let user = smtp_user(&posted.mailbox);
     let known = stored.and_then(|stored| smtp_user(&stored.mailbox));
     if user.is_some() && user != known && posted.smtp_password.is_none() {

@@ -1,9 +1,12 @@
 //! The API's resources, one file each.
 
 mod apps;
+mod distribute;
+mod distribution;
 mod events;
 mod folders;
 mod idempotency;
+mod import;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
@@ -36,20 +39,28 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::patch().to(apps::patch))
                 .route(web::delete().to(apps::delete)),
         )
+        .service(
+            only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
+        )
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)))
         .service(only(resource("/sign-ins/{id}/paste"), "POST").route(web::post().to(sign_ins::paste)))
         .service(only(resource("/sign-ins/{id}/accept"), "POST").route(web::post().to(sign_ins::accept)));
-    mailbox_routes(config);
+    mailbox_routes(config, max_body);
     mail_routes(config, max_body);
 }
 
-fn mailbox_routes(config: &mut ServiceConfig) {
+fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
     config
         .service(
             only(resource("/mailboxes"), "GET, HEAD, POST")
                 .route(get().to(mailboxes::list))
                 .route(web::post().to(mailboxes::create)),
+        )
+        .service(
+            only(resource("/mailboxes:import"), "POST")
+                .app_data(PayloadConfig::new(max_body))
+                .route(web::post().to(import::import)),
         )
         .service(only(resource("/mailboxes:summary"), "GET, HEAD").route(get().to(mailboxes::summary)))
         .service(

@@ -1,36 +1,83 @@
 //! Which servers and which app a mailbox gets if it names none.
 
 use super::super::Shared;
+use super::super::extract::{set, trimmed};
 use super::super::problem::Problem;
+use crate::config::Provider;
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, Auth, Endpoint, Mailbox, ProviderKind, Security, SmtpAuth, SmtpEndpoint};
+use crate::domain::{App, Auth, Endpoint, Mailbox, SmtpAuth, SmtpEndpoint};
 use crate::store::{Commit, StoreError, StoredMailbox};
+use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The servers of a provider; `None`: it is not one we know.
 pub(super) fn servers(provider: &str) -> Option<(Endpoint, SmtpEndpoint)> {
-    let (imap, smtp, port, security) = match provider {
-        "office365" => ("outlook.office365.com", "smtp.office365.com", 587, Security::Starttls),
-        "google" | "gmail" => ("imap.gmail.com", "smtp.gmail.com", 465, Security::Tls),
-        _ => return None,
-    };
-    Some((
-        Endpoint { host: String::from(imap), port: 993, security: Security::Tls },
-        SmtpEndpoint { host: String::from(smtp), port, security, auth: SmtpAuth::Inherit },
-    ))
+    let known = Provider::named(provider)?;
+    let Endpoint { host, port, security } = known.smtp.clone()?;
+    Some((known.imap.clone()?, SmtpEndpoint { host, port, security, auth: SmtpAuth::Inherit }))
+}
+
+/// A provider's name as it is kept: its id, where it is one we know by another name.
+pub(super) fn name(given: &str) -> String {
+    Provider::named(given).map_or_else(|| given.to_lowercase(), |known| known.id.clone())
 }
 
 /// The provider of an app's mailboxes, where that is one with servers of its own.
 pub(super) fn provider_of(app: &App) -> Option<&'static str> {
-    match app.provider {
-        ProviderKind::Office365 => Some("office365"),
-        ProviderKind::Google => Some("google"),
-        ProviderKind::Oidc => None,
-    }
+    let provider = Provider::of_kind(app.provider)?;
+    provider.imap.as_ref().map(|_| provider.id.as_str())
 }
 
 /// The provider of an address whose domain belongs to one.
 pub(super) fn provider_of_domain(domain: &str) -> Option<&'static str> {
-    matches!(domain, "gmail.com" | "googlemail.com").then_some("google")
+    Provider::of_domain(domain).map(|provider| provider.id.as_str())
+}
+
+/// How many domains are asked for at once, and how long all of them may take: a person waits.
+const ASKED_AT_ONCE: usize = 16;
+const ASKED_FOR: Duration = Duration::from_secs(10);
+
+/// Names the providers of mailboxes that neither they, nor their domains, nor an app name, by where their domain's
+/// mail goes. Each domain is asked for once; what cannot be found out is left as it is.
+pub(super) async fn find_providers(shared: &Shared, values: &mut [&mut Value]) -> Result<(), StoreError> {
+    let mut domains = BTreeMap::new();
+    for (place, value) in values.iter().enumerate() {
+        if let Some(domain) = asks_for(shared, value)? {
+            domains.entry(domain).or_insert_with(Vec::new).push(place);
+        }
+    }
+    let ask = |(domain, places): (String, Vec<usize>)| async move {
+        let hosts = shared.mx.lookup(&domain).await;
+        (Provider::of_mx(hosts.iter().map(String::as_str)), places)
+    };
+    let answers = stream::iter(domains).map(ask).buffer_unordered(ASKED_AT_ONCE);
+    let mut answers = std::pin::pin!(answers.take_until(tokio::time::sleep(ASKED_FOR)));
+    while let Some((found, places)) = answers.next().await {
+        let Some(found) = found else { continue };
+        for place in places {
+            if let Some(value) = values.get_mut(place) {
+                set(value, "provider", Value::from(found.id.as_str()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The domain whose mail exchangers would tell the provider of a mailbox, if nothing nearer does.
+fn asks_for(shared: &Shared, value: &Value) -> Result<Option<String>, StoreError> {
+    let is_said = |pointer: &str| value.pointer(pointer).is_some_and(|said| !said.is_null());
+    // null says something, too: there is none
+    let has_servers = value.get("imap").is_some() || value.get("smtp").is_some();
+    let address = value.get("address").and_then(Value::as_str).and_then(trimmed).unwrap_or_default();
+    let domain = domain(&address);
+    let may_be_asked = address.contains('@') && domain.contains('.');
+    if !may_be_asked || is_said("/provider") || is_said("/auth/app") || has_servers {
+        return Ok(None);
+    }
+    let is_known = provider_of_domain(&domain).is_some() || app_of_address(shared, &address)?.is_some();
+    Ok((!is_known).then_some(domain))
 }
 
 /// The domain of an address, in small letters.
@@ -68,7 +115,8 @@ fn waits_for(mailbox: &Mailbox, app: &App) -> bool {
     matches!(mailbox.auth, Auth::Oauth { app: None, .. }) && app.domains.contains(&domain)
 }
 
-fn give(stored: &mut StoredMailbox, app: &App) {
+/// Gives an app to a mailbox, and what it lacks by the app's preset.
+pub(super) fn give(stored: &mut StoredMailbox, app: &App) {
     let mailbox = &mut stored.mailbox;
     if let Auth::Oauth { app: named, .. } = &mut mailbox.auth {
         *named = Some(app.id.clone());

@@ -6,7 +6,8 @@ use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
 use crate::clock;
-use crate::domain::{App, Auth, GrantWay, ProviderKind, SignInId};
+use crate::config::Provider;
+use crate::domain::{App, Auth, GrantWay, SignInId};
 use crate::store::{Row, SignIn, SignInState};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -56,27 +57,29 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
 
 /// The ways to offer: those asked for, else what works for this installation.
 fn ways(shared: &Shared, app: &App, asked: Option<&[String]>) -> Result<Vec<GrantWay>, Problem> {
+    let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+    let has_native = preset.is_some_and(|preset| preset.native_redirect.is_some());
+    let has_codes = preset.is_some_and(|preset| preset.device_code);
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
         // providers take redirects to https and to loopback only
-        return Ok(match (shared.redirects_work(), app.provider) {
-            (true, _) | (false, ProviderKind::Google) => vec![GrantWay::Redirect],
-            (false, ProviderKind::Office365) => vec![GrantWay::Native, GrantWay::Device],
-            (false, ProviderKind::Oidc) => vec![GrantWay::Device],
-        });
+        let others = [(has_native, GrantWay::Native), (has_codes, GrantWay::Device)];
+        let others: Vec<_> = others.into_iter().filter_map(|(has, way)| has.then_some(way)).collect();
+        let redirect = shared.redirects_work() || others.is_empty();
+        return Ok(if redirect { vec![GrantWay::Redirect] } else { others });
     };
     let mut ways = Vec::new();
     for name in asked {
         let way = match name.as_str() {
             "redirect" => GrantWay::Redirect,
-            "native" if app.provider == ProviderKind::Office365 => GrantWay::Native,
-            "native" => return Err(Problem::field("ways", "only office365 has the native redirect")),
-            "device" if app.provider == ProviderKind::Google => {
+            "native" if has_native => GrantWay::Native,
+            "device" if has_codes => GrantWay::Device,
+            "native" | "device" => {
+                let provider = app.provider.name();
                 return Err(Problem::field(
                     "ways",
-                    "Google gives no mail access by device code: use redirect",
+                    format!("{provider} has no way {name:?} to mail: use redirect"),
                 ));
             }
-            "device" => GrantWay::Device,
             other => return Err(Problem::field("ways", format!("there is no way {other:?}"))),
         };
         if !ways.contains(&way) {

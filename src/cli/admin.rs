@@ -1,0 +1,72 @@
+//! Commands for administrators: importing mailboxes, giving them an app.
+
+use super::Failure;
+use super::args::Distribute;
+use super::client::{Client, segment};
+use super::commands::Printer;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::Path;
+
+const IMPORTED: [(&str, &str); 4] =
+    [("LINE", "/line"), ("ID", "/id"), ("ADDRESS", "/address"), ("STATE", "/state")];
+
+/// Sends a file of mailboxes; what it is is told by its name.
+pub(super) fn import(client: &Client, printer: &Printer, file: &Path, dry_run: bool) -> Result<(), Failure> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure { code: 66, message: format!("{}: {error}", file.display()) })?;
+    let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let content_type = match extension.as_deref() {
+        Some("csv" | "tsv" | "txt") => "text/csv",
+        Some("toml") => "application/toml",
+        Some("json") => "application/json",
+        _ => {
+            let message = format!("{}: name the file .csv, .toml or .json", file.display());
+            return Err(Failure::usage(message));
+        }
+    };
+    let path = format!("/v1/mailboxes:import?dry_run={dry_run}");
+    let answer = client.upload(&path, content_type, bytes)?;
+    let count = answer.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    if !printer.json {
+        printer.list(&answer, &IMPORTED);
+    }
+    let done = if dry_run { "would be imported; nothing was changed" } else { "imported" };
+    printer.done(&answer, &format!("{count} mailboxes {done}"));
+    Ok(())
+}
+
+const DISTRIBUTED: [(&str, &str); 4] =
+    [("GROUP", "/group"), ("ID", "/id"), ("ADDRESS", "/address"), ("APP", "/app")];
+
+/// Gives an app to mailboxes, or says to which.
+pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute) -> Result<(), Failure> {
+    let body =
+        json!({"server": order.server, "from": order.from, "apply": order.apply, "expect": order.expect});
+    let path = format!("/v1/apps/{}/distribute", segment(&order.app));
+    let answer = client.send(Method::POST, &path, Some(&body))?;
+    if printer.json {
+        printer.one(&answer);
+        return Ok(());
+    }
+    let (mut rows, mut counts) = (Vec::new(), Vec::new());
+    for (name, group) in answer.get("groups").and_then(Value::as_object).into_iter().flatten() {
+        counts.push(format!("{name}: {}", group.get("count").unwrap_or(&Value::Null)));
+        for item in group.get("items").and_then(Value::as_array).into_iter().flatten() {
+            let mut row = item.clone();
+            if let Some(fields) = row.as_object_mut() {
+                fields.insert(String::from("group"), Value::from(name.as_str()));
+            }
+            rows.push(row);
+        }
+    }
+    printer.list(&json!({"items": rows}), &DISTRIBUTED);
+    let changed = answer.get("changed").and_then(Value::as_u64).unwrap_or_default();
+    let done = if order.apply {
+        format!("{changed} mailboxes changed")
+    } else {
+        String::from("nothing was changed")
+    };
+    printer.done(&answer, &format!("{}\n{done}", counts.join("  ")));
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! `/v1/apps/{app}/distribute`: gives an app to all mailboxes that are like the one it was made for. Without `apply`
+//! it only says what would change.
+
+use super::super::Shared;
+use super::super::extract::{json, pool, settled, typed, word};
+use super::super::problem::{Answer, Problem};
+use super::distribution::{Group, Item, Wanted, group};
+use super::{apps, presets};
+use crate::domain::{App, AppId};
+use crate::store::{Commit, Store, StoredMailbox};
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data, Path};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    #[serde(default)]
+    server: Option<String>,
+    #[serde(default)]
+    from: Option<AppId>,
+    #[serde(default)]
+    apply: bool,
+    #[serde(default)]
+    expect: Option<usize>,
+}
+
+/// POST `/v1/apps/{app}/distribute`.
+pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
+    let id = AppId::new(id.into_inner())?;
+    let order: Order = typed(&json(&body)?)?;
+    if order.from.is_some() {
+        let detail = "from: moving mailboxes that are signed in to another app is not available yet; give the app to \
+                      those without a sign-in, and let the others sign in again through it";
+        return Err(Problem::unprocessable("not_available_yet", detail));
+    }
+    let order = Order { server: server(order.server)?, ..order };
+    let (plan, changed) = settled(async || {
+        let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
+        let (store, order) = (shared.store.clone(), order.clone());
+        let (plan, commit) = pool(move || {
+            let plan = Plan::made(&store, &app, order.server.as_deref())?;
+            let commit = if order.apply { Some(plan.approved(&store, &app, order.expect)?) } else { None };
+            Ok::<_, Problem>((plan, commit))
+        })
+        .await?;
+        let count = plan.changes.len();
+        let changed = match commit {
+            Some(commit) if count > 0 => shared.store.commit(commit).await.map(|_| count)?,
+            Some(_) | None => 0,
+        };
+        Ok((plan, changed))
+    })
+    .await?;
+    if changed > 0 {
+        shared.reconcile().await;
+    }
+    let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
+        "groups": plan.shown()});
+    Ok(HttpResponse::Ok().json(shown))
+}
+
+fn server(given: Option<String>) -> Result<Option<String>, Problem> {
+    match given {
+        None => Ok(None),
+        Some(text) => match word("server", &text)? {
+            Some(server) => Ok(Some(server.to_lowercase())),
+            None => Err(Problem::field("server", "is empty: name a host, or leave it out")),
+        },
+    }
+}
+
+/// Everything a distribution looked at, in groups.
+struct Plan {
+    groups: BTreeMap<Group, Vec<Item>>,
+    /// Those that get the app.
+    changes: Vec<StoredMailbox>,
+}
+
+impl Plan {
+    fn made(store: &Store, app: &App, server: Option<&str>) -> Result<Self, Problem> {
+        let wanted = Wanted { app, provider: presets::provider_of(app), server };
+        if server.is_none() && wanted.provider.is_none() && app.domains.is_empty() {
+            let detail = "say which mailboxes are meant: name a server, or give the app its domains";
+            return Err(Problem::field("server", detail));
+        }
+        let mut plan = Self { groups: BTreeMap::new(), changes: Vec::new() };
+        for stored in store.mailboxes()? {
+            let has_grant = store.grant(stored.incarnation)?.is_some();
+            let found = group(&wanted, &stored.mailbox, has_grant);
+            plan.groups.entry(found).or_default().push(Item::of(&stored.mailbox));
+            if found == Group::WillChange {
+                plan.changes.push(stored);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// One commit of all changes, if they are as many as were expected.
+    fn approved(&self, store: &Store, app: &App, expect: Option<usize>) -> Result<Commit, Problem> {
+        let count = self.changes.len();
+        match expect {
+            Some(expected) if expected == count => {}
+            Some(expected) => {
+                let detail = format!(
+                    "{count} mailboxes would change, not {expected} as expected: look at the dry run again"
+                );
+                return Err(Problem::conflict("expect_mismatch", detail));
+            }
+            None => {
+                let detail = "is missing: say how many mailboxes the dry run showed as will_change";
+                return Err(Problem::field("expect", detail));
+            }
+        }
+        let mut commit = Commit::default();
+        for stored in &self.changes {
+            let mut changed = stored.clone();
+            presets::give(&mut changed, app);
+            store.put_mailbox(&mut commit, &changed)?;
+            // somebody who signs in meanwhile keeps the app that he signed in through
+            store.expect_no_grant(&mut commit, stored.incarnation);
+        }
+        Ok(commit)
+    }
+
+    fn shown(&self) -> Value {
+        let shown = |group: Group| {
+            let items = self.groups.get(&group).map_or(&[][..], Vec::as_slice);
+            let name = json!(group).as_str().map(String::from).unwrap_or_default();
+            (name, json!({"count": items.len(), "items": items}))
+        };
+        Value::Object(Group::ALL.into_iter().map(shown).collect::<Map<_, _>>())
+    }
+}
