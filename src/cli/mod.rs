@@ -4,6 +4,7 @@
 mod args;
 mod client;
 mod commands;
+mod doctor;
 mod fsck;
 mod serve;
 mod show;

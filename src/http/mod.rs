@@ -16,6 +16,7 @@ pub use auth::{ADMIN_KEY_FILE, admin_key};
 pub use server::bind;
 
 use crate::config::Config;
+use crate::doctor::Doctor;
 use crate::domain::{Diagnosis, Secret};
 use crate::net::Dialer;
 use crate::store::{Store, StoredMailbox};
@@ -59,6 +60,8 @@ pub struct HttpDeps {
     pub dialer: Dialer,
     /// Tries a mailbox before its grant is replaced.
     pub probe: Probe,
+    /// Examines mailboxes.
+    pub doctor: Doctor,
 }
 
 /// What every handler sees.
@@ -70,6 +73,7 @@ struct Shared {
     admin_key_sha256: [u8; 32],
     dialer: Dialer,
     probe: Probe,
+    doctor: Doctor,
     /// Without a slash at its end.
     public_url: String,
     /// Moves with every change of a sign-in, for those who wait for one.

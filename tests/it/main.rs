@@ -11,6 +11,7 @@ mod bad_servers;
 mod client;
 mod compaction;
 mod daemon;
+mod doctor;
 mod drain;
 mod durability;
 mod engine;

@@ -62,3 +62,9 @@ use entries;
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     [sign_in::ENTRIES, mail::ENTRIES, net::ENTRIES].into_iter().flatten().copied()
 }
+
+/// The entry of a code.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Entry> {
+    all().find(|entry| entry.code == code)
+}

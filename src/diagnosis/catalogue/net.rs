@@ -71,4 +71,14 @@ super::entries! {
         "Text followed the STARTTLS answer of {host} before encryption began: somebody may be tampering with the \
          connection.",
         "Nothing of it was believed and nothing was sent. Find out who stands between this machine and the server.";
+    /// This machine's clock.
+    CLOCK_WRONG = "clock_wrong", Operator, AfterFix,
+        "This machine's clock is {detail}.",
+        "Set the clock and let it be kept by NTP: with a wrong one, certificates and sign-ins are refused.",
+        commands ["timedatectl status", "timedatectl set-ntp true"];
+    /// The examination took too long.
+    DOCTOR_TIMEOUT = "doctor_timeout", Operator, Auto,
+        "This step was not done when the time for the examination had run out.",
+        "The other side is very slow, or an earlier step took most of the time. Try again, or allow more time in \
+         timing.doctor.";
 }

@@ -153,4 +153,18 @@ super::entries! {
         "{detail} signed in, but the mailbox is {address}.",
         "Sign in again and choose {address}; a private browser window forgets the other account. An administrator \
          may accept the other account if it has full access to the mailbox.";
+    /// No app is named for a mailbox that signs in by OAuth.
+    APP_MISSING = "app_missing", Operator, AfterFix,
+        "No app is named for {address}, so nobody can sign in.",
+        "Name an app in auth.app, or the mailbox's domain in the domains of an app.";
+    /// The grant lacks what is needed.
+    SCOPES_MISSING = "scopes_missing", TenantAdmin, AfterFix,
+        "The sign-in of {address} lacks a permission: {detail}.",
+        "Add the permission to the app registration (client id {client_id}) and give consent, then sign in again with \
+         the personal link.",
+        clicks ["Entra admin center > App registrations > (client id {client_id})", "API permissions"];
+    /// The token cannot be had here and now.
+    TOKEN_UNAVAILABLE = "token_unavailable", Operator, Auto,
+        "There is no access token for {address} at the moment.",
+        "It is tried again by itself. If it stays, the evidence and the log say what this machine lacks.";
 }

@@ -1,6 +1,7 @@
 //! The API's resources, one file each.
 
 mod apps;
+mod doctor;
 mod events;
 mod folders;
 mod idempotency;
@@ -57,6 +58,7 @@ fn mailbox_routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(mailboxes::patch))
                 .route(web::delete().to(mailboxes::delete)),
         )
+        .service(only(resource("/mailboxes/{mb}/diagnosis"), "GET").route(web::get().to(doctor::examine)))
         .service(only(resource("/mailboxes/{mb}/pause"), "POST").route(web::post().to(switches::pause)))
         .service(only(resource("/mailboxes/{mb}/resume"), "POST").route(web::post().to(switches::resume)))
         .service(only(resource("/mailboxes/{mb}/sync"), "POST").route(web::post().to(switches::sync)))
