@@ -10,6 +10,7 @@ pub use chart::{Step, StepResult};
 
 use crate::clock;
 use crate::config::Timing;
+use crate::diagnosis::{self, Language};
 use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Incarnation, MailboxId, Timestamp};
 use crate::net::{Dialer, NetError};
@@ -76,6 +77,18 @@ pub enum DoctorError {
     /// The trust in servers cannot be set up.
     #[error(transparent)]
     Net(#[from] NetError),
+}
+
+impl Report {
+    /// The report as it is shown to a reader of this language.
+    #[must_use]
+    pub fn shown(mut self, language: Language) -> Self {
+        let steps = self.steps.iter_mut().map(|step| &mut step.diagnosis);
+        for found in steps.chain([&mut self.diagnosis]).flatten() {
+            *found = diagnosis::shown(found, language);
+        }
+        self
+    }
 }
 
 impl Doctor {

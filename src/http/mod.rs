@@ -7,6 +7,7 @@
 mod api;
 mod auth;
 mod extract;
+mod language;
 mod problem;
 mod server;
 mod signin;

@@ -23,6 +23,7 @@ mod http_outbox;
 mod kills;
 mod kills_send;
 mod kills_tokens;
+mod language;
 mod large;
 mod leaks;
 mod logins;

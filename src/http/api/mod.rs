@@ -1,6 +1,7 @@
 //! The API's resources, one file each.
 
 mod apps;
+mod diagnoses;
 mod doctor;
 mod events;
 mod folders;
@@ -37,6 +38,7 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::patch().to(apps::patch))
                 .route(web::delete().to(apps::delete)),
         )
+        .service(only(resource("/diagnoses"), "GET, HEAD").route(get().to(diagnoses::list)))
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));
     mailbox_routes(config);

@@ -2,10 +2,12 @@
 
 use super::super::Shared;
 use super::super::extract::{json, query, set, typed};
+use super::super::language::language;
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
 use crate::clock;
+use crate::diagnosis::{self, Language};
 use crate::domain::{Auth, SignInId};
 use crate::store::{SignIn, SignInState};
 use actix_web::web::{Bytes, Data, Path};
@@ -25,6 +27,7 @@ struct SignInForm {
 #[serde(deny_unknown_fields)]
 struct OneQuery {
     wait: Option<u64>,
+    language: Option<String>,
 }
 
 /// POST `/v1/mailboxes/{mb}/sign-in`.
@@ -49,7 +52,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     }
     let sign_in = signin::begin(&stored, return_to, form.language)?;
     shared.store.put_sign_in(&sign_in, 0).await?;
-    let mut shown = view(&sign_in);
+    let mut shown = view(&sign_in, Language::default());
     set(&mut shown, "url", json!(shared.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
 }
@@ -79,7 +82,9 @@ fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
 /// GET `/v1/sign-ins/{id}`: with `wait`, as soon as it changes.
 pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let id: SignInId = id.parse()?;
-    let wait = events::wait(query::<OneQuery>(request.query_string())?.wait)?;
+    let asked = query::<OneQuery>(request.query_string())?;
+    let language = language(&request, asked.language.as_deref())?;
+    let wait = events::wait(asked.wait)?;
     let mut changes = shared.sign_ins.subscribe();
     let mut end = std::pin::pin!(tokio::time::sleep(wait));
     let mut first = None;
@@ -95,16 +100,17 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
                 () = &mut end => false,
             };
         if !is_woken {
-            return Ok(HttpResponse::Ok().json(view(&row.value)));
+            return Ok(HttpResponse::Ok().json(view(&row.value, language)));
         }
     }
 }
 
-fn view(sign_in: &SignIn) -> Value {
+fn view(sign_in: &SignIn, language: Language) -> Value {
+    let diagnosis = sign_in.diagnosis.as_ref().map(|found| diagnosis::shown(found, language));
     let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
     json!({
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },
-        "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": sign_in.diagnosis,
+        "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": diagnosis,
     })
 }

@@ -8,7 +8,7 @@ use super::super::problem::Problem;
 use super::candidate::{end, put, state_of, try_out};
 use super::page::{Words, escape, language, page};
 use crate::clock;
-use crate::diagnosis::{Facts, OauthClass};
+use crate::diagnosis::{self, Facts, Language, OauthClass};
 use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
@@ -96,7 +96,14 @@ async fn finish(
         .return_to
         .as_deref()
         .map_or_else(String::new, |to| format!("<p><a href=\"{0}\">{0}</a></p>", escape(to)));
-    Ok(page(status, language, title, &format!("<p>{}</p>{back}", escape(&ending.text))))
+    let text = ending.diagnosis.as_ref().map_or(ending.text, |found| in_words(found, language));
+    Ok(page(status, language, title, &format!("<p>{}</p>{back}", escape(&text))))
+}
+
+/// What is wrong and what to do, in the page's language.
+fn in_words(found: &Diagnosis, language: &str) -> String {
+    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
+    format!("{} {}", shown.summary, shown.remedy.text)
 }
 
 fn foreign(request: &HttpRequest) -> HttpResponse {
