@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::{Config, IpFamily};
+use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
 use crate::imap::{self, ByteBudget, ImapDeps};
@@ -114,9 +115,21 @@ impl Engine {
             admin_key_sha256,
             dialer: self.dialer.clone(),
             probe,
+            doctor: self.doctor(config),
         };
         let address = config.http.listen.to_string();
         http::bind(deps).map_err(|source| StartError::Listen { address, source })
+    }
+
+    fn doctor(&self, config: &Config) -> Doctor {
+        Doctor::new(DoctorDeps {
+            store: self.store.clone(),
+            dialer: self.dialer.clone(),
+            http: self.http.clone(),
+            timing: config.timing.clone(),
+            hello_name: hello_name(config),
+            tokens: self.supervisor.clone().recipient(),
+        })
     }
 
     /// Tells every actor to end, and waits until nothing is being written any more.

@@ -21,6 +21,7 @@
 //! | `Reconcile` | http, app → Supervisor | – | the next change, or a start, does it |
 //! | `Wake` | http → Supervisor | – | the next poll does it |
 //! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
+//! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |
 //! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
 //! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnosis;
+pub mod doctor;
 pub mod domain;
 pub mod events;
 mod faults;

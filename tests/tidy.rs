@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Lower layers first; a file may import from its own layer's folder and from any layer before it.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["domain", "faults"],
     &["clock", "config", "diagnosis", "protocol", "telemetry"],
     &["events", "net", "store"],
     &["token"],
     &["imap", "smtp", "webhook"],
     &["supervisor"],
+    &["doctor"],
     &["http"],
     &["app"],
     &["cli", "main", "lib"],
@@ -137,6 +138,7 @@ fn what_decides_does_no_io() {
         "http/api/distribution.rs",
         "http/api/import/table.rs",
         "http/api/import/text.rs",
+        "doctor/judge.rs",
         "store/uid_index.rs",
         "store/commit.rs",
         "store/stage.rs",

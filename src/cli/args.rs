@@ -37,6 +37,11 @@ pub enum Command {
         #[arg(long)]
         rebuild: bool,
     },
+    /// Try everything a mailbox needs and say what is wrong; changes nothing.
+    Doctor {
+        /// The mailbox.
+        mailbox: String,
+    },
     /// App registrations.
     #[command(subcommand)]
     App(AppCommand),

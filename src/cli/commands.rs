@@ -3,7 +3,7 @@
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::{Client, segment};
-use super::{Failure, admin, fsck, serve, show};
+use super::{Failure, admin, doctor, fsck, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
@@ -24,6 +24,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve | Command::Fsck { .. } => Ok(()),
         Command::Status => status(&client, &printer),
+        Command::Doctor { mailbox } => doctor::doctor(&client, printer.json, &mailbox),
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),
         Command::Folder { mailbox } => {

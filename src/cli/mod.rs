@@ -5,6 +5,7 @@ mod admin;
 mod args;
 mod client;
 mod commands;
+mod doctor;
 mod fsck;
 mod serve;
 mod show;

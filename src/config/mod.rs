@@ -265,6 +265,9 @@ pub struct Timing {
     /// `unknown`).
     #[serde(with = "humantime_serde")]
     pub smtp_after_dot: Duration,
+    /// For a whole examination of a mailbox by the doctor.
+    #[serde(with = "humantime_serde")]
+    pub doctor: Duration,
     /// To end everything at SIGTERM.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -295,6 +298,7 @@ impl Default for Timing {
             defer_cap: seconds(60 * 60),
             hold_retry: seconds(5 * 60),
             smtp_after_dot: seconds(10 * 60),
+            doctor: seconds(75),
             drain: seconds(40),
         }
     }

@@ -64,7 +64,13 @@ static ROWS: &[(&[&str], &Entry, Disposition)] = &[
     (&["connection is closed"], &c::CONNECTION_LOST, Retry),
     (&["connection closed"], &c::CONNECTION_LOST, Retry),
     (&["session expired"], &c::CONNECTION_LOST, Retry),
-    (&["some of the requested messages no longer exist"], &c::SERVER_BUSY, Retry),
+    (&["some of the requested messages no longer exist"], &c::MESSAGES_GONE, Retry),
+    (&["maximum size of appendable message"], &c::MESSAGE_TOO_LARGE, GiveUp),
+    (&["[badcharset"], &c::COMMAND_REFUSED, GiveUp),
+    (&["folder name is reserved"], &c::FOLDER_NAME_REFUSED, GiveUp),
+    (&["mailbox already exists"], &c::FOLDER_NAME_REFUSED, GiveUp),
+    (&["excess whitespace"], &c::FOLDER_NAME_REFUSED, GiveUp),
+    (&["[nonexistent]"], &c::FOLDER_MISSING, Retry),
 ];
 
 /// Understands the text of a NO, BAD or BYE, or an `OK` that carries a warning. `None`: it says nothing we know.
@@ -122,6 +128,23 @@ mod tests {
             ("[ALERT] Please log in via your web browser: https://x", "web_login_required", SignIn),
             ("[ALERT] Application-specific password required", "app_password_required", SignIn),
             ("[UNAVAILABLE] Temporary System Error", "server_unavailable", Retry),
+            (
+                "Request is throttled. Suggested Backoff Time: 92415 milliseconds",
+                "throttled",
+                RetryAfter(Duration::from_millis(92415)),
+            ),
+            ("Some of the requested messages no longer exist", "messages_gone", Retry),
+            ("Folder name is reserved", "folder_name_refused", GiveUp),
+            ("Mailbox already exists", "folder_name_refused", GiveUp),
+            ("[BADCHARSET (US-ASCII)] The specified charset is not supported.", "command_refused", GiveUp),
+            ("Maximum size of appendable message has been exceeded", "message_too_large", GiveUp),
+            (
+                "[NONEXISTENT] Unknown Mailbox: Archive (now in authenticated state) (Failure)",
+                "folder_missing",
+                Retry,
+            ),
+            ("[CANNOT] Folder contains excess whitespace (Failure)", "folder_name_refused", GiveUp),
+            ("Session expired, please login again", "connection_lost", Retry),
         ] {
             let found = imap(text).unwrap();
             assert_eq!((found.entry.code, found.disposition), (expected, disposition), "{text}");

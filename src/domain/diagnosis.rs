@@ -20,6 +20,33 @@ pub struct Diagnosis {
     pub evidence: Option<String>,
     /// When it was first seen.
     pub since: Option<Timestamp>,
+    /// What its texts were filled with: kept in the store, so that they can be made in another language. Never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<KeptFacts>>,
+}
+
+impl Diagnosis {
+    /// Without what is not shown.
+    #[must_use]
+    pub fn without_facts(&self) -> Self {
+        Self { facts: None, ..self.clone() }
+    }
+}
+
+/// What a diagnosis' texts were filled with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptFacts {
+    /// The mailbox's address.
+    pub address: String,
+    /// The server spoken to.
+    pub host: String,
+    /// Tenant id or domain.
+    pub tenant: String,
+    /// The app's client id.
+    pub client_id: String,
+    /// Whatever a single entry speaks of.
+    pub detail: String,
 }
 
 /// What to do about a diagnosis.

@@ -13,7 +13,7 @@ pub mod submission;
 pub mod time;
 
 pub use app::{App, ProviderKind};
-pub use diagnosis::{Diagnosis, Remedy, RetryClass, Who};
+pub use diagnosis::{Diagnosis, KeptFacts, Remedy, RetryClass, Who};
 pub use disposition::Disposition;
 pub use folder::{Folder, FolderRole, UidValidity};
 pub use grant::{Grant, GrantInfo, GrantSecret, GrantWay, SignedInAs};

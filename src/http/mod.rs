@@ -7,6 +7,7 @@
 mod api;
 mod auth;
 mod extract;
+mod language;
 mod problem;
 mod server;
 mod signin;
@@ -16,6 +17,7 @@ pub use auth::{ADMIN_KEY_FILE, admin_key};
 pub use server::bind;
 
 use crate::config::Config;
+use crate::doctor::Doctor;
 use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::store::{Store, StoredMailbox};
@@ -59,6 +61,8 @@ pub struct HttpDeps {
     pub dialer: Dialer,
     /// Tries a mailbox before its grant is replaced.
     pub probe: Probe,
+    /// Examines mailboxes.
+    pub doctor: Doctor,
 }
 
 /// What every handler sees.
@@ -72,6 +76,7 @@ struct Shared {
     probe: Probe,
     /// Finds out who takes a domain's mail.
     mx: MxResolver,
+    doctor: Doctor,
     /// Without a slash at its end.
     public_url: String,
     /// Moves with every change of a sign-in, for those who wait for one.

@@ -147,7 +147,7 @@ impl Problem {
     }
 
     pub(super) fn with_diagnosis(self, diagnosis: &Diagnosis) -> Self {
-        Self { diagnosis: Some(Box::new(diagnosis.clone())), ..self }
+        Self { diagnosis: Some(Box::new(diagnosis.without_facts())), ..self }
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
         admin_key_sha256: deps.admin_key_sha256,
         dialer: deps.dialer,
         probe: deps.probe,
+        doctor: deps.doctor,
         sign_ins: watch::Sender::new(0),
     }
 }

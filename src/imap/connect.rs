@@ -10,9 +10,10 @@ use crate::domain::{Endpoint, Secret, Security};
 use crate::net::{Dialer, LimitingReader, Limits, MaybeTls, ReadAhead};
 use async_imap::imap_proto::{Response, Status};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// With what to log in.
-pub(super) enum Credentials {
+pub enum Credentials {
     /// An access token.
     Token {
         /// The user the server expects.
@@ -29,7 +30,7 @@ pub(super) enum Credentials {
     },
 }
 
-type Client = async_imap::Client<Stream>;
+pub(super) type Client = async_imap::Client<Stream>;
 
 /// Connects and logs in. The log-in counts only after a first good LIST or SELECT: that is the caller's.
 pub(super) async fn open(
@@ -39,13 +40,33 @@ pub(super) async fn open(
     timing: &Timing,
 ) -> Result<Connection, ImapError> {
     dialer.check_security(&endpoint.host, endpoint.security)?;
-    let tcp = ReadAhead::new(dialer.connect(&endpoint.host, endpoint.port).await?);
-    let client = match endpoint.security {
+    let tcp = dialer.connect(&endpoint.host, endpoint.port).await?;
+    let client = welcomed(secure(dialer, endpoint, tcp, timing).await?, timing).await?;
+    enter(client, credentials, endpoint, timing).await
+}
+
+/// A connection that is protected as configured.
+pub(super) enum Secured {
+    /// The server has not spoken yet.
+    Silent(MaybeTls<ReadAhead<TcpStream>>),
+    /// It has greeted: STARTTLS comes after that.
+    Greeted(Client),
+}
+
+/// Makes a connection as safe as it is configured to be.
+pub(super) async fn secure(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    tcp: TcpStream,
+    timing: &Timing,
+) -> Result<Secured, ImapError> {
+    let tcp = ReadAhead::new(tcp);
+    Ok(match endpoint.security {
         Security::Tls => {
             let tls = dialer.tls(&endpoint.host, tcp).await?;
-            greeted(MaybeTls::Tls(Box::new(tls)), timing.greeting).await?
+            Secured::Silent(MaybeTls::Tls(Box::new(tls)))
         }
-        Security::None => greeted(MaybeTls::Plain(tcp), timing.greeting).await?,
+        Security::None => Secured::Silent(MaybeTls::Plain(tcp)),
         Security::Starttls => {
             let mut plain = greeted(MaybeTls::Plain(tcp), timing.greeting).await?;
             let started = plain.run_command_and_check_ok("STARTTLS", None);
@@ -56,9 +77,27 @@ pub(super) async fn open(
                 return Err(ImapError::Internal(String::from("STARTTLS inside TLS")));
             };
             let tls = dialer.tls(&endpoint.host, tcp).await?;
-            async_imap::Client::new(LimitingReader::new(MaybeTls::Tls(Box::new(tls)), Limits::default()))
+            let tls = MaybeTls::Tls(Box::new(tls));
+            Secured::Greeted(async_imap::Client::new(LimitingReader::new(tls, Limits::default())))
         }
-    };
+    })
+}
+
+/// Waits for the greeting, unless it has come.
+pub(super) async fn welcomed(secured: Secured, timing: &Timing) -> Result<Client, ImapError> {
+    match secured {
+        Secured::Silent(stream) => greeted(stream, timing.greeting).await,
+        Secured::Greeted(client) => Ok(client),
+    }
+}
+
+/// Logs in, and learns what the server offers from then on.
+pub(super) async fn enter(
+    client: Client,
+    credentials: &Credentials,
+    endpoint: &Endpoint,
+    timing: &Timing,
+) -> Result<Connection, ImapError> {
     let session = within("log-in", timing.login, log_in(client, credentials, endpoint)).await??;
     let mut connection = Connection::new(session, timing.clone());
     connection.read_capabilities().await?;
@@ -68,7 +107,7 @@ pub(super) async fn open(
     Ok(connection)
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     what: &'static str,
     after: Duration,
     work: impl Future<Output = T>,
@@ -76,10 +115,7 @@ async fn within<T>(
     tokio::time::timeout(after, work).await.map_err(|_| ImapError::Timeout { what, after })
 }
 
-async fn greeted(
-    stream: MaybeTls<ReadAhead<tokio::net::TcpStream>>,
-    after: Duration,
-) -> Result<Client, ImapError> {
+async fn greeted(stream: MaybeTls<ReadAhead<TcpStream>>, after: Duration) -> Result<Client, ImapError> {
     let mut client = async_imap::Client::new(LimitingReader::new(stream, Limits::default()));
     let greeting = within("the greeting", after, client.read_response()).await?;
     let greeting = greeting
@@ -144,7 +180,7 @@ fn refused(text: String, by_password: bool) -> ImapError {
     }
 }
 
-async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
+pub(super) async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
     let (sender, receiver) = async_channel::bounded(16);
     client
         .run_command_and_check_ok("CAPABILITY", Some(sender))

@@ -110,11 +110,20 @@ pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> Im
     use async_imap::error::Error;
     match error {
         Error::Io(error) => unreadable(what, &error),
-        Error::Bad(text) => ImapError::Bad { what, text: short(Some(&text)) },
-        Error::No(text) => ImapError::No { what, text: short(Some(&text)) },
+        Error::Bad(text) => ImapError::Bad { what, text: said(&text) },
+        Error::No(text) => ImapError::No { what, text: said(&text) },
         Error::ConnectionLost => ImapError::Lost { what },
         Error::Parse(_) => ImapError::Unreadable { what, detail: String::from("not a response of IMAP") },
         _ => ImapError::Unreadable { what, detail: String::from("not usable") },
+    }
+}
+
+/// The server's words out of the library's `code: None, info: Some("…")`.
+fn said(text: &str) -> String {
+    let info = text.strip_prefix("code: ").and_then(|rest| rest.split_once("info: Some(\""));
+    match info.and_then(|(_, info)| info.strip_suffix("\")")) {
+        Some(info) => short(Some(&info.replace("\\\"", "\"").replace("\\\\", "\\"))),
+        None => short(Some(text)),
     }
 }
 
@@ -178,6 +187,14 @@ pub(super) fn attribute_name(attribute: &NameAttribute<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_server_s_own_words() {
+        assert_eq!(said("code: None, info: Some(\"AUTHENTICATE failed.\")"), "AUTHENTICATE failed.");
+        assert_eq!(said(r#"code: Some(Alert), info: Some("say \"please\" \\o/")"#), r#"say "please" \o/"#);
+        assert_eq!(said("code: None, info: None"), "code: None, info: None");
+        assert_eq!(said("anything else"), "anything else");
+    }
 
     #[test]
     fn internal_dates_with_padding_and_zone() {

@@ -54,6 +54,14 @@ impl Connection {
         Ok(end)
     }
 
+    /// Begins IDLE and ends it again: whether the server does what it offers.
+    pub(super) async fn try_idle(&mut self) -> Result<(), ImapError> {
+        let tag = self.send("IDLE", "IDLE").await?;
+        self.until_idle(&tag).await?;
+        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
+        self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await
+    }
+
     async fn until_idle(&mut self, tag: &str) -> Result<(), ImapError> {
         loop {
             let response = self.next("IDLE", self.timing.idle_start).await?;

@@ -5,6 +5,7 @@ mod announce;
 mod backoff;
 mod bell;
 mod budget;
+mod checkup;
 mod connect;
 mod decode;
 mod envelope;
@@ -29,5 +30,7 @@ mod workers;
 
 pub use actor::{ImapActor, ImapDeps};
 pub use budget::ByteBudget;
+pub use checkup::{Checkup, CheckupSession};
+pub use connect::Credentials;
 pub use envelope::parse as parse_envelope;
 pub use probe::probe;

@@ -1,10 +1,10 @@
 //! Trying a mailbox with fresh credentials before they replace the old ones: log in, list, select the inbox
 //! as the mailbox's own address. Changes nothing on the server.
 
+use super::checkup::explain;
 use super::connect::{self, Credentials};
 use super::protocol::ImapError;
 use crate::config::Timing;
-use crate::diagnosis::{self, Facts, catalogue};
 use crate::domain::{Diagnosis, Mailbox, Secret};
 use crate::net::Dialer;
 
@@ -27,11 +27,5 @@ pub async fn probe(
         connection.logout().await;
         Ok::<(), ImapError>(())
     };
-    tried.await.map_err(|error| {
-        let facts = Facts { address: &mailbox.address, host: &endpoint.host, ..Facts::default() };
-        let text = error.to_string();
-        error
-            .diagnosis(&facts)
-            .unwrap_or_else(|| diagnosis::describe(&catalogue::CONNECTION_LOST, &facts, Some(&text)))
-    })
+    tried.await.map_err(|error| explain(&error, endpoint, &mailbox.address))
 }

@@ -162,6 +162,21 @@ impl Connection {
         Ok(selected)
     }
 
+    /// Looks into a folder without the right to change it; how many messages it holds.
+    pub(super) async fn examine(&mut self, name: &str) -> Result<u32, ImapError> {
+        self.selected = None;
+        let mut exists = 0;
+        self.exchange("EXAMINE", &format!("EXAMINE {}", quoted(name)?), |response| {
+            if let Response::MailboxData(MailboxDatum::Exists(count)) = response {
+                exists = *count;
+            }
+        })
+        .await?;
+        self.exists = exists;
+        self.change = Change::default();
+        Ok(exists)
+    }
+
     /// EXISTS of the selected folder as last heard.
     pub(super) fn exists(&self) -> u32 {
         self.exists

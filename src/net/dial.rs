@@ -1,7 +1,7 @@
 //! From a host name to a TCP connection: all addresses, IPv6 and IPv4 in turn, each a little after the one before
 //! (happy eyeballs, RFC 8305), each with a deadline.
 
-use super::{NetError, is_loopback, tls};
+use super::{NetError, Shown, is_loopback, tls};
 use crate::domain::Security;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustls::ClientConfig;
@@ -62,6 +62,7 @@ pub struct Dialer(Arc<Shared>);
 struct Shared {
     config: NetConfig,
     tls: Arc<ClientConfig>,
+    shown: Option<Shown>,
 }
 
 impl Dialer {
@@ -71,7 +72,17 @@ impl Dialer {
     /// [`NetError::ExtraCa`] if a configured file is no certificate.
     pub fn new(config: NetConfig) -> Result<Self, NetError> {
         let tls = Arc::new(tls::client_config(&config)?);
-        Ok(Self(Arc::new(Shared { config, tls })))
+        Ok(Self(Arc::new(Shared { config, tls, shown: None })))
+    }
+
+    /// The same with a TLS configuration of its own, that notes what it is shown.
+    pub(super) fn noting(&self, tls: ClientConfig, shown: Shown) -> Self {
+        Self(Arc::new(Shared { config: self.0.config.clone(), tls: Arc::new(tls), shown: Some(shown) }))
+    }
+
+    /// Where a dialer that inspects notes certificates.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        self.0.shown.as_ref()
     }
 
     pub(super) fn config(&self) -> &NetConfig {
@@ -100,12 +111,27 @@ impl Dialer {
     /// [`NetError::Resolve`], or the failure of the last address.
     pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, NetError> {
         let addresses = self.resolve(host, port).await?;
-        race(&addresses, self.0.config.connect_timeout)
-            .await
-            .map_err(|cause| explain(host, port, cause, self))
+        self.connect_to(host, port, &addresses).await
     }
 
-    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+    /// Connects to the first of a host's addresses that answers.
+    ///
+    /// # Errors
+    /// The failure of the last address.
+    pub async fn connect_to(
+        &self,
+        host: &str,
+        port: u16,
+        addresses: &[SocketAddr],
+    ) -> Result<TcpStream, NetError> {
+        race(addresses, self.0.config.connect_timeout).await.map_err(|cause| explain(host, port, cause, self))
+    }
+
+    /// The addresses of a host, in the order in which they are tried.
+    ///
+    /// # Errors
+    /// [`NetError::Resolve`].
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
         let refuse = |cause: &str| NetError::Resolve { host: String::from(host), cause: String::from(cause) };
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let lookup = tokio::net::lookup_host((bare, port));

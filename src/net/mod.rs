@@ -5,6 +5,7 @@ mod dial;
 mod error;
 mod http;
 mod imap_framing;
+mod inspect;
 mod limit;
 mod mx;
 mod read_ahead;
@@ -13,6 +14,7 @@ mod tls;
 
 pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::NetError;
+pub use inspect::{PeerCertificate, Shown};
 pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
 pub use mx::MxResolver;
 pub use read_ahead::ReadAhead;

@@ -1,9 +1,10 @@
 //! The TLS client configuration all connections share, and how its failures are told.
 
-use super::{Dialer, NetConfig, NetError};
+use super::{Dialer, NetConfig, NetError, Shown};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +14,22 @@ use tokio_rustls::client::TlsStream;
 /// Mozilla's roots and the configured ones; TLS 1.2 and 1.3; ring named explicitly, so that no process-wide
 /// default is needed.
 pub(super) fn client_config(config: &NetConfig) -> Result<ClientConfig, NetError> {
+    Ok(builder()?.with_root_certificates(roots(config)?).with_no_client_auth())
+}
+
+/// A configuration without its word on certificates.
+pub(super) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, NetError> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| NetError::Tls { host: String::from("this machine"), cause: error.to_string() })
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Mozilla's roots and the configured ones.
+pub(super) fn roots(config: &NetConfig) -> Result<RootCertStore, NetError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for path in &config.extra_ca {
         let refuse = |cause: String| NetError::ExtraCa { path: path.display().to_string(), cause };
@@ -27,11 +44,7 @@ pub(super) fn client_config(config: &NetConfig) -> Result<ClientConfig, NetError
             return Err(refuse(String::from("no certificate in it")));
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| NetError::Tls { host: String::from("this machine"), cause: error.to_string() })?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(roots)
 }
 
 impl Dialer {
@@ -50,8 +63,20 @@ impl Dialer {
         let handshake = TlsConnector::from(Arc::clone(self.tls_config())).connect(name, stream);
         match tokio::time::timeout(after, handshake).await {
             Err(_) => Err(NetError::TlsTimeout { host: String::from(host), after }),
-            Ok(Err(error)) => Err(explain(host, &error)),
+            Ok(Err(error)) => Err(self.name_issuer(explain(host, &error))),
             Ok(Ok(stream)) => Ok(stream),
+        }
+    }
+}
+
+impl Dialer {
+    /// Says who issued the certificate that is not accepted, where that was noted.
+    fn name_issuer(&self, error: NetError) -> NetError {
+        match (error, self.shown().and_then(Shown::certificate)) {
+            (NetError::Certificate { host, reason }, Some(seen)) => {
+                NetError::Certificate { host, reason: format!("{reason}; it was issued by {}", seen.issuer) }
+            }
+            (error, _) => error,
         }
     }
 }

@@ -4,6 +4,7 @@ mod actor;
 mod announce;
 mod bell;
 mod capabilities;
+mod checkup;
 mod courier;
 mod gate;
 pub mod governor;
@@ -15,5 +16,6 @@ mod session;
 mod transaction;
 
 pub use actor::{SmtpActor, SmtpDeps};
+pub use checkup::Checkup;
 pub use protocol::{Cause, Outcome, Reply, Send, SendResult, SmtpError, SmtpPhase};
 pub use session::{SmtpCredentials, SmtpSession, SmtpTiming};

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
@@ -73,7 +74,7 @@ pub struct SmtpSession {
     pub(super) offers: Capabilities,
     pub(super) timing: SmtpTiming,
     pub(super) broken: bool,
-    host: String,
+    pub(super) host: String,
 }
 
 impl std::fmt::Debug for SmtpSession {
@@ -121,11 +122,32 @@ impl SmtpSession {
         let host = endpoint.host.as_str();
         dialer.check_security(host, endpoint.security)?;
         let tcp = dialer.connect(host, endpoint.port).await?;
+        let stream = Self::protect(dialer, endpoint, tcp).await?;
+        Self::greet(stream, host, hello_name, timing).await
+    }
+
+    /// TLS where it is configured from the first byte on.
+    pub(super) async fn protect(
+        dialer: &Dialer,
+        endpoint: &SmtpEndpoint,
+        tcp: TcpStream,
+    ) -> Result<(Stream, SocketAddr), SmtpError> {
+        let host = endpoint.host.as_str();
         let peer = tcp.peer_addr().map_err(|cause| NetError::Io { host: String::from(host), cause })?;
         let stream = match endpoint.security {
             Security::Tls => MaybeTls::Tls(Box::new(dialer.tls(host, tcp).await?)),
             Security::Starttls | Security::None => MaybeTls::Plain(tcp),
         };
+        Ok((stream, peer))
+    }
+
+    /// Waits for the greeting and says EHLO.
+    pub(super) async fn greet(
+        (stream, peer): (Stream, SocketAddr),
+        host: &str,
+        hello_name: &str,
+        timing: SmtpTiming,
+    ) -> Result<Self, SmtpError> {
         let gate = Gate::new(stream, peer);
         let hello = ClientId::Domain(String::from(hello_name));
         // reads the greeting and says EHLO
@@ -140,7 +162,7 @@ impl SmtpSession {
     }
 
     /// RFC 3207. Fails closed; what was learnt before TLS is forgotten.
-    async fn starttls(&mut self, dialer: &Dialer, hello_name: &str) -> Result<(), SmtpError> {
+    pub(super) async fn starttls(&mut self, dialer: &Dialer, hello_name: &str) -> Result<(), SmtpError> {
         if !self.offers.starttls {
             return Err(self.hold(&c::STARTTLS_MISSING, Disposition::NeedsAdmin, None));
         }
@@ -167,7 +189,7 @@ impl SmtpSession {
         Ok(())
     }
 
-    async fn authenticate(&mut self, credentials: &SmtpCredentials) -> Result<(), SmtpError> {
+    pub(super) async fn authenticate(&mut self, credentials: &SmtpCredentials) -> Result<(), SmtpError> {
         let (user, signed_in) = match credentials {
             SmtpCredentials::None => return Ok(()),
             SmtpCredentials::Xoauth2 { user, token } => {
@@ -289,7 +311,7 @@ pub(super) fn negative(error: &lettre::transport::smtp::Error) -> Negative {
     }
 }
 
-fn hold_negative(host: &str, negative: Negative) -> SmtpError {
+pub(super) fn hold_negative(host: &str, negative: Negative) -> SmtpError {
     match negative {
         Negative::Reply(reply) => hold_reply(&Facts { host, ..Facts::default() }, &reply),
         Negative::Lost(cause) => hold_cause(host, &cause),

@@ -258,16 +258,17 @@ impl Store {
     }
 }
 
-/// A status that fits a row: what a server said at length is left out first, then what is to be clicked and typed.
+/// A status that fits a row: what is to be clicked and typed is left out first, because a reader gets it anew from code
+/// and facts; then what a server said at length.
 fn fitting(status: &MailboxStatus) -> Result<Vec<u8>, StoreError> {
     let mut payload = codec::to_json(status)?;
     let mut terse = status.clone();
     let shorten: [fn(&mut Diagnosis); 2] = [
-        |found| found.evidence = None,
         |found| {
             found.remedy.clicks.clear();
             found.remedy.commands.clear();
         },
+        |found| found.evidence = None,
     ];
     for shorten in shorten {
         if payload.len() <= codec::MAX_PAYLOAD {
@@ -330,8 +331,8 @@ fn state_changed(
         "state": after.state,
         "previous": before.state,
         "send_state": after.send_state,
-        "diagnosis": after.diagnosis,
-        "send_diagnosis": after.send_diagnosis,
+        "diagnosis": after.diagnosis.as_ref().map(Diagnosis::without_facts),
+        "send_diagnosis": after.send_diagnosis.as_ref().map(Diagnosis::without_facts),
     });
     EventDraft::new(EventType::MailboxStateChanged, id, now, &data)
 }

@@ -5,7 +5,7 @@ use super::apps::Apps;
 use super::children::Children;
 use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{ActorsStatus, Drain, GetActors, Reconcile, RefreshToken, Wake, WakeReason};
+use super::protocol::{ActorsStatus, Drain, GetActors, LendToken, Reconcile, RefreshToken, Wake, WakeReason};
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
 use crate::imap::protocol::GetStatus;
@@ -13,7 +13,7 @@ use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::{AppMended, RefreshNow};
+use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
 use crate::token::{TokenActor, TokenDeps};
 use actix::{
     Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
@@ -271,6 +271,9 @@ impl Actor for Supervisor {
 /// Mailboxes are compared with the store this often, too: a caller that hangs up takes his wake-up with him.
 const RECONCILE: Duration = Duration::from_secs(10);
 
+/// How long a token that is lent must still be valid.
+const LENT_FOR: Duration = Duration::from_secs(60);
+
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
 const CAPACITY: usize = 1 << 20;
@@ -319,11 +322,19 @@ impl Handler<AppMended> for Supervisor {
 }
 
 impl Handler<RefreshToken> for Supervisor {
-    type Result =
-        ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, crate::token::protocol::TokenError>>>;
+    type Result = ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, TokenError>>>;
     fn handle(&mut self, message: RefreshToken, _: &mut Self::Context) -> Self::Result {
         let token = self.children(message.mailbox).map(|children| children.token.clone());
         let asked = async move { token?.send(RefreshNow).await.ok() };
+        Box::pin(asked.into_actor(self))
+    }
+}
+
+impl Handler<LendToken> for Supervisor {
+    type Result = ResponseActFuture<Self, Option<Result<AccessToken, TokenError>>>;
+    fn handle(&mut self, message: LendToken, _: &mut Self::Context) -> Self::Result {
+        let token = self.children(message.mailbox).map(|children| children.token.clone());
+        let asked = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
         Box::pin(asked.into_actor(self))
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::GrantInfo;
 use crate::domain::Incarnation;
 use crate::imap::protocol::ImapStatus;
-use crate::token::protocol::TokenError;
+use crate::token::protocol::{AccessToken, TokenError};
 use actix::Message;
 use serde::Serialize;
 
@@ -41,6 +41,14 @@ pub enum WakeReason {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Result<GrantInfo, TokenError>>")]
 pub struct RefreshToken {
+    /// Whose.
+    pub mailbox: Incarnation,
+}
+
+/// A mailbox's access token, as its own actors get it; `None`: the mailbox has no token actor.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Result<AccessToken, TokenError>>")]
+pub struct LendToken {
     /// Whose.
     pub mailbox: Incarnation,
 }

@@ -1,156 +1,246 @@
-//! Causes an identity provider states, and our own findings about grants.
+//! Causes an identity provider states about a user, and our own findings about grants.
 
 super::entries! {
     /// The user has to sign in again.
-    SIGN_IN_AGAIN = "sign_in_again", User, AfterFix,
-        "The sign-in of {address} has ended.",
-        "Sign in again with the personal link.";
+    SIGN_IN_AGAIN = "sign_in_again", User, AfterFix, "Sign-in ended" => "Anmeldung beendet",
+        "The sign-in of {address} has ended."
+        => "Die Anmeldung von {address} ist beendet.",
+        "Sign in again with the personal link."
+        => "Mit dem persönlichen Link neu anmelden.";
     /// A refresh answer never reached us and the server revoked the grant.
-    ROTATION_ANSWER_LOST = "rotation_answer_lost", User, AfterFix,
-        "An answer with a new refresh token of {address} was lost on the way, and the provider has revoked the old one.",
-        "Sign in again with the personal link. No setting is wrong.";
+    ROTATION_ANSWER_LOST = "rotation_answer_lost", User, AfterFix, "Refresh answer lost" => "Antwort verloren",
+        "An answer with a new refresh token of {address} was lost on the way, and the provider has revoked the \
+         old one."
+        => "Eine Antwort mit einem neuen Refresh-Token von {address} ging unterwegs verloren, und der Anbieter hat \
+         das alte widerrufen.",
+        "Sign in again with the personal link. No setting is wrong."
+        => "Mit dem persönlichen Link neu anmelden. Keine Einstellung ist falsch.";
     /// Nobody signed in yet.
-    NOT_SIGNED_IN = "not_signed_in", User, AfterFix,
-        "Nobody has signed in for {address} yet.",
-        "Sign in with the personal link.";
+    NOT_SIGNED_IN = "not_signed_in", User, AfterFix, "Not signed in" => "Nicht angemeldet",
+        "Nobody has signed in for {address} yet."
+        => "Für {address} hat sich noch niemand angemeldet.",
+        "Sign in with the personal link."
+        => "Mit dem persönlichen Link anmelden.";
     /// The account does not belong to the tenant.
-    USER_NOT_IN_TENANT = "user_not_in_tenant", User, AfterFix,
-        "The account that signed in for {address} does not belong to the tenant {tenant}.",
+    USER_NOT_IN_TENANT = "user_not_in_tenant", User, AfterFix, "Account not in the tenant" => "Konto nicht im Mandanten",
+        "The account that signed in for {address} does not belong to the tenant {tenant}."
+        => "Das Konto, das sich für {address} angemeldet hat, gehört nicht zum Mandanten {tenant}.",
         "Sign in with the account of this mailbox. If it is that one, an administrator checks the tenant id or \
-         invites the account as a guest.";
+         invites the account as a guest."
+        => "Mit dem Konto dieses Postfachs anmelden. Ist es das, prüft ein Administrator die Mandanten-ID oder \
+         lädt das Konto als Gast ein.";
     /// Smart lockout.
-    LOCKED_OUT = "account_locked", TenantAdmin, Auto,
-        "Entra ID has locked {address} for a while, after wrong passwords or for an address it distrusts.",
-        "It is tried again after a pause. The sign-in logs name the reason.",
-        clicks ["Entra admin center > Sign-in logs", "the failed sign-in of {address}", "Basic info: Failure reason"];
+    LOCKED_OUT = "account_locked", TenantAdmin, Auto, "Account locked" => "Konto gesperrt",
+        "Entra ID has locked {address} for a while, after wrong passwords or for an address it distrusts."
+        => "Entra ID hat {address} für eine Weile gesperrt, nach falschen Kennwörtern oder wegen einer Adresse, \
+         der es misstraut.",
+        "It is tried again after a pause. The sign-in logs name the reason."
+        => "Es wird nach einer Pause wieder versucht. Die Anmeldeprotokolle nennen den Grund.",
+        clicks [
+            "Entra admin center > Sign-in logs"
+            => "Microsoft Entra Admin Center > Anmeldeprotokolle",
+            "the failed sign-in of {address}"
+            => "die fehlgeschlagene Anmeldung von {address}",
+            "Basic info: Failure reason"
+            => "Grundlegende Infos: Fehlerursache",
+        ];
     /// Password ended.
-    PASSWORD_EXPIRED = "password_expired", User, AfterFix,
-        "The password of {address} has expired.",
-        "Set a new password, then sign in again.";
+    PASSWORD_EXPIRED = "password_expired", User, AfterFix, "Password expired" => "Kennwort abgelaufen",
+        "The password of {address} has expired."
+        => "Das Kennwort von {address} ist abgelaufen.",
+        "Set a new password, then sign in again."
+        => "Ein neues Kennwort setzen, dann neu anmelden.";
     /// Account disabled.
-    ACCOUNT_DISABLED = "account_disabled", TenantAdmin, AfterFix,
-        "The account of {address} is disabled.",
-        "Enable it, or remove this mailbox here.",
-        clicks ["Entra admin center > Users > {address}", "Account status > Edit", "Account enabled"];
+    ACCOUNT_DISABLED = "account_disabled", TenantAdmin, AfterFix, "Account disabled" => "Konto deaktiviert",
+        "The account of {address} is disabled."
+        => "Das Konto von {address} ist deaktiviert.",
+        "Enable it, or remove this mailbox here."
+        => "Es aktivieren, oder dieses Postfach hier entfernen.",
+        clicks [
+            "Entra admin center > Users > {address}"
+            => "Microsoft Entra Admin Center > Benutzer > {address}",
+            "Account status > Edit"
+            => "Kontostatus > Bearbeiten",
+            "Account enabled"
+            => "Konto aktiviert",
+        ];
     /// Multi-factor.
-    MFA_REQUIRED = "mfa_required", User, AfterFix,
-        "{address} has to sign in again with a second factor.",
-        "Sign in again with the personal link and confirm with the second factor.";
+    MFA_REQUIRED = "mfa_required", User, AfterFix, "Second factor required" => "Zweiter Faktor nötig",
+        "{address} has to sign in again with a second factor."
+        => "{address} muss sich mit einem zweiten Faktor neu anmelden.",
+        "Sign in again with the personal link and confirm with the second factor."
+        => "Mit dem persönlichen Link neu anmelden und mit dem zweiten Faktor bestätigen.";
     /// Device policy.
-    DEVICE_POLICY = "device_policy", TenantAdmin, AfterFix,
-        "A policy of the tenant lets {address} sign in only from a known device; a server is none.",
-        "Exclude this app (client id {client_id}) from the device policy.",
-        clicks ["Entra admin center > Protection > Conditional Access > Policies", "the policy that asks for a device",
-            "Target resources > Exclude: this app"];
+    DEVICE_POLICY = "device_policy", TenantAdmin, AfterFix, "Device policy" => "Geräterichtlinie",
+        "A policy of the tenant lets {address} sign in only from a known device; a server is none."
+        => "Eine Richtlinie des Mandanten lässt {address} nur von einem bekannten Gerät aus anmelden; ein Server \
+         ist keines.",
+        "Exclude this app (client id {client_id}) from the device policy."
+        => "Diese App (Client-ID {client_id}) von der Geräterichtlinie ausnehmen.",
+        clicks [
+            "Entra admin center > Protection > Conditional Access > Policies"
+            => "Microsoft Entra Admin Center > Schutz > Bedingter Zugriff > Richtlinien",
+            "the policy that asks for a device"
+            => "die Richtlinie, die ein Gerät verlangt",
+            "Target resources > Exclude: this app"
+            => "Zielressourcen > Ausschließen: diese App",
+        ];
     /// Not assigned to the enterprise app.
-    USER_NOT_ASSIGNED = "user_not_assigned", TenantAdmin, AfterFix,
-        "{address} is not assigned to the app in the tenant.",
-        "Assign the user, or switch off that assignment is required.",
-        clicks ["Entra admin center > Enterprise applications > (client id {client_id})", "Users and groups > Add user"];
+    USER_NOT_ASSIGNED = "user_not_assigned", TenantAdmin, AfterFix, "User not assigned" => "Benutzer nicht zugewiesen",
+        "{address} is not assigned to the app in the tenant."
+        => "{address} ist der App im Mandanten nicht zugewiesen.",
+        "Assign the user, or switch off that assignment is required."
+        => "Den Benutzer zuweisen, oder abschalten, dass eine Zuweisung nötig ist.",
+        clicks [
+            "Entra admin center > Enterprise applications > (client id {client_id})"
+            => "Microsoft Entra Admin Center > Unternehmensanwendungen > (Client-ID {client_id})",
+            "Users and groups > Add user"
+            => "Benutzer und Gruppen > Benutzer hinzufügen",
+        ];
     /// Conditional Access.
-    CONDITIONAL_ACCESS = "conditional_access", TenantAdmin, AfterFix,
-        "Conditional Access or a risk policy of the tenant blocks {address}.",
-        "The sign-in logs name the policy: exclude this app (client id {client_id}) or this server's address from it.",
-        clicks ["Entra admin center > Sign-in logs", "the failed sign-in of {address}", "tab Conditional Access"];
+    CONDITIONAL_ACCESS = "conditional_access", TenantAdmin, AfterFix, "Blocked by Conditional Access" => "Durch bedingten Zugriff gesperrt",
+        "Conditional Access or a risk policy of the tenant blocks {address}."
+        => "Der bedingte Zugriff oder eine Risikorichtlinie des Mandanten sperrt {address}.",
+        "The sign-in logs name the policy: exclude this app (client id {client_id}) or this server's address \
+         from it."
+        => "Die Anmeldeprotokolle nennen die Richtlinie: diese App (Client-ID {client_id}) oder die Adresse dieses \
+         Servers davon ausnehmen.",
+        clicks [
+            "Entra admin center > Sign-in logs"
+            => "Microsoft Entra Admin Center > Anmeldeprotokolle",
+            "the failed sign-in of {address}"
+            => "die fehlgeschlagene Anmeldung von {address}",
+            "tab Conditional Access"
+            => "Reiter Bedingter Zugriff",
+        ];
     /// Security defaults.
-    SECURITY_DEFAULTS = "security_defaults", TenantAdmin, AfterFix,
-        "The security defaults of the tenant block this way of signing in.",
-        "Use the sign-in link (authorization code) instead of a password.";
+    SECURITY_DEFAULTS = "security_defaults", TenantAdmin, AfterFix, "Blocked by security defaults" => "Durch Sicherheitsstandards gesperrt",
+        "The security defaults of the tenant block this way of signing in."
+        => "Die Sicherheitsstandards des Mandanten sperren diese Art der Anmeldung.",
+        "Use the sign-in link (authorization code) instead of a password."
+        => "Den Anmeldelink (Autorisierungscode) statt eines Kennworts benutzen.";
     /// Tenant restrictions.
-    CROSS_TENANT_POLICY = "cross_tenant_policy", TenantAdmin, AfterFix,
-        "Tenant restrictions or a cross-tenant policy block {address}.",
-        "Allow this app (client id {client_id}) in the policy of the tenant that is named in the evidence.";
+    CROSS_TENANT_POLICY = "cross_tenant_policy", TenantAdmin, AfterFix, "Tenant restrictions" => "Mandanteneinschränkungen",
+        "Tenant restrictions or a cross-tenant policy block {address}."
+        => "Mandanteneinschränkungen oder eine mandantenübergreifende Richtlinie sperren {address}.",
+        "Allow this app (client id {client_id}) in the policy of the tenant that is named in the evidence."
+        => "Diese App (Client-ID {client_id}) in der Richtlinie des Mandanten erlauben, den der Wortlaut nennt.";
     /// Consent is missing.
-    CONSENT_MISSING = "consent_missing", User, AfterFix,
-        "The app is not yet allowed to use the mailbox {address}.",
-        "Sign in again and accept what is asked. If that is not offered, an administrator gives consent for all.";
+    CONSENT_MISSING = "consent_missing", User, AfterFix, "Consent missing" => "Einwilligung fehlt",
+        "The app is not yet allowed to use the mailbox {address}."
+        => "Die App darf das Postfach {address} noch nicht benutzen.",
+        "Sign in again and accept what is asked. If that is not offered, an administrator gives consent for all."
+        => "Neu anmelden und annehmen, was gefragt wird. Wird das nicht angeboten, willigt ein Administrator für \
+         alle ein.";
     /// The user declined.
-    CONSENT_DECLINED = "consent_declined", User, AfterFix,
-        "The sign-in for {address} was declined.",
-        "Ask the user, then send the link again.";
-    /// Admin consent.
-    ADMIN_CONSENT = "admin_consent_required", TenantAdmin, AfterFix,
-        "An administrator has to allow the app for the tenant {tenant}.",
-        "Open the admin-consent link as an administrator and accept.",
-        commands ["https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}"];
-    /// The tenant has no Exchange, or the permission is not in the app.
-    RESOURCE_MISSING = "resource_not_in_tenant", TenantAdmin, AfterFix,
-        "Exchange Online is not available to the app in the tenant {tenant}.",
-        "Check that the tenant has Exchange Online, and that the app lists its permissions under Office 365 Exchange \
-         Online.",
-        clicks ["Entra admin center > App registrations > (client id {client_id})", "API permissions > Add a permission",
-            "APIs my organization uses > Office 365 Exchange Online"];
+    CONSENT_DECLINED = "consent_declined", User, AfterFix, "Sign-in declined" => "Anmeldung abgelehnt",
+        "The sign-in for {address} was declined."
+        => "Die Anmeldung für {address} wurde abgelehnt.",
+        "Ask the user, then send the link again."
+        => "Den Benutzer fragen, dann den Link noch einmal schicken.";
     /// Federation or on-prem agent.
-    FEDERATION_FAULT = "federation_fault", TenantAdmin, Auto,
-        "The tenant's own identity provider (federation or agent) fails for {address}.",
-        "It is tried again. If it stays, its administrator looks at it.";
-    /// Redirect URI.
-    REDIRECT_MISMATCH = "redirect_uri_mismatch", AppOwner, AfterFix,
-        "The redirect URI of this installation is not registered with the app.",
-        "Add the exact URI that `app guide` shows, as type Web.",
-        clicks ["Entra admin center > App registrations > (client id {client_id})", "Authentication",
-            "Web > Add URI: {detail}"];
-    /// Permissions missing in the registration.
-    APP_PERMISSIONS = "app_permissions_missing", AppOwner, AfterFix,
-        "The app registration lacks a permission that was asked for.",
-        "Add the permissions that `app guide` shows, then consent again.",
-        clicks ["Entra admin center > App registrations > (client id {client_id})", "API permissions"];
-    /// The app is disabled.
-    APP_DISABLED = "app_disabled", TenantAdmin, AfterFix,
-        "The app (client id {client_id}) is disabled in the tenant.",
-        "Enable it again.",
-        clicks ["Entra admin center > Enterprise applications > (client id {client_id})",
-            "Properties > Enabled for users to sign-in: Yes"];
-    /// Wrong secret.
-    SECRET_WRONG = "client_secret_wrong", AppOwner, AfterFix,
-        "The client secret of the app (client id {client_id}) is wrong.",
-        "Paste the secret's Value; the Secret ID beside it looks like a GUID and is not it. A lost value cannot be \
-         shown again: make a new secret.",
-        clicks ["Entra admin center > App registrations > (client id {client_id})", "Certificates & secrets",
-            "New client secret, copy Value at once"];
-    /// Expired secret.
-    SECRET_EXPIRED = "client_secret_expired", AppOwner, AfterFix,
-        "The client secret of the app (client id {client_id}) has expired.",
-        "Make a new secret and enter its Value here.",
-        clicks ["Entra admin center > App registrations > (client id {client_id})", "Certificates & secrets",
-            "New client secret, copy Value at once"];
-    /// The way of proving the app does not fit its registration.
-    CLIENT_TYPE = "client_type_mismatch", AppOwner, AfterFix,
-        "The app proves itself in another way than it is registered for: secret, certificate or none.",
-        "Register the redirect URI as type Web and enter the secret, or as a public client and enter none.";
-    /// The app is not known.
-    APP_NOT_FOUND = "app_not_found", AppOwner, AfterFix,
-        "The app (client id {client_id}) is not known in the tenant {tenant}.",
-        "Check client id and tenant id (they are often swapped); for another tenant, its administrator opens the \
-         admin-consent link.",
-        commands ["https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}"];
-    /// The app is refused for a reason the tables do not know.
-    APP_REFUSED = "app_refused", AppOwner, AfterFix,
-        "The identity provider refuses the app (client id {client_id}).",
-        "The evidence says why.";
-    /// Tenant does not exist.
-    TENANT_NOT_FOUND = "tenant_not_found", Operator, AfterFix,
-        "The tenant {tenant} does not exist, or it lives in another national cloud.",
-        "Check the tenant id, and `authority` for US Government or China.";
-    /// Wrong authority alias.
-    WRONG_AUTHORITY = "wrong_authority", Operator, AfterFix,
-        "This app or grant cannot be used at the configured authority.",
-        "Enter the tenant's own id as tenant, not common or consumers.";
-    /// Our request is malformed.
-    REQUEST_REFUSED = "request_refused", Operator, AfterFix,
-        "The identity provider refuses the request as malformed.",
-        "Check the app's scopes and authority; if they are right, please report it with the evidence.";
-    /// Provider trouble.
-    IDP_UNAVAILABLE = "identity_provider_unavailable", Provider, Auto,
-        "The identity provider is temporarily unavailable.",
-        "Nothing needs to be done; it is tried again.";
-    /// Provider throttles.
-    IDP_THROTTLED = "identity_provider_throttled", Nobody, Auto,
-        "The identity provider asks for patience.",
-        "Nothing needs to be done; it is tried again after the pause it asked for.";
+    FEDERATION_FAULT = "federation_fault", TenantAdmin, Auto, "Federation fault" => "Fehler der Verbundanmeldung",
+        "The tenant's own identity provider (federation or agent) fails for {address}."
+        => "Der eigene Identitätsanbieter des Mandanten (Verbund oder Agent) versagt für {address}.",
+        "It is tried again. If it stays, its administrator looks at it."
+        => "Es wird wieder versucht. Bleibt es dabei, sieht sein Administrator nach.";
     /// Another account signed in, of the same tenant.
-    WRONG_ACCOUNT = "wrong_account", User, AfterFix,
-        "{detail} signed in, but the mailbox is {address}.",
-        "Sign in again and choose {address}; a private browser window forgets the other account. An administrator \
-         may accept the other account if it has full access to the mailbox.";
+    WRONG_ACCOUNT = "wrong_account", User, AfterFix, "Wrong account" => "Falsches Konto",
+        "{detail} signed in, but the mailbox is {address}."
+        => "{detail} hat sich angemeldet, das Postfach ist aber {address}.",
+        "Sign in again and choose {address}; a private browser window forgets the other account. An \
+         administrator may accept the other account if it has full access to the mailbox."
+        => "Neu anmelden und {address} wählen; ein privates Browserfenster vergisst das andere Konto. Ein \
+         Administrator darf das andere Konto annehmen, wenn es Vollzugriff auf das Postfach hat.";
+    /// The grant lacks what is needed.
+    SCOPES_MISSING = "scopes_missing", TenantAdmin, AfterFix, "Permission missing in the sign-in" => "Berechtigung fehlt in der Anmeldung",
+        "The sign-in of {address} lacks a permission: {detail}."
+        => "Der Anmeldung von {address} fehlt eine Berechtigung: {detail}.",
+        "Add the permission to the app registration (client id {client_id}) and give consent, then sign in \
+         again with the personal link."
+        => "Die Berechtigung in der App-Registrierung (Client-ID {client_id}) hinzufügen und einwilligen, dann mit \
+         dem persönlichen Link neu anmelden.",
+        clicks [
+            "Entra admin center > App registrations > (client id {client_id})"
+            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "API permissions"
+            => "API-Berechtigungen",
+        ];
+    /// The token cannot be had here and now.
+    TOKEN_UNAVAILABLE = "token_unavailable", Operator, Auto, "No access token" => "Kein Zugriffstoken",
+        "There is no access token for {address} at the moment."
+        => "Für {address} gibt es im Augenblick kein Zugriffstoken.",
+        "It is tried again by itself. If it stays, the evidence and the log say what this machine lacks."
+        => "Es wird von selbst wieder versucht. Bleibt es dabei, sagen Wortlaut und Protokoll, was diesem Rechner \
+         fehlt.";
+    /// A wrong password at the provider.
+    IDP_PASSWORD = "sign_in_password_wrong", User, AfterFix, "Password wrong at sign-in" => "Kennwort bei der Anmeldung falsch",
+        "Entra ID refuses the password that was entered for {address}."
+        => "Entra ID weist das Kennwort zurück, das für {address} eingegeben wurde.",
+        "Sign in again with the personal link and the right password. It is not tried again by itself, because \
+         accounts are locked for that."
+        => "Mit dem persönlichen Link und dem richtigen Kennwort neu anmelden. Von selbst wird es nicht wieder \
+         versucht, weil Konten dafür gesperrt werden.";
+    /// Security information must be registered first.
+    MFA_REGISTRATION = "mfa_registration_required", User, AfterFix, "Second factor not registered" => "Zweiter Faktor nicht eingerichtet",
+        "{address} has to register a second factor before it can sign in."
+        => "{address} muss einen zweiten Faktor einrichten, bevor die Anmeldung möglich ist.",
+        "Open the address below in a browser, register a second factor, then sign in again with the personal \
+         link."
+        => "Die Adresse unten im Browser öffnen, einen zweiten Faktor einrichten, dann mit dem persönlichen Link \
+         neu anmelden.",
+        commands [
+            "https://aka.ms/mfasetup",
+        ];
+    /// The provider has a question first.
+    SIGN_IN_INTERRUPTED = "sign_in_interrupted", User, AfterFix, "Question in the browser" => "Rückfrage im Browser",
+        "Entra ID wants an answer from {address} in the browser before the sign-in goes on."
+        => "Entra ID verlangt von {address} eine Antwort im Browser, bevor die Anmeldung weitergeht.",
+        "Sign in again with the personal link and answer what is asked."
+        => "Mit dem persönlichen Link neu anmelden und beantworten, was gefragt wird.";
+    /// The sign-in's code cannot be used.
+    SIGN_IN_RESTART = "sign_in_restart", User, AfterFix, "Sign-in to be started again" => "Anmeldung neu beginnen",
+        "The sign-in of {address} was begun in another window, or came back twice: its code cannot be used."
+        => "Die Anmeldung von {address} wurde in einem anderen Fenster begonnen oder kam zweimal zurück: ihr Code \
+         ist nicht brauchbar.",
+        "Close the other windows and start again with the personal link."
+        => "Die anderen Fenster schließen und mit dem persönlichen Link neu beginnen.";
+    /// Sign-in frequency.
+    SIGN_IN_FREQUENCY = "sign_in_frequency", User, AfterFix, "Sign-in frequency" => "Anmeldehäufigkeit",
+        "A policy of the tenant ends the sign-in of {address} after a set time."
+        => "Eine Richtlinie des Mandanten beendet die Anmeldung von {address} nach einer festgelegten Zeit.",
+        "Sign in again with the personal link. So that it lasts, an administrator excludes this app (client id \
+         {client_id}) from the sign-in frequency, or lets it work app-only."
+        => "Mit dem persönlichen Link neu anmelden. Damit es hält, nimmt ein Administrator diese App (Client-ID \
+         {client_id}) von der Anmeldehäufigkeit aus, oder lässt sie ohne Benutzer arbeiten.",
+        clicks [
+            "Entra admin center > Protection > Conditional Access > Policies"
+            => "Microsoft Entra Admin Center > Schutz > Bedingter Zugriff > Richtlinien",
+            "the policy with a sign-in frequency"
+            => "die Richtlinie mit einer Anmeldehäufigkeit",
+            "Target resources > Exclude: this app"
+            => "Zielressourcen > Ausschließen: diese App",
+        ];
+    /// A device code that waits for its user.
+    DEVICE_PENDING = "device_code_pending", User, Auto, "Code not entered yet" => "Code noch nicht eingegeben",
+        "The code for {address} has not been entered yet."
+        => "Der Code für {address} ist noch nicht eingegeben.",
+        "Open the address that was shown, enter the code and sign in."
+        => "Die gezeigte Adresse öffnen, den Code eingeben und anmelden.";
+    /// A device code that has ended.
+    DEVICE_CODE_ENDED = "device_code_ended", User, AfterFix, "Code ended" => "Code abgelaufen",
+        "The code for {address} has ended or was not entered correctly."
+        => "Der Code für {address} ist abgelaufen oder wurde falsch eingegeben.",
+        "Start the sign-in again: it shows a new code."
+        => "Die Anmeldung neu beginnen: sie zeigt einen neuen Code.";
+    /// Google's refresh token is gone.
+    GOOGLE_SIGN_IN_ENDED = "google_sign_in_ended", User, AfterFix, "Sign-in ended by the provider" => "Anmeldung vom Anbieter beendet",
+        "The provider has ended the sign-in of {address}."
+        => "Der Anbieter hat die Anmeldung von {address} beendet.",
+        "Sign in again with the personal link. Usual reasons: a changed password, a withdrawn permission, six \
+         months without use, or a consent screen that is still in Testing, which ends every sign-in after 7 \
+         days."
+        => "Mit dem persönlichen Link neu anmelden. Übliche Gründe: ein geändertes Kennwort, ein entzogenes Recht, \
+         sechs Monate ohne Benutzung, oder ein Zustimmungsbildschirm, der noch auf Testing steht und jede \
+         Anmeldung nach 7 Tagen beendet.";
 }

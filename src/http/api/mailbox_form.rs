@@ -8,8 +8,8 @@ use crate::clock;
 use crate::config::Provider;
 use crate::domain::mailbox::{Owner, Policy};
 use crate::domain::{
-    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret,
-    Security, SmtpAuth, SmtpEndpoint,
+    App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
+    SmtpEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,10 @@
 //! A mailbox as it is returned: its configuration, and everything from `state` on.
 
 use super::super::Shared;
-use crate::domain::{Auth, Grant, GrantSecret, Mailbox, MailboxState, SendState, SmtpAuth, SubmissionState};
+use crate::diagnosis::{self, Language};
+use crate::domain::{
+    Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, SendState, SmtpAuth, SubmissionState,
+};
 use crate::store::{MailboxStatus, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
 
@@ -20,12 +23,12 @@ pub(super) struct View {
 impl Shared {
     /// A mailbox as it is returned.
     pub(super) fn view(&self, stored: &StoredMailbox) -> Result<View, StoreError> {
-        view(&self.store, stored)
+        view(&self.store, stored, Language::default())
     }
 }
 
 /// A mailbox as it is returned. Reads rows in proportion to its folders and open submissions.
-pub(super) fn view(store: &Store, stored: &StoredMailbox) -> Result<View, StoreError> {
+pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) -> Result<View, StoreError> {
     let mailbox = &stored.mailbox;
     let status = store.status(stored.incarnation)?;
     let is_reported = status.generation > 0;
@@ -37,7 +40,9 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox) -> Result<View, StoreE
     let send_needs =
         matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
     let attention = state.needs_attention() || send_needs || unknown > 0;
-    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
+    let worded = |found: &Diagnosis| diagnosis::shown(found, language);
+    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state).map(worded);
+    let send_diagnosis = send_diagnosis.as_ref().map(worded);
     let (mut folders, mut messages, mut bytes) = (0_u64, 0_u64, 0_u64);
     for folder in store.folders(stored.incarnation)? {
         let counts = store.folder_counts(stored.incarnation, folder.value.id)?;

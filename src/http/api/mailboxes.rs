@@ -2,14 +2,16 @@
 
 use super::super::Shared;
 use super::super::extract::{json, limit, merge, page, pool, query, set, settled};
+use super::super::language::{language, language_of};
 use super::super::problem::{Answer, Problem};
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
 use super::presets;
+use crate::diagnosis::Language;
 use crate::domain::{Auth, Mailbox, MailboxId, MailboxState, SendState, SmtpAuth};
 use crate::store::{Commit, StoreError, StoredMailbox};
-use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -26,12 +28,14 @@ pub(super) struct ListQuery {
     q: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
+    language: Option<String>,
 }
 
 /// GET `/v1/mailboxes`.
-pub(super) async fn list(shared: Data<Shared>, request: actix_web::HttpRequest) -> Answer {
+pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let wanted: ListQuery = query(request.query_string())?;
     let limit = limit(wanted.limit)?;
+    let language = language(&request, wanted.language.as_deref())?;
     let after = wanted.cursor.as_deref().map(MailboxId::new).transpose();
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
@@ -44,7 +48,7 @@ pub(super) async fn list(shared: Data<Shared>, request: actix_web::HttpRequest) 
             {
                 continue;
             }
-            let seen = view(&store, &stored)?;
+            let seen = view(&store, &stored, language)?;
             if !wanted.is_in_such_a_state(&seen) {
                 continue;
             }
@@ -99,7 +103,7 @@ pub(super) async fn summary(shared: Data<Shared>) -> Answer {
         let mut send_states: BTreeMap<String, u64> = BTreeMap::new();
         let (mut total, mut attention) = (0_u64, 0_u64);
         for stored in store.mailboxes()? {
-            let seen = view(&store, &stored)?;
+            let seen = view(&store, &stored, Language::default())?;
             total += 1;
             attention += u64::from(seen.attention);
             *states.entry(name(json!(seen.state))).or_default() += 1;
@@ -143,9 +147,10 @@ async fn create_new(shared: &Shared, posted: Posted) -> Result<StoredMailbox, Pr
 }
 
 /// GET `/v1/mailboxes/{mb}`.
-pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
+pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
+    let language = language_of(&request)?;
     let stored = shared.mailbox(&id)?;
-    Ok(HttpResponse::Ok().json(shared.view(&stored)?.shown))
+    Ok(HttpResponse::Ok().json(view(&shared.store, &stored, language)?.shown))
 }
 
 /// PUT `/v1/mailboxes/{mb}`.

@@ -1,8 +1,10 @@
 //! The API's resources, one file each.
 
 mod apps;
+mod diagnoses;
 mod distribute;
 mod distribution;
+mod doctor;
 mod events;
 mod folders;
 mod idempotency;
@@ -42,6 +44,7 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
         .service(
             only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
+        .service(only(resource("/diagnoses"), "GET, HEAD").route(get().to(diagnoses::list)))
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)))
         .service(only(resource("/sign-ins/{id}/paste"), "POST").route(web::post().to(sign_ins::paste)))
@@ -70,6 +73,7 @@ fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::patch().to(mailboxes::patch))
                 .route(web::delete().to(mailboxes::delete)),
         )
+        .service(only(resource("/mailboxes/{mb}/diagnosis"), "GET").route(web::get().to(doctor::examine)))
         .service(only(resource("/mailboxes/{mb}/pause"), "POST").route(web::post().to(switches::pause)))
         .service(only(resource("/mailboxes/{mb}/resume"), "POST").route(web::post().to(switches::resume)))
         .service(only(resource("/mailboxes/{mb}/sync"), "POST").route(web::post().to(switches::sync)))

@@ -2,11 +2,13 @@
 
 use super::super::Shared;
 use super::super::extract::{json, query, set, typed};
+use super::super::language::language;
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
 use crate::clock;
 use crate::config::Provider;
+use crate::diagnosis::{self, Language};
 use crate::domain::{App, Auth, GrantWay, SignInId};
 use crate::store::{Row, SignIn, SignInState};
 use actix_web::web::{Bytes, Data, Path};
@@ -26,6 +28,7 @@ struct SignInForm {
 #[serde(deny_unknown_fields)]
 struct OneQuery {
     wait: Option<u64>,
+    language: Option<String>,
 }
 
 /// POST `/v1/mailboxes/{mb}/sign-in`.
@@ -50,7 +53,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let ways = ways(&shared, &app, form.ways.as_deref())?;
     let sign_in = signin::begin(&stored, return_to, form.language, ways)?;
     shared.store.put_sign_in(&sign_in, 0).await?;
-    let mut shown = view(&sign_in);
+    let mut shown = view(&sign_in, Language::default());
     set(&mut shown, "url", json!(shared.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
 }
@@ -111,7 +114,7 @@ pub(super) async fn paste(shared: Data<Shared>, id: Path<String>, body: Bytes) -
     // apart from this connection: a caller that hangs up must not end it half-way
     let work = actix_web::rt::spawn(async move {
         match signin::accept_pasted(&shared, &row.value, &form.address).await? {
-            Ok((found, Some(_))) => Ok(HttpResponse::Ok().json(view(&found.row.value))),
+            Ok((found, Some(_))) => Ok(HttpResponse::Ok().json(view(&found.row.value, Language::default()))),
             Ok((_, None)) => Err(Problem::conflict("other_visit", "another sign-in was started meanwhile")),
             Err(wrong) => Err(wrong.problem()),
         }
@@ -125,7 +128,7 @@ pub(super) async fn accept(shared: Data<Shared>, id: Path<String>) -> Answer {
     let stored = shared.mailbox(row.value.mailbox.as_str())?;
     let work = actix_web::rt::spawn(async move {
         let sign_in = signin::accept(&shared, row, &stored).await?;
-        Ok(HttpResponse::Ok().json(view(&sign_in)))
+        Ok(HttpResponse::Ok().json(view(&sign_in, Language::default())))
     });
     work.await.map_err(|_| Problem::internal("it was cut off: look at the sign-in, and accept again"))?
 }
@@ -138,7 +141,9 @@ fn read(shared: &Shared, id: SignInId) -> Result<Row<SignIn>, Problem> {
 /// GET `/v1/sign-ins/{id}`: with `wait`, as soon as it changes.
 pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let id: SignInId = id.parse()?;
-    let wait = events::wait(query::<OneQuery>(request.query_string())?.wait)?;
+    let asked = query::<OneQuery>(request.query_string())?;
+    let language = language(&request, asked.language.as_deref())?;
+    let wait = events::wait(asked.wait)?;
     let mut changes = shared.sign_ins.subscribe();
     let mut end = std::pin::pin!(tokio::time::sleep(wait));
     let mut first = None;
@@ -153,17 +158,18 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
                 () = &mut end => false,
             };
         if !is_woken {
-            return Ok(HttpResponse::Ok().json(view(&row.value)));
+            return Ok(HttpResponse::Ok().json(view(&row.value, language)));
         }
     }
 }
 
-fn view(sign_in: &SignIn) -> Value {
+fn view(sign_in: &SignIn, language: Language) -> Value {
+    let diagnosis = sign_in.diagnosis.as_ref().map(|found| diagnosis::shown(found, language));
     let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
     json!({
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },
-        "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": sign_in.diagnosis,
+        "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": diagnosis,
         "ways": sign_in.ways, "accept_until": sign_in.accept_until,
         "device": sign_in.device.as_ref().map(|code| json!({
             "user_code": code.user_code, "verification_uri": code.verification_uri, "expires_at": code.ends_at})),

@@ -21,6 +21,7 @@ pub(super) struct Returned {
     pub(super) state: Option<String>,
     pub(super) error: Option<String>,
     pub(super) error_description: Option<String>,
+    pub(super) iss: Option<String>,
 }
 
 /// GET `/sign-in/callback`.
@@ -60,7 +61,10 @@ pub(super) async fn conclude(
     let concluded = async {
         put(shared, row).await?;
         let ending = match &returned.code {
-            Some(code) => redeem_code(shared, row, attempt, stored, Secret::new(code.as_str())).await?,
+            Some(code) => {
+                let code = Secret::new(code.as_str());
+                redeem_code(shared, row, attempt, stored, code, returned.iss.as_deref()).await?
+            }
             None => declined(returned, stored),
         };
         close(shared, row, &ending).await?;

@@ -10,7 +10,7 @@ use super::redeem::{Came, Ending, Provider, judge};
 use super::visit::{fresh, see_other};
 use crate::clock;
 use crate::diagnosis::{catalogue, describe};
-use crate::domain::{GrantWay, SignInId};
+use crate::domain::{Disposition, GrantWay, SignInId};
 use crate::store::{DeviceAttempt, Row, SignIn, SignInState, StoredMailbox};
 use crate::token::{DevicePoll, FlowError};
 use actix_web::HttpResponse;
@@ -177,11 +177,14 @@ async fn ask(shared: &Shared, stored: &StoredMailbox, code: &DeviceAttempt) -> R
                 Asked::Changed(DeviceAttempt { send_client_secret: true, ..code.clone() })
             }
         }
-        Err(error) => match error.disposition() {
-            crate::domain::Disposition::Retry | crate::domain::Disposition::RetryAfter(_) => Asked::Away,
-            _ => Asked::Ended(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
-        },
+        Err(error) if is_passing(&error) => Asked::Away,
+        Err(error) => Asked::Ended(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
     })
+}
+
+/// Whether it says nothing of the code: RFC 8628 §3.5 has a client go on.
+fn is_passing(error: &FlowError) -> bool {
+    matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_))
 }
 
 type WaitedFor = (Row<SignIn>, StoredMailbox, DeviceAttempt);

@@ -3,6 +3,8 @@
 use super::super::Shared;
 use super::page::{Words, escape, language, page};
 use super::redeem::{Ending, Told};
+use crate::diagnosis::{self, Language};
+use crate::domain::Diagnosis;
 use crate::store::{SignIn, SignInState, StoredMailbox};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
@@ -64,9 +66,7 @@ pub(super) fn shown(
             )
         }
         Told::Diagnosed => {
-            let words = ending.diagnosis.as_ref().map_or_else(String::new, |diagnosis| {
-                format!("{} {}", diagnosis.summary, diagnosis.remedy.text)
-            });
+            let words = ending.diagnosis.as_ref().map_or_else(String::new, |found| in_words(found, language));
             format!("<p>{}</p>{}", escape(&words), retry(shared, sign_in, AGAIN.in_language(language)))
         }
         Told::Words(words) => {
@@ -91,6 +91,12 @@ pub(super) fn shown(
     };
     let back = way_back(sign_in, ending.state, BACK.in_language(language));
     page(status, language, title.in_language(language), &format!("{text}{back}"))
+}
+
+/// What is wrong and what to do, in the page's language.
+pub(super) fn in_words(found: &Diagnosis, language: &str) -> String {
+    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
+    format!("{} {}", shown.summary, shown.remedy.text)
 }
 
 /// A callback that belongs to no sign-in.

@@ -189,6 +189,7 @@ pub(super) fn parse(address: &str) -> Option<Returned> {
             "state" => returned.state = Some(value),
             "error" => returned.error = Some(value),
             "error_description" => returned.error_description = Some(value),
+            "iss" => returned.iss = Some(value),
             _ => {}
         }
     }

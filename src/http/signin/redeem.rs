@@ -95,11 +95,17 @@ pub(super) async fn redeem_code(
     attempt: &Attempt,
     stored: &StoredMailbox,
     code: Secret,
+    issuer: Option<&str>,
 ) -> Result<Ending, Problem> {
     let provider = match Provider::of(shared, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&address_only(stored)))),
     };
+    // RFC 9207: an answer that another provider was made to give
+    let expected = &provider.client.endpoints().issuer;
+    if issuer.is_some_and(|issuer| !expected.contains('{') && issuer != expected) {
+        return Ok(Ending::unusable());
+    }
     let native = provider.client.endpoints().native_redirect.as_deref();
     let way = if native == Some(&attempt.redirect_uri) { GrantWay::Native } else { GrantWay::Redirect };
     // a native redirect belongs to a public client, which sends no secret
@@ -151,6 +157,13 @@ pub(super) async fn judge(
             diagnosis: None,
         });
     }
+    let claims = match claims.names.is_empty() && provider.client.endpoints().userinfo.is_some() {
+        true => match provider.client.userinfo(&answer.access_token).await {
+            Ok(told) => claims.with_userinfo(&told),
+            Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
+        },
+        false => claims,
+    };
     let who = claims.signed_in_as();
     row.value.signed_in_as = Some(who.clone());
     let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(Ending::unusable()) };

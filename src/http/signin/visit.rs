@@ -3,7 +3,7 @@
 use super::super::Shared;
 use super::super::auth::{random_text, same};
 use super::super::problem::Problem;
-use super::outcome::way_back;
+use super::outcome::{in_words, way_back};
 use super::page::{Words, escape, language, page, waiting_page};
 use super::redeem::Provider;
 use super::{device, owner, paste, with_id};
@@ -83,8 +83,8 @@ pub(super) async fn show(
 fn last_time(sign_in: &SignIn, language: &str) -> String {
     const LAST: Words =
         Words { en: "The last try did not work:", de: "Der letzte Versuch hat nicht geklappt:" };
-    sign_in.diagnosis.as_ref().map_or_else(String::new, |diagnosis| {
-        let text = format!("{} {} {}", LAST.in_language(language), diagnosis.summary, diagnosis.remedy.text);
+    sign_in.diagnosis.as_ref().map_or_else(String::new, |found| {
+        let text = format!("{} {}", LAST.in_language(language), in_words(found, language));
         format!("<p>{}</p>", escape(&text))
     })
 }

@@ -112,6 +112,8 @@ pub struct EntraOptions {
     pub device_code_seconds: u64,
     pub device_interval: u64,
     pub rotation: Rotation,
+    /// How far the clock of its Date fields is ahead.
+    pub clock_ahead_seconds: i64,
     /// Where Dovecot is told of tokens that open more than their user's mailbox.
     pub token_dir: Option<std::path::PathBuf>,
     /// Token's user → mailboxes he may open besides his own.
@@ -140,6 +142,7 @@ impl Default for EntraOptions {
             device_code_seconds: 900,
             device_interval: 5,
             rotation: Rotation::Keep,
+            clock_ahead_seconds: 0,
             token_dir: None,
             delegates: BTreeMap::new(),
         }

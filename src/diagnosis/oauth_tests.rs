@@ -1,0 +1,210 @@
+//! Tests of the token endpoint errors: each row of the notes, as real answers.
+
+use super::*;
+
+/// Where a class of the notes may land: their words, ours.
+const RETRY: OauthClass = Retry;
+const SLOW: OauthClass = RetrySlow;
+const REAUTH: OauthClass = SignIn;
+const CONSENT: OauthClass = Consent;
+const ADMIN: OauthClass = TenantAdmin;
+const APP: OauthClass = AppBroken;
+const BUG: OauthClass = OurBug;
+
+/// Each row of the notes on AADSTS codes (protocol facts, 1.7): codes, class, entry. Where the notes give two classes, the
+/// first that somebody can act on.
+const NOTES: &[(&str, OauthClass, &str)] = &[
+    ("50034 50020 51004 16000", REAUTH, "user_not_in_tenant"),
+    ("50053", SLOW, "account_locked"),
+    ("50055 50144", REAUTH, "password_expired"),
+    ("50056 50064 50126", REAUTH, "sign_in_password_wrong"),
+    ("50057", ADMIN, "account_disabled"),
+    ("50058", REAUTH, "sign_in_again"),
+    ("50059 90019 50128", BUG, "wrong_authority"),
+    ("50072 50074 50076 50078 50079", REAUTH, "mfa_required"),
+    ("50085 50089 50132 50133 50173", REAUTH, "sign_in_again"),
+    ("50097 50129 50155 50187 53000 53001 53002", ADMIN, "device_policy"),
+    ("50105", ADMIN, "user_not_assigned"),
+    ("50131 53003 530032 53011", ADMIN, "conditional_access"),
+    ("530035", ADMIN, "security_defaults"),
+    ("53004 53010", REAUTH, "mfa_registration_required"),
+    ("50140 50199 50125 50127", REAUTH, "sign_in_interrupted"),
+    ("50158", REAUTH, "mfa_required"),
+    ("50194 90124 90130 9002332 9001023", BUG, "wrong_authority"),
+    ("50196", SLOW, "identity_provider_loop"),
+    ("50011 900971 500113 70004", APP, "redirect_uri_mismatch"),
+    ("500011 50001 650052 650054 650057", ADMIN, "resource_not_in_tenant"),
+    ("500021 500022 50002 500212 500213 90072", ADMIN, "cross_tenant_policy"),
+    ("54005 700005 501481", REAUTH, "sign_in_restart"),
+    ("70000", REAUTH, "sign_in_again"),
+    ("65001", CONSENT, "consent_missing"),
+    ("65004", CONSENT, "consent_declined"),
+    ("65005 650056", APP, "app_permissions_missing"),
+    ("70001 7000112 1000031", APP, "app_disabled"),
+    ("70002 7000215", APP, "client_secret_wrong"),
+    ("7000222", APP, "client_secret_expired"),
+    ("7000218 700025", APP, "client_type_mismatch"),
+    ("700027 700030 50012", APP, "app_certificate_wrong"),
+    ("70003 70005 70007 900144 90014 90013 90023 90100 9002313 900561", BUG, "request_refused"),
+    ("70008 700082 700084", REAUTH, "sign_in_again"),
+    ("70011 28002 28003 700022 700023 28000", BUG, "request_refused"),
+    (
+        "70012 90006 90012 90024 90033 90090 50033 50087 50088 40010 80002 80005",
+        RETRY,
+        "identity_provider_unavailable",
+    ),
+    ("90055", SLOW, "identity_provider_throttled"),
+    ("40008 40009 20001 20012 50107 80001 80007", RETRY, "federation_fault"),
+    ("70016", RETRY, "device_code_pending"),
+    ("70018 70019 70020", REAUTH, "device_code_ended"),
+    ("70043", REAUTH, "sign_in_frequency"),
+    ("700016 700011 700020", APP, "app_not_found"),
+    ("90002 90038 900382", BUG, "tenant_not_found"),
+    ("90094 90095 90099", ADMIN, "admin_consent_required"),
+    ("135010 135011", REAUTH, "sign_in_again"),
+    ("7000114", BUG, "request_refused"),
+];
+
+/// The answer as Entra ID writes it, byte for byte but for its numbers.
+fn genuine(error: &str, code: &str) -> String {
+    format!(
+        r#"{{"error":"{error}","error_description":"AADSTS{code}: What happened, in Microsoft's words.\r\nTrace ID: 0a1b2c3d-1111-2222-3333-444455556666\r\nCorrelation ID: 9f8e7d6c-aaaa-bbbb-cccc-ddddeeeeffff\r\nTimestamp: 2026-11-23 18:59:02Z","error_codes":[{code}],"timestamp":"2026-11-23 18:59:02Z","trace_id":"0a1b2c3d-1111-2222-3333-444455556666","correlation_id":"9f8e7d6c-aaaa-bbbb-cccc-ddddeeeeffff","error_uri":"https://login.microsoftonline.com/error?code={code}"}}"#
+    )
+}
+
+#[test]
+fn each_row_of_the_notes_lands_in_its_class_with_its_entry_whatever_the_error_is_called() {
+    let mut count = 0;
+    for (codes, class, entry) in NOTES {
+        for code in codes.split(' ') {
+            for (status, error) in
+                [(400, "invalid_grant"), (401, "invalid_client"), (400, "interaction_required")]
+            {
+                let found = classify_oauth(status, genuine(error, code).as_bytes(), None);
+                assert_eq!((found.class, found.entry.code), (*class, *entry), "{code} as {error}");
+                assert_eq!(found.code.map(|code| code.to_string()).as_deref(), Some(code));
+                assert_eq!(found.trace_id.as_deref(), Some("0a1b2c3d-1111-2222-3333-444455556666"));
+                assert_eq!(found.correlation_id.as_deref(), Some("9f8e7d6c-aaaa-bbbb-cccc-ddddeeeeffff"));
+                let evidence = found.diagnosis(&Facts::default()).evidence.unwrap();
+                assert!(
+                    evidence.starts_with(&format!("AADSTS{code}: ")) && evidence.contains("Timestamp"),
+                    "{evidence}"
+                );
+            }
+            count += 1;
+        }
+    }
+    let known: usize = AADSTS.iter().map(|(codes, ..)| codes.len()).sum();
+    assert_eq!(count, known, "a code of the table that the notes do not have, or the other way about");
+}
+
+#[test]
+fn google_s_words_tell_more_than_its_error() {
+    let revoked = br#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#;
+    let found = classify_oauth(400, revoked, None);
+    assert_eq!((found.class, found.entry.code), (REAUTH, "google_sign_in_ended"));
+    let delegation =
+        br#"{"error":"unauthorized_client","error_description":"Unauthorized client or scope in request."}"#;
+    let found = classify_oauth(401, delegation, None);
+    assert_eq!((found.class, found.entry.code), (ADMIN, "google_delegation_missing"));
+}
+
+#[test]
+fn an_unknown_text_falls_back_by_class_and_keeps_the_evidence() {
+    let found = classify_oauth(400, genuine("invalid_grant", "99999999").as_bytes(), None);
+    assert_eq!((found.class, found.entry.code), (REAUTH, "sign_in_again"));
+    assert!(found.diagnosis(&Facts::default()).evidence.unwrap().starts_with("AADSTS99999999: "));
+    let found =
+        classify_oauth(400, b"{\"error\":\"brand_new\",\"error_description\":\"never heard of\"}", None);
+    assert_eq!((found.class, found.description.as_str()), (RETRY, "never heard of"));
+}
+
+fn body(error: &str, code: u32) -> Vec<u8> {
+    serde_json::json!({
+        "error": error,
+        "error_description": format!("AADSTS{code}: text.\r\nTrace ID: t-1\r\nCorrelation ID: c-1"),
+        "error_codes": [code], "timestamp": "2016-01-09 02:02:12Z", "trace_id": "t-1", "correlation_id": "c-1",
+        "error_uri": format!("https://login.microsoftonline.com/error?code={code}")
+    })
+    .to_string()
+    .into_bytes()
+}
+
+#[test]
+fn every_row_is_found_by_its_code_in_the_list_and_by_its_code_in_the_text() {
+    for (codes, class, entry) in AADSTS {
+        for code in *codes {
+            let listed = classify_oauth(400, &body("invalid_grant", *code), None);
+            assert_eq!((listed.class, listed.entry.code, listed.code), (*class, entry.code, Some(*code)));
+            assert_eq!(listed.trace_id.as_deref(), Some("t-1"));
+            assert_eq!(listed.correlation_id.as_deref(), Some("c-1"));
+            let text = format!("{{\"error\":\"x\",\"error_description\":\"AADSTS{code}: text\"}}");
+            assert_eq!(classify_oauth(400, text.as_bytes(), None).class, *class, "{code}");
+        }
+    }
+}
+
+#[test]
+fn no_code_is_in_two_rows() {
+    let mut seen = std::collections::BTreeSet::new();
+    for code in AADSTS.iter().flat_map(|(codes, _, _)| *codes) {
+        assert!(seen.insert(code), "{code} is there twice");
+    }
+    assert!(seen.len() > 110);
+}
+
+#[test]
+fn an_unknown_code_falls_back_to_the_error_name() {
+    for (error, class, entry) in BY_ERROR {
+        let found = classify_oauth(400, &body(error, 999_999_999), None);
+        assert_eq!((found.class, found.entry.code), (*class, entry.code), "{error}");
+        let bare = classify_oauth(400, format!("{{\"error\":\"{error}\"}}").as_bytes(), None);
+        assert_eq!(bare.class, *class, "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_error_keeps_the_grant() {
+    assert_eq!(classify_oauth(400, b"{\"error\":\"brand_new\"}", None).class, Retry);
+    assert_eq!(classify_oauth(400, b"<html><body>proxy error", None).class, Retry);
+    assert_eq!(classify_oauth(400, b"", None).class, Retry);
+}
+
+#[test]
+fn google_s_invalid_grant_asks_for_a_sign_in() {
+    let text = br#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#;
+    let found = classify_oauth(400, text, None);
+    assert_eq!((found.class, found.description.as_str()), (SignIn, "Token has been expired or revoked."));
+}
+
+#[test]
+fn plain_text_429_honours_retry_after() {
+    let found = classify_oauth(429, b"Too Many Requests", Some("60"));
+    assert_eq!(found.disposition(), Disposition::RetryAfter(Duration::from_secs(60)));
+    assert_eq!(found.description, "HTTP 429 Too Many Requests");
+    let absurd = classify_oauth(429, b"", Some("99999999999"));
+    assert_eq!(absurd.retry_after, Some(LONGEST_WAIT));
+    assert_eq!(classify_oauth(429, b"", Some("-5")).retry_after, None);
+}
+
+#[test]
+fn a_5xx_is_transient_even_with_a_grant_error_in_its_body() {
+    assert_eq!(classify_oauth(503, &body("invalid_grant", 70008), None).class, Retry);
+}
+
+#[test]
+fn the_breaker_trips_on_the_app_s_own_credentials_only() {
+    let trips: Vec<u32> = AADSTS
+        .iter()
+        .flat_map(|(codes, _, _)| codes.iter().copied())
+        .filter(|code| classify_oauth(401, &body("invalid_client", *code), None).trips_app_breaker())
+        .collect();
+    assert_eq!(trips, [7_000_112, 7_000_215, 7_000_222, 700_027, 700_030, 700_016]);
+}
+
+#[test]
+fn the_secret_goes_the_other_way_on_two_codes() {
+    assert!(classify_oauth(401, &body("invalid_client", 700_025), None).wants_secret_the_other_way());
+    assert!(classify_oauth(401, &body("invalid_client", 7_000_218), None).wants_secret_the_other_way());
+    assert!(!classify_oauth(401, &body("invalid_client", 7_000_215), None).wants_secret_the_other_way());
+}

@@ -1,0 +1,175 @@
+//! The doctor: tries everything a mailbox needs, a step at a time, on connections of its own, and says of each step
+//! what came of it. It changes nothing on any server.
+
+mod access;
+mod chart;
+mod judge;
+mod mail;
+
+pub use chart::{Step, StepResult};
+
+use crate::clock;
+use crate::config::Timing;
+use crate::diagnosis::{self, Language};
+use crate::domain::app::AppCredentials;
+use crate::domain::{Diagnosis, Incarnation, MailboxId, Timestamp};
+use crate::net::{Dialer, NetError};
+use crate::store::{Store, StoreError, StoredMailbox};
+use crate::supervisor::protocol::LendToken;
+use actix::Recipient;
+use chart::Chart;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A server that needs longer for one step is no good one.
+const STEP: Duration = Duration::from_secs(20);
+
+/// What the doctor is given.
+#[derive(Clone)]
+pub struct DoctorDeps {
+    /// The store.
+    pub store: Store,
+    /// The way to connect.
+    pub dialer: Dialer,
+    /// The way to ask identity providers.
+    pub http: reqwest::Client,
+    /// Deadlines.
+    pub timing: Timing,
+    /// The name said in EHLO.
+    pub hello_name: String,
+    /// Where a mailbox's access token is lent.
+    pub tokens: Recipient<LendToken>,
+}
+
+/// Examines mailboxes, each by one at a time. Clones share who is being examined.
+#[derive(Clone)]
+pub struct Doctor {
+    deps: DoctorDeps,
+    busy: Arc<Mutex<BTreeSet<Incarnation>>>,
+}
+
+/// What an examination found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// When it began.
+    pub at: Timestamp,
+    /// `failed` if a step failed.
+    pub result: StepResult,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// That of the first step that failed.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// Somebody else is at it.
+    #[error("this mailbox is being examined already: ask again when that has ended")]
+    Busy,
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The trust in servers cannot be set up.
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
+impl Report {
+    /// The report as it is shown to a reader of this language.
+    #[must_use]
+    pub fn shown(mut self, language: Language) -> Self {
+        let steps = self.steps.iter_mut().map(|step| &mut step.diagnosis);
+        for found in steps.chain([&mut self.diagnosis]).flatten() {
+            *found = diagnosis::shown(found, language);
+        }
+        self
+    }
+}
+
+impl Doctor {
+    /// A doctor.
+    #[must_use]
+    pub fn new(deps: DoctorDeps) -> Self {
+        Self { deps, busy: Arc::default() }
+    }
+
+    /// Examines a mailbox. Takes at most `timing.doctor`; cut off, it leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`DoctorError`].
+    pub async fn examine(&self, stored: &StoredMailbox) -> Result<Report, DoctorError> {
+        let _turn = self.turn(stored.incarnation).ok_or(DoctorError::Busy)?;
+        let app = stored.mailbox.app().map(|id| self.deps.store.app(id)).transpose()?.flatten();
+        let (dialer, shown) = self.deps.dialer.inspecting()?;
+        let visit = Visit {
+            deps: &self.deps,
+            dialer,
+            shown,
+            timing: brisk(&self.deps.timing),
+            stored,
+            app: app.map(|row| row.value),
+        };
+        let at = clock::now();
+        let steps = visit.round(self.deps.timing.doctor).await;
+        let (result, diagnosis) = judge::overall(&steps);
+        Ok(Report { mailbox: stored.mailbox.id.clone(), at, result, steps, diagnosis })
+    }
+
+    fn turn(&self, mailbox: Incarnation) -> Option<Turn> {
+        let is_first = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox);
+        is_first.then(|| Turn { busy: Arc::clone(&self.busy), mailbox })
+    }
+}
+
+/// The right to examine a mailbox.
+struct Turn {
+    busy: Arc<Mutex<BTreeSet<Incarnation>>>,
+    mailbox: Incarnation,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.mailbox);
+    }
+}
+
+/// One examination.
+struct Visit<'a> {
+    deps: &'a DoctorDeps,
+    /// Notes in `shown` which certificate it meets.
+    dialer: Dialer,
+    shown: crate::net::Shown,
+    timing: Timing,
+    stored: &'a StoredMailbox,
+    app: Option<AppCredentials>,
+}
+
+impl Visit<'_> {
+    async fn round(&self, patience: Duration) -> Vec<Step> {
+        let mut chart = Chart::new(patience);
+        let reached = self.reach_imap(&mut chart).await;
+        self.check_clock(&mut chart).await;
+        let reached = self.imap_offers(&mut chart, reached).await;
+        let pass = self.pass(&mut chart).await;
+        self.check_grant(&mut chart).await;
+        self.read(&mut chart, reached, &pass).await;
+        self.send(&mut chart, &pass).await;
+        chart.into_steps()
+    }
+}
+
+/// The deadlines of an examination.
+fn brisk(timing: &Timing) -> Timing {
+    Timing {
+        greeting: timing.greeting.min(STEP),
+        login: timing.login.min(STEP),
+        command: timing.command.min(STEP),
+        idle_start: timing.idle_start.min(STEP),
+        ..timing.clone()
+    }
+}
