@@ -75,6 +75,15 @@ impl FlowError {
         }
     }
 
+    /// Whether the client itself was not believed (RFC 6749 §5.2), which uses nothing up.
+    #[must_use]
+    pub fn is_invalid_client(&self) -> bool {
+        match self {
+            Self::Refused { failure } => failure.error == "invalid_client",
+            Self::Transport { .. } | Self::Endpoint(_) => false,
+        }
+    }
+
     /// Whether the token or code that was sent may be used up without our having the answer. An answer of a
     /// gateway (5xx) does not say what the server behind it did.
     #[must_use]

@@ -25,16 +25,79 @@ pub struct Endpoints {
     pub scopes: Vec<String>,
     /// The scope of the app's own tokens, if the provider has such.
     pub app_scope: Option<String>,
+    /// Tells more of who signed in, where the identity token does not (OpenID Connect Core §5.3).
+    pub userinfo: Option<Url>,
+    /// How a client proves itself at the token endpoint.
+    pub client_auth: ClientAuth,
+    /// Whether a registration may want it the other way: the provider takes both.
+    pub takes_either_auth: bool,
+    /// Whether a refresh names its scopes; without, it is for all that was granted (RFC 6749 §6).
+    pub refresh_names_scopes: bool,
+    /// Whether a client with a secret proves itself for device codes, too (RFC 8628 §3.1).
+    pub device_needs_secret: bool,
     /// Further parameters of the sign-in.
     pub authorize_extra: Vec<(String, String)>,
 }
 
+/// How a client with a secret proves itself (OpenID Connect Core §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_secret_post`: in the body. Entra ID and Google take it there, and it needs no second encoding.
+    Post,
+    /// `client_secret_basic`: in a header; what a registration has that says nothing.
+    Basic,
+}
+
+impl ClientAuth {
+    /// The other way.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Post => Self::Basic,
+            Self::Basic => Self::Post,
+        }
+    }
+}
+
+/// OpenID Connect Discovery 1.0 §3 and RFC 8628 §4, as far as it is needed.
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
     device_authorization_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    scopes_supported: Option<Vec<String>>,
+    prompt_values_supported: Option<Vec<String>>,
+}
+
+impl Discovery {
+    /// Basic is what a list that is left out stands for.
+    fn takes(&self, method: &str) -> bool {
+        match &self.token_endpoint_auth_methods_supported {
+            Some(methods) => methods.iter().any(|known| known == method),
+            None => method == "client_secret_basic",
+        }
+    }
+
+    /// A refresh token comes only with consent (OpenID Connect Core §11). Not every provider can let an account be
+    /// chosen; to sign in anew lets the user do so.
+    fn prompt(&self) -> &'static str {
+        let chooses = self
+            .prompt_values_supported
+            .as_ref()
+            .is_some_and(|values| values.iter().any(|value| value == "select_account"));
+        if chooses { "select_account consent" } else { "login consent" }
+    }
+
+    /// `openid` always; of the others those that the provider knows, where it says which.
+    fn scopes(&self, wanted: &[String]) -> Vec<String> {
+        let is_known = |scope: &String| {
+            scope == "openid" || self.scopes_supported.as_ref().is_none_or(|known| known.contains(scope))
+        };
+        wanted.iter().filter(|scope| is_known(scope)).cloned().collect()
+    }
 }
 
 impl Endpoints {
@@ -53,7 +116,7 @@ impl Endpoints {
         };
         if let Some(scopes) = &app.scopes {
             found.scopes = match app.provider {
-                ProviderKind::Oidc => preset.scopes.iter().chain(scopes).cloned().collect(),
+                ProviderKind::Oidc => found.scopes.iter().chain(scopes).cloned().collect(),
                 ProviderKind::Office365
                 | ProviderKind::Office365Us
                 | ProviderKind::Office365Cn
@@ -100,6 +163,11 @@ impl Endpoints {
             app_scope: preset.app_scope.clone(),
             issuer: preset.issuer.clone().unwrap_or_default(),
             scopes: preset.scopes.clone(),
+            userinfo: None,
+            client_auth: ClientAuth::Post,
+            takes_either_auth: false,
+            refresh_names_scopes: true,
+            device_needs_secret: false,
             authorize_extra: std::iter::once(prompt).chain(extra).collect(),
         }
     }
@@ -117,13 +185,23 @@ impl Endpoints {
         }
         let found: Discovery = serde_json::from_slice(&answer.body)
             .map_err(|error| FlowError::Endpoint(format!("{url} is no discovery document: {error}")))?;
-        if found.issuer != issuer {
+        if found.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
             let said = found.issuer;
             return Err(FlowError::Endpoint(format!("{url} speaks for the issuer {said:?}, not {issuer:?}")));
         }
         let (authorize, token) = (checked(&found.authorization_endpoint)?, checked(&found.token_endpoint)?);
+        let basic = found.takes("client_secret_basic");
+        let prompt = (String::from("prompt"), String::from(found.prompt()));
+        let others = preset.extra.iter().map(|(name, value)| (name.clone(), value.clone()));
         Ok(Self {
             device: found.device_authorization_endpoint.as_deref().map(checked).transpose()?,
+            userinfo: found.userinfo_endpoint.as_deref().map(checked).transpose()?,
+            client_auth: if basic { ClientAuth::Basic } else { ClientAuth::Post },
+            takes_either_auth: basic && found.takes("client_secret_post"),
+            refresh_names_scopes: false,
+            device_needs_secret: true,
+            scopes: found.scopes(&preset.scopes),
+            authorize_extra: std::iter::once(prompt).chain(others).collect(),
             issuer: found.issuer,
             ..Self::preset(preset, authorize, token)
         })

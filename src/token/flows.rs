@@ -2,7 +2,7 @@
 //! drops an answer whole when any field is odd, and with it a refresh token that exists nowhere else.
 
 use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
-use super::endpoints::Endpoints;
+use super::endpoints::{ClientAuth, Endpoints};
 use crate::domain::Secret;
 use crate::domain::app::AppCredentials;
 use oauth2::basic::BasicClient;
@@ -99,7 +99,7 @@ impl OauthClient {
     pub fn authorize_url(&self, request: &AuthorizeRequest<'_>) -> Result<Url, FlowError> {
         let verifier = PkceCodeVerifier::new(String::from(request.verifier.expose()));
         let redirect = redirect(request.redirect_uri)?;
-        let client = self.client(false)?;
+        let client = self.client(false, self.endpoints.client_auth)?;
         let mut url = client
             .authorize_url(|| CsrfToken::new(String::from(request.state)))
             .set_redirect_uri(Cow::Owned(redirect))
@@ -130,15 +130,18 @@ impl OauthClient {
         redirect_uri: &str,
         send_secret: bool,
     ) -> Result<TokenAnswer, FlowError> {
-        let client = self.client(send_secret)?;
         let redirect = redirect(redirect_uri)?;
-        let request = client
-            .exchange_code(AuthorizationCode::new(String::from(code.expose())))
-            .set_pkce_verifier(PkceCodeVerifier::new(String::from(verifier.expose())))
-            .set_redirect_uri(Cow::Owned(redirect));
-        let wire = Wire::new(&self.http);
-        drop(request.request_async(&|made| wire.send(made)).await);
-        answer::read(&wire.answer()?)
+        self.either_way(send_secret, async |auth| {
+            let client = self.client(send_secret, auth)?;
+            let request = client
+                .exchange_code(AuthorizationCode::new(String::from(code.expose())))
+                .set_pkce_verifier(PkceCodeVerifier::new(String::from(verifier.expose())))
+                .set_redirect_uri(Cow::Borrowed(&redirect));
+            let wire = Wire::new(&self.http);
+            drop(request.request_async(&|made| wire.send(made)).await);
+            answer::read(&wire.answer()?)
+        })
+        .await
     }
 
     /// Gets a fresh access token. Before this is called, the grant must say durably that a refresh is in flight.
@@ -151,12 +154,16 @@ impl OauthClient {
         wanted: &[String],
         send_secret: bool,
     ) -> Result<TokenAnswer, FlowError> {
-        let client = self.client(send_secret)?;
         let token = RefreshToken::new(String::from(refresh_token.expose()));
-        let request = client.exchange_refresh_token(&token).add_scopes(scopes(wanted));
-        let wire = Wire::new(&self.http);
-        drop(request.request_async(&|made| wire.send(made)).await);
-        answer::read(&wire.answer()?)
+        let wanted = if self.endpoints.refresh_names_scopes { wanted } else { &[] };
+        self.either_way(send_secret, async |auth| {
+            let client = self.client(send_secret, auth)?;
+            let request = client.exchange_refresh_token(&token).add_scopes(scopes(wanted));
+            let wire = Wire::new(&self.http);
+            drop(request.request_async(&|made| wire.send(made)).await);
+            answer::read(&wire.answer()?)
+        })
+        .await
     }
 
     /// A token of the app itself.
@@ -164,7 +171,7 @@ impl OauthClient {
     /// # Errors
     /// [`FlowError`].
     pub async fn client_credentials(&self, scope: &str) -> Result<TokenAnswer, FlowError> {
-        let client = self.client(true)?;
+        let client = self.client(true, self.endpoints.client_auth)?;
         let request = client.exchange_client_credentials().add_scope(Scope::new(String::from(scope)));
         let wire = Wire::new(&self.http);
         drop(request.request_async(&|made| wire.send(made)).await);
@@ -179,9 +186,17 @@ impl OauthClient {
         let missing = || FlowError::Endpoint(String::from("this provider has no device codes"));
         let url = self.endpoints.device.clone().ok_or_else(missing)?;
         let wanted = self.endpoints.scopes.join(" ");
-        let mut form = vec![("client_id", self.credentials.app.client_id.as_str()), ("scope", &wanted)];
-        form.extend(self.secret_field(send_secret));
-        let answer = self.post_form(url, &form).await?;
+        let form = [("client_id", self.credentials.app.client_id.as_str()), ("scope", &wanted)];
+        let send_secret = send_secret || self.endpoints.device_needs_secret;
+        let answer = self
+            .either_way(send_secret, async |auth| {
+                let answer = self.post_form(&url, &form, send_secret, auth).await?;
+                match answer::read(&answer) {
+                    Err(error) if error.is_invalid_client() => Err(error),
+                    Ok(_) | Err(_) => Ok(answer),
+                }
+            })
+            .await?;
         let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |key: &str| json.get(key).and_then(Value::as_str).map(String::from);
         let uri = text("verification_uri").or_else(|| text("verification_url"));
@@ -209,14 +224,16 @@ impl OauthClient {
         device_code: &Secret,
         send_secret: bool,
     ) -> Result<DevicePoll, FlowError> {
-        let mut form = vec![
+        let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("client_id", self.credentials.app.client_id.as_str()),
             ("device_code", device_code.expose()),
         ];
-        form.extend(self.secret_field(send_secret));
-        let answer = self.post_form(self.endpoints.token.clone(), &form).await?;
-        match answer::read(&answer) {
+        let send_secret = send_secret || self.endpoints.device_needs_secret;
+        let asked = self.either_way(send_secret, async |auth| {
+            answer::read(&self.post_form(&self.endpoints.token, &form, send_secret, auth).await?)
+        });
+        match asked.await {
             Ok(tokens) => Ok(DevicePoll::Done(tokens)),
             Err(FlowError::Refused { failure }) => match failure.error.as_str() {
                 "authorization_pending" => Ok(DevicePoll::Pending),
@@ -229,23 +246,70 @@ impl OauthClient {
         }
     }
 
-    fn secret_field(&self, send_secret: bool) -> Option<(&str, &str)> {
-        let secret = self.credentials.client_secret.as_ref().filter(|_| send_secret)?;
-        Some(("client_secret", secret.expose()))
+    /// What the provider says of a user beside his identity token.
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn userinfo(&self, access_token: &Secret) -> Result<Value, FlowError> {
+        let missing = || FlowError::Endpoint(String::from("this provider tells nothing more of its users"));
+        let url = self.endpoints.userinfo.clone().ok_or_else(missing)?;
+        let request = self.http.get(url).bearer_auth(access_token.expose()).build();
+        let answer = fetch(&self.http, request.map_err(|error| unbuilt(&error))?).await?;
+        let cause = format!("the userinfo endpoint answered {}", answer.status);
+        serde_json::from_slice(&answer.body)
+            .ok()
+            .filter(|_| answer.status == 200)
+            .ok_or(FlowError::Transport { maybe_consumed: false, cause })
     }
 
-    async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<RawAnswer, FlowError> {
-        let request = self.http.post(url).form(form).build();
-        fetch(&self.http, request.map_err(|error| FlowError::Endpoint(error.without_url().to_string()))?)
-            .await
+    /// Asks as the provider says that clients prove themselves; where it takes both ways and refuses the client, the
+    /// registration wants the other one. A refused client has used nothing up.
+    async fn either_way<T>(
+        &self,
+        send_secret: bool,
+        ask: impl AsyncFn(ClientAuth) -> Result<T, FlowError>,
+    ) -> Result<T, FlowError> {
+        let auth = self.endpoints.client_auth;
+        let has_other =
+            self.endpoints.takes_either_auth && send_secret && self.credentials.client_secret.is_some();
+        match ask(auth).await {
+            Err(error) if has_other && error.is_invalid_client() => ask(auth.other()).await,
+            other => other,
+        }
     }
 
-    /// The secret goes in the body (`client_secret_post`): Entra and Google take it there, and it needs no second
-    /// encoding.
-    fn client(&self, send_secret: bool) -> Result<Client, FlowError> {
+    async fn post_form(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        send_secret: bool,
+        auth: ClientAuth,
+    ) -> Result<RawAnswer, FlowError> {
+        let mut form = form.to_vec();
+        let mut request = self.http.post(url.clone());
+        if let Some(secret) = self.credentials.client_secret.as_ref().filter(|_| send_secret) {
+            match auth {
+                ClientAuth::Post => form.push(("client_secret", secret.expose())),
+                ClientAuth::Basic => {
+                    // RFC 6749 §2.3.1: both are form-encoded first
+                    let encoded = |text: &str| -> String {
+                        url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                    };
+                    let client_id = encoded(&self.credentials.app.client_id);
+                    request = request.basic_auth(client_id, Some(encoded(secret.expose())));
+                }
+            }
+        }
+        fetch(&self.http, request.form(&form).build().map_err(|error| unbuilt(&error))?).await
+    }
+
+    fn client(&self, send_secret: bool, auth: ClientAuth) -> Result<Client, FlowError> {
         let bad = |error: url::ParseError| FlowError::Endpoint(error.to_string());
         let client = BasicClient::new(ClientId::new(self.credentials.app.client_id.clone()))
-            .set_auth_type(AuthType::RequestBody)
+            .set_auth_type(match auth {
+                ClientAuth::Post => AuthType::RequestBody,
+                ClientAuth::Basic => AuthType::BasicAuth,
+            })
             .set_auth_uri(AuthUrl::new(self.endpoints.authorize.to_string()).map_err(bad)?)
             .set_token_uri(TokenUrl::new(self.endpoints.token.to_string()).map_err(bad)?);
         Ok(match (&self.credentials.client_secret, send_secret) {
@@ -255,6 +319,10 @@ impl OauthClient {
             (Some(_), false) | (None, _) => client,
         })
     }
+}
+
+fn unbuilt(error: &reqwest::Error) -> FlowError {
+    FlowError::Endpoint(format!("the request cannot be made: {error}"))
 }
 
 fn scopes(texts: &[String]) -> impl Iterator<Item = Scope> {

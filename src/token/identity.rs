@@ -105,6 +105,19 @@ pub fn parse(id_token: &str) -> Result<Claims, IdentityError> {
 }
 
 impl Claims {
+    /// What the userinfo endpoint adds, if it speaks of the same user (OpenID Connect Core §5.3.2).
+    #[must_use]
+    pub fn with_userinfo(mut self, told: &Value) -> Self {
+        let text = |key: &str| told.get(key).and_then(Value::as_str).map(String::from);
+        if self.subject.is_none() || text("sub") != self.subject {
+            return self;
+        }
+        let is_verified = told.get("email_verified").and_then(Value::as_bool) != Some(false);
+        let email = text("email").filter(|_| is_verified);
+        self.names.extend([text("preferred_username"), email].into_iter().flatten());
+        self
+    }
+
     /// Checks that the token is for us, now, from the sign-in we began. `issuer` may hold `{tenantid}`.
     ///
     /// # Errors
