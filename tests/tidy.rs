@@ -132,6 +132,7 @@ fn what_decides_does_no_io() {
         "smtp/governor.rs",
         "token/lifecycle.rs",
         "token/identity.rs",
+        "token/app_checks.rs",
         "supervisor/plan.rs",
         "http/api/distribution.rs",
         "http/api/import/table.rs",

@@ -1,9 +1,9 @@
 //! Commands for administrators: importing mailboxes, giving them an app.
 
-use super::Failure;
 use super::args::Distribute;
 use super::client::{Client, segment};
 use super::commands::Printer;
+use super::Failure;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -69,4 +69,26 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
     };
     printer.done(&answer, &format!("{}\n{done}", counts.join("  ")));
     Ok(())
+}
+
+const CHECKS: [(&str, &str); 3] = [("CHECK", "/name"), ("RESULT", "/result"), ("DETAIL", "/detail")];
+
+/// Proves what can be proved of an app.
+pub(super) fn verify(client: &Client, printer: &Printer, id: &str) -> Result<(), Failure> {
+    let answer = client.send(Method::POST, &format!("/v1/apps/{}/verify", segment(id)), Some(&json!({})))?;
+    let checks = answer.get("checks").and_then(Value::as_array).cloned().unwrap_or_default();
+    if printer.json {
+        printer.one(&answer);
+    } else {
+        printer.list(&json!({"items": checks}), &CHECKS);
+    }
+    let failed: Vec<String> = checks
+        .iter()
+        .filter(|check| check.get("result").is_some_and(|result| result == "failed"))
+        .map(|check| {
+            let text = |pointer: &str| check.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {} {}", text("/name"), text("/detail"), text("/diagnosis/remedy/text"))
+        })
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(Failure::data(failed.join("; "))) }
 }

@@ -82,6 +82,11 @@ pub enum AppCommand {
         /// Its id.
         id: String,
     },
+    /// Prove what can be proved of it without a user.
+    Verify {
+        /// Its id.
+        id: String,
+    },
     /// Give it to all like mailboxes without a sign-in; only says what would change unless `--apply`.
     Distribute(Distribute),
     /// Remove one that no mailbox uses.

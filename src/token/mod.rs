@@ -2,14 +2,18 @@
 
 mod actor;
 mod answer;
+mod app_checks;
 mod endpoints;
 pub mod flows;
 pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
+mod verify;
 
 pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
+pub use app_checks::{Check, CheckResult};
 pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
+pub use verify::{Verified, verify};

@@ -39,3 +39,4 @@ mod signin;
 mod signin_crash;
 mod sync;
 mod trace;
+mod verify;

@@ -16,6 +16,7 @@ mod presets;
 mod raw;
 mod sign_ins;
 mod switches;
+mod verify;
 
 use super::Shared;
 use super::problem::Problem;
@@ -42,6 +43,7 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
         .service(
             only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
+        .service(only(resource("/apps/{app}/verify"), "POST").route(web::post().to(verify::verify)))
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));
     mailbox_routes(config, max_body);
