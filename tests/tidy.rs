@@ -135,6 +135,7 @@ fn what_decides_does_no_io() {
         "token/app_checks.rs",
         "supervisor/plan.rs",
         "http/api/distribution.rs",
+        "http/api/guide/texts.rs",
         "http/api/import/table.rs",
         "http/api/import/text.rs",
         "store/uid_index.rs",

@@ -3,7 +3,7 @@
 use super::args::Distribute;
 use super::client::{Client, segment};
 use super::commands::Printer;
-use super::Failure;
+use super::{Failure, show};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -91,4 +91,28 @@ pub(super) fn verify(client: &Client, printer: &Printer, id: &str) -> Result<(),
         })
         .collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::data(failed.join("; "))) }
+}
+
+/// Prints how an app is registered.
+pub(super) fn guide(
+    client: &Client,
+    printer: &Printer,
+    id: &str,
+    way: &str,
+    language: &str,
+) -> Result<(), Failure> {
+    let format = if printer.json { "json" } else { "markdown" };
+    let path = format!(
+        "/v1/apps/{}/guide?format={format}&way={}&language={}",
+        segment(id),
+        segment(&way.replace('-', "_")),
+        segment(language)
+    );
+    if printer.json {
+        printer.one(&client.get(&path)?);
+    } else {
+        let text = client.request(Method::GET, &path, None, &[])?;
+        show::text(&String::from_utf8_lossy(&text));
+    }
+    Ok(())
 }

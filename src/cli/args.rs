@@ -82,6 +82,17 @@ pub enum AppCommand {
         /// Its id.
         id: String,
     },
+    /// Say how it is registered, step by step, for this installation.
+    Guide {
+        /// Its id.
+        id: String,
+        /// `redirect`, `native`, `device` or `app_only`.
+        #[arg(long, default_value = "redirect")]
+        way: String,
+        /// `en` or `de`.
+        #[arg(long, default_value = "en")]
+        language: String,
+    },
     /// Prove what can be proved of it without a user.
     Verify {
         /// Its id.

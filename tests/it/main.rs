@@ -17,6 +17,7 @@ mod durability;
 mod engine;
 mod follow;
 mod garbage;
+mod guide;
 mod http;
 mod http_mail;
 mod http_outbox;

@@ -5,6 +5,7 @@ mod distribute;
 mod distribution;
 mod events;
 mod folders;
+mod guide;
 mod idempotency;
 mod import;
 mod mailbox_form;
@@ -44,6 +45,7 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
             only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
         .service(only(resource("/apps/{app}/verify"), "POST").route(web::post().to(verify::verify)))
+        .service(only(resource("/apps/{app}/guide"), "GET, HEAD").route(get().to(guide::guide)))
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)));
     mailbox_routes(config, max_body);
