@@ -135,6 +135,8 @@ fn what_decides_does_no_io() {
         "token/app_checks.rs",
         "supervisor/plan.rs",
         "http/api/distribution.rs",
+        "events/expiry.rs",
+        "http/api/app_ids.rs",
         "http/api/guide/texts.rs",
         "http/api/import/table.rs",
         "http/api/import/text.rs",

@@ -40,7 +40,7 @@ mod tests;
 mod uid_index;
 mod vault;
 
-pub use app_facts::{AppFacts, FoundTenant};
+pub use app_facts::{AppFacts, FoundTenant, ToldExpiry};
 pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};

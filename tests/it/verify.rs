@@ -138,3 +138,28 @@ fn the_roles_of_app_only_tokens_are_looked_for() {
     assert_eq!(roles["result"], "failed");
     assert!(roles["detail"].as_str().unwrap().contains("SMTP.SendAsApp missing"), "{roles}");
 }
+
+#[test]
+fn the_end_of_a_secret_is_an_event_of_the_app() {
+    let data = tempfile::tempdir().unwrap();
+    let config = crate::engine::bare_config(data.path());
+    let (running, api) = Running::serve(&config);
+    let app = json!({"id": "o365", "provider": "office365", "tenant": "t.example", "client_id": "c",
+        "client_secret": "s", "secret_expires_at": "2001-01-01T00:00:00Z"});
+    api.post("/v1/apps", &app).ok(201);
+    drop((running, api));
+    // told at the start, and by the next start no more
+    for _ in 0..2 {
+        let (running, api) = Running::serve(&config);
+        running
+            .until_event(stafette::events::EventType::AppSecretExpiring, "the end of the secret", |_| true);
+        let told = api.get("/v1/events?type=app.secret_expiring").ok(200)["items"].clone();
+        assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+        assert_eq!((&told[0]["mailbox"], &told[0]["data"]["app"]), (&Value::Null, &json!("o365")));
+        assert_eq!(api.get("/v1/events?mailbox=anna").ok(200)["items"], json!([]));
+    }
+    let equal = json!({"id": "x", "provider": "office365", "tenant": "same", "client_id": "same"});
+    let (_running, api) = Running::serve(&config);
+    let refused = api.post("/v1/apps", &equal).problem(422, "invalid_field");
+    assert!(refused["detail"].as_str().unwrap().contains("tenant: is the same"), "{refused}");
+}

@@ -1,5 +1,6 @@
 //! The API's resources, one file each.
 
+mod app_ids;
 mod apps;
 mod distribute;
 mod distribution;
