@@ -65,6 +65,7 @@ impl Engine {
         finish_erasures(&store);
         forget_old_events(&store, config.events.retention);
         compact_packs(&store, config.store.compact_at);
+        tell_expiring_secrets(&store);
         let factories = Factories {
             store: store.clone(),
             token: TokenDeps { store: store.clone(), http: http.clone() },
@@ -188,6 +189,21 @@ fn compact_packs(store: &Store, dead: f64) {
                     }
                     Err(_) => {} // told by the panic hook
                 }
+            }
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+    });
+}
+
+/// Tells which client secrets end soon, now and every hour.
+fn tell_expiring_secrets(store: &Store) {
+    let store = store.clone();
+    actix::spawn(async move {
+        loop {
+            match store.tell_expiring_secrets(clock::now()).await {
+                Ok(0) => {}
+                Ok(secrets) => tracing::warn!(secrets, "client secrets end soon"),
+                Err(error) => tracing::warn!(%error, "the ends of client secrets are not told yet"),
             }
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }

@@ -1,9 +1,9 @@
 //! Commands for administrators: importing mailboxes, giving them an app.
 
-use super::Failure;
 use super::args::Distribute;
 use super::client::{Client, segment};
 use super::commands::Printer;
+use super::{Failure, show};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -68,5 +68,51 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
         String::from("nothing was changed")
     };
     printer.done(&answer, &format!("{}\n{done}", counts.join("  ")));
+    Ok(())
+}
+
+const CHECKS: [(&str, &str); 3] = [("CHECK", "/name"), ("RESULT", "/result"), ("DETAIL", "/detail")];
+
+/// Proves what can be proved of an app.
+pub(super) fn verify(client: &Client, printer: &Printer, id: &str) -> Result<(), Failure> {
+    let answer = client.send(Method::POST, &format!("/v1/apps/{}/verify", segment(id)), Some(&json!({})))?;
+    let checks = answer.get("checks").and_then(Value::as_array).cloned().unwrap_or_default();
+    if printer.json {
+        printer.one(&answer);
+    } else {
+        printer.list(&json!({"items": checks}), &CHECKS);
+    }
+    let failed: Vec<String> = checks
+        .iter()
+        .filter(|check| check.get("result").is_some_and(|result| result == "failed"))
+        .map(|check| {
+            let text = |pointer: &str| check.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {} {}", text("/name"), text("/detail"), text("/diagnosis/remedy/text"))
+        })
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(Failure::data(failed.join("; "))) }
+}
+
+/// Prints how an app is registered.
+pub(super) fn guide(
+    client: &Client,
+    printer: &Printer,
+    id: &str,
+    way: &str,
+    language: &str,
+) -> Result<(), Failure> {
+    let format = if printer.json { "json" } else { "markdown" };
+    let path = format!(
+        "/v1/apps/{}/guide?format={format}&way={}&language={}",
+        segment(id),
+        segment(&way.replace('-', "_")),
+        segment(language)
+    );
+    if printer.json {
+        printer.one(&client.get(&path)?);
+    } else {
+        let text = client.request(Method::GET, &path, None, &[])?;
+        show::text(&String::from_utf8_lossy(&text));
+    }
     Ok(())
 }

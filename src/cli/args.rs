@@ -87,6 +87,22 @@ pub enum AppCommand {
         /// Its id.
         id: String,
     },
+    /// Say how it is registered, step by step, for this installation.
+    Guide {
+        /// Its id.
+        id: String,
+        /// `redirect`, `native`, `device` or `app_only`.
+        #[arg(long, default_value = "redirect")]
+        way: String,
+        /// `en` or `de`.
+        #[arg(long, default_value = "en")]
+        language: String,
+    },
+    /// Prove what can be proved of it without a user.
+    Verify {
+        /// Its id.
+        id: String,
+    },
     /// Give it to all like mailboxes without a sign-in; only says what would change unless `--apply`.
     Distribute(Distribute),
     /// Remove one that no mailbox uses.

@@ -99,6 +99,10 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
     match command {
         AppCommand::List => printer.list(&client.all("/v1/apps")?, &APPS),
         AppCommand::Show { id } => printer.one(&client.get(&format!("/v1/apps/{}", segment(&id)))?),
+        AppCommand::Guide { id, way, language } => {
+            return admin::guide(client, printer, &id, &way, &language);
+        }
+        AppCommand::Verify { id } => return admin::verify(client, printer, &id),
         AppCommand::Distribute(order) => return admin::distribute(client, printer, &order),
         AppCommand::Remove { id } => {
             let answer = client.send(Method::DELETE, &format!("/v1/apps/{}", segment(&id)), None)?;

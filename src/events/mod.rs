@@ -1,5 +1,7 @@
 //! Events: immutable facts in one durable, ordered, gap-free log, and cursors into it.
 
+pub mod expiry;
+
 use crate::domain::{MailboxId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -54,6 +56,9 @@ pub enum EventType {
     /// The outbox waits for a cause to be mended.
     #[serde(rename = "submission.held")]
     SubmissionHeld,
+    /// The client secret of an app ends soon.
+    #[serde(rename = "app.secret_expiring")]
+    AppSecretExpiring,
 }
 
 /// An event on its way into the log.
@@ -61,8 +66,8 @@ pub enum EventType {
 pub struct EventDraft {
     /// What happened.
     pub kind: EventType,
-    /// Where.
-    pub mailbox: MailboxId,
+    /// Where; an app's events have no mailbox.
+    pub mailbox: Option<MailboxId>,
     /// When we learned of it.
     pub at: Timestamp,
     /// Enough to act on, written already.
@@ -73,9 +78,15 @@ impl EventDraft {
     /// An event with what it says.
     #[must_use]
     pub fn new(kind: EventType, mailbox: &MailboxId, at: Timestamp, data: &impl Serialize) -> Self {
+        Self { mailbox: Some(mailbox.clone()), ..Self::of_no_mailbox(kind, at, data) }
+    }
+
+    /// An event that concerns no mailbox by itself.
+    #[must_use]
+    pub fn of_no_mailbox(kind: EventType, at: Timestamp, data: &impl Serialize) -> Self {
         // what cannot be written as JSON (a map whose keys are no strings) is not said
         let data = to_raw_value(data).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        Self { kind, mailbox: mailbox.clone(), at, data }
+        Self { kind, mailbox: None, at, data }
     }
 }
 
@@ -89,8 +100,8 @@ pub struct Event {
     /// What happened.
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// Where.
-    pub mailbox: MailboxId,
+    /// Where; an app's events have no mailbox.
+    pub mailbox: Option<MailboxId>,
     /// When we learned of it.
     pub at: Timestamp,
     /// Enough to act on.

@@ -61,6 +61,7 @@ impl Store {
     pub async fn delete_app(&self, id: &AppId, generation: u64) -> Result<(), StoreError> {
         let mut commit = Commit::default();
         commit.ops.push(Op::Delete { key: keys::app(id), expect: Expect::Generation(generation) });
+        commit.ops.push(Op::Delete { key: keys::app_facts(id), expect: Expect::Any });
         self.commit(commit).await.map(drop)
     }
 }

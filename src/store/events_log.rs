@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 struct Stored<D> {
     #[serde(rename = "t")]
     kind: EventType,
-    #[serde(rename = "m")]
-    mailbox: MailboxId,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    mailbox: Option<MailboxId>,
     #[serde(rename = "a")]
     at: Timestamp,
     #[serde(rename = "d")]

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `m` | name | counters and the schema version |
 //! | `a` | app id | app, sealed |
+//! | `n` | app id | what was found out about the app |
 //! | `b` | mailbox id | mailbox and its incarnation |
 //! | `i` | incarnation | mailbox id |
 //! | `o` | incarnation, role | owner epoch |
@@ -65,6 +66,9 @@ pub(super) fn meta(name: &str) -> Key {
 }
 pub(super) fn app(id: &AppId) -> Key {
     Builder::new(b'a').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn app_facts(id: &AppId) -> Key {
+    Builder::new(b'n').bytes(id.as_str().as_bytes()).0
 }
 pub(super) fn apps() -> Key {
     vec![b'a']

@@ -5,6 +5,7 @@
 //! Readers see a commit as soon as it is applied, a few milliseconds before it is durable, and wait for that
 //! ([`Store::settle`]) before they tell others; events are readable only up to the durable cursor.
 
+mod app_facts;
 mod apps;
 mod codec;
 mod commit;
@@ -39,6 +40,7 @@ mod tests;
 mod uid_index;
 mod vault;
 
+pub use app_facts::{AppFacts, FoundTenant, ToldExpiry};
 pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};

@@ -3,6 +3,7 @@
 mod actor;
 mod answer;
 mod app_actor;
+mod app_checks;
 mod endpoints;
 pub mod flows;
 pub mod gate;
@@ -10,11 +11,14 @@ pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
 mod refresher;
+mod verify;
 
 pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
 pub use app_actor::AppActor;
+pub use app_checks::{Check, CheckResult};
 pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
 pub use refresher::AppDoor;
+pub use verify::{Verified, verify};

@@ -83,7 +83,7 @@ fn what_one_mailbox_sends_the_other_receives() {
     let new = running.until_event(EventType::MessageNew, "the message at ben's", |event| {
         event.data["message_id"] == "<hello@makler.test>"
     });
-    assert_eq!(new.mailbox, ben.mailbox.id);
+    assert_eq!(new.mailbox, Some(ben.mailbox.id));
     running.until_event(EventType::SubmissionSent, "the event", |_| true);
     let stored = world.list(BEN, "INBOX");
     let raw = world.raw(BEN, "INBOX", stored[0].uid);

@@ -5,7 +5,7 @@ use super::super::extract::{
     first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
 };
 use super::super::problem::{Answer, Problem};
-use super::presets;
+use super::{app_ids, presets};
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
@@ -194,6 +194,9 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
     if tenant.as_deref().is_some_and(|tenant| tenant.contains(['/', '?', '#'])) {
         return Err(Problem::field("tenant", "is a tenant id or a domain, not an address"));
     }
+    let client_id = optional("client_id", form.client_id)?.unwrap_or_default();
+    app_ids::check(form.provider, tenant.as_deref(), &client_id)
+        .map_err(|(field, problem)| Problem::field(field, problem))?;
     let authority = optional("authority", form.authority)?;
     if let Some(text) = &authority {
         let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
@@ -216,7 +219,7 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
         id,
         provider: form.provider,
         tenant,
-        client_id: optional("client_id", form.client_id)?.unwrap_or_default(),
+        client_id,
         authority,
         scopes,
         domains: form.domains.iter().map(domain).collect::<Result<_, _>>()?,
@@ -227,7 +230,7 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
 
 fn check_secret(given: &Secret) -> Result<Option<Secret>, Problem> {
     let Some(secret) = trimmed(given.expose()).map(Secret::new) else { return Ok(None) };
-    if is_guid(secret.expose()) {
+    if app_ids::is_guid(secret.expose()) {
         let detail = "client_secret: this is shaped like a GUID, so it is the secret's id and not the secret. Copy \
                       the column Value; it is shown only once, so make a new secret if it is gone";
         return Err(Problem::unprocessable("client_secret_is_id", detail));
@@ -236,10 +239,4 @@ fn check_secret(given: &Secret) -> Result<Option<Secret>, Problem> {
         return Err(Problem::field("client_secret", "holds a blank or control character"));
     }
     Ok(Some(secret))
-}
-
-fn is_guid(text: &str) -> bool {
-    let parts: Vec<&str> = text.trim_matches(['{', '}']).split('-').collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -49,7 +49,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
         let (store, mailbox, kinds) = (shared.store.clone(), mailbox.clone(), kinds.clone());
         let (items, reached) = pool(move || {
             store.events_after(after, limit, |event| {
-                mailbox.as_ref().is_none_or(|mailbox| *mailbox == event.mailbox)
+                (mailbox.is_none() || mailbox == event.mailbox)
                     && kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
             })
         })

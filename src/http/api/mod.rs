@@ -1,5 +1,6 @@
 //! The API's resources, one file each.
 
+mod app_ids;
 mod apps;
 mod diagnoses;
 mod distribute;
@@ -7,6 +8,7 @@ mod distribution;
 mod doctor;
 mod events;
 mod folders;
+mod guide;
 mod idempotency;
 mod import;
 mod mailbox_form;
@@ -18,6 +20,7 @@ mod presets;
 mod raw;
 mod sign_ins;
 mod switches;
+mod verify;
 
 use super::Shared;
 use super::problem::Problem;
@@ -45,6 +48,8 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
             only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
         .service(only(resource("/diagnoses"), "GET, HEAD").route(get().to(diagnoses::list)))
+        .service(only(resource("/apps/{app}/verify"), "POST").route(web::post().to(verify::verify)))
+        .service(only(resource("/apps/{app}/guide"), "GET, HEAD").route(get().to(guide::guide)))
         .service(only(resource("/events"), "GET, HEAD").route(get().to(events::list)))
         .service(only(resource("/sign-ins/{id}"), "GET, HEAD").route(get().to(sign_ins::one)))
         .service(only(resource("/sign-ins/{id}/paste"), "POST").route(web::post().to(sign_ins::paste)))

@@ -7,8 +7,8 @@ use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
-    MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, keys, mailboxes,
-    outbox, uid_index,
+    AppFacts, MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, keys,
+    mailboxes, outbox, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -40,6 +40,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
     match key.first() {
         Some(b'm' | b'o') => packed::<u64>(value),
         Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
+        Some(b'n') => json::<AppFacts>(value),
         Some(b'b') => json::<mailboxes::MailboxRow>(value),
         Some(b'i') => json::<MailboxId>(value),
         Some(b'g') => sealed::<Grant>(offline, key, value),

@@ -1,0 +1,238 @@
+//! What `app verify` concludes from the answers it got. Pure.
+
+use super::answer::{FlowError, TokenAnswer};
+use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
+use crate::domain::{App, Diagnosis, Disposition};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde_json::Value;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    /// Proved.
+    Ok,
+    /// Proved to be wrong.
+    Failed,
+    /// Nothing speaks against it; only a user or another answer can prove it.
+    NotYetProved,
+    /// Not asked, for a reason that the detail names.
+    Skipped,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// How it ended.
+    pub result: CheckResult,
+    /// In a sentence.
+    pub detail: String,
+    /// What to do, where something is wrong.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+impl Check {
+    /// A check without a diagnosis.
+    pub fn new(name: &'static str, result: CheckResult, detail: impl Into<String>) -> Self {
+        Self { name, result, detail: detail.into(), diagnosis: None }
+    }
+
+    /// A check that found something to be mended.
+    pub fn failed(name: &'static str, detail: impl Into<String>, diagnosis: Diagnosis) -> Self {
+        Self { diagnosis: Some(diagnosis), ..Self::new(name, CheckResult::Failed, detail) }
+    }
+}
+
+/// What is filled into the texts.
+pub(super) fn facts(app: &App) -> Facts<'_> {
+    Facts { tenant: app.tenant.as_deref().unwrap_or_default(), client_id: &app.client_id, ..Facts::default() }
+}
+
+/// The tenant's id in the issuer that its metadata document names.
+pub(super) fn tenant_in(issuer: &str) -> Option<String> {
+    let parts: Vec<&str> = issuer.trim_end_matches('/').split('/').collect();
+    let id = parts.iter().rev().find(|part| **part != "v2.0")?;
+    // for the aliases (organizations) it is the template {tenantid}
+    id.contains('-').then(|| String::from(*id))
+}
+
+/// Client id and secret, from the answer to the app's own token request.
+pub(super) fn client(app: &App, answer: &Result<TokenAnswer, FlowError>, has_secret: bool) -> [Check; 2] {
+    use CheckResult::{NotYetProved, Ok as Good, Skipped};
+    let known = || Check::new("client_id", Good, "the app is registered in the tenant");
+    let failure = match answer {
+        Ok(_) => return [known(), Check::new("client_secret", Good, "the identity provider took it")],
+        Err(FlowError::Refused { failure }) => failure,
+        Err(other) => {
+            let open = |name| Check {
+                diagnosis: Some(other.diagnosis(&facts(app))),
+                ..Check::new(name, NotYetProved, "the identity provider did not answer the token request")
+            };
+            return [open("client_id"), open("client_secret")];
+        }
+    };
+    let diagnosis = failure.diagnosis(&facts(app));
+    let is = |entries: &[&Entry]| entries.iter().any(|entry| entry.code == failure.entry.code);
+    if is(&[&c::APP_NOT_FOUND]) {
+        let detail = "the tenant knows no app of this client id. It is the Application (client) ID of the app \
+                      registration: not the Object ID beside it, not the tenant's id, and not the Object ID of the \
+                      enterprise application";
+        let unasked = Check::new("client_secret", Skipped, "the app itself is not known yet");
+        return [Check::failed("client_id", detail, diagnosis), unasked];
+    }
+    if is(&[&c::CLIENT_TYPE]) && !has_secret {
+        let detail = "none is entered: right for a native redirect and device code, wrong for a Web redirect and \
+                      app-only";
+        return [known(), Check::new("client_secret", Skipped, detail)];
+    }
+    if is(&[&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::CLIENT_TYPE]) {
+        return [known(), Check::failed("client_secret", diagnosis.summary.clone(), diagnosis)];
+    }
+    if is(&[&c::RESOURCE_MISSING, &c::APP_PERMISSIONS]) {
+        let secret = Check::new("client_secret", Good, "the identity provider took it");
+        return [Check::failed("client_id", diagnosis.summary.clone(), diagnosis), secret];
+    }
+    let unsure = Check {
+        diagnosis: Some(diagnosis.clone()),
+        ..Check::new("client_secret", NotYetProved, "the request was refused for another reason")
+    };
+    match failure.disposition() {
+        Disposition::Retry | Disposition::RetryAfter(_) => {
+            let detail = "the identity provider cannot say now: verify again later";
+            let open = Check { diagnosis: Some(diagnosis), ..Check::new("client_id", NotYetProved, detail) };
+            [open, unsure]
+        }
+        Disposition::FreshToken
+        | Disposition::SignIn
+        | Disposition::NeedsAdmin
+        | Disposition::AppBroken
+        | Disposition::GiveUp
+        | Disposition::Fatal => [Check::failed("client_id", diagnosis.summary.clone(), diagnosis), unsure],
+    }
+}
+
+/// The application permissions in a token of the app's own.
+pub(super) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_used: bool) -> Check {
+    const NAME: &str = "app_roles";
+    const WANTED: [&str; 2] = ["IMAP.AccessAsApp", "SMTP.SendAsApp"];
+    let Some(token) = token else {
+        return Check::new(NAME, CheckResult::Skipped, "there is no token to look into");
+    };
+    let Some(roles) = roles(token.access_token.expose()) else {
+        let result = if is_used { CheckResult::NotYetProved } else { CheckResult::Skipped };
+        return Check::new(NAME, result, "the token cannot be looked into");
+    };
+    let shown = if roles.is_empty() { String::from("none") } else { roles.join(", ") };
+    let missing: Vec<&str> = WANTED.into_iter().filter(|role| !roles.iter().any(|has| has == role)).collect();
+    match (missing.is_empty(), is_used) {
+        (true, _) => Check::new(NAME, CheckResult::Ok, format!("granted: {shown}")),
+        (false, false) => {
+            Check::new(NAME, CheckResult::Skipped, format!("app-only sign-in is not used; granted: {shown}"))
+        }
+        (false, true) => {
+            let detail = format!(
+                "{} missing (granted: {shown}): add it under Office 365 Exchange Online > Application permissions, \
+                 and let an administrator consent",
+                missing.join(" and ")
+            );
+            Check::failed(NAME, detail, describe(&c::ADMIN_CONSENT, &facts(app), None))
+        }
+    }
+}
+
+/// `roles` of an access token that is a JWT. It is only looked at: what it opens is for the mail server to say.
+fn roles(token: &str) -> Option<Vec<String>> {
+    let payload = token.split('.').nth(1)?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let roles = claims.get("roles").and_then(Value::as_array).cloned().unwrap_or_default();
+    Some(roles.iter().filter_map(Value::as_str).map(String::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::classify_oauth;
+    use crate::domain::{AppId, ProviderKind, Secret};
+    use std::time::Duration;
+
+    fn app() -> App {
+        App {
+            id: AppId::new("o365").unwrap(),
+            provider: ProviderKind::Office365,
+            tenant: Some(String::from("makler.example")),
+            client_id: String::from("c"),
+            authority: None,
+            scopes: None,
+            domains: Vec::new(),
+            secret_expires_at: None,
+        }
+    }
+
+    fn refused(code: u32) -> Result<TokenAnswer, FlowError> {
+        let body = format!(r#"{{"error":"invalid_client","error_description":"AADSTS{code}: no"}}"#);
+        Err(FlowError::Refused { failure: Box::new(classify_oauth(401, body.as_bytes(), None)) })
+    }
+
+    fn token(claims: &str) -> TokenAnswer {
+        TokenAnswer {
+            access_token: Secret::new(format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims))),
+            refresh_token: None,
+            expires_in: Duration::from_secs(1),
+            scopes: Vec::new(),
+            id_token: None,
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_which_of_client_id_and_secret_is_wrong() {
+        use CheckResult::{Failed, NotYetProved, Ok as Good, Skipped};
+        for (code, has_secret, results) in [
+            (700_016, true, [Failed, Skipped]),
+            (7_000_215, true, [Good, Failed]),
+            (7_000_222, true, [Good, Failed]),
+            (700_025, true, [Good, Failed]),
+            (7_000_218, false, [Good, Skipped]),
+            (500_011, true, [Failed, Good]),
+            (7_000_112, true, [Failed, NotYetProved]),
+            (90_033, true, [NotYetProved, NotYetProved]),
+        ] {
+            let checks = client(&app(), &refused(code), has_secret);
+            assert_eq!(checks.clone().map(|check| check.result), results, "{code}: {checks:?}");
+            let is_told = |check: &Check| check.result != Failed || check.diagnosis.is_some();
+            assert!(checks.iter().all(is_told), "{code}");
+        }
+        let away = Err(FlowError::Transport { maybe_consumed: false, cause: String::from("reset") });
+        assert_eq!(client(&app(), &away, true).map(|check| check.result), [NotYetProved, NotYetProved]);
+        assert_eq!(client(&app(), &Ok(token("{}")), true).map(|check| check.result), [Good, Good]);
+    }
+
+    #[test]
+    fn roles_are_demanded_only_where_app_only_is_used() {
+        use CheckResult::{Failed, NotYetProved, Ok as Good, Skipped};
+        let both = r#"{"roles":["SMTP.SendAsApp","IMAP.AccessAsApp"]}"#;
+        for (claims, is_used, result) in [
+            (both, true, Good),
+            (both, false, Good),
+            (r#"{"roles":["IMAP.AccessAsApp"]}"#, true, Failed),
+            ("{}", true, Failed),
+            ("{}", false, Skipped),
+            ("no json", true, NotYetProved),
+        ] {
+            let check = app_roles(&app(), Some(&token(claims)), is_used);
+            assert_eq!(check.result, result, "{claims} {is_used}: {check:?}");
+        }
+        assert_eq!(app_roles(&app(), None, true).result, Skipped);
+    }
+
+    #[test]
+    fn the_tenant_s_id_is_in_the_issuer() {
+        let id = "6b5a1d2e-0c1f-4c52-9a77-2f0d3a5b7c11";
+        assert_eq!(tenant_in(&format!("https://login.microsoftonline.com/{id}/v2.0")).as_deref(), Some(id));
+        assert_eq!(tenant_in(&format!("https://sts.windows.net/{id}/")).as_deref(), Some(id));
+        assert_eq!(tenant_in("https://login.microsoftonline.com/{tenantid}/v2.0"), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! `app guide`: this installation's addresses, the chosen way, both languages, as JSON and as a text.
+
+use crate::api::Api;
+use crate::engine::{Running, bare_config};
+use serde_json::{Value, json};
+
+fn served(public_url: &str) -> (tempfile::TempDir, Running, Api) {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = bare_config(data.path());
+    config.http.public_url = Some(public_url.parse().unwrap());
+    let (running, api) = Running::serve(&config);
+    let app =
+        json!({"id": "o365", "provider": "office365", "tenant": "makler.test", "client_id": "the-client"});
+    api.post("/v1/apps", &app).ok(201);
+    (data, running, api)
+}
+
+fn steps(guide: &Value) -> String {
+    guide["steps"].to_string()
+}
+
+#[test]
+fn each_way_has_its_own_steps_for_this_installation() {
+    let (_data, _running, api) = served("https://mail.firma.test/");
+    let anna = json!({"id": "anna", "address": "anna@makler.test", "auth": {"kind": "oauth", "app": "o365"}});
+    api.post("/v1/mailboxes", &anna).ok(201);
+    let guide = |query: &str| api.get(&format!("/v1/apps/o365/guide{query}")).ok(200);
+    let redirect = guide("");
+    assert_eq!(redirect["redirect_uri"], "https://mail.firma.test/sign-in/callback");
+    assert_eq!(redirect["notes"], json!([]));
+    let consent = "https://login.microsoftonline.com/makler.test/adminconsent?client_id=the-client";
+    assert_eq!(redirect["consent_url"], consent);
+    for word in
+        ["https://mail.firma.test/sign-in/callback", "not Enterprise", "AAD", "Single tenant", consent]
+    {
+        assert!(steps(&redirect).contains(word), "{word} is missing: {}", steps(&redirect));
+    }
+    assert!(steps(&redirect).contains("Set-CASMailbox -Identity 'anna@makler.test'"));
+    assert!(!steps(&redirect).contains("New-ServicePrincipal"));
+    assert!(steps(&guide("?way=native")).contains("common/oauth2/nativeclient"));
+    assert!(steps(&guide("?way=device")).contains("Allow public client flows: Yes"));
+    let app_only = guide("?way=app_only");
+    assert!(steps(&app_only).contains("Add-MailboxPermission -Identity 'anna@makler.test'"));
+    assert!(steps(&app_only).contains("New-ServicePrincipal -AppId 'the-client'"));
+    assert!(steps(&guide("?language=de")).contains("App-Registrierungen"));
+    assert_eq!(app_only["scripts"].as_array().unwrap().len(), 2);
+
+    let text = api.get("/v1/apps/o365/guide?format=markdown&way=native&language=de");
+    assert!(text.header("content-type").starts_with("text/markdown"));
+    assert!(text.text().starts_with("# o365 in Entra ID registrieren"), "{}", text.text());
+    let accepted = api.request("GET", "/v1/apps/o365/guide").header("accept", "text/markdown");
+    assert!(api.send(accepted).text().starts_with("# Register o365"));
+    api.get("/v1/apps/o365/guide?way=magic").problem(400, "bad_query");
+    api.get("/v1/apps/nobody/guide").problem(404, "no_such_app");
+    api.post("/v1/apps", &json!({"id": "g", "provider": "google", "client_id": "c"})).ok(201);
+    api.get("/v1/apps/g/guide").problem(422, "not_available_yet");
+}
+
+#[test]
+fn an_address_that_entra_refuses_is_said_to_be_one() {
+    let (_data, _running, api) = served("http://mail.firma.test/");
+    let notes = api.get("/v1/apps/o365/guide").ok(200)["notes"].clone();
+    assert!(notes[0].as_str().unwrap().contains("http.public_url"), "{notes}");
+    assert_eq!(api.get("/v1/apps/o365/guide?way=device").ok(200)["notes"], json!([]));
+}
