@@ -165,7 +165,9 @@ async fn ask(shared: &Shared, stored: &StoredMailbox, code: &DeviceAttempt) -> R
         }),
         Ok(DevicePoll::Expired) => Asked::Ended(Ending { state: SignInState::Waiting, ..declined() }),
         Ok(DevicePoll::Done(answer)) => {
-            let send_client_secret = code.send_client_secret;
+            let is_confidential = provider.client.endpoints().device_needs_secret;
+            let send_client_secret =
+                code.send_client_secret || (is_confidential && provider.app.client_secret.is_some());
             let came = Came { answer, way: GrantWay::Device, send_client_secret, nonce: None };
             Asked::Done(Box::new(provider), came)
         }
