@@ -23,6 +23,7 @@
 //! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
+//! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
 
@@ -140,6 +141,15 @@ pub(super) fn sign_in(id: SignInId) -> Key {
 }
 pub(super) fn sign_ins() -> Key {
     vec![b'w']
+}
+pub(super) fn invitation(mailbox: Incarnation) -> Key {
+    Builder::new(b'n').bytes(b"i").mailbox(mailbox).0
+}
+pub(super) fn alert(code: &str, app: &str) -> Key {
+    Builder::new(b'n').bytes(b"a").bytes(code.as_bytes()).bytes(&[0]).bytes(app.as_bytes()).0
+}
+pub(super) fn notices() -> Key {
+    vec![b'n']
 }
 pub(super) fn erasure(mailbox: Incarnation) -> Key {
     Builder::new(b'z').mailbox(mailbox).0

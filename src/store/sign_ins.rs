@@ -2,10 +2,12 @@
 
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
-use super::{Commit, Row, Store, StoreError, codec, keys};
+use super::{Commit, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
 use crate::domain::ids::SignInId;
 use crate::domain::{Diagnosis, Grant, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Where a sign-in stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +92,50 @@ pub struct Attempt {
     pub nonce: Secret,
     /// The redirect URI that was sent.
     pub redirect_uri: String,
+}
+
+/// How long a link can be used.
+const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl SignIn {
+    /// A new sign-in, to be stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the system gives no randomness.
+    pub fn begin(
+        stored: &StoredMailbox,
+        return_to: Option<String>,
+        language: Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let id = SignInId::generate();
+        Ok(Self {
+            id,
+            mailbox: stored.mailbox.id.clone(),
+            incarnation: stored.incarnation,
+            link_token: with_id(id)?,
+            attempt: None,
+            state: SignInState::Waiting,
+            return_to,
+            expires_at: now.plus(LINK_LIFE),
+            signed_in_as: None,
+            diagnosis: None,
+            language,
+            candidate: None,
+        })
+    }
+
+    /// What tells the application that there is one: never the link.
+    #[must_use]
+    pub fn told_as(&self, kind: EventType, now: Timestamp) -> EventDraft {
+        let data = serde_json::json!({"sign_in": self.id, "expires_at": self.expires_at});
+        EventDraft::new(kind, &self.mailbox, now, &data)
+    }
+}
+
+/// A random text that tells which sign-in it belongs to.
+pub(crate) fn with_id(id: SignInId) -> Result<Secret, StoreError> {
+    Ok(Secret::new(format!("{id}.{}", random_text()?.expose())))
 }
 
 impl Store {

@@ -20,6 +20,7 @@ mod garbage;
 mod http;
 mod http_mail;
 mod http_outbox;
+mod invite;
 mod kills;
 mod kills_send;
 mod kills_tokens;

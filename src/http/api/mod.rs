@@ -6,6 +6,7 @@ mod doctor;
 mod events;
 mod folders;
 mod idempotency;
+mod invite;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
@@ -61,6 +62,7 @@ fn mailbox_routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(mailboxes::delete)),
         )
         .service(only(resource("/mailboxes/{mb}/diagnosis"), "GET").route(web::get().to(doctor::examine)))
+        .service(only(resource("/mailboxes/{mb}/invite"), "POST").route(web::post().to(invite::invite)))
         .service(only(resource("/mailboxes/{mb}/pause"), "POST").route(web::post().to(switches::pause)))
         .service(only(resource("/mailboxes/{mb}/resume"), "POST").route(web::post().to(switches::resume)))
         .service(only(resource("/mailboxes/{mb}/sync"), "POST").route(web::post().to(switches::sync)))

@@ -4,12 +4,12 @@ use super::super::Shared;
 use super::super::extract::{json, query, set, typed};
 use super::super::language::language;
 use super::super::problem::{Answer, Problem};
-use super::super::signin;
 use super::{apps, events};
 use crate::clock;
 use crate::diagnosis::{self, Language};
 use crate::domain::{Auth, SignInId};
-use crate::store::{SignIn, SignInState};
+use crate::events::EventType;
+use crate::store::{Commit, SignIn, SignInState, StoredMailbox};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -36,6 +36,20 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
     check_ways(form.ways.as_deref())?;
     let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
+    can_sign_in(&shared, &stored)?;
+    let now = clock::now();
+    let sign_in = SignIn::begin(&stored, return_to, form.language, now)?;
+    let mut commit = Commit::of_mailbox(stored.incarnation);
+    shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
+    commit.event(sign_in.told_as(EventType::SignInRequested, now));
+    shared.store.commit(commit).await?;
+    let mut shown = view(&sign_in, Language::default());
+    set(&mut shown, "url", json!(shared.link(&sign_in)));
+    Ok(HttpResponse::Created().json(shown))
+}
+
+/// Whether somebody can sign in for it; else what is missing.
+pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<(), Problem> {
     let app = match &stored.mailbox.auth {
         Auth::Oauth { app: Some(app), .. } => shared.store.app(app)?,
         Auth::Oauth { app: None, .. } => None,
@@ -50,11 +64,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
         return Err(Problem::conflict("app_incomplete", detail));
     }
-    let sign_in = signin::begin(&stored, return_to, form.language)?;
-    shared.store.put_sign_in(&sign_in, 0).await?;
-    let mut shown = view(&sign_in, Language::default());
-    set(&mut shown, "url", json!(shared.link(&sign_in)));
-    Ok(HttpResponse::Created().json(shown))
+    Ok(())
 }
 
 fn check_ways(ways: Option<&[String]>) -> Result<(), Problem> {
@@ -71,7 +81,7 @@ fn check_ways(ways: Option<&[String]>) -> Result<(), Problem> {
 }
 
 /// Only back to where our own pages are: anything else would lend our name to others.
-fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
+pub(super) fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
     let refuse = || Problem::field("return_to", format!("must be an address under {}", shared.public_url));
     let (to, own) = (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.public_url));
     let is_own = own
@@ -105,7 +115,7 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
     }
 }
 
-fn view(sign_in: &SignIn, language: Language) -> Value {
+pub(super) fn view(sign_in: &SignIn, language: Language) -> Value {
     let diagnosis = sign_in.diagnosis.as_ref().map(|found| diagnosis::shown(found, language));
     let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
     json!({

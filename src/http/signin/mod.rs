@@ -9,16 +9,9 @@ mod visit;
 pub(super) use candidate::{keep_house, left_behind};
 
 use super::Shared;
-use super::auth::random_text;
 use super::server::{get, only};
-use crate::clock;
-use crate::domain::{Secret, SignInId};
-use crate::store::{Row, SignIn, SignInState, StoreError, StoredMailbox};
+use crate::store::{Row, SignIn, StoreError};
 use actix_web::web::{self, ServiceConfig};
-use std::time::Duration;
-
-/// How long a link can be used.
-const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The addresses under `/sign-in`.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -30,34 +23,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
                 .route(get().to(visit::show))
                 .route(post),
         );
-}
-
-/// A new sign-in, to be stored.
-pub(super) fn begin(
-    stored: &StoredMailbox,
-    return_to: Option<String>,
-    language: Option<String>,
-) -> Result<SignIn, StoreError> {
-    let id = SignInId::generate();
-    Ok(SignIn {
-        id,
-        mailbox: stored.mailbox.id.clone(),
-        incarnation: stored.incarnation,
-        link_token: with_id(id)?,
-        attempt: None,
-        state: SignInState::Waiting,
-        return_to,
-        expires_at: clock::now().plus(LINK_LIFE),
-        signed_in_as: None,
-        diagnosis: None,
-        language,
-        candidate: None,
-    })
-}
-
-/// A random text that tells which sign-in it belongs to.
-fn with_id(id: SignInId) -> Result<Secret, StoreError> {
-    Ok(Secret::new(format!("{id}.{}", random_text()?.expose())))
 }
 
 impl Shared {
