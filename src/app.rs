@@ -1,12 +1,13 @@
 //! The wiring: every part is built here, from the configuration and the parts below it.
 
 use crate::clock;
-use crate::config::{Config, IpFamily};
+use crate::config::{Config, HttpConfig, IpFamily};
 use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
 use crate::imap::{self, ByteBudget, ImapDeps};
 use crate::net::{Dialer, IpChoice, NetConfig, NetError};
+use crate::notify::{self, Notifier};
 use crate::smtp::SmtpDeps;
 use crate::store::{Store, StoreError};
 use crate::supervisor::protocol::{Drain, Reconcile};
@@ -103,6 +104,8 @@ impl Engine {
             let (dialer, timing) = (dialer.clone(), timing.clone());
             Box::pin(async move { imap::probe(&dialer, &timing, &stored.mailbox, token).await })
         });
+        let wake = self.supervisor.clone().recipient();
+        let notifier = Notifier::new(self.store.clone(), config.notify.clone(), wake);
         let deps = HttpDeps {
             store: self.store.clone(),
             supervisor: http::Wakers {
@@ -117,9 +120,13 @@ impl Engine {
             dialer: self.dialer.clone(),
             probe,
             doctor: self.doctor(config),
+            notifier: notifier.clone(),
         };
         let address = config.http.listen.to_string();
-        http::bind(deps).map_err(|source| StartError::Listen { address, source })
+        let bound = http::bind(deps).map_err(|source| StartError::Listen { address, source })?;
+        let seen = HttpConfig { listen: bound.1, ..config.http.clone() };
+        actix::spawn(notify::watch(notifier, seen.public_url()));
+        Ok(bound)
     }
 
     fn doctor(&self, config: &Config) -> Doctor {

@@ -38,6 +38,7 @@ mod faults;
 pub mod http;
 pub mod imap;
 pub mod net;
+pub mod notify;
 pub mod protocol;
 pub mod smtp;
 pub mod store;

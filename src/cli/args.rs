@@ -196,6 +196,14 @@ pub enum MailboxCommand {
         /// Its id.
         id: String,
     },
+    /// Ask its user by mail to sign in.
+    Invite {
+        /// Its id.
+        id: String,
+        /// Send nothing: append the link to this CSV file.
+        #[arg(long)]
+        links: Option<PathBuf>,
+    },
     /// Make a personal sign-in link.
     SignIn {
         /// Its id.

@@ -3,7 +3,7 @@
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::{Client, segment};
-use super::{Failure, admin, doctor, fsck, serve, show};
+use super::{Failure, admin, doctor, fsck, invite, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
@@ -143,6 +143,9 @@ fn mailbox(client: &Client, printer: &Printer, command: MailboxCommand) -> Resul
         MailboxCommand::Pause { id } => printer.done(&act(&id, "pause")?, "paused"),
         MailboxCommand::Resume { id } => printer.done(&act(&id, "resume")?, "resumed"),
         MailboxCommand::Sync { id } => printer.done(&act(&id, "sync")?, "woken"),
+        MailboxCommand::Invite { id, links } => {
+            return invite::invite(client, printer.json, &id, links.as_deref());
+        }
         MailboxCommand::SignIn { id } => {
             let answer = act(&id, "sign-in")?;
             let link = answer.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod doctor;
 mod fsck;
+mod invite;
 mod serve;
 mod show;
 

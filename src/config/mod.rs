@@ -55,6 +55,8 @@ pub struct Config {
     pub timing: Timing,
     /// What is written to the log.
     pub log: LogSection,
+    /// Mail to users and administrators.
+    pub notify: NotifySection,
 }
 
 /// The data directory.
@@ -194,6 +196,40 @@ pub struct LogSection {
 impl Default for LogSection {
     fn default() -> Self {
         Self { filter: String::from("info"), json: false }
+    }
+}
+
+/// Mail to users and administrators.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifySection {
+    /// The mailbox that sends; none: no mail is sent.
+    pub sender: Option<String>,
+    /// Who is told of what needs an administrator.
+    pub admins: Vec<String>,
+    /// Language of mail to administrators, and to users who name none: `en` or `de`.
+    pub language: String,
+    /// Between an invitation and its reminders.
+    #[serde(with = "humantime_serde")]
+    pub remind_after: Duration,
+    /// Between two mails about a cause that lasts.
+    #[serde(with = "humantime_serde")]
+    pub repeat_after: Duration,
+    /// A folder with texts to use instead of ours.
+    pub templates: Option<PathBuf>,
+}
+
+impl Default for NotifySection {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self {
+            sender: None,
+            admins: Vec::new(),
+            language: String::from("en"),
+            remind_after: day * 3,
+            repeat_after: day,
+            templates: None,
+        }
     }
 }
 

@@ -105,3 +105,28 @@ pub struct Submission {
     /// Where the message lies.
     pub body: BodyLocation,
 }
+
+impl Submission {
+    /// A new one. Message-ID, size and, by its commit, the place of its body are still to be set.
+    #[must_use]
+    pub fn queued(id: SubmissionId, now: Timestamp, mail_from: String, recipients: Vec<String>) -> Self {
+        let queued = |address| Recipient { address, state: RecipientState::Queued, reply: None };
+        Self {
+            id,
+            state: SubmissionState::Queued,
+            phase: Phase::Idle,
+            hold: None,
+            mail_from,
+            recipients: recipients.into_iter().map(queued).collect(),
+            message_id: String::new(),
+            created_at: now,
+            send_at: None,
+            attempts: 0,
+            next_attempt_at: Some(now),
+            last_reply: None,
+            idempotency_key: None,
+            size: 0,
+            body: BodyLocation { pack: 0, offset: 0, length: 0 },
+        }
+    }
+}

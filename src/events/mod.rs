@@ -17,6 +17,12 @@ pub enum EventType {
     /// The history is complete; told once.
     #[serde(rename = "mailbox.synced")]
     MailboxSynced,
+    /// A user is asked to sign in.
+    #[serde(rename = "sign_in.requested")]
+    SignInRequested,
+    /// A user was reminded as often as one may, and has not signed in.
+    #[serde(rename = "sign_in.overdue")]
+    SignInOverdue,
     /// A folder appeared.
     #[serde(rename = "folder.created")]
     FolderCreated,

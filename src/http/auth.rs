@@ -3,15 +3,14 @@
 use super::Shared;
 use super::problem::Problem;
 use crate::domain::Secret;
-use crate::store::{StoreError, random, write_durably};
+pub(super) use crate::store::random_text;
+use crate::store::{StoreError, write_durably};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -46,12 +45,6 @@ pub fn admin_key(data_dir: &Path, given: Option<Secret>) -> Result<[u8; 32], Sto
         }
         Err(source) => Err(StoreError::Io { what: "read", path, source }),
     }
-}
-
-/// 256 random bits as text.
-pub(super) fn random_text() -> Result<Secret, StoreError> {
-    let bytes = Zeroizing::new(random::<32>()?);
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 /// Whether two texts are the same, in a time that does not tell where they differ.

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::doctor::Doctor;
 use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
+use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
 use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, Wake};
 use actix::Recipient;
@@ -63,6 +64,8 @@ pub struct HttpDeps {
     pub probe: Probe,
     /// Examines mailboxes.
     pub doctor: Doctor,
+    /// Writes to people.
+    pub notifier: Notifier,
 }
 
 /// What every handler sees.
@@ -77,6 +80,7 @@ struct Shared {
     /// Finds out who takes a domain's mail.
     mx: MxResolver,
     doctor: Doctor,
+    notifier: Notifier,
     /// Without a slash at its end.
     public_url: String,
     /// Moves with every change of a sign-in, for those who wait for one.

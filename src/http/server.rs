@@ -53,6 +53,7 @@ pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
         dialer: deps.dialer,
         probe: deps.probe,
         doctor: deps.doctor,
+        notifier: deps.notifier,
         sign_ins: watch::Sender::new(0),
     }
 }

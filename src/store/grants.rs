@@ -88,7 +88,7 @@ mod tests {
         let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap().incarnation;
         for (generation, bytes) in [(0, 300), (1, 1500), (2, 3000)] {
             let noise: Vec<u8> =
-                (0..bytes / 32).flat_map(|_| crate::store::random::<32>().unwrap()).collect();
+                (0..bytes / 32).flat_map(|_| crate::store::vault::random::<32>().unwrap()).collect();
             let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
             let grant = Grant {
                 way: GrantWay::Redirect,

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `m` | name | counters and the schema version |
 //! | `a` | app id | app, sealed |
-//! | `n` | app id | what was found out about the app |
+//! | `y` | app id | what was found out about the app |
 //! | `b` | mailbox id | mailbox and its incarnation |
 //! | `i` | incarnation | mailbox id |
 //! | `o` | incarnation, role | owner epoch |
@@ -24,6 +24,7 @@
 //! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
+//! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
 
@@ -68,7 +69,7 @@ pub(super) fn app(id: &AppId) -> Key {
     Builder::new(b'a').bytes(id.as_str().as_bytes()).0
 }
 pub(super) fn app_facts(id: &AppId) -> Key {
-    Builder::new(b'n').bytes(id.as_str().as_bytes()).0
+    Builder::new(b'y').bytes(id.as_str().as_bytes()).0
 }
 pub(super) fn apps() -> Key {
     vec![b'a']
@@ -144,6 +145,15 @@ pub(super) fn sign_in(id: SignInId) -> Key {
 }
 pub(super) fn sign_ins() -> Key {
     vec![b'w']
+}
+pub(super) fn invitation(mailbox: Incarnation) -> Key {
+    Builder::new(b'n').bytes(b"i").mailbox(mailbox).0
+}
+pub(super) fn alert(code: &str, app: &str) -> Key {
+    Builder::new(b'n').bytes(b"a").bytes(code.as_bytes()).bytes(&[0]).bytes(app.as_bytes()).0
+}
+pub(super) fn notices() -> Key {
+    vec![b'n']
 }
 pub(super) fn erasure(mailbox: Incarnation) -> Key {
     Builder::new(b'z').mailbox(mailbox).0

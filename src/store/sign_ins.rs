@@ -2,10 +2,12 @@
 
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
-use super::{Commit, Row, Store, StoreError, codec, keys};
+use super::{Commit, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
 use crate::domain::ids::SignInId;
 use crate::domain::{Diagnosis, Grant, GrantWay, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Where a sign-in stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +79,8 @@ pub struct SignIn {
     /// The grant that came with the code: durable from before it is tried until it is in place or refused.
     #[serde(default)]
     pub candidate: Option<Grant>,
-    /// The ways that are offered, the first one most.
-    #[serde(default = "by_redirect")]
+    /// The ways that are offered, the first one most; empty: those that work for the installation.
+    #[serde(default)]
     pub ways: Vec<GrantWay>,
     /// A device code that is being polled with.
     #[serde(default)]
@@ -86,10 +88,6 @@ pub struct SignIn {
     /// Until then an administrator may accept the candidate of somebody else of the same tenant.
     #[serde(default)]
     pub accept_until: Option<Timestamp>,
-}
-
-fn by_redirect() -> Vec<GrantWay> {
-    vec![GrantWay::Redirect]
 }
 
 /// A device code under way (RFC 8628), kept so that a restart goes on polling.
@@ -120,6 +118,53 @@ pub struct Attempt {
     pub nonce: Secret,
     /// The redirect URI that was sent.
     pub redirect_uri: String,
+}
+
+/// How long a link can be used.
+const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl SignIn {
+    /// A new sign-in, to be stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the system gives no randomness.
+    pub fn begin(
+        stored: &StoredMailbox,
+        return_to: Option<String>,
+        language: Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let id = SignInId::generate();
+        Ok(Self {
+            id,
+            mailbox: stored.mailbox.id.clone(),
+            incarnation: stored.incarnation,
+            link_token: with_id(id)?,
+            attempt: None,
+            state: SignInState::Waiting,
+            return_to,
+            expires_at: now.plus(LINK_LIFE),
+            signed_in_as: None,
+            diagnosis: None,
+            language,
+            candidate: None,
+            ways: Vec::new(),
+            device: None,
+            accept_until: None,
+        })
+    }
+
+    /// What tells the application that there is one: never the link.
+    #[must_use]
+    pub fn told_as(&self, kind: EventType, now: Timestamp) -> EventDraft {
+        let data = serde_json::json!({"sign_in": self.id, "expires_at": self.expires_at});
+        EventDraft::new(kind, &self.mailbox, now, &data)
+    }
+}
+
+/// A random text that tells which sign-in it belongs to.
+pub(crate) fn with_id(id: SignInId) -> Result<Secret, StoreError> {
+    Ok(Secret::new(format!("{id}.{}", random_text()?.expose())))
 }
 
 impl Store {

@@ -4,7 +4,7 @@
 use super::{StoreError, files};
 use crate::domain::{Incarnation, Secret};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, AeadInPlace, Payload};
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
 use rand::TryRngCore;
@@ -232,6 +232,12 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
         .try_fill_bytes(&mut bytes)
         .map_err(|error| vault(format!("the system gives no randomness: {error}")))?;
     Ok(bytes)
+}
+
+/// 256 random bits as text.
+pub(crate) fn random_text() -> Result<Secret, StoreError> {
+    let bytes = Zeroizing::new(random::<32>()?);
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 fn vault(what: impl Into<String>) -> StoreError {

@@ -24,6 +24,7 @@ mod http;
 mod http_mail;
 mod http_outbox;
 mod import;
+mod invite;
 mod kills;
 mod kills_send;
 mod kills_tokens;

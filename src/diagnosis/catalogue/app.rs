@@ -188,4 +188,19 @@ super::entries! {
             "Client id {client_id}, scope https://mail.google.com/"
             => "Client-ID {client_id}, Scope https://mail.google.com/",
         ];
+    /// A client secret that ends soon.
+    SECRET_EXPIRING = "client_secret_expiring", AppOwner, AfterFix,
+        "Client secret expires soon" => "Geheimer Clientschlüssel läuft bald ab",
+        "The client secret of the app {client_id} ends in {detail} days or less."
+        => "Der geheime Clientschlüssel der App {client_id} endet in {detail} Tagen oder weniger.",
+        "Make a new secret and enter its Value here before the old one ends."
+        => "Ein neues Geheimnis anlegen und seinen Wert hier eintragen, bevor das alte endet.",
+        clicks [
+            "Entra admin center > App registrations > (the app {client_id})"
+            => "Microsoft Entra Admin Center > App-Registrierungen > (die App {client_id})",
+            "Certificates & secrets"
+            => "Zertifikate & Geheimnisse",
+            "New client secret, copy Value at once"
+            => "Neuer geheimer Clientschlüssel, Wert sofort kopieren",
+        ];
 }

@@ -243,4 +243,10 @@ super::entries! {
         => "Mit dem persönlichen Link neu anmelden. Übliche Gründe: ein geändertes Kennwort, ein entzogenes Recht, \
          sechs Monate ohne Benutzung, oder ein Zustimmungsbildschirm, der noch auf Testing steht und jede \
          Anmeldung nach 7 Tagen beendet.";
+    /// Reminded as often as one may.
+    SIGN_IN_OVERDUE = "sign_in_overdue", User, AfterFix, "Sign-in overdue" => "Anmeldung überfällig",
+        "{address} was reminded four times and has not signed in."
+        => "{address} wurde viermal erinnert und hat sich nicht angemeldet.",
+        "Ask the user in another way, then invite again."
+        => "Den Benutzer auf anderem Weg ansprechen, dann neu einladen.";
 }

@@ -11,6 +11,7 @@ mod folders;
 mod guide;
 mod idempotency;
 mod import;
+mod invite;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
@@ -79,6 +80,7 @@ fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
                 .route(web::delete().to(mailboxes::delete)),
         )
         .service(only(resource("/mailboxes/{mb}/diagnosis"), "GET").route(web::get().to(doctor::examine)))
+        .service(only(resource("/mailboxes/{mb}/invite"), "POST").route(web::post().to(invite::invite)))
         .service(only(resource("/mailboxes/{mb}/pause"), "POST").route(web::post().to(switches::pause)))
         .service(only(resource("/mailboxes/{mb}/resume"), "POST").route(web::post().to(switches::resume)))
         .service(only(resource("/mailboxes/{mb}/sync"), "POST").route(web::post().to(switches::sync)))

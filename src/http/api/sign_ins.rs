@@ -10,7 +10,8 @@ use crate::clock;
 use crate::config::Provider;
 use crate::diagnosis::{self, Language};
 use crate::domain::{App, Auth, GrantWay, SignInId};
-use crate::store::{Row, SignIn, SignInState};
+use crate::events::EventType;
+use crate::store::{Commit, Row, SignIn, SignInState, StoredMailbox};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -36,6 +37,22 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let stored = shared.mailbox(&id)?;
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
     let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
+    let app = can_sign_in(&shared, &stored)?;
+    let ways = ways(&shared, &app, form.ways.as_deref())?;
+    let now = clock::now();
+    let mut sign_in = SignIn::begin(&stored, return_to, form.language, now)?;
+    sign_in.ways = ways;
+    let mut commit = Commit::of_mailbox(stored.incarnation);
+    shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
+    commit.event(sign_in.told_as(EventType::SignInRequested, now));
+    shared.store.commit(commit).await?;
+    let mut shown = view(&sign_in, Language::default());
+    set(&mut shown, "url", json!(shared.link(&sign_in)));
+    Ok(HttpResponse::Created().json(shown))
+}
+
+/// The app by which somebody can sign in for it; else what is missing.
+pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App, Problem> {
     let app = match &stored.mailbox.auth {
         Auth::Oauth { app: Some(app), .. } => shared.store.app(app)?,
         Auth::Oauth { app: None, .. } => None,
@@ -50,26 +67,15 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
         return Err(Problem::conflict("app_incomplete", detail));
     }
-    let ways = ways(&shared, &app, form.ways.as_deref())?;
-    let sign_in = signin::begin(&stored, return_to, form.language, ways)?;
-    shared.store.put_sign_in(&sign_in, 0).await?;
-    let mut shown = view(&sign_in, Language::default());
-    set(&mut shown, "url", json!(shared.link(&sign_in)));
-    Ok(HttpResponse::Created().json(shown))
+    Ok(app)
 }
 
 /// The ways to offer: those asked for, else what works for this installation.
 fn ways(shared: &Shared, app: &App, asked: Option<&[String]>) -> Result<Vec<GrantWay>, Problem> {
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return Ok(shared.usual_ways(app)) };
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let has_native = preset.is_some_and(|preset| preset.native_redirect.is_some());
     let has_codes = preset.is_some_and(|preset| preset.device_code);
-    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
-        // providers take redirects to https and to loopback only
-        let others = [(has_native, GrantWay::Native), (has_codes, GrantWay::Device)];
-        let others: Vec<_> = others.into_iter().filter_map(|(has, way)| has.then_some(way)).collect();
-        let redirect = shared.redirects_work() || others.is_empty();
-        return Ok(if redirect { vec![GrantWay::Redirect] } else { others });
-    };
     let mut ways = Vec::new();
     for name in asked {
         let way = match name.as_str() {
@@ -92,7 +98,7 @@ fn ways(shared: &Shared, app: &App, asked: Option<&[String]>) -> Result<Vec<Gran
     Ok(ways)
 }
 
-fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
+pub(super) fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
     let refuse = || {
         let origins = "must be an address under http.public_url or of an origin in signin.return_to";
         Problem::field("return_to", origins)
@@ -163,7 +169,7 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
     }
 }
 
-fn view(sign_in: &SignIn, language: Language) -> Value {
+pub(super) fn view(sign_in: &SignIn, language: Language) -> Value {
     let diagnosis = sign_in.diagnosis.as_ref().map(|found| diagnosis::shown(found, language));
     let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
     json!({

@@ -15,16 +15,11 @@ pub(super) use candidate::{accept, keep_house, left_behind};
 pub(super) use paste::accept as accept_pasted;
 
 use super::Shared;
-use super::auth::random_text;
 use super::server::{get, only};
-use crate::clock;
-use crate::domain::{GrantWay, Secret, SignInId};
-use crate::store::{Row, SignIn, SignInState, StoreError, StoredMailbox};
+use crate::config::Provider;
+use crate::domain::{App, GrantWay};
+use crate::store::{Row, SignIn, StoreError, StoredMailbox};
 use actix_web::web::{self, ServiceConfig};
-use std::time::Duration;
-
-/// How long a link can be used.
-const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The addresses under `/sign-in`.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -42,38 +37,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         );
 }
 
-/// A new sign-in, to be stored.
-pub(super) fn begin(
-    stored: &StoredMailbox,
-    return_to: Option<String>,
-    language: Option<String>,
-    ways: Vec<GrantWay>,
-) -> Result<SignIn, StoreError> {
-    let id = SignInId::generate();
-    Ok(SignIn {
-        id,
-        mailbox: stored.mailbox.id.clone(),
-        incarnation: stored.incarnation,
-        link_token: with_id(id)?,
-        attempt: None,
-        state: SignInState::Waiting,
-        return_to,
-        expires_at: clock::now().plus(LINK_LIFE),
-        signed_in_as: None,
-        diagnosis: None,
-        language,
-        candidate: None,
-        ways,
-        device: None,
-        accept_until: None,
-    })
-}
-
-/// A random text that tells which sign-in it belongs to.
-fn with_id(id: SignInId) -> Result<Secret, StoreError> {
-    Ok(Secret::new(format!("{id}.{}", random_text()?.expose())))
-}
-
 impl Shared {
     /// The sign-in that a text made by `with_id` belongs to; the caller still compares the whole text.
     pub(super) fn sign_in_of(&self, text: &str) -> Result<Option<Row<SignIn>>, StoreError> {
@@ -84,6 +47,26 @@ impl Shared {
     /// The redirect URI that the app's registration names.
     pub(super) fn callback_uri(&self) -> String {
         format!("{}/sign-in/callback", self.public_url)
+    }
+
+    /// The ways that a sign-in offers: its own, else those that work for this installation.
+    fn ways_of(&self, sign_in: &SignIn, stored: &StoredMailbox) -> Result<Vec<GrantWay>, StoreError> {
+        if !sign_in.ways.is_empty() {
+            return Ok(sign_in.ways.clone());
+        }
+        let app = stored.mailbox.app().map(|app| self.store.app(app)).transpose()?.flatten();
+        Ok(app.map_or_else(Vec::new, |row| self.usual_ways(&row.value.app)))
+    }
+
+    /// The ways that work for this installation.
+    pub(super) fn usual_ways(&self, app: &App) -> Vec<GrantWay> {
+        let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+        let native = preset.is_some_and(|preset| preset.native_redirect.is_some());
+        let codes = preset.is_some_and(|preset| preset.device_code);
+        let others = [(native, GrantWay::Native), (codes, GrantWay::Device)];
+        let others: Vec<_> = others.into_iter().filter_map(|(has, way)| has.then_some(way)).collect();
+        // providers take redirects to https and to loopback only
+        if self.redirects_work() || others.is_empty() { vec![GrantWay::Redirect] } else { others }
     }
 
     /// Whether providers take our redirect: to https, or to this machine.

@@ -4,8 +4,10 @@ use super::super::Shared;
 use super::super::problem::Problem;
 use super::page::{Words, escape};
 use super::visit::{gone, see_other, usable};
+use crate::clock;
 use crate::domain::{Auth, MailboxId};
-use crate::store::{SignIn, StoreError, StoredMailbox};
+use crate::events::EventType;
+use crate::store::{Commit, SignIn, StoreError, StoredMailbox};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -50,8 +52,13 @@ pub(super) async fn start(
     let other = of_owner(&shared, &stored)?.into_iter().find(|other| other.mailbox.id == wanted);
     let Some(other) = other else { return Ok(gone(&request)) };
     let SignIn { return_to, language, ways, .. } = row.value;
-    let sign_in = super::begin(&other, return_to, language, ways)?;
-    shared.store.put_sign_in(&sign_in, 0).await?;
+    let now = clock::now();
+    let mut sign_in = SignIn::begin(&other, return_to, language, now)?;
+    sign_in.ways = ways;
+    let mut commit = Commit::of_mailbox(other.incarnation);
+    shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
+    commit.event(sign_in.told_as(EventType::SignInRequested, now));
+    shared.store.commit(commit).await?;
     Ok(see_other(&shared.link(&sign_in)))
 }
 

@@ -6,10 +6,10 @@ use super::super::problem::Problem;
 use super::outcome::{in_words, way_back};
 use super::page::{Words, escape, language, page, waiting_page};
 use super::redeem::Provider;
-use super::{device, owner, paste, with_id};
+use super::{device, owner, paste};
 use crate::clock;
 use crate::domain::GrantWay;
-use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox, with_id};
 use crate::token::{AuthorizeRequest, FlowError};
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, Data, Path};
@@ -68,7 +68,7 @@ pub(super) async fn show(
         "{ended}<p>{}</p><p><strong>{}</strong></p>{}{}{}",
         lead.in_language(language),
         escape(&stored.mailbox.address),
-        buttons(&shared, &row.value, language),
+        buttons(&shared.link(&row.value), &shared.ways_of(&row.value, &stored)?, language),
         owner::others(&shared, &row.value, &stored, language)?,
         way_back(&row.value, row.value.state, BACK.in_language(language)),
     );
@@ -90,8 +90,8 @@ fn last_time(sign_in: &SignIn, language: &str) -> String {
 }
 
 /// One button for each way; the first is the one that users are meant to take.
-fn buttons(shared: &Shared, sign_in: &SignIn, language: &str) -> String {
-    let action = escape(&shared.link(sign_in));
+fn buttons(link: &str, ways: &[GrantWay], language: &str) -> String {
+    let action = escape(link);
     let button = |way: &GrantWay| {
         let (name, label) = match way {
             GrantWay::Redirect => ("redirect", BUTTON),
@@ -102,7 +102,7 @@ fn buttons(shared: &Shared, sign_in: &SignIn, language: &str) -> String {
         let label = label.in_language(language);
         format!("<p><button name=\"way\" value=\"{name}\" id=\"{name}\">{label}</button></p>")
     };
-    let buttons: String = sign_in.ways.iter().map(button).collect();
+    let buttons: String = ways.iter().map(button).collect();
     format!("<form method=\"post\" action=\"{action}\">{buttons}</form>")
 }
 
@@ -117,7 +117,8 @@ pub(super) async fn start(
     let language = language(&request, row.value.language.as_deref());
     let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
     let offered = |way: &GrantWay| Some(name(*way)) == asked.as_deref();
-    let way = row.value.ways.iter().find(|way| offered(way)).or(row.value.ways.first()).copied();
+    let ways = shared.ways_of(&row.value, &stored)?;
+    let way = ways.iter().find(|way| offered(way)).or(ways.first()).copied();
     let begun = match way.unwrap_or(GrantWay::Redirect) {
         GrantWay::Device => device::begin(&shared, &mut row, &stored).await?,
         GrantWay::Native => paste::begin(&shared, &mut row, &stored, language).await?,

@@ -7,8 +7,8 @@ use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
-    AppFacts, MailboxStatus, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log, keys,
-    mailboxes, outbox, uid_index,
+    AppFacts, MailboxStatus, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log,
+    keys, mailboxes, outbox, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -40,7 +40,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
     match key.first() {
         Some(b'm' | b'o') => packed::<u64>(value),
         Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
-        Some(b'n') => json::<AppFacts>(value),
+        Some(b'y') => json::<AppFacts>(value),
         Some(b'b') => json::<mailboxes::MailboxRow>(value),
         Some(b'i') => json::<MailboxId>(value),
         Some(b'g') => sealed::<Grant>(offline, key, value),
@@ -56,6 +56,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'x') => packed::<PackUse>(value),
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
+        Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),
         Some(b'l' | b's' | b'z') => Ok(()),

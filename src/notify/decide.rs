@@ -1,0 +1,189 @@
+//! Who gets which mail now. Pure: it looks at states as they are and at what was sent, so that a lost wake-up costs
+//! time and a repeated one sends nothing twice.
+
+use crate::domain::{Incarnation, MailboxId, MailboxState, SendState, SignInId, Timestamp};
+use crate::store::{Cause, Notice};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Reminders after the invitation.
+const REMINDERS: u32 = 4;
+/// Days before the end of a client secret at which administrators are told.
+const SECRET_DAYS: [u64; 5] = [60, 30, 14, 7, 1];
+/// A cause of our own: a user who was reminded as often as one may.
+pub(super) const OVERDUE: &str = "sign_in_overdue";
+/// A cause of our own, followed by the days that are left.
+pub(super) const SECRET: &str = "secret_expiring_";
+
+/// A mailbox as it is now.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) id: MailboxId,
+    pub(super) incarnation: Incarnation,
+    pub(super) state: MailboxState,
+    /// The code of its diagnosis.
+    pub(super) code: Option<String>,
+    pub(super) send_state: SendState,
+    pub(super) send_code: Option<String>,
+    pub(super) app: Option<String>,
+    /// It signs in by OAuth, its app is complete, it is active.
+    pub(super) can_sign_in: bool,
+    pub(super) has_grant: bool,
+}
+
+impl Seen {
+    fn needs_sign_in(&self) -> bool {
+        !self.has_grant
+            || self.state == MailboxState::NeedsSignIn
+            || self.send_state == SendState::NeedsSignIn
+    }
+}
+
+/// How things are to be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// There is a mailbox that sends.
+    pub(super) can_send: bool,
+    /// There are administrators.
+    pub(super) has_admins: bool,
+    pub(super) remind_after: Duration,
+    pub(super) repeat_after: Duration,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// The user lost his sign-in: ask him.
+    Invite(Incarnation),
+    /// He was asked and did not: ask again.
+    Remind(Incarnation),
+    /// He was asked often enough.
+    Overdue(Incarnation, SignInId),
+    /// What was sent has done its work.
+    Close(Notice),
+    /// Tell administrators of a cause, these mailboxes being concerned.
+    Alert(Cause, Vec<MailboxId>),
+}
+
+/// Decides for all mailboxes. `secrets`: when each app's client secret ends.
+pub(super) fn decide(
+    seen: &[Seen],
+    secrets: &[(String, Timestamp)],
+    notices: &[Notice],
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Deed> {
+    let mut deeds = invitations(seen, notices, rules, now);
+    deeds.extend(alerts(&causes(seen, secrets, notices, now), notices, rules, now));
+    deeds
+}
+
+fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp) -> Vec<Deed> {
+    let mailboxes: BTreeMap<Incarnation, &Seen> = seen.iter().map(|seen| (seen.incarnation, seen)).collect();
+    let mut deeds = Vec::new();
+    let mut invited = Vec::new();
+    for notice in notices {
+        let Notice::Invitation { incarnation, sign_in, mails, last, overdue, .. } = notice else { continue };
+        let waits = mailboxes.get(incarnation).filter(|seen| seen.needs_sign_in());
+        let Some(seen) = waits else {
+            deeds.push(Deed::Close(notice.clone()));
+            continue;
+        };
+        invited.push(*incarnation);
+        if *overdue || last.plus(rules.remind_after) > now {
+            continue;
+        }
+        if *mails > REMINDERS {
+            deeds.push(Deed::Overdue(*incarnation, *sign_in));
+        } else if rules.can_send && seen.can_sign_in {
+            deeds.push(Deed::Remind(*incarnation));
+        }
+    }
+    let is_new = |seen: &&Seen| {
+        seen.has_grant && seen.can_sign_in && seen.needs_sign_in() && !invited.contains(&seen.incarnation)
+    };
+    let lost = seen.iter().filter(|_| rules.can_send).filter(is_new);
+    deeds.extend(lost.map(|seen| Deed::Invite(seen.incarnation)));
+    deeds
+}
+
+/// Everything that administrators ought to know, and whom it concerns.
+fn causes(
+    seen: &[Seen],
+    secrets: &[(String, Timestamp)],
+    notices: &[Notice],
+    now: Timestamp,
+) -> BTreeMap<Cause, Vec<MailboxId>> {
+    let mut found: BTreeMap<Cause, Vec<MailboxId>> = BTreeMap::new();
+    for mailbox in seen {
+        let cause =
+            |code: &String| Cause { code: code.clone(), app: mailbox.app.clone().unwrap_or_default() };
+        let receiving = matches!(mailbox.state, MailboxState::NeedsAdmin | MailboxState::AppBroken);
+        let sending = matches!(mailbox.send_state, SendState::NeedsAdmin | SendState::AppBroken);
+        let codes = [(receiving, &mailbox.code), (sending, &mailbox.send_code)];
+        let mut named: Vec<Cause> = codes
+            .into_iter()
+            .filter(|(is_due, _)| *is_due)
+            .filter_map(|(_, code)| code.as_ref().map(cause))
+            .collect();
+        named.dedup();
+        for cause in named {
+            found.entry(cause).or_default().push(mailbox.id.clone());
+        }
+    }
+    for notice in notices {
+        if let Notice::Invitation { mailbox, incarnation, overdue: true, .. } = notice
+            && let Some(mailbox_seen) = seen.iter().find(|seen| seen.incarnation == *incarnation)
+            && mailbox_seen.needs_sign_in()
+        {
+            let app = mailbox_seen.app.clone().unwrap_or_default();
+            found.entry(Cause { code: String::from(OVERDUE), app }).or_default().push(mailbox.clone());
+        }
+    }
+    for (app, ends) in secrets {
+        let days = ends.since(now).as_secs().div_ceil(24 * 3600);
+        if let Some(mark) = SECRET_DAYS.iter().rev().find(|mark| days <= **mark) {
+            let concerned = seen.iter().filter(|seen| seen.app.as_ref() == Some(app));
+            let concerned = concerned.map(|seen| seen.id.clone()).collect();
+            found.insert(Cause { code: format!("{SECRET}{mark}"), app: app.clone() }, concerned);
+        }
+    }
+    found
+}
+
+fn alerts(
+    causes: &BTreeMap<Cause, Vec<MailboxId>>,
+    notices: &[Notice],
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Deed> {
+    let mut deeds = Vec::new();
+    let mut told: BTreeMap<&Cause, Timestamp> = BTreeMap::new();
+    for notice in notices {
+        let Notice::Alert { cause, last } = notice else { continue };
+        if causes.contains_key(cause) {
+            told.insert(cause, *last);
+        } else {
+            deeds.push(Deed::Close(notice.clone()));
+        }
+    }
+    if !rules.can_send || !rules.has_admins {
+        return deeds;
+    }
+    for (cause, concerned) in causes {
+        let is_due = match told.get(cause) {
+            None => true,
+            // each mark is told of once
+            Some(_) if cause.code.starts_with(SECRET) => false,
+            Some(last) => last.plus(rules.repeat_after) <= now,
+        };
+        if is_due {
+            deeds.push(Deed::Alert(cause.clone(), concerned.clone()));
+        }
+    }
+    deeds
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

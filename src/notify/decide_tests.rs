@@ -1,0 +1,126 @@
+//! Tests of who gets which mail.
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_795_460_342_000);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const RULES: Rules = Rules {
+    can_send: true,
+    has_admins: true,
+    remind_after: Duration::from_secs(3 * 24 * 3600),
+    repeat_after: DAY,
+};
+
+fn seen(number: u64, state: MailboxState) -> Seen {
+    Seen {
+        id: MailboxId::new(format!("m{number}")).unwrap(),
+        incarnation: Incarnation(number),
+        state,
+        code: Some(String::from("client_secret_expired")),
+        send_state: SendState::Ready,
+        send_code: None,
+        app: Some(String::from("o365")),
+        can_sign_in: true,
+        has_grant: true,
+    }
+}
+
+fn invitation(number: u64, mails: u32, last: Timestamp, overdue: bool) -> Notice {
+    Notice::Invitation {
+        mailbox: MailboxId::new(format!("m{number}")).unwrap(),
+        incarnation: Incarnation(number),
+        sign_in: SignInId::generate(),
+        mails,
+        last,
+        overdue,
+    }
+}
+
+fn cause(code: &str) -> Cause {
+    Cause { code: code.into(), app: "o365".into() }
+}
+
+#[test]
+fn a_lost_sign_in_is_asked_for_once_and_only_where_it_can_be_given() {
+    let mut all = vec![seen(1, MailboxState::NeedsSignIn), seen(2, MailboxState::Live)];
+    assert_eq!(decide(&all, &[], &[], &RULES, NOW), [Deed::Invite(Incarnation(1))]);
+    assert_eq!(decide(&all, &[], &[invitation(1, 1, NOW, false)], &RULES, NOW), []);
+    assert_eq!(decide(&all, &[], &[], &Rules { can_send: false, ..RULES }, NOW), []);
+    all[0].can_sign_in = false;
+    assert_eq!(decide(&all, &[], &[], &RULES, NOW), []);
+    // one that never signed in is invited by its administrator, not by itself
+    let fresh = Seen { has_grant: false, ..seen(3, MailboxState::AwaitingSignIn) };
+    assert_eq!(decide(&[fresh], &[], &[], &RULES, NOW), []);
+}
+
+#[test]
+fn there_are_four_reminders_then_it_is_told_once() {
+    let waiting = [seen(1, MailboxState::NeedsSignIn)];
+    let then = Timestamp(NOW.0 - 3 * 24 * 3600 * 1000);
+    for mails in 1..=4 {
+        let sent = [invitation(1, mails, then, false)];
+        assert_eq!(decide(&waiting, &[], &sent, &RULES, NOW), [Deed::Remind(Incarnation(1))], "{mails}");
+        assert_eq!(decide(&waiting, &[], &sent, &RULES, Timestamp(NOW.0 - 1)), [], "not before its time");
+    }
+    let sent = invitation(1, 5, then, false);
+    let Notice::Invitation { sign_in, .. } = &sent else { panic!("no invitation") };
+    let deeds = decide(&waiting, &[], std::slice::from_ref(&sent), &RULES, NOW);
+    assert_eq!(deeds, [Deed::Overdue(Incarnation(1), *sign_in)]);
+    let overdue = invitation(1, 5, NOW, true);
+    let deeds = decide(&waiting, &[], std::slice::from_ref(&overdue), &RULES, NOW);
+    assert_eq!(deeds, [Deed::Alert(cause(OVERDUE), vec![waiting[0].id.clone()])]);
+}
+
+#[test]
+fn an_invitation_ends_when_somebody_signed_in_or_the_mailbox_is_gone() {
+    let sent = invitation(1, 1, NOW, false);
+    for all in [vec![seen(1, MailboxState::Live)], vec![]] {
+        let deeds = decide(&all, &[], std::slice::from_ref(&sent), &RULES, NOW);
+        assert_eq!(deeds, [Deed::Close(sent.clone())]);
+    }
+    let fresh = Seen { has_grant: false, ..seen(1, MailboxState::Connecting) };
+    assert_eq!(decide(&[fresh], &[], &[sent], &RULES, NOW), [], "nobody signed in yet");
+}
+
+#[test]
+fn administrators_get_one_mail_per_cause_and_another_a_day_later() {
+    let all: Vec<Seen> = (1..=2000).map(|number| seen(number, MailboxState::AppBroken)).collect();
+    let deeds = decide(&all, &[], &[], &RULES, NOW);
+    let [Deed::Alert(found, concerned)] = deeds.as_slice() else { panic!("{} deeds", deeds.len()) };
+    assert_eq!((found, concerned.len()), (&cause("client_secret_expired"), 2000));
+    let told = Notice::Alert { cause: cause("client_secret_expired"), last: NOW };
+    assert_eq!(decide(&all, &[], std::slice::from_ref(&told), &RULES, NOW.plus(DAY / 2)), []);
+    let again = decide(&all, &[], std::slice::from_ref(&told), &RULES, NOW.plus(DAY));
+    assert!(matches!(again.as_slice(), [Deed::Alert(..)]), "{}", again.len());
+    let mended = [seen(1, MailboxState::Live)];
+    assert_eq!(decide(&mended, &[], std::slice::from_ref(&told), &RULES, NOW), [Deed::Close(told.clone())]);
+    assert_eq!(decide(&all, &[], &[], &Rules { has_admins: false, ..RULES }, NOW), []);
+}
+
+#[test]
+fn sending_has_causes_of_its_own_and_the_same_one_is_told_once() {
+    let mut mailbox = seen(1, MailboxState::NeedsAdmin);
+    mailbox.send_state = SendState::NeedsAdmin;
+    mailbox.send_code = Some(String::from("smtp_auth_disabled_tenant"));
+    let deeds = decide(std::slice::from_ref(&mailbox), &[], &[], &RULES, NOW);
+    assert_eq!(deeds.len(), 2);
+    mailbox.send_code.clone_from(&mailbox.code);
+    assert_eq!(decide(&[mailbox], &[], &[], &RULES, NOW).len(), 1);
+}
+
+#[test]
+fn the_end_of_a_secret_is_told_at_its_marks_once_each() {
+    let all = [seen(1, MailboxState::Live)];
+    let told = |days: u64| {
+        let secrets = [(String::from("o365"), NOW.plus(DAY * u32::try_from(days).unwrap()))];
+        decide(&all, &secrets, &[], &RULES, NOW)
+    };
+    assert_eq!(told(61), []);
+    for (days, mark) in [(60, 60), (31, 60), (30, 30), (10, 14), (7, 7), (2, 7), (1, 1), (0, 1)] {
+        let wanted = Deed::Alert(cause(&format!("{SECRET}{mark}")), vec![all[0].id.clone()]);
+        assert_eq!(told(days), [wanted], "{days}");
+    }
+    let secrets = [(String::from("o365"), NOW.plus(DAY * 10))];
+    let notice = Notice::Alert { cause: cause("secret_expiring_14"), last: NOW };
+    assert_eq!(decide(&all, &secrets, &[notice], &RULES, NOW.plus(DAY)), []);
+}

@@ -1,0 +1,151 @@
+//! Mail to people: users are asked to sign in, administrators are told what they have to do. It goes out through the
+//! durable outbox of a mailbox of this installation, in the commit that notes that it was sent: a crash neither loses nor
+//! doubles it.
+
+mod decide;
+mod post;
+mod template;
+mod watch;
+
+pub use watch::watch;
+
+use crate::clock;
+use crate::config::NotifySection;
+use crate::diagnosis::Language;
+use crate::domain::{MailboxId, Timestamp};
+use crate::events::EventType;
+use crate::smtp::mime::MimeError;
+use crate::store::{Commit, Notice, SignIn, Store, StoreError, StoredMailbox};
+use crate::supervisor::protocol::{Wake, WakeReason};
+use actix::Recipient;
+use post::Letter;
+use std::sync::Arc;
+use template::{Template, Templates};
+
+/// Writes to people.
+#[derive(Clone)]
+pub struct Notifier {
+    store: Store,
+    config: NotifySection,
+    templates: Arc<Templates>,
+    wake: Recipient<Wake>,
+}
+
+/// Why a user was not asked.
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    /// Nobody sends.
+    #[error(
+        "no mailbox sends invitations: set notify.sender to one that has an smtp server, or ask with \"deliver\": \"link\""
+    )]
+    NoSender,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be written to.
+    #[error("the invitation cannot be written: {0}")]
+    Mail(#[from] MimeError),
+}
+
+/// A user who was asked.
+#[derive(Debug)]
+pub struct Invited {
+    /// By this sign-in.
+    pub sign_in: SignIn,
+    /// At this address.
+    pub sent_to: String,
+}
+
+impl Notifier {
+    /// A notifier.
+    #[must_use]
+    pub fn new(store: Store, config: NotifySection, wake: Recipient<Wake>) -> Self {
+        let templates = Arc::new(Templates::read(config.templates.as_deref()));
+        Self { store, config, templates, wake }
+    }
+
+    /// The mailbox that sends, if there is one that can.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn sender(&self) -> Result<Option<StoredMailbox>, StoreError> {
+        let id = self.config.sender.as_deref().and_then(|id| MailboxId::new(id).ok());
+        let stored = id.map(|id| self.store.mailbox(&id)).transpose()?.flatten();
+        Ok(stored.filter(|stored| stored.mailbox.smtp.is_some() && stored.mailbox.active))
+    }
+
+    /// Asks a mailbox's user to sign in. `base` is the address that users see.
+    ///
+    /// # Errors
+    /// [`InviteError`].
+    pub async fn invite(
+        &self,
+        stored: &StoredMailbox,
+        base: &str,
+        return_to: Option<String>,
+        language: Option<String>,
+    ) -> Result<Invited, InviteError> {
+        let sender = self.sender()?.ok_or(InviteError::NoSender)?;
+        let language = language.or_else(|| stored.mailbox.owner.as_ref()?.language.clone());
+        let now = clock::now();
+        let sign_in = SignIn::begin(stored, return_to, language, now)?;
+        let mut commit = Commit::of_mailbox(sender.incarnation);
+        self.store.add_sign_in(&mut commit, &sign_in, 0)?;
+        commit.event(sign_in.told_as(EventType::SignInRequested, now));
+        let sent_to =
+            self.add_letter(&mut commit, &sender, (stored, &sign_in), (Template::Invite, base)).await?;
+        let earlier = self.store.invitation(stored.incarnation)?.map_or(0, |row| row.generation);
+        commit.put_notice(&invitation(&sign_in, 1, now), earlier)?;
+        self.send(commit, &sender).await?;
+        Ok(Invited { sign_in, sent_to })
+    }
+
+    async fn add_letter(
+        &self,
+        commit: &mut Commit,
+        sender: &StoredMailbox,
+        (stored, sign_in): (&StoredMailbox, &SignIn),
+        (template, base): (Template, &str),
+    ) -> Result<String, InviteError> {
+        let mailbox = &stored.mailbox;
+        let owner = mailbox.owner.as_ref();
+        let to = owner.and_then(|owner| owner.notify.clone()).unwrap_or_else(|| mailbox.address.clone());
+        let name =
+            owner.and_then(|owner| owner.name.as_ref()).map_or_else(String::new, |name| format!(" {name}"));
+        let link = format!("{base}/sign-in/{}", sign_in.link_token.expose());
+        let until: String = sign_in.expires_at.to_rfc3339().chars().take(10).collect();
+        let facts =
+            [("address", mailbox.address.as_str()), ("name", &name), ("link", &link), ("until", &until)];
+        let (subject, text) =
+            self.templates.fill(template, self.language(sign_in.language.as_deref()), &facts);
+        let letter = Letter { to: vec![to.clone()], subject, text };
+        post::add(commit, &self.store, sender, letter).await?;
+        Ok(to)
+    }
+
+    /// A user's language, else that of the installation.
+    fn language(&self, asked: Option<&str>) -> Language {
+        let own = || Language::of_tag(&self.config.language).unwrap_or_default();
+        asked.and_then(Language::of_tag).unwrap_or_else(own)
+    }
+
+    async fn send(&self, commit: Commit, sender: &StoredMailbox) -> Result<(), StoreError> {
+        self.store.commit(commit).await?;
+        let wake = Wake { mailbox: sender.incarnation, reason: WakeReason::Outbox };
+        if self.wake.try_send(wake).is_err() {
+            tracing::debug!("a wake-up was lost");
+        }
+        Ok(())
+    }
+}
+
+fn invitation(sign_in: &SignIn, mails: u32, last: Timestamp) -> Notice {
+    Notice::Invitation {
+        mailbox: sign_in.mailbox.clone(),
+        incarnation: sign_in.incarnation,
+        sign_in: sign_in.id,
+        mails,
+        last,
+        overdue: false,
+    }
+}

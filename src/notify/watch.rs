@@ -1,0 +1,325 @@
+//! The shell of the notifier: looks when states change and when time has passed, and does what is decided.
+
+use super::decide::{Deed, OVERDUE, Rules, SECRET, Seen, decide};
+use super::post::{self, Letter};
+use super::template::Template;
+use super::{InviteError, Notifier, invitation};
+use crate::clock;
+use crate::diagnosis::{self, Facts, catalogue as c};
+use crate::domain::app::AppCredentials;
+use crate::domain::{Auth, Diagnosis, Incarnation, MailboxId, SignInId, Timestamp};
+use crate::events::{Cursor, EventType};
+use crate::store::{Cause, Commit, Notice, Row, SignIn, StoreError, StoredMailbox};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Looked at this often even if nothing changes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// A link that ends sooner is not sent again.
+const LINK_LEFT: Duration = Duration::from_secs(24 * 3600);
+/// So many mailboxes are named in a mail.
+const NAMED: usize = 10;
+
+/// What one look found.
+struct Look {
+    mailboxes: Vec<StoredMailbox>,
+    seen: Vec<Seen>,
+    secrets: Vec<(String, Timestamp)>,
+    notices: Vec<Row<Notice>>,
+}
+
+/// Writes to people as long as the process lives; `base` is the address that users see. Without a sender it does
+/// nothing.
+pub async fn watch(notifier: Notifier, base: String) {
+    if notifier.config.sender.is_none() {
+        return;
+    }
+    notifier.warn_of_itself();
+    let mut cursor = notifier.store.durable_cursor();
+    while notifier.round(&base).await.is_ok() {
+        match notifier.until_changed(cursor).await {
+            Ok(reached) => cursor = reached,
+            Err(error) => {
+                tracing::error!(%error, "the event log cannot be read, nobody is written to any more");
+                return;
+            }
+        }
+    }
+}
+
+impl Notifier {
+    /// The sender cannot tell of an app that it signs in through itself.
+    fn warn_of_itself(&self) {
+        match self.sender() {
+            Ok(Some(sender)) => {
+                if let Some(app) = sender.mailbox.app() {
+                    tracing::warn!(sender = %sender.mailbox.id, %app,
+                        "notify.sender signs in through this app: when the app breaks, nobody is told by mail");
+                }
+            }
+            Ok(None) => tracing::warn!(
+                sender = self.config.sender,
+                "notify.sender is no active mailbox with an smtp server: nobody is written to"
+            ),
+            Err(error) => tracing::error!(%error, "notify.sender cannot be read"),
+        }
+    }
+
+    /// Comes when a state changed, or after a pause.
+    async fn until_changed(&self, mut cursor: Cursor) -> Result<Cursor, StoreError> {
+        let pause =
+            LONGEST_PAUSE.min(self.config.remind_after).min(self.config.repeat_after).max(SHORTEST_PAUSE);
+        let mut durable = self.store.watch_durable();
+        let mut end = std::pin::pin!(tokio::time::sleep(pause));
+        loop {
+            durable.borrow_and_update();
+            let store = self.store.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                store.events_after(cursor, 1000, |event| event.kind == EventType::MailboxStateChanged)
+            });
+            let (changes, reached) = read.await.map_err(|_| StoreError::Closed)??;
+            cursor = reached;
+            if !changes.is_empty() {
+                return Ok(cursor);
+            }
+            tokio::select! {
+                changed = durable.changed() => changed.map_err(|_| StoreError::Closed)?,
+                () = &mut end => return Ok(cursor),
+            }
+        }
+    }
+
+    /// One look, and what follows from it.
+    async fn round(&self, base: &str) -> Result<(), StoreError> {
+        let notifier = self.clone();
+        let looked = tokio::task::spawn_blocking(move || notifier.look()).await;
+        let (look, sender) = match looked.map_err(|_| StoreError::Closed)? {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::error!(%error, "mailboxes cannot be read, people are written to later");
+                return Ok(());
+            }
+        };
+        let rules = Rules {
+            can_send: sender.is_some(),
+            has_admins: !self.config.admins.is_empty(),
+            remind_after: self.config.remind_after,
+            repeat_after: self.config.repeat_after,
+        };
+        let notices: Vec<Notice> = look.notices.iter().map(|row| row.value.clone()).collect();
+        for deed in decide(&look.seen, &look.secrets, &notices, &rules, clock::now()) {
+            let done = self.perform(&look, sender.as_ref(), &deed, base).await;
+            match done {
+                // somebody else was faster: the next look sees what he did
+                Ok(()) | Err(InviteError::Store(StoreError::Conflict | StoreError::Stale)) => {}
+                Err(error) => tracing::warn!(%error, ?deed, "somebody was not written to, tried again"),
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self) -> Result<(Look, Option<StoredMailbox>), StoreError> {
+        let sender = self.sender()?;
+        let apps: BTreeMap<String, AppCredentials> =
+            self.store.apps()?.into_iter().map(|row| (row.value.app.id.to_string(), row.value)).collect();
+        let mailboxes = self.store.mailboxes()?;
+        let mut seen = Vec::new();
+        for stored in &mailboxes {
+            let status = self.store.status(stored.incarnation)?.value;
+            let app = stored.mailbox.app().map(ToString::to_string);
+            let is_complete =
+                app.as_ref().and_then(|app| apps.get(app)).is_some_and(|app| !app.app.client_id.is_empty());
+            let is_sender = sender.as_ref().is_some_and(|sender| sender.incarnation == stored.incarnation);
+            let by_oauth = matches!(stored.mailbox.auth, Auth::Oauth { .. });
+            seen.push(Seen {
+                id: stored.mailbox.id.clone(),
+                incarnation: stored.incarnation,
+                state: status.state,
+                code: status.diagnosis.map(|found| found.code),
+                send_state: status.send_state,
+                send_code: status.send_diagnosis.map(|found| found.code),
+                app,
+                can_sign_in: by_oauth && is_complete && stored.mailbox.active && !is_sender,
+                has_grant: self.store.grant(stored.incarnation)?.is_some(),
+            });
+        }
+        let ends = |app: &AppCredentials| Some((app.app.id.to_string(), app.app.secret_expires_at?));
+        let secrets = apps.values().filter_map(ends).collect();
+        Ok((Look { mailboxes, seen, secrets, notices: self.store.notices()? }, sender))
+    }
+
+    async fn perform(
+        &self,
+        look: &Look,
+        sender: Option<&StoredMailbox>,
+        deed: &Deed,
+        base: &str,
+    ) -> Result<(), InviteError> {
+        match (deed, sender) {
+            (Deed::Invite(mailbox), Some(_)) => {
+                let Some(stored) = look.mailbox(*mailbox) else { return Ok(()) };
+                let invited = self.invite(stored, base, None, None).await?;
+                tracing::info!(mailbox = %stored.mailbox.id, sign_in = %invited.sign_in.id, "the user was asked to sign in");
+                Ok(())
+            }
+            (Deed::Remind(mailbox), Some(sender)) => self.remind(look, sender, *mailbox, base).await,
+            (Deed::Overdue(mailbox, sign_in), _) => self.overdue(look, *mailbox, *sign_in).await,
+            (Deed::Close(notice), _) => {
+                let mut commit = Commit::default();
+                look.notices
+                    .iter()
+                    .filter(|row| row.value == *notice)
+                    .for_each(|row| commit.drop_notice(row));
+                Ok(self.store.commit(commit).await.map(drop)?)
+            }
+            (Deed::Alert(cause, concerned), Some(sender)) => self.alert(look, sender, cause, concerned).await,
+            (Deed::Invite(_) | Deed::Remind(_) | Deed::Alert(..), None) => Err(InviteError::NoSender),
+        }
+    }
+
+    async fn remind(
+        &self,
+        look: &Look,
+        sender: &StoredMailbox,
+        mailbox: Incarnation,
+        base: &str,
+    ) -> Result<(), InviteError> {
+        let (Some(stored), Some((row, before, mails))) = (look.mailbox(mailbox), look.invitation(mailbox))
+        else {
+            return Ok(());
+        };
+        let now = clock::now();
+        let mut commit = Commit::of_mailbox(sender.incarnation);
+        let earlier = self.store.sign_in(before)?.map(|row| row.value);
+        let lasting =
+            |sign_in: &SignIn| !sign_in.state.is_final() && sign_in.expires_at > now.plus(LINK_LEFT);
+        let sign_in = match earlier.clone().filter(lasting) {
+            Some(sign_in) => sign_in,
+            None => {
+                let (return_to, language) = earlier.map_or((None, None), |old| (old.return_to, old.language));
+                let fresh = SignIn::begin(stored, return_to, language, now)?;
+                self.store.add_sign_in(&mut commit, &fresh, 0)?;
+                commit.event(fresh.told_as(EventType::SignInRequested, now));
+                fresh
+            }
+        };
+        self.add_letter(&mut commit, sender, (stored, &sign_in), (Template::Remind, base)).await?;
+        commit.put_notice(&invitation(&sign_in, mails.saturating_add(1), now), row.generation)?;
+        Ok(self.send(commit, sender).await?)
+    }
+
+    async fn overdue(&self, look: &Look, mailbox: Incarnation, sign_in: SignInId) -> Result<(), InviteError> {
+        let Some((row, ..)) = look.invitation(mailbox) else { return Ok(()) };
+        let mut told = row.value.clone();
+        let Notice::Invitation { mailbox: id, overdue, .. } = &mut told else { return Ok(()) };
+        *overdue = true;
+        let data = serde_json::json!({"sign_in": sign_in});
+        let event = crate::events::EventDraft::new(EventType::SignInOverdue, id, clock::now(), &data);
+        let mut commit = Commit::of_mailbox(mailbox);
+        commit.event(event);
+        commit.put_notice(&told, row.generation)?;
+        Ok(self.store.commit(commit).await.map(drop)?)
+    }
+
+    async fn alert(
+        &self,
+        look: &Look,
+        sender: &StoredMailbox,
+        cause: &Cause,
+        concerned: &[MailboxId],
+    ) -> Result<(), InviteError> {
+        let language = self.language(None);
+        let found = diagnosis::shown(&self.diagnosis_of(look, cause, concerned)?, language);
+        let label = c::find(&found.code).map_or(cause.code.as_str(), |entry| entry.label.get(language));
+        let steps: Vec<String> = found
+            .remedy
+            .clicks
+            .iter()
+            .chain(&found.remedy.commands)
+            .map(|step| format!("  {step}\n"))
+            .collect();
+        let named: Vec<&str> = concerned.iter().take(NAMED).map(MailboxId::as_str).collect();
+        let (count, steps, named) = (concerned.len().to_string(), steps.concat(), named.join(", "));
+        let app = if cause.app.is_empty() { "-" } else { cause.app.as_str() };
+        let facts = [
+            ("label", label),
+            ("summary", &found.summary),
+            ("remedy", &found.remedy.text),
+            ("steps", &steps),
+            ("code", &found.code),
+            ("app", app),
+            ("count", &count),
+            ("mailboxes", &named),
+        ];
+        let (subject, text) = self.templates.fill(Template::Alert, language, &facts);
+        let mut commit = Commit::of_mailbox(sender.incarnation);
+        let letter = Letter { to: self.config.admins.clone(), subject, text };
+        post::add(&mut commit, &self.store, sender, letter).await?;
+        let is_this =
+            |row: &&Row<Notice>| matches!(&row.value, Notice::Alert { cause: told, .. } if told == cause);
+        let earlier = look.notices.iter().find(is_this).map_or(0, |row| row.generation);
+        commit.put_notice(&Notice::Alert { cause: cause.clone(), last: clock::now() }, earlier)?;
+        self.send(commit, sender).await?;
+        tracing::warn!(
+            code = cause.code,
+            app = cause.app,
+            mailboxes = concerned.len(),
+            "administrators were told"
+        );
+        if sender.mailbox.app().is_some_and(|own| own.as_str() == cause.app) {
+            tracing::error!(
+                app = cause.app,
+                "notify.sender signs in through the app it has to report: look at its outbox"
+            );
+        }
+        Ok(())
+    }
+
+    /// What is told of a cause: the diagnosis of the first mailbox concerned, or our own words.
+    fn diagnosis_of(
+        &self,
+        look: &Look,
+        cause: &Cause,
+        concerned: &[MailboxId],
+    ) -> Result<Diagnosis, StoreError> {
+        let app = cause.app.as_str();
+        let first =
+            concerned.first().and_then(|id| look.mailboxes.iter().find(|stored| stored.mailbox.id == *id));
+        let address = first.map_or("", |stored| &stored.mailbox.address);
+        if cause.code == OVERDUE {
+            return Ok(diagnosis::describe(
+                &c::SIGN_IN_OVERDUE,
+                &Facts { address, ..Facts::default() },
+                None,
+            ));
+        }
+        if let Some(days) = cause.code.strip_prefix(SECRET) {
+            let facts = Facts { client_id: app, detail: days, ..Facts::default() };
+            return Ok(diagnosis::describe(&c::SECRET_EXPIRING, &facts, None));
+        }
+        let status = first.map(|stored| self.store.status(stored.incarnation)).transpose()?;
+        let shown =
+            status.map(|row| [row.value.diagnosis, row.value.send_diagnosis]).into_iter().flatten().flatten();
+        let known = shown.into_iter().find(|found| found.code == cause.code);
+        let entry = || c::find(&cause.code).unwrap_or(&c::APP_REFUSED);
+        Ok(known
+            .unwrap_or_else(|| diagnosis::describe(entry(), &Facts { address, ..Facts::default() }, None)))
+    }
+}
+
+impl Look {
+    fn mailbox(&self, incarnation: Incarnation) -> Option<&StoredMailbox> {
+        self.mailboxes.iter().find(|stored| stored.incarnation == incarnation)
+    }
+
+    /// The notice of a mailbox's invitation, its sign-in, and how many mails were sent.
+    fn invitation(&self, of: Incarnation) -> Option<(&Row<Notice>, SignInId, u32)> {
+        self.notices.iter().find_map(|row| match &row.value {
+            Notice::Invitation { incarnation, sign_in, mails, .. } if *incarnation == of => {
+                Some((row, *sign_in, *mails))
+            }
+            Notice::Invitation { .. } | Notice::Alert { .. } => None,
+        })
+    }
+}
