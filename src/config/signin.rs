@@ -1,15 +1,12 @@
 //! The users' sign-in pages.
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use url::Url;
 
 /// The users' sign-in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignInSection {
-    /// An address of their own; `None`: that of the API.
-    pub listen: Option<SocketAddr>,
     /// Where users may be sent back to: an address of one of these origins. Our own is always allowed.
     pub return_to: Vec<Url>,
 }
@@ -31,7 +28,7 @@ mod tests {
     #[test]
     fn only_known_origins_and_never_with_a_name_in_the_address() {
         let url = |text: &str| Url::parse(text).unwrap();
-        let section = SignInSection { listen: None, return_to: vec![url("https://crm.example/")] };
+        let section = SignInSection { return_to: vec![url("https://crm.example/")] };
         let own = url("https://mail.example");
         for (to, allowed) in [
             ("https://crm.example/mailboxes?id=1", true),

@@ -43,6 +43,8 @@ pub struct TokenActor {
     refused: Option<Refusal>,
     /// How often another grant was put in place.
     changes: u64,
+    /// How often it was told that it may ask again.
+    mended: u64,
     timer: Option<SpawnHandle>,
     /// A person said "now".
     is_urgent: bool,
@@ -80,6 +82,7 @@ impl TokenActor {
             failures: 0,
             refused: None,
             changes: 0,
+            mended: 0,
             timer: None,
             is_urgent: false,
             ending: false,
@@ -123,7 +126,7 @@ impl TokenActor {
     fn refresh(&mut self, context: &mut Context<Self>) {
         crate::faults::point("token.refresh", &self.refresher.stored.mailbox.id);
         let refresher = self.refresher.clone();
-        let changes = self.changes;
+        let (changes, mended) = (self.changes, self.mended);
         let refused = self.cached.as_ref().filter(|token| Some(token.generation) <= self.rejected);
         let asked = Asked {
             failures: self.failures,
@@ -133,8 +136,10 @@ impl TokenActor {
         let work = async move { refresher.refresh(asked).await }.instrument(self.span.clone());
         context.spawn(work.into_actor(self).map(move |refreshed, actor: &mut Self, context| {
             let is_fatal = matches!(refreshed, Refreshed::Fatal(_));
-            if !is_fatal && changes != actor.changes && !actor.ending {
-                // the answer is about a grant which was replaced meanwhile
+            let is_replaced = changes != actor.changes;
+            let is_mended = matches!(refreshed, Refreshed::Waits(_)) && mended != actor.mended;
+            if !is_fatal && (is_replaced || is_mended) && !actor.ending {
+                // the answer is about a grant which was replaced meanwhile, or was overtaken by leave to ask again
                 actor.refresh(context);
             } else {
                 actor.conclude(refreshed, context);
@@ -261,6 +266,7 @@ impl Handler<GrantChanged> for TokenActor {
 impl Handler<AskAgain> for TokenActor {
     type Result = ();
     fn handle(&mut self, _: AskAgain, _: &mut Self::Context) {
+        self.mended = self.mended.saturating_add(1);
         self.refused = None;
         self.failures = 0;
     }
