@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 need=()
-for package in dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace; do
+for package in dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace chromium chromium-driver; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || need+=("$package")
 done
 if [ "${#need[@]}" -gt 0 ]; then

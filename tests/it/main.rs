@@ -8,6 +8,7 @@ mod world;
 mod api;
 mod bad_input;
 mod bad_servers;
+mod browser;
 mod client;
 mod compaction;
 mod daemon;
