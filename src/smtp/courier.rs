@@ -10,12 +10,14 @@ use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
 use super::protocol::{Outcome, SmtpError};
 use super::session::{SmtpCredentials, SmtpSession, SmtpTiming};
 use crate::clock;
+use crate::diagnosis::{Facts, catalogue, describe};
 use crate::domain::message::BodyLocation;
 use crate::domain::{
     Auth, Diagnosis, Disposition, GrantSecret, SendState, SmtpAuth, SmtpEndpoint, Submission, SubmissionId,
     Timestamp,
 };
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
+use crate::token::lifecycle::may_send;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
@@ -199,8 +201,21 @@ impl Courier {
         let gone = |_| held(&TokenError::Store(String::from("the token actor is being restarted")));
         let token = asked.map_err(gone)?.map_err(|error| held(&error))?;
         self.token_generation = Some(token.generation);
+        self.may_send()?;
         let user = self.stored.mailbox.login().to_owned();
         Ok(SmtpCredentials::Xoauth2 { user, token: token.token })
+    }
+
+    /// Without leave to send the server would only say that the log-in is wrong.
+    fn may_send(&self) -> Result<(), SmtpError> {
+        let grant = self.deps.store.grant(self.owner.mailbox);
+        let grant = grant.map_err(|error| held(&TokenError::Store(error.to_string())))?;
+        if grant.is_none_or(|row| may_send(&row.value.scopes)) {
+            return Ok(());
+        }
+        let facts = Facts { address: &self.stored.mailbox.address, detail: "SMTP.Send", ..Facts::default() };
+        let diagnosis = Box::new(describe(&catalogue::SCOPES_MISSING, &facts, None));
+        Err(SmtpError::Hold { diagnosis, retry: Disposition::NeedsAdmin })
     }
 
     async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
@@ -374,13 +389,8 @@ impl Courier {
 
 /// No token: a cause before MAIL.
 fn held(error: &TokenError) -> SmtpError {
-    let diagnosis = error.diagnosis().cloned().unwrap_or_else(|| {
-        let facts = crate::diagnosis::Facts::default();
-        crate::diagnosis::describe(
-            &crate::diagnosis::catalogue::SIGN_IN_AGAIN,
-            &facts,
-            Some(&error.to_string()),
-        )
-    });
+    let text = error.to_string();
+    let unsaid = || describe(&catalogue::SIGN_IN_AGAIN, &Facts::default(), Some(&text));
+    let diagnosis = error.diagnosis().cloned().unwrap_or_else(unsaid);
     SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: error.disposition(clock::now()) }
 }

@@ -82,6 +82,18 @@ pub fn missing_scopes(wanted: &[String], granted: &[String]) -> Vec<String> {
     wanted.iter().filter(|scope| !is_oidc(scope) && !has(scope)).cloned().collect()
 }
 
+/// Whether a grant is good for sending: Microsoft's scopes name each protocol apart, other providers' do not. Nothing
+/// said is what was asked for (RFC 6749 §5.1).
+#[must_use]
+pub fn may_send(granted: &[String]) -> bool {
+    let names = |permission: &str| {
+        granted
+            .iter()
+            .any(|scope| scope.rsplit('/').next().is_some_and(|end| end.eq_ignore_ascii_case(permission)))
+    };
+    !names("IMAP.AccessAsUser.All") || names("SMTP.Send")
+}
+
 /// What to do after a failed refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -135,6 +135,20 @@ fn an_answer_replaces_the_token_only_if_it_brings_one() {
 }
 
 #[test]
+fn a_grant_that_names_receiving_alone_is_not_good_for_sending() {
+    let may =
+        |scopes: &[&str]| may_send(&scopes.iter().map(|scope| String::from(*scope)).collect::<Vec<_>>());
+    assert!(may(&[]), "not said: as asked for");
+    assert!(may(&["https://mail.google.com/", "openid"]));
+    assert!(may(&[
+        "https://outlook.office.com/IMAP.AccessAsUser.All",
+        "https://outlook.office.com/smtp.send"
+    ]));
+    assert!(!may(&["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]));
+    assert!(!may(&["https://outlook.office365.us/imap.accessasuser.all"]));
+}
+
+#[test]
 fn missing_scopes_are_found_whatever_their_case() {
     let wanted = ["https://o/IMAP.AccessAsUser.All", "https://o/SMTP.Send", "openid"].map(String::from);
     let granted = ["https://o/imap.accessasuser.all"].map(String::from);

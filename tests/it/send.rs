@@ -1,12 +1,13 @@
 //! Sending through a real Postfix, with XOAUTH2 checked by Dovecot, into another mailbox of the world.
 
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox};
+use crate::world::entra::Instead;
 use crate::world::{Kind, Transport, World};
 use serde_json::json;
 use stafette::domain::message::BodyLocation;
 use stafette::domain::submission::Phase;
 use stafette::domain::{
-    Mailbox, Recipient, RecipientState, SendState, Submission, SubmissionId, SubmissionState,
+    Mailbox, MailboxState, Recipient, RecipientState, SendState, Submission, SubmissionId, SubmissionState,
 };
 use stafette::events::EventType;
 use stafette::store::{Body, Commit, RecordHeader, RecordKind, StoredMailbox, encode_record};
@@ -146,6 +147,30 @@ fn a_mailbox_sends_by_a_login_of_its_own() {
     let shown = api.get("/v1/mailboxes/anna").ok(200);
     assert_eq!(shown["send"]["state"], "ready", "{shown}");
     running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+}
+
+#[test]
+fn a_grant_without_leave_to_send_receives_and_holds_what_is_to_be_sent() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(&world, data.path()));
+    let (mailbox, grant) = oauth_mailbox(&world, &running, ANNA, world.imaps_port());
+    let only_imap = json!({"scope": "https://outlook.office.com/IMAP.AccessAsUser.All"});
+    world.entra().next("token", Instead { patch: Some(only_imap), ..Instead::default() });
+    let anna = running.add(mailbox, &grant);
+    running.until_live(anna.incarnation);
+    let submission = accept(&running, &anna, &[BEN], "held");
+    let shown = running.until(anna.incarnation, "held", |status| status.send_state == SendState::NeedsAdmin);
+    let diagnosis = shown.send_diagnosis.unwrap();
+    assert_eq!(diagnosis.code, "scopes_missing");
+    assert!(diagnosis.summary.contains("SMTP.Send"), "{}", diagnosis.summary);
+    assert_eq!(running.store.status(anna.incarnation).unwrap().value.state, MailboxState::Live);
+
+    // somebody signs in again and accepts: it goes out by itself
+    let (_, fresh) = oauth_mailbox(&world, &running, ANNA, world.imaps_port());
+    running.replace_grant(&anna, &fresh);
+    running.wake(anna.incarnation, WakeReason::Grant);
+    assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
 }
 
 #[test]
