@@ -5,20 +5,16 @@ use super::apps::Apps;
 use super::children::Children;
 use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{ActorsStatus, Drain, GetActors, LendToken, Reconcile, RefreshToken, Wake, WakeReason};
+use super::protocol::{Drain, Reconcile, Wake, WakeReason};
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
-use crate::imap::protocol::GetStatus;
 use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
-use crate::store::{Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
+use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
+use crate::token::protocol::AppMended;
 use crate::token::{TokenActor, TokenDeps};
-use actix::{
-    Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
-    WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -40,7 +36,7 @@ pub struct Factories {
 pub struct Supervisor {
     factories: Factories,
     arbiters: Vec<Arbiter>,
-    running: BTreeMap<Incarnation, Running>,
+    pub(super) running: BTreeMap<Incarnation, Running>,
     leaving: Leaving,
     /// Mailboxes whose epochs are being raised.
     spawning: BTreeSet<Incarnation>,
@@ -54,13 +50,13 @@ struct Draining {
 }
 
 /// A mailbox whose actors are up, or are coming up.
-struct Running {
+pub(super) struct Running {
     stored: StoredMailbox,
     arbiter: usize,
     children: Option<Children>,
     /// To be spawned as soon as nobody of before is left.
     due: bool,
-    restarts: Restarts,
+    pub(super) restarts: Restarts,
 }
 
 impl Supervisor {
@@ -110,7 +106,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Tells actors to end. Whoever is not gone in time is not waited for: the epochs refuse what he does then.
+    /// Tells actors to end, and once more when time is up: then whatever can be cut off without a loss is.
     fn dismiss(
         &mut self,
         mailbox: Incarnation,
@@ -121,20 +117,41 @@ impl Supervisor {
         children.stop();
         self.leaving.add(mailbox, actors);
         let (actors, patience) = (actors.to_vec(), self.factories.imap.timing.drain);
+        let children = children.clone();
         context.run_later(patience, move |supervisor, context| {
-            if supervisor.leaving.remove(mailbox, &actors) {
-                tracing::warn!(%mailbox, ?patience, "an actor did not end in time");
-                supervisor.settled(mailbox, context);
+            let late = supervisor.leaving.overdue(mailbox, &actors);
+            if supervisor.draining.is_some() {
+                supervisor.leaving.remove(mailbox, &actors);
+            } else if !late.is_empty() {
+                tracing::warn!(%mailbox, ?late, ?patience, "an answer is overdue; it is waited for");
+                children.stop();
             }
+            supervisor.settled(mailbox, context);
         });
     }
 
-    /// Nobody of before is left.
+    /// Somebody of before has ended, or is waited for no longer.
     fn settled(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
         if let Some(draining) = self.draining.as_mut().filter(|_| self.leaving.is_empty()) {
             draining.tell();
         }
+        self.add_sender(mailbox, context);
         self.spawn_if_due(mailbox, context);
+    }
+
+    /// A mailbox that was started without its sender, because the one of before waited for an answer, is started
+    /// again when that one has ended.
+    fn add_sender(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
+        if self.draining.is_some() || self.leaving.sends(mailbox) {
+            return;
+        }
+        let Some(running) = self.running.get_mut(&mailbox) else { return };
+        let lacks =
+            |children: &mut Children| children.smtp.is_none() && running.stored.mailbox.smtp.is_some();
+        if let Some(children) = running.children.take_if(lacks) {
+            running.due = true;
+            self.dismiss(mailbox, &children, &children.actors(), context);
+        }
     }
 
     fn spawn_if_due(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
@@ -167,14 +184,16 @@ impl Supervisor {
     fn spawn(&self, stored: StoredMailbox, context: &mut Context<Self>) {
         let store = self.factories.store.clone();
         let (incarnation, generation) = (stored.incarnation, stored.generation);
+        let may_send = !self.leaving.sends(incarnation);
         let prepared = async move {
             let token = store.raise_epoch(incarnation, Role::Token).await?;
             let imap = store.raise_epoch(incarnation, Role::Imap).await?;
-            let smtp = store.raise_epoch(incarnation, Role::Smtp).await?;
+            // the outcome that is waited for still belongs to the owner of before
+            let smtp = if may_send { Some(store.raise_epoch(incarnation, Role::Smtp).await?) } else { None };
             if let Some(state) = resting_state(&stored.mailbox) {
                 show_rest(&store, imap, &stored, state).await?;
             }
-            Ok((stored, [token, imap, smtp]))
+            Ok((stored, Owners { token, imap, smtp }))
         };
         context.spawn(prepared.into_actor(self).map(
             move |prepared: Result<_, StoreError>, supervisor: &mut Self, context| {
@@ -194,30 +213,23 @@ impl Supervisor {
         ));
     }
 
-    fn start(
-        &mut self,
-        stored: StoredMailbox,
-        owners: [crate::store::Owner; 3],
-        context: &mut Context<Self>,
-    ) {
+    fn start(&mut self, stored: StoredMailbox, owners: Owners, context: &mut Context<Self>) {
         if resting_state(&stored.mailbox).is_some() || self.draining.is_some() {
             return;
         }
         let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         let Some(arbiter) = self.arbiters.get(running.arbiter).map(Arbiter::handle) else { return };
         let supervisor = context.address().recipient();
-        let guard = |owner: &crate::store::Owner| {
-            ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch)
-        };
-        let [token_owner, imap_owner, smtp_owner] = owners;
+        let guard =
+            |owner: &Owner| ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch);
         let app = stored.mailbox.app().map(|app| self.apps.door(app, &context.address(), &arbiter));
         let deps = self.factories.token.clone();
-        let token = TokenActor::new(deps, stored.clone(), token_owner, app, guard(&token_owner));
+        let token = TokenActor::new(deps, stored.clone(), owners.token, app, guard(&owners.token));
         let token = TokenActor::start_in_arbiter(&arbiter, move |_| token);
         let imap = stored.mailbox.imap.is_some().then(|| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
             let deps = self.factories.imap.clone();
-            ImapActor::new(deps, stored.clone(), imap_owner, ask, refuse, guard(&imap_owner))
+            ImapActor::new(deps, stored.clone(), owners.imap, ask, refuse, guard(&owners.imap))
         });
         let imap = match imap.transpose() {
             Ok(actor) => actor.map(|actor| ImapActor::start_in_arbiter(&arbiter, move |_| actor)),
@@ -226,27 +238,43 @@ impl Supervisor {
                 None
             }
         };
-        let smtp = stored.mailbox.smtp.clone().map(|endpoint| {
+        let smtp = stored.mailbox.smtp.clone().zip(owners.smtp).map(|(endpoint, owner)| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
             let deps = self.factories.smtp.clone();
             let stored = stored.clone();
-            let guard = guard(&smtp_owner);
-            let actor = SmtpActor::new(deps, stored, endpoint, smtp_owner, (ask, refuse), guard);
+            let guard = guard(&owner);
+            let actor = SmtpActor::new(deps, stored, endpoint, owner, (ask, refuse), guard);
             SmtpActor::start_in_arbiter(&arbiter, move |_| actor)
         });
-        let epochs = owners.map(|owner| (owner.role, owner.epoch));
-        running.children = Some(Children { epochs, token, imap, smtp });
+        let mailbox = stored.incarnation;
+        running.children = Some(Children { epochs: owners.epochs(), token, imap, smtp });
+        self.add_sender(mailbox, context);
     }
 
-    fn children(&self, mailbox: Incarnation) -> Option<&Children> {
+    pub(super) fn children(&self, mailbox: Incarnation) -> Option<&Children> {
         self.running.get(&mailbox)?.children.as_ref()
+    }
+}
+
+/// Whom the store believes, in the life of a mailbox that begins.
+struct Owners {
+    token: Owner,
+    imap: Owner,
+    /// `None`: the one of before still waits for an answer.
+    smtp: Option<Owner>,
+}
+
+impl Owners {
+    fn epochs(&self) -> Vec<Named> {
+        let owners = [Some(self.token), Some(self.imap), self.smtp];
+        owners.into_iter().flatten().map(|owner| (owner.role, owner.epoch)).collect()
     }
 }
 
 /// A mailbox without actors says why.
 async fn show_rest(
     store: &Store,
-    owner: crate::store::Owner,
+    owner: Owner,
     stored: &StoredMailbox,
     state: MailboxState,
 ) -> Result<(), StoreError> {
@@ -270,9 +298,6 @@ impl Actor for Supervisor {
 
 /// Mailboxes are compared with the store this often, too: a caller that hangs up takes his wake-up with him.
 const RECONCILE: Duration = Duration::from_secs(10);
-
-/// How long a token that is lent must still be valid.
-const LENT_FOR: Duration = Duration::from_secs(60);
 
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
@@ -318,40 +343,6 @@ impl Handler<AppMended> for Supervisor {
         for children in message.mailboxes.iter().filter_map(|mailbox| self.children(*mailbox)) {
             children.wake(WakeReason::Mended);
         }
-    }
-}
-
-impl Handler<RefreshToken> for Supervisor {
-    type Result = ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, TokenError>>>;
-    fn handle(&mut self, message: RefreshToken, _: &mut Self::Context) -> Self::Result {
-        let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(RefreshNow).await.ok() };
-        Box::pin(asked.into_actor(self))
-    }
-}
-
-impl Handler<LendToken> for Supervisor {
-    type Result = ResponseActFuture<Self, Option<Result<AccessToken, TokenError>>>;
-    fn handle(&mut self, message: LendToken, _: &mut Self::Context) -> Self::Result {
-        let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
-        Box::pin(asked.into_actor(self))
-    }
-}
-
-impl Handler<GetActors> for Supervisor {
-    type Result = ResponseActFuture<Self, ActorsStatus>;
-    fn handle(&mut self, message: GetActors, _: &mut Self::Context) -> Self::Result {
-        let imap = self.children(message.mailbox).and_then(|children| children.imap.clone());
-        let restarts = self.running.get(&message.mailbox).map_or(0, |running| running.restarts.total);
-        let asked = async move {
-            let imap = match imap {
-                Some(imap) => imap.send(GetStatus).await.ok(),
-                None => None,
-            };
-            ActorsStatus { imap, restarts }
-        };
-        Box::pin(asked.into_actor(self))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod actor;
 mod apps;
+mod asks;
 mod children;
 mod leaving;
 mod plan;

@@ -295,6 +295,15 @@ impl Daemon {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
     }
 
+    /// Something to post there from another thread; it returns when the daemon has answered.
+    pub fn poster(&self, target: &'static str) -> impl FnOnce() + Send + 'static + use<> {
+        let address = self.client().unwrap().address();
+        move || {
+            let reply = Client::new(address, ADMIN_KEY).post(target, &[], &Value::Null).unwrap();
+            assert_eq!(reply.status, 200, "{target}: {}", reply.json());
+        }
+    }
+
     /// Hands a message over for sending; the answer's `id`.
     pub fn try_submit(&self, mailbox: &str, key: &str, message: &Value) -> Result<String, Gone> {
         let target = format!("/v1/mailboxes/{mailbox}/outbox");
