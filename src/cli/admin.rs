@@ -116,3 +116,17 @@ pub(super) fn guide(
     }
     Ok(())
 }
+
+/// Puts another master key in place.
+pub(super) fn rotate_master_key(
+    client: &Client,
+    printer: &Printer,
+    given: Option<String>,
+) -> Result<(), Failure> {
+    let answer = client.send(Method::POST, "/v1/master-key:rotate", Some(&json!({"master_key": given})))?;
+    let said = |name: &str| answer.get(name).and_then(Value::as_str).map(String::from);
+    let kept = said("kept_in").map(|file| format!("rotated; keep a copy of {file} apart from the data"));
+    let todo = said("todo").map(|todo| format!("rotated; {todo}"));
+    printer.done(&answer, &kept.or(todo).unwrap_or_default());
+    Ok(())
+}

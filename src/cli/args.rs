@@ -42,6 +42,12 @@ pub enum Command {
         /// The mailbox.
         mailbox: String,
     },
+    /// Put another master key in place of the present one while the daemon runs.
+    RotateMasterKey {
+        /// Read the new key (32 bytes in base64) from standard input; else one is made.
+        #[arg(long)]
+        key_stdin: bool,
+    },
     /// App registrations.
     #[command(subcommand)]
     App(AppCommand),

@@ -25,6 +25,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve | Command::Fsck { .. } => Ok(()),
         Command::Status => status(&client, &printer),
         Command::Doctor { mailbox } => doctor::doctor(&client, printer.json, &mailbox),
+        Command::RotateMasterKey { key_stdin } => {
+            let given = if key_stdin { Some(read_secret()?) } else { None };
+            admin::rotate_master_key(&client, &printer, given)
+        }
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),
         Command::Folder { mailbox } => {

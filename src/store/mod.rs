@@ -25,6 +25,7 @@ mod grants;
 mod keys;
 mod large;
 mod mailboxes;
+mod master_key;
 mod messages;
 mod notices;
 mod open;
@@ -50,6 +51,7 @@ pub use create_many::NewMailbox;
 pub(crate) use files::write_durably;
 pub use large::{LargeRecord, LargeWriter};
 pub use mailboxes::{MailboxStatus, StoredMailbox};
+pub use master_key::{MasterKeySource, RotatedKey};
 pub use messages::{FolderPage, MessageFilter, Vanished};
 pub use notices::{Cause, Notice};
 pub use open::StoreConfig;
@@ -59,10 +61,10 @@ pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;
 pub use uid_index::UidEntry;
+pub use vault::Key;
 pub(crate) use vault::random_text;
-pub use vault::{Key, MasterKeySource};
 
-use crate::domain::{Disposition, Incarnation, Uid};
+use crate::domain::{Disposition, Incarnation, Secret, Uid};
 use packs::Packs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -227,6 +229,14 @@ impl Store {
         let request = committer::Request { commit, reply };
         self.handle().requests.blocking_send(request).map_err(|_| StoreError::Closed)?;
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Puts another master key in place of the present one: the one given, else a fresh one. Blocks for some syncs.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the key is none, [`StoreError::Io`].
+    pub fn rotate_master_key(&self, given: Option<&Secret>) -> Result<RotatedKey, StoreError> {
+        self.inner.vault.rotate_master_key(given)
     }
 
     /// The key that seals a mailbox's mail; for [`encode_record`].

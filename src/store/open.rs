@@ -2,9 +2,10 @@
 
 use super::committer::{Committer, Fatal, sled_error};
 use super::derived::PackState;
+use super::master_key::MasterKeySource;
 use super::packs::Packs;
 use super::space::{self, Measure, Room, Space};
-use super::vault::{MasterKeySource, Vault};
+use super::vault::Vault;
 use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
