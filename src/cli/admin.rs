@@ -3,7 +3,7 @@
 use super::args::Distribute;
 use super::client::{Client, segment};
 use super::commands::Printer;
-use super::{Failure, show};
+use super::{Failure, invite, show};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -41,10 +41,16 @@ const DISTRIBUTED: [(&str, &str); 4] =
 
 /// Gives an app to mailboxes, or says to which.
 pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute) -> Result<(), Failure> {
-    let body =
-        json!({"server": order.server, "from": order.from, "apply": order.apply, "expect": order.expect});
+    let invite = if order.links.is_some() { Some("link") } else { order.invite.then_some("mail") };
+    let body = json!({"server": order.server, "from": order.from, "apply": order.apply,
+        "expect": order.expect, "invite": invite});
     let path = format!("/v1/apps/{}/distribute", segment(&order.app));
     let answer = client.send(Method::POST, &path, Some(&body))?;
+    if let Some(file) = &order.links {
+        // first of all: they are told once
+        let links = answer.get("links").and_then(Value::as_array);
+        links.into_iter().flatten().try_for_each(|link| invite::keep_link(file, link))?;
+    }
     if printer.json {
         printer.one(&answer);
         return Ok(());
@@ -62,8 +68,9 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
     }
     printer.list(&json!({"items": rows}), &DISTRIBUTED);
     let changed = answer.get("changed").and_then(Value::as_u64).unwrap_or_default();
+    let invited = answer.get("invited").and_then(Value::as_u64).unwrap_or_default();
     let done = if order.apply {
-        format!("{changed} mailboxes changed")
+        format!("{changed} mailboxes changed, {invited} users invited")
     } else {
         String::from("nothing was changed")
     };

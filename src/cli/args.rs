@@ -135,6 +135,12 @@ pub struct Distribute {
     /// As many mailboxes as the dry run showed.
     #[arg(long)]
     pub expect: Option<u64>,
+    /// Ask their users by mail to sign in.
+    #[arg(long, requires = "apply")]
+    pub invite: bool,
+    /// Write a link for each into this CSV file, for whoever delivers them.
+    #[arg(long, requires = "apply", conflicts_with = "invite")]
+    pub links: Option<PathBuf>,
 }
 
 /// A new app.

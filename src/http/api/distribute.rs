@@ -1,13 +1,15 @@
-//! `/v1/apps/{app}/distribute`: gives an app to all mailboxes that are like the one it was made for. Without `apply`
-//! it only says what would change.
+//! `/v1/apps/{app}/distribute`: gives an app to all mailboxes that are like the one it was made for, and asks their
+//! users to sign in. Without `apply` it only says what would change.
 
 use super::super::Shared;
 use super::super::extract::{json, pool, settled, typed, word};
 use super::super::problem::{Answer, Problem};
 use super::distribution::{Group, Item, Wanted, group};
-use super::{apps, presets};
+use super::invite::{Delivery, link, problem_of};
+use super::{apps, presets, sign_ins};
 use crate::domain::{App, AppId};
-use crate::store::{Commit, Store, StoredMailbox};
+use crate::notify::{self, InviteError};
+use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
@@ -25,6 +27,9 @@ struct Order {
     apply: bool,
     #[serde(default)]
     expect: Option<usize>,
+    /// How users are asked to sign in; without it they are not.
+    #[serde(default)]
+    invite: Option<Delivery>,
 }
 
 /// POST `/v1/apps/{app}/distribute`.
@@ -37,29 +42,56 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
         return Err(Problem::unprocessable("not_available_yet", detail));
     }
     let order = Order { server: server(order.server)?, ..order };
-    let (plan, changed) = settled(async || {
+    let (plan, changed, links) = settled(async || {
         let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
+        may_invite(&shared, &app, order.invite)?;
         let (store, order) = (shared.store.clone(), order.clone());
-        let (plan, commit) = pool(move || {
+        let (plan, approved) = pool(move || {
             let plan = Plan::made(&store, &app, order.server.as_deref())?;
-            let commit = if order.apply { Some(plan.approved(&store, &app, order.expect)?) } else { None };
-            Ok::<_, Problem>((plan, commit))
+            let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
+            Ok::<_, Problem>((plan, approved))
         })
         .await?;
         let count = plan.changes.len();
-        let changed = match commit {
-            Some(commit) if count > 0 => shared.store.commit(commit).await.map(|_| count)?,
-            Some(_) | None => 0,
-        };
-        Ok((plan, changed))
+        match approved {
+            Some((commit, links)) if count > 0 => {
+                shared.store.commit(commit).await?;
+                Ok((plan, count, links))
+            }
+            Some(_) | None => Ok((plan, 0, Vec::new())),
+        }
     })
     .await?;
     if changed > 0 {
         shared.reconcile().await;
     }
+    let invited = match order.invite {
+        Some(Delivery::Mail) => changed,
+        Some(Delivery::Link) => links.len(),
+        None => 0,
+    };
+    let links: Vec<Value> = links
+        .iter()
+        .map(|(address, sign_in)| {
+            json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
+                "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
+        })
+        .collect();
     let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
-        "groups": plan.shown()});
+        "invited": invited, "links": links, "groups": plan.shown()});
     Ok(HttpResponse::Ok().json(shown))
+}
+
+/// Whether users can be asked, before anything is changed.
+fn may_invite(shared: &Shared, app: &App, invite: Option<Delivery>) -> Result<(), Problem> {
+    if invite.is_none() {
+        return Ok(());
+    }
+    sign_ins::is_complete(app)?;
+    if invite == Some(Delivery::Mail) && shared.notifier.sender()?.is_none() {
+        return Err(problem_of(InviteError::NoSender));
+    }
+    Ok(())
 }
 
 fn server(given: Option<String>) -> Result<Option<String>, Problem> {
@@ -99,9 +131,14 @@ impl Plan {
     }
 
     /// One commit of all changes, if they are as many as were expected.
-    fn approved(&self, store: &Store, app: &App, expect: Option<usize>) -> Result<Commit, Problem> {
+    fn approved(
+        &self,
+        store: &Store,
+        app: &App,
+        order: &Order,
+    ) -> Result<(Commit, Vec<(String, SignIn)>), Problem> {
         let count = self.changes.len();
-        match expect {
+        match order.expect {
             Some(expected) if expected == count => {}
             Some(expected) => {
                 let detail = format!(
@@ -114,15 +151,24 @@ impl Plan {
                 return Err(Problem::field("expect", detail));
             }
         }
-        let mut commit = Commit::default();
+        let (mut commit, mut links) = (Commit::default(), Vec::new());
         for stored in &self.changes {
             let mut changed = stored.clone();
             presets::give(&mut changed, app);
             store.put_mailbox(&mut commit, &changed)?;
             // somebody who signs in meanwhile keeps the app that he signed in through
             store.expect_no_grant(&mut commit, stored.incarnation);
+            match order.invite {
+                // the notifier sends it; a restart in between changes nothing about that
+                Some(Delivery::Mail) => notify::ask_for_invitation(store, &mut commit, stored)?,
+                Some(Delivery::Link) => {
+                    let sign_in = link(store, &mut commit, stored, None, None)?;
+                    links.push((stored.mailbox.address.clone(), sign_in));
+                }
+                None => {}
+            }
         }
-        Ok(commit)
+        Ok((commit, links))
     }
 
     fn shown(&self) -> Value {
