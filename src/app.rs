@@ -113,6 +113,7 @@ impl Engine {
                 wake: self.supervisor.clone().recipient(),
                 refresh: self.supervisor.clone().recipient(),
                 actors: self.supervisor.clone().recipient(),
+                try_credential: self.supervisor.clone().recipient(),
             },
             http: self.http.clone(),
             config: config.clone(),

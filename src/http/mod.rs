@@ -22,7 +22,7 @@ use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
-use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, Wake};
+use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, TryCredential, Wake};
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Wakers {
     pub refresh: Recipient<RefreshToken>,
     /// What a mailbox's actors do.
     pub actors: Recipient<GetActors>,
+    /// A new credential is to be tried.
+    pub try_credential: Recipient<TryCredential>,
 }
 
 /// What the server is made with.

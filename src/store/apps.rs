@@ -46,12 +46,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if it was changed meanwhile.
     pub async fn put_app(&self, credentials: &AppCredentials, generation: u64) -> Result<(), StoreError> {
+        let mut commit = Commit::default();
+        self.add_app(&mut commit, credentials, generation)?;
+        self.commit(commit).await.map(drop)
+    }
+
+    pub(super) fn add_app(
+        &self,
+        commit: &mut Commit,
+        credentials: &AppCredentials,
+        generation: u64,
+    ) -> Result<(), StoreError> {
         let key = keys::app(&credentials.app.id);
         let row = AppRow { app: credentials.app.clone(), client_secret: credentials.client_secret.clone() };
         let payload = self.seal_json(&key, &row)?;
-        let mut commit = Commit::default();
         commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
-        self.commit(commit).await.map(drop)
+        Ok(())
     }
 
     /// Deletes an app.
@@ -62,6 +72,7 @@ impl Store {
         let mut commit = Commit::default();
         commit.ops.push(Op::Delete { key: keys::app(id), expect: Expect::Generation(generation) });
         commit.ops.push(Op::Delete { key: keys::app_facts(id), expect: Expect::Any });
+        commit.ops.push(Op::Delete { key: keys::rotation(id), expect: Expect::Any });
         self.commit(commit).await.map(drop)
     }
 }

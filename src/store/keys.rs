@@ -5,6 +5,7 @@
 //! | `m` | name | counters and the schema version |
 //! | `a` | app id | app, sealed |
 //! | `y` | app id | what was found out about the app |
+//! | `j` | app id | the last replacement of the app's credential, sealed |
 //! | `b` | mailbox id | mailbox and its incarnation |
 //! | `i` | incarnation | mailbox id |
 //! | `o` | incarnation, role | owner epoch |
@@ -70,6 +71,12 @@ pub(super) fn app(id: &AppId) -> Key {
 }
 pub(super) fn app_facts(id: &AppId) -> Key {
     Builder::new(b'y').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn rotation(id: &AppId) -> Key {
+    Builder::new(b'j').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn rotations() -> Key {
+    vec![b'j']
 }
 pub(super) fn apps() -> Key {
     vec![b'a']

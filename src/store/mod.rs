@@ -34,6 +34,7 @@ mod pack;
 #[cfg(test)]
 mod pack_tests;
 mod packs;
+mod rotation;
 mod sign_ins;
 mod space;
 mod stage;
@@ -57,6 +58,7 @@ pub use notices::{Cause, Notice};
 pub use open::StoreConfig;
 pub use outbox::Keyed;
 pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
+pub use rotation::Replaced;
 pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;

@@ -3,18 +3,21 @@
 
 use super::apps::Apps;
 use super::children::Children;
-use super::leaving::{Leaving, Named};
+use super::leaving::{Draining, Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
 use super::protocol::{Drain, Reconcile, Wake, WakeReason};
+use super::trial::Trials;
 use crate::clock;
-use crate::domain::{Incarnation, MailboxState, SendState};
+use crate::domain::{AppId, Incarnation, MailboxState, SendState};
 use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
 use crate::token::protocol::AppMended;
 use crate::token::{TokenActor, TokenDeps};
-use actix::{Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -42,11 +45,7 @@ pub struct Supervisor {
     spawning: BTreeSet<Incarnation>,
     apps: Apps,
     draining: Option<Draining>,
-}
-
-/// The end, and whom to tell when nobody is left.
-struct Draining {
-    done: Option<oneshot::Sender<()>>,
+    pub(super) trials: Trials,
 }
 
 /// A mailbox whose actors are up, or are coming up.
@@ -74,6 +73,7 @@ impl Supervisor {
             spawning: BTreeSet::new(),
             apps,
             draining: None,
+            trials: Trials::default(),
         }
     }
 
@@ -251,6 +251,18 @@ impl Supervisor {
         self.add_sender(mailbox, context);
     }
 
+    /// The token actors of an app's mailboxes.
+    pub(super) fn token_actors(&self, app: &AppId) -> Vec<(Incarnation, Addr<TokenActor>)> {
+        let of_app = |running: &&Running| running.stored.mailbox.app() == Some(app);
+        let actor =
+            |running: &Running| Some((running.stored.incarnation, running.children.as_ref()?.token.clone()));
+        self.running.values().filter(of_app).filter_map(actor).collect()
+    }
+
+    pub(super) fn token_deps(&self) -> &TokenDeps {
+        &self.factories.token
+    }
+
     pub(super) fn children(&self, mailbox: Incarnation) -> Option<&Children> {
         self.running.get(&mailbox)?.children.as_ref()
     }
@@ -292,7 +304,10 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
-        context.run_interval(RECONCILE, |supervisor, context| supervisor.reconcile_or_tell(context));
+        context.run_interval(RECONCILE, |supervisor, context| {
+            supervisor.reconcile_or_tell(context);
+            supervisor.go_on_with_trials(context);
+        });
     }
 }
 
@@ -350,7 +365,7 @@ impl Handler<Drain> for Supervisor {
     type Result = ResponseFuture<()>;
     fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
         let (done, all_ended) = oneshot::channel();
-        let mut draining = Draining { done: Some(done) };
+        let mut draining = Draining::new(done);
         let living: Vec<(Incarnation, Children)> = self
             .running
             .iter_mut()
@@ -367,14 +382,5 @@ impl Handler<Drain> for Supervisor {
             // the sender is dropped when the supervisor is: then there is nobody to wait for, either
             drop(all_ended.await);
         })
-    }
-}
-
-impl Draining {
-    fn tell(&mut self) {
-        if let Some(done) = self.done.take() {
-            // whoever asked may have gone
-            let _ = done.send(());
-        }
     }
 }

@@ -4,6 +4,7 @@
 use crate::domain::Incarnation;
 use crate::store::Role;
 use std::collections::BTreeMap;
+use tokio::sync::oneshot;
 
 /// One actor, by role and owner epoch.
 pub(super) type Named = (Role, u64);
@@ -61,6 +62,24 @@ impl Leaving {
     /// Whether nobody is left.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The end, and whom to tell when nobody is left.
+pub(super) struct Draining {
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Draining {
+    pub(super) fn new(done: oneshot::Sender<()>) -> Self {
+        Self { done: Some(done) }
+    }
+
+    pub(super) fn tell(&mut self) {
+        if let Some(done) = self.done.take() {
+            // whoever asked may have gone
+            let _ = done.send(());
+        }
     }
 }
 

@@ -7,5 +7,6 @@ mod children;
 mod leaving;
 mod plan;
 pub mod protocol;
+mod trial;
 
 pub use actor::{Factories, Supervisor};

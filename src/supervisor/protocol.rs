@@ -1,7 +1,6 @@
 //! What is said to the supervisor.
 
-use crate::domain::GrantInfo;
-use crate::domain::Incarnation;
+use crate::domain::{AppId, GrantInfo, Incarnation};
 use crate::imap::protocol::ImapStatus;
 use crate::token::protocol::{AccessToken, TokenError};
 use actix::Message;
@@ -43,6 +42,14 @@ pub enum WakeReason {
 pub struct RefreshToken {
     /// Whose.
     pub mailbox: Incarnation,
+}
+
+/// The app's credential is new: a mailbox tries it now. Lost, the supervisor finds it by itself.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TryCredential {
+    /// Whose.
+    pub app: AppId,
 }
 
 /// A mailbox's access token, as its own actors get it; `None`: the mailbox has no token actor.

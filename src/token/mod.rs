@@ -11,6 +11,7 @@ pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
 mod refresher;
+pub mod trial;
 mod verify;
 
 pub use actor::{TokenActor, TokenDeps};

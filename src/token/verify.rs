@@ -17,6 +17,8 @@ pub struct Verified {
     pub checks: Vec<Check>,
     /// The tenant's id, where its metadata told it.
     pub tenant_id: Option<String>,
+    /// What the app's own token request came to, if one was made.
+    pub asked: Option<Result<(), FlowError>>,
 }
 
 /// What a metadata document told.
@@ -33,7 +35,7 @@ enum Metadata {
 pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app_only: bool) -> Verified {
     let app = &credentials.app;
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
-    let mut verified = Verified { checks: Vec::new(), tenant_id: None };
+    let mut verified = Verified { checks: Vec::new(), tenant_id: None, asked: None };
     let endpoints = match Endpoints::of(app, http).await {
         Ok(endpoints) => endpoints,
         Err(error) => {
@@ -53,7 +55,8 @@ pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app
             let client = OauthClient::new(http.clone(), endpoints, credentials.clone());
             let answer = client.client_credentials(scope).await;
             verified.checks.extend(app_checks::client(app, &answer, credentials.client_secret.is_some()));
-            verified.checks.push(app_checks::app_roles(app, answer.ok().as_ref(), is_app_only));
+            verified.checks.push(app_checks::app_roles(app, answer.as_ref().ok(), is_app_only));
+            verified.asked = Some(answer.map(drop));
         }
         None => {
             for name in ["client_id", "client_secret"] {

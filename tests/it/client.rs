@@ -50,6 +50,10 @@ impl Client {
         self.request("POST", target, headers, &body)
     }
 
+    pub fn patch(&self, target: &str, body: &Value) -> std::result::Result<Reply, Gone> {
+        self.request("PATCH", target, &[], body.to_string().as_bytes())
+    }
+
     fn request(
         &self,
         method: &str,

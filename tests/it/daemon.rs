@@ -291,6 +291,10 @@ impl Daemon {
         self.client()?.post(target, headers, body)
     }
 
+    pub fn try_patch(&self, target: &str, body: &Value) -> Result<Reply, Gone> {
+        self.client()?.patch(target, body)
+    }
+
     pub fn post(&self, target: &str, body: &Value) -> Reply {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
     }

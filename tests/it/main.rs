@@ -40,6 +40,7 @@ mod panics;
 mod policy;
 mod providers;
 mod quiet;
+mod rotation;
 mod rounds;
 mod send;
 mod signin;

@@ -5,12 +5,13 @@ use super::super::extract::{
     first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
 };
 use super::super::problem::{Answer, Problem};
-use super::{app_ids, presets};
+use super::{app_ids, presets, rotation};
+use crate::clock;
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
-use crate::store::StoreError;
+use crate::store::{Replaced, Row, Store, StoreError};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -65,7 +66,9 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let mut apps = pool(move || store.apps()).await?;
     apps.retain(|row| after.as_ref().is_none_or(|after| row.value.app.id > *after));
     let (shown, next) = first_page(&apps, limit, |row| row.value.app.id.clone());
-    Ok(page(shown.iter().map(|row| view(&row.value)).collect(), next))
+    let shown: Result<Vec<Value>, StoreError> =
+        shown.iter().map(|row| view(&shared.store, &row.value)).collect();
+    Ok(page(shown?, next))
 }
 
 /// POST `/v1/apps`.
@@ -78,55 +81,64 @@ pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
         Err(StoreError::Conflict) => return Err(taken()),
         other => other?,
     }
-    changed(&shared, &credentials).await?;
+    changed(&shared, &credentials, &Replaced::ForGood).await?;
     let location = format!("/v1/apps/{}", credentials.app.id);
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(view(&credentials)))
+    let shown = view(&shared.store, &credentials)?;
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(shown))
 }
 
 /// GET `/v1/apps/{app}`.
 pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let row = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-    Ok(HttpResponse::Ok().json(view(&row.value)))
+    Ok(HttpResponse::Ok().json(view(&shared.store, &row.value)?))
 }
 
 /// PUT `/v1/apps/{app}`.
 pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let value = json(&body)?;
-    let (credentials, is_new) = settled(async || {
+    let (credentials, replaced) = settled(async || {
         let known = shared.store.app(&id)?;
-        let generation = known.as_ref().map_or(0, |row| row.generation);
-        let secret = known.and_then(|row| row.value.client_secret);
+        let secret = known.as_ref().and_then(|row| row.value.client_secret.clone());
         let credentials = read(form(value.clone())?, id.clone(), secret)?;
-        shared.store.put_app(&credentials, generation).await?;
-        Ok((credentials, generation == 0))
+        let Some(known) = known else {
+            shared.store.put_app(&credentials, 0).await?;
+            return Ok((credentials, None));
+        };
+        let replaced = replace(&shared, &known, &credentials).await?;
+        Ok((credentials, Some(replaced)))
     })
     .await?;
-    changed(&shared, &credentials).await?;
-    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.json(view(&credentials)))
+    let mut response = if replaced.is_some() { HttpResponse::Ok() } else { HttpResponse::Created() };
+    changed(&shared, &credentials, &replaced.unwrap_or(Replaced::ForGood)).await?;
+    Ok(response.json(view(&shared.store, &credentials)?))
 }
 
 /// PATCH `/v1/apps/{app}`.
 pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let change = json(&body)?;
-    let credentials = settled(async || {
+    let (credentials, replaced) = settled(async || {
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-        let mut value = view(&known.value);
+        let mut value = view(&shared.store, &known.value)?;
         merge(&mut value, &change);
         // a merge removes what is null; here null means: no secret
         if change.get("client_secret").is_some_and(Value::is_null) {
             set(&mut value, "client_secret", Value::Null);
         }
-        let credentials = read(form(value)?, id.clone(), known.value.client_secret)?;
-        shared.store.put_app(&credentials, known.generation).await?;
-        Ok(credentials)
+        let mut credentials = read(form(value)?, id.clone(), known.value.client_secret.clone())?;
+        let is_new = !credentials.credential().is_same(&known.value.credential());
+        if is_new && change.get("secret_expires_at").is_none() {
+            // the end of the one before says nothing of this one's
+            credentials.app.secret_expires_at = None;
+        }
+        let replaced = replace(&shared, &known, &credentials).await?;
+        Ok((credentials, replaced))
     })
     .await?;
-    changed(&shared, &credentials).await?;
-    Ok(HttpResponse::Ok().json(view(&credentials)))
+    changed(&shared, &credentials, &replaced).await?;
+    Ok(HttpResponse::Ok().json(view(&shared.store, &credentials)?))
 }
 
 /// DELETE `/v1/apps/{app}`.
@@ -162,21 +174,39 @@ pub(super) fn no_such_app(id: &AppId) -> Problem {
     Problem::not_found("no_such_app", format!("there is no app {:?}", id.as_str()))
 }
 
-async fn changed(shared: &Shared, credentials: &AppCredentials) -> Result<(), Problem> {
-    presets::adopt(shared, &credentials.app).await?;
-    Ok(shared.app_changed(&credentials.app.id).await?)
+/// Writes an app over the one that was read.
+async fn replace(
+    shared: &Shared,
+    known: &Row<AppCredentials>,
+    credentials: &AppCredentials,
+) -> Result<Replaced, Problem> {
+    let now = clock::now();
+    let replaced = rotation::replaced(&shared.store, &known.value, credentials, now)?;
+    shared.store.replace_app(credentials, known.generation, replaced.clone(), now).await?;
+    Ok(replaced)
 }
 
-fn view(credentials: &AppCredentials) -> Value {
+async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Replaced) -> Result<(), Problem> {
+    presets::adopt(shared, &credentials.app).await?;
+    let told = match replaced {
+        Replaced::OnTrial(_) => shared.credential_replaced(&credentials.app.id).await,
+        Replaced::Nothing | Replaced::ForGood => shared.app_changed(&credentials.app.id).await,
+    };
+    Ok(told?)
+}
+
+fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
     set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
-    shown
+    set(&mut shown, "rotation", rotation::view(store, &credentials.app.id)?);
+    Ok(shown)
 }
 
 fn form(mut value: Value) -> Result<AppForm, Problem> {
     if let Some(fields) = value.as_object_mut() {
         // shown, so that it may come back
         fields.remove("client_secret_set");
+        fields.remove("rotation");
     }
     typed(&value)
 }

@@ -20,6 +20,7 @@ mod messages;
 mod outbox;
 mod presets;
 mod raw;
+mod rotation;
 mod sign_ins;
 mod switches;
 mod verify;

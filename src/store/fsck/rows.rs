@@ -3,7 +3,7 @@
 use super::log::Followed;
 use super::{Findings, Offline};
 use crate::domain::folder::FolderCounts;
-use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
+use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
@@ -41,6 +41,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'm' | b'o') => packed::<u64>(value),
         Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
         Some(b'y') => json::<AppFacts>(value),
+        Some(b'j') => sealed::<Rotation>(offline, key, value),
         Some(b'b') => json::<mailboxes::MailboxRow>(value),
         Some(b'i') => json::<MailboxId>(value),
         Some(b'g') => sealed::<Grant>(offline, key, value),
