@@ -288,6 +288,9 @@ pub struct Timing {
     /// A token request.
     #[serde(with = "humantime_serde")]
     pub token: Duration,
+    /// The sign-in of a paused mailbox is refreshed so often: providers end those that nobody uses.
+    #[serde(with = "humantime_serde")]
+    pub keep_grant: Duration,
     /// First wait of a deferred submission; doubles.
     #[serde(with = "humantime_serde")]
     pub defer_first: Duration,
@@ -330,6 +333,7 @@ impl Default for Timing {
             retry_cap: seconds(5 * 60),
             throttle_cap: seconds(5 * 60),
             token: seconds(30),
+            keep_grant: seconds(30 * 24 * 3600),
             defer_first: seconds(60),
             defer_cap: seconds(60 * 60),
             hold_retry: seconds(5 * 60),

@@ -37,22 +37,24 @@ pub struct Factories {
 
 /// Watches over the actors of all mailboxes.
 pub struct Supervisor {
-    factories: Factories,
-    arbiters: Vec<Arbiter>,
+    pub(super) factories: Factories,
+    pub(super) arbiters: Vec<Arbiter>,
     pub(super) running: BTreeMap<Incarnation, Running>,
-    leaving: Leaving,
+    pub(super) leaving: Leaving,
     /// Mailboxes whose epochs are being raised.
     spawning: BTreeSet<Incarnation>,
-    apps: Apps,
-    draining: Option<Draining>,
+    pub(super) apps: Apps,
+    pub(super) draining: Option<Draining>,
     pub(super) trials: Trials,
 }
 
 /// A mailbox whose actors are up, or are coming up.
 pub(super) struct Running {
-    stored: StoredMailbox,
-    arbiter: usize,
-    children: Option<Children>,
+    pub(super) stored: StoredMailbox,
+    pub(super) arbiter: usize,
+    pub(super) children: Option<Children>,
+    /// Whom the store believes while the mailbox rests and none of its actors runs.
+    pub(super) resting: Option<Owners>,
     /// To be spawned as soon as nobody of before is left.
     due: bool,
     pub(super) restarts: Restarts,
@@ -99,15 +101,17 @@ impl Supervisor {
             let incarnation = stored.incarnation;
             let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
             let restarts = Restarts::new(clock::monotonic());
-            self.running
-                .insert(incarnation, Running { stored, arbiter, children: None, due: true, restarts });
+            self.running.insert(
+                incarnation,
+                Running { stored, arbiter, children: None, resting: None, due: true, restarts },
+            );
             self.spawn_if_due(incarnation, context);
         }
         Ok(())
     }
 
     /// Tells actors to end, and once more when time is up: then whatever can be cut off without a loss is.
-    fn dismiss(
+    pub(super) fn dismiss(
         &mut self,
         mailbox: Incarnation,
         children: &Children,
@@ -141,16 +145,16 @@ impl Supervisor {
 
     /// A mailbox that was started without its sender, because the one of before waited for an answer, is started
     /// again when that one has ended.
-    fn add_sender(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
-        if self.draining.is_some() || self.leaving.sends(mailbox) {
+    fn add_sender(&mut self, incarnation: Incarnation, context: &mut Context<Self>) {
+        if self.draining.is_some() || self.leaving.sends(incarnation) {
             return;
         }
-        let Some(running) = self.running.get_mut(&mailbox) else { return };
+        let Some(running) = self.running.get_mut(&incarnation) else { return };
         let lacks =
             |children: &mut Children| children.smtp.is_none() && running.stored.mailbox.smtp.is_some();
         if let Some(children) = running.children.take_if(lacks) {
             running.due = true;
-            self.dismiss(mailbox, &children, &children.actors(), context);
+            self.dismiss(incarnation, &children, &children.actors(), context);
         }
     }
 
@@ -214,10 +218,11 @@ impl Supervisor {
     }
 
     fn start(&mut self, stored: StoredMailbox, owners: Owners, context: &mut Context<Self>) {
+        let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         if resting_state(&stored.mailbox).is_some() || self.draining.is_some() {
+            running.resting = Some(owners);
             return;
         }
-        let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         let Some(arbiter) = self.arbiters.get(running.arbiter).map(Arbiter::handle) else { return };
         let supervisor = context.address().recipient();
         let guard =
@@ -269,9 +274,10 @@ impl Supervisor {
 }
 
 /// Whom the store believes, in the life of a mailbox that begins.
-struct Owners {
-    token: Owner,
-    imap: Owner,
+#[derive(Clone, Copy)]
+pub(super) struct Owners {
+    pub(super) token: Owner,
+    pub(super) imap: Owner,
     /// `None`: the one of before still waits for an answer.
     smtp: Option<Owner>,
 }
@@ -291,8 +297,11 @@ async fn show_rest(
     state: MailboxState,
 ) -> Result<(), StoreError> {
     let change = |status: &mut crate::store::MailboxStatus| {
-        status.state = state;
-        status.diagnosis = None;
+        // what was found out while it rested stays
+        if status.state != state {
+            status.state = state;
+            status.diagnosis = None;
+        }
         status.send_state = SendState::Off;
         status.send_diagnosis = None;
     };
@@ -304,6 +313,7 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
+        self.keep_grants(context);
         context.run_interval(RECONCILE, |supervisor, context| {
             supervisor.reconcile_or_tell(context);
             supervisor.go_on_with_trials(context);

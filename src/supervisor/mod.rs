@@ -8,5 +8,6 @@ mod leaving;
 mod plan;
 pub mod protocol;
 mod trial;
+mod upkeep;
 
 pub use actor::{Factories, Supervisor};

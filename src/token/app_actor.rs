@@ -200,6 +200,7 @@ impl AppActor {
         let around = Circumstances {
             in_doubt: false,
             failures,
+            signed_in_at: None,
             now: clock::now(),
             jitter: rand::random::<f64>(),
             facts: app_facts(&app.app),

@@ -162,6 +162,7 @@ impl Refresher {
                 let around = Circumstances {
                     in_doubt,
                     failures: failures.saturating_add(1),
+                    signed_in_at: Some(marked.signed_in_at),
                     now: clock::now(),
                     jitter: rand::random::<f64>(),
                     facts: Facts { address: &self.stored.mailbox.address, ..app_facts(&app.value.app) },

@@ -48,4 +48,5 @@ mod signin_crash;
 mod signin_ways;
 mod sync;
 mod trace;
+mod upkeep;
 mod verify;

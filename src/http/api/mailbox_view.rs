@@ -39,9 +39,11 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
     let send_state = send_state(mailbox, state, is_reported, &status.value);
     let send_needs =
         matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
-    let attention = state.needs_attention() || send_needs || unknown > 0;
     let worded = |found: &Diagnosis| diagnosis::shown(found, language);
     let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state).map(worded);
+    // its sign-in has ended while nobody used it
+    let ended = state == MailboxState::Paused && diagnosis.is_some();
+    let attention = state.needs_attention() || send_needs || unknown > 0 || ended;
     let send_diagnosis = send_diagnosis.as_ref().map(worded);
     let (mut folders, mut messages, mut bytes) = (0_u64, 0_u64, 0_u64);
     for folder in store.folders(stored.incarnation)? {
