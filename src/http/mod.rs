@@ -6,6 +6,7 @@
 
 mod api;
 mod auth;
+mod doors;
 mod extract;
 mod language;
 mod problem;
@@ -14,7 +15,8 @@ mod signin;
 mod wake;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};
-pub use server::bind;
+pub use doors::BindError;
+pub use server::{Bound, bind};
 
 use crate::config::Config;
 use crate::doctor::Doctor;
@@ -85,6 +87,8 @@ struct Shared {
     notifier: Notifier,
     /// Without a slash at its end.
     public_url: String,
+    /// The users' pages have this address to themselves.
+    pages: Option<std::net::SocketAddr>,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
 }

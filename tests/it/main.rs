@@ -14,6 +14,7 @@ mod compaction;
 mod daemon;
 mod distribute;
 mod doctor;
+mod doors;
 mod drain;
 mod durability;
 mod engine;
