@@ -84,6 +84,8 @@ pub enum Command {
 /// App registrations.
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
+    /// Replace the client secret or certificate: it is tried, and taken back if it is refused.
+    Rotate(AppRotate),
     /// Add one; the client secret is read from standard input.
     Add(AppAdd),
     /// List them.
@@ -160,12 +162,32 @@ pub struct AppAdd {
     /// Read the client secret (its value, not its id) from standard input.
     #[arg(long)]
     pub secret_stdin: bool,
+    /// Prove the app by this certificate instead: a PEM file that holds its private key, too.
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_stdin")]
+    pub certificate: Option<PathBuf>,
     /// Another authority than the provider's own.
     #[arg(long)]
     pub authority: Option<String>,
     /// Domains whose mailboxes use it without naming it.
     #[arg(long = "domain")]
     pub domains: Vec<String>,
+}
+
+/// A new credential.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("credential").required(true).args(["secret_stdin", "certificate"])))]
+pub struct AppRotate {
+    /// The app's id.
+    pub id: String,
+    /// Read the new client secret (its value, not its id) from standard input.
+    #[arg(long)]
+    pub secret_stdin: bool,
+    /// The new certificate: a PEM file that holds its private key, too.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// When the secret ends (RFC 3339).
+    #[arg(long)]
+    pub expires_at: Option<String>,
 }
 
 /// Mailboxes.

@@ -4,11 +4,29 @@ use super::app::AppCredentials;
 use super::{Diagnosis, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// A certificate and its key, as far as they are needed to sign assertions (RFC 7523).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// The RSA key, as PEM.
+    pub private_key: Secret,
+    /// SHA-1 of the certificate in hex: the thumbprint that portals show.
+    pub thumbprint: String,
+    /// SHA-256 of the certificate in base64url: by it the identity provider knows which one it is.
+    pub x5t_s256: String,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// Whose it is.
+    pub subject: String,
+}
+
 /// What an app proves itself with. Its replacement is a rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// The client secret.
     pub client_secret: Option<Secret>,
+    /// The certificate, instead of a secret.
+    #[serde(default)]
+    pub certificate: Option<ClientCertificate>,
     /// When it ends; `None` is unknown.
     pub expires_at: Option<Timestamp>,
 }
@@ -17,13 +35,13 @@ impl Credential {
     /// Whether there is anything to prove oneself with.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.client_secret.is_none()
+        self.client_secret.is_none() && self.certificate.is_none()
     }
 
     /// Whether it is the same one; what is known of its end does not count.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.client_secret == other.client_secret
+        self.client_secret == other.client_secret && self.certificate == other.certificate
     }
 }
 
@@ -31,13 +49,24 @@ impl AppCredentials {
     /// What the app proves itself with.
     #[must_use]
     pub fn credential(&self) -> Credential {
-        Credential { client_secret: self.client_secret.clone(), expires_at: self.app.secret_expires_at }
+        Credential {
+            client_secret: self.client_secret.clone(),
+            certificate: self.certificate.clone(),
+            expires_at: self.app.secret_expires_at,
+        }
+    }
+
+    /// Whether it proves itself at all: by a secret or a certificate.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.client_secret.is_some() || self.certificate.is_some()
     }
 
     /// The same app with another credential.
     #[must_use]
     pub fn with_credential(mut self, credential: Credential) -> Self {
         self.client_secret = credential.client_secret;
+        self.certificate = credential.certificate;
         self.app.secret_expires_at = credential.expires_at;
         self
     }

@@ -153,3 +153,78 @@ impl Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::{Facts, catalogue, describe};
+    use crate::domain::{App, ClientCertificate, ProviderKind, Secret};
+    use crate::events::Cursor;
+    use crate::store::tests::{open, runtime};
+    use base64::Engine;
+
+    const NOW: Timestamp = Timestamp(1_795_460_342_000);
+
+    /// With a key of the longest kind: RSA of 4096 bits has 3,272 letters as PEM.
+    fn app(seed: u8) -> AppCredentials {
+        let mut bytes = [seed; 2400];
+        let mut state = u32::from(seed).wrapping_add(1);
+        for byte in &mut bytes {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = state.to_be_bytes()[0];
+        }
+        let key = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let app = App {
+            id: AppId::new("o365").unwrap(),
+            provider: ProviderKind::Office365,
+            tenant: Some(String::from("6b5a1d2e-0c1f-4c52-9a77-2f0d3a5b7c11")),
+            client_id: String::from("11111111-aaaa-4bbb-8ccc-000000000001"),
+            authority: None,
+            scopes: None,
+            domains: vec![String::from("makler.example")],
+            secret_expires_at: Some(NOW),
+        };
+        let certificate = Some(ClientCertificate {
+            private_key: Secret::new(key),
+            thumbprint: "A".repeat(40),
+            x5t_s256: "b".repeat(43),
+            not_after: NOW,
+            subject: "CN=Stafette, O=Makler".repeat(9),
+        });
+        AppCredentials { app, client_secret: None, certificate }
+    }
+
+    #[test]
+    fn the_longest_keys_fit_and_a_refused_one_makes_room_for_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let id = app(0).app.id;
+        let run = runtime();
+        run.block_on(async {
+            store.put_app(&app(0), 0).await.unwrap();
+            let on_trial = |number| Replaced::OnTrial(app(number).credential());
+            store.replace_app(&app(1), 1, on_trial(0), NOW).await.unwrap();
+            store.replace_app(&app(2), 2, on_trial(1), NOW).await.unwrap();
+        });
+        drop(store);
+        store = open(dir.path());
+        assert_eq!(store.apps_on_trial().unwrap(), [(id.clone(), NOW)]);
+        let rotation = store.rotation(&id).unwrap().unwrap();
+        assert!(rotation.value.on_trial().unwrap().is_same(&app(0).credential()), "the last proven one");
+        let refused = describe(&catalogue::APP_CERTIFICATE, &Facts::default(), None);
+        let read = store.app(&id).unwrap().unwrap();
+        run.block_on(async {
+            store.roll_back(&read, &rotation, refused.clone(), NOW).await.unwrap();
+            let again = store.roll_back(&read, &rotation, refused, NOW).await;
+            assert!(matches!(again, Err(StoreError::Conflict)), "once");
+        });
+        assert!(store.app(&id).unwrap().unwrap().value.credential().is_same(&app(0).credential()));
+        let rotation = store.rotation(&id).unwrap().unwrap();
+        assert_eq!((rotation.value.state, &rotation.value.previous), (RotationState::RolledBack, &None));
+        assert!(store.apps_on_trial().unwrap().is_empty());
+        let told = store.events_after(Cursor(0), 10, |_| true).unwrap().0;
+        assert_eq!(told.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventType::AppSecretRolledBack]);
+        run.block_on(store.delete_app(&id, 4)).unwrap();
+        assert!(store.rotation(&id).unwrap().is_none(), "it goes with its app");
+    }
+}

@@ -192,7 +192,7 @@ impl Refresher {
         let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
         let first = client.refresh(refresh_token, &scopes, marked.send_client_secret).await;
         let other_way =
-            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.client_secret.is_some();
+            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
         if !other_way {
             return first;
         }

@@ -328,6 +328,7 @@ pub fn web_app(world: &World) -> AppCredentials {
             secret_expires_at: None,
         },
         client_secret: Some(Secret::new(web.secret())),
+        certificate: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod api;
 mod bad_input;
 mod bad_servers;
 mod browser;
+mod certificate;
 mod client;
 mod compaction;
 mod daemon;

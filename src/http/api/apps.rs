@@ -1,15 +1,16 @@
-//! `/v1/apps`: OAuth client registrations. The client secret goes in and never comes out.
+//! `/v1/apps`: OAuth client registrations. Client secrets and private keys go in and never come out.
 
 use super::super::Shared;
 use super::super::extract::{
     first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
 };
 use super::super::problem::{Answer, Problem};
+use super::credential_form::{self, Entered};
 use super::{app_ids, presets, rotation};
 use crate::clock;
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
+use crate::domain::{App, AppId, Credential, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
 use crate::store::{Replaced, Row, Store, StoreError};
 use actix_web::web::{Bytes, Data, Path};
@@ -30,6 +31,9 @@ struct AppForm {
     /// Absent: as it was. `null`: none.
     #[serde(default, deserialize_with = "said")]
     client_secret: Option<Option<Secret>>,
+    /// Likewise; a PEM text with certificate and private key.
+    #[serde(default, deserialize_with = "said")]
+    client_certificate: Option<Option<Secret>>,
     #[serde(default)]
     authority: Option<String>,
     #[serde(default)]
@@ -100,8 +104,8 @@ pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> 
     let value = json(&body)?;
     let (credentials, replaced) = settled(async || {
         let known = shared.store.app(&id)?;
-        let secret = known.as_ref().and_then(|row| row.value.client_secret.clone());
-        let credentials = read(form(value.clone())?, id.clone(), secret)?;
+        let credential = known.as_ref().map(|row| row.value.credential());
+        let credentials = read(form(value.clone())?, id.clone(), credential.as_ref())?;
         let Some(known) = known else {
             shared.store.put_app(&credentials, 0).await?;
             return Ok((credentials, None));
@@ -123,12 +127,15 @@ pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
         let mut value = view(&shared.store, &known.value)?;
         merge(&mut value, &change);
-        // a merge removes what is null; here null means: no secret
-        if change.get("client_secret").is_some_and(Value::is_null) {
-            set(&mut value, "client_secret", Value::Null);
+        // a merge removes what is null; here null means: none
+        for name in ["client_secret", "client_certificate"] {
+            if change.get(name).is_some_and(Value::is_null) {
+                set(&mut value, name, Value::Null);
+            }
         }
-        let mut credentials = read(form(value)?, id.clone(), known.value.client_secret.clone())?;
-        let is_new = !credentials.credential().is_same(&known.value.credential());
+        let before = known.value.credential();
+        let mut credentials = read(form(value)?, id.clone(), Some(&before))?;
+        let is_new = !credentials.credential().is_same(&before) && credentials.certificate.is_none();
         if is_new && change.get("secret_expires_at").is_none() {
             // the end of the one before says nothing of this one's
             credentials.app.secret_expires_at = None;
@@ -198,6 +205,7 @@ async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Repla
 fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
     set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
+    set(&mut shown, "client_certificate", credential_form::view(&credentials.credential()));
     set(&mut shown, "rotation", rotation::view(store, &credentials.app.id)?);
     Ok(shown)
 }
@@ -207,12 +215,16 @@ fn form(mut value: Value) -> Result<AppForm, Problem> {
         // shown, so that it may come back
         fields.remove("client_secret_set");
         fields.remove("rotation");
+        // as shown, not as entered: it stays
+        if fields.get("client_certificate").is_some_and(Value::is_object) {
+            fields.remove("client_certificate");
+        }
     }
     typed(&value)
 }
 
-/// Checks a form; `secret` is the one to keep if none is given.
-fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentials, Problem> {
+/// Checks a form; `known` is the credential to keep if none is given.
+fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCredentials, Problem> {
     if form.id.as_ref().is_some_and(|given| *given != id) {
         return Err(Problem::field("id", format!("is not {id}, which the address names")));
     }
@@ -232,11 +244,12 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
         let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
         Dialer::check_url(&url).map_err(|_| Problem::field("authority", "must be https"))?;
     }
-    let client_secret = match form.client_secret {
-        None => secret,
-        Some(None) => None,
-        Some(Some(given)) => check_secret(&given)?,
+    let entered = Entered {
+        client_secret: form.client_secret,
+        client_certificate: form.client_certificate,
+        expires_at: form.secret_expires_at,
     };
+    let credential = credential_form::read(entered, form.provider, known, clock::now())?;
     let domain = |text: &String| {
         let bare = trimmed(text).unwrap_or_default().trim_start_matches('@').to_lowercase();
         match word("domains", &bare)? {
@@ -253,20 +266,7 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
         authority,
         scopes,
         domains: form.domains.iter().map(domain).collect::<Result<_, _>>()?,
-        secret_expires_at: form.secret_expires_at,
+        secret_expires_at: None,
     };
-    Ok(AppCredentials { app, client_secret })
-}
-
-fn check_secret(given: &Secret) -> Result<Option<Secret>, Problem> {
-    let Some(secret) = trimmed(given.expose()).map(Secret::new) else { return Ok(None) };
-    if app_ids::is_guid(secret.expose()) {
-        let detail = "client_secret: this is shaped like a GUID, so it is the secret's id and not the secret. Copy \
-                      the column Value; it is shown only once, so make a new secret if it is gone";
-        return Err(Problem::unprocessable("client_secret_is_id", detail));
-    }
-    if secret.expose().chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Problem::field("client_secret", "holds a blank or control character"));
-    }
-    Ok(Some(secret))
+    Ok(AppCredentials { app, client_secret: None, certificate: None }.with_credential(credential))
 }

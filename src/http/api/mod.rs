@@ -2,6 +2,7 @@
 
 mod app_ids;
 mod apps;
+mod credential_form;
 mod diagnoses;
 mod distribute;
 mod distribution;

@@ -117,7 +117,7 @@ mod tests {
             domains: Vec::new(),
             secret_expires_at: expires_at,
         };
-        AppCredentials { app, client_secret: secret.map(Secret::new) }
+        AppCredentials { app, client_secret: secret.map(Secret::new), certificate: None }
     }
 
     #[test]

@@ -134,7 +134,7 @@ async fn exchange(
     way: GrantWay,
 ) -> (Result<TokenAnswer, FlowError>, bool) {
     // a native redirect belongs to a public client, which sends no secret
-    let first = way == GrantWay::Redirect && provider.app.client_secret.is_some();
+    let first = way == GrantWay::Redirect && provider.app.is_confidential();
     let try_with = |send| provider.client.exchange_code(code, &attempt.verifier, &attempt.redirect_uri, send);
     match try_with(first).await {
         Err(error) if error.wants_secret_the_other_way() => (try_with(!first).await, !first),
