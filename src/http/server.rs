@@ -23,7 +23,9 @@ pub fn bind(deps: HttpDeps) -> std::io::Result<(Server, SocketAddr)> {
     let drain = deps.config.timing.drain.as_secs();
     let shared = web::Data::new(shared(deps, address));
     let left = signin::left_behind(&shared.store);
+    signin::resume_trials(&shared);
     actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
+    actix_web::rt::spawn(signin::take_over(shared.clone()));
     let server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(net)).configure(|config| routes(config, &shared))
     })
@@ -52,9 +54,12 @@ pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
         admin_key_sha256: deps.admin_key_sha256,
         dialer: deps.dialer,
         probe: deps.probe,
+        send_probe: deps.send_probe,
         doctor: deps.doctor,
         notifier: deps.notifier,
+        on_their_way: deps.on_their_way,
         sign_ins: watch::Sender::new(0),
+        trials: signin::Trials::default(),
     }
 }
 

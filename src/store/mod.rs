@@ -36,6 +36,7 @@ mod packs;
 mod sign_ins;
 mod space;
 mod stage;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod uid_index;
@@ -58,6 +59,7 @@ pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
 pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;
+pub use take_over::{Imported, TakeOver};
 pub use uid_index::UidEntry;
 pub(crate) use vault::random_text;
 pub use vault::{Key, MasterKeySource};

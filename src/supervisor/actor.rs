@@ -7,14 +7,14 @@ use super::leaving::{Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
 use super::protocol::{ActorsStatus, Drain, GetActors, LendToken, Reconcile, RefreshToken, Wake, WakeReason};
 use crate::clock;
-use crate::domain::{Incarnation, MailboxState, SendState};
+use crate::domain::{AppId, Incarnation, MailboxState, SendState};
 use crate::imap::protocol::GetStatus;
 use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Role, Store, StoreError, StoredMailbox};
 use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
-use crate::token::{TokenActor, TokenDeps};
+use crate::token::{AppDoor, TokenActor, TokenDeps};
 use actix::{
     Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
     WrapFuture,
@@ -236,6 +236,12 @@ impl Supervisor {
         });
         let epochs = owners.map(|owner| (owner.role, owner.epoch));
         running.children = Some(Children { epochs, token, imap, smtp });
+    }
+
+    /// The way to an app's actor; `None`: everything is ending.
+    pub(super) fn door(&mut self, app: &AppId, context: &Context<Self>) -> Option<AppDoor> {
+        let arbiter = self.arbiters.first().filter(|_| self.draining.is_none())?.handle();
+        Some(self.apps.door(app, &context.address(), &arbiter))
     }
 
     fn children(&self, mailbox: Incarnation) -> Option<&Children> {

@@ -45,5 +45,7 @@ mod signin;
 mod signin_crash;
 mod signin_ways;
 mod sync;
+mod take_over;
+mod take_over_kills;
 mod trace;
 mod verify;
