@@ -306,6 +306,7 @@ fn mailbox(port: u16) -> (Mailbox, Grant) {
         access_token_expires_at: None,
         last_refresh: None,
         refresh_in_flight_since: None,
+        taken_over: None,
     };
     (mailbox, grant)
 }

@@ -8,7 +8,7 @@ use crate::http::{self, HttpDeps};
 use crate::imap::{self, ByteBudget, ImapDeps};
 use crate::net::{Dialer, IpChoice, NetConfig, NetError};
 use crate::notify::{self, Notifier};
-use crate::smtp::SmtpDeps;
+use crate::smtp::{self, SmtpDeps};
 use crate::store::{Store, StoreError};
 use crate::supervisor::protocol::{Drain, Reconcile};
 use crate::supervisor::{Factories, Supervisor};
@@ -16,6 +16,7 @@ use crate::token::TokenDeps;
 use actix::{Actor, Addr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::RwLock;
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ pub struct Engine {
     pub dialer: Dialer,
     /// The way to ask token endpoints.
     pub http: reqwest::Client,
+    /// Held by whoever has a refresh token on its way outside of the token actors: the drain waits for its answer.
+    on_their_way: Arc<RwLock<()>>,
 }
 
 impl Engine {
@@ -79,7 +82,7 @@ impl Engine {
         };
         let supervisor = Supervisor::new(factories).start();
         supervisor.send(Reconcile).await.map_err(|_| StartError::Ended)?;
-        Ok(Self { store, supervisor, dialer, http })
+        Ok(Self { store, supervisor, dialer, http, on_their_way: Arc::default() })
     }
 
     /// Binds the HTTP API; it runs when the server is awaited.
@@ -94,6 +97,11 @@ impl Engine {
             let (dialer, timing) = (dialer.clone(), timing.clone());
             Box::pin(async move { imap::probe(&dialer, &timing, &stored.mailbox, token).await })
         });
+        let (dialer, timing, name) = (self.dialer.clone(), config.timing.clone(), hello_name(config));
+        let send_probe: http::Probe = Arc::new(move |stored, token| {
+            let (dialer, timing, name) = (dialer.clone(), timing.clone(), name.clone());
+            Box::pin(async move { smtp::probe(&dialer, &timing, &name, &stored.mailbox, token).await })
+        });
         let wake = self.supervisor.clone().recipient();
         let notifier = Notifier::new(self.store.clone(), config.notify.clone(), wake);
         let deps = HttpDeps {
@@ -104,14 +112,17 @@ impl Engine {
                 refresh: self.supervisor.clone().recipient(),
                 actors: self.supervisor.clone().recipient(),
                 try_credential: self.supervisor.clone().recipient(),
+                leave: self.supervisor.clone().recipient(),
             },
             http: self.http.clone(),
             config: config.clone(),
             admin_key_sha256,
             dialer: self.dialer.clone(),
             probe,
+            send_probe,
             doctor: self.doctor(config),
             notifier: notifier.clone(),
+            on_their_way: Arc::clone(&self.on_their_way),
         };
         let bound = http::bind(deps)?;
         actix::spawn(notify::watch(notifier, bound.public_url.clone()));
@@ -134,6 +145,7 @@ impl Engine {
         if self.supervisor.send(Drain).await.is_err() {
             tracing::warn!("the supervisor had ended before the drain");
         }
+        drop(self.on_their_way.write().await);
     }
 }
 

@@ -32,7 +32,11 @@ pub(super) fn import(client: &Client, printer: &Printer, file: &Path, dry_run: b
         printer.list(&answer, &IMPORTED);
     }
     let done = if dry_run { "would be imported; nothing was changed" } else { "imported" };
-    printer.done(&answer, &format!("{count} mailboxes {done}"));
+    let tried = match answer.get("to_be_tried").and_then(Value::as_u64).unwrap_or_default() {
+        0 => String::new(),
+        tried => format!("; {tried} of them with a refresh token, which is tried before it counts"),
+    };
+    printer.done(&answer, &format!("{count} mailboxes {done}{tried}"));
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub enum GrantWay {
     Native,
     /// Device code (RFC 8628).
     Device,
+    /// A refresh token of another system, which was tried and taken over.
+    Imported,
     /// Client credentials: the app itself, no user.
     AppOnly,
     /// A password.
@@ -69,6 +71,10 @@ pub struct Grant {
     /// Set, durably, before a refresh token is sent; cleared by the commit that stores the answer.
     /// Found at a start, it says that the answer may have been lost.
     pub refresh_in_flight_since: Option<Timestamp>,
+    /// SHA-256, in hex, of the refresh token that was handed in where this grant was taken over: one that is handed in
+    /// again is known by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over: Option<String>,
 }
 
 /// How a refresh ended.

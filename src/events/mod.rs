@@ -20,6 +20,9 @@ pub enum EventType {
     /// A user is asked to sign in.
     #[serde(rename = "sign_in.requested")]
     SignInRequested,
+    /// A refresh token that was to be taken over is refused, or is somebody else's.
+    #[serde(rename = "sign_in.refused")]
+    SignInRefused,
     /// A user was reminded as often as one may, and has not signed in.
     #[serde(rename = "sign_in.overdue")]
     SignInOverdue,

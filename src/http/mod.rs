@@ -24,11 +24,11 @@ use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
-use crate::supervisor::protocol::{GetActors, Reconcile, RefreshToken, TryCredential, Wake};
+use crate::supervisor::protocol::{AskLeave, GetActors, Reconcile, RefreshToken, TryCredential, Wake};
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 /// Tries a mailbox with a fresh access token, as it is stored now, before its grant is replaced.
 pub type Probe =
@@ -47,6 +47,8 @@ pub struct Wakers {
     pub actors: Recipient<GetActors>,
     /// A new credential is to be tried.
     pub try_credential: Recipient<TryCredential>,
+    /// Leave to send a token request.
+    pub leave: Recipient<AskLeave>,
 }
 
 /// What the server is made with.
@@ -66,10 +68,14 @@ pub struct HttpDeps {
     pub dialer: Dialer,
     /// Tries a mailbox before its grant is replaced.
     pub probe: Probe,
+    /// Tries whether a mailbox may send.
+    pub send_probe: Probe,
     /// Examines mailboxes.
     pub doctor: Doctor,
     /// Writes to people.
     pub notifier: Notifier,
+    /// Held while a refresh token is on its way: the drain waits for it.
+    pub on_their_way: Arc<RwLock<()>>,
 }
 
 /// What every handler sees.
@@ -81,14 +87,18 @@ struct Shared {
     admin_key_sha256: [u8; 32],
     dialer: Dialer,
     probe: Probe,
+    send_probe: Probe,
     /// Finds out who takes a domain's mail.
     mx: MxResolver,
     doctor: Doctor,
     notifier: Notifier,
+    on_their_way: Arc<RwLock<()>>,
     /// Without a slash at its end.
     public_url: String,
     /// The users' pages have this address to themselves.
     pages: Option<std::net::SocketAddr>,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
+    /// What goes on with sign-ins that need no user.
+    trials: signin::Trials,
 }

@@ -34,7 +34,9 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     let shared = web::Data::new(shared(deps, &doors));
     let public_url = shared.public_url.clone();
     let left = signin::left_behind(&shared.store);
+    signin::resume_trials(&shared);
     actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
+    actix_web::rt::spawn(signin::take_over(shared.clone()));
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
@@ -71,9 +73,12 @@ fn shared(deps: HttpDeps, doors: &Doors) -> Shared {
         admin_key_sha256: deps.admin_key_sha256,
         dialer: deps.dialer,
         probe: deps.probe,
+        send_probe: deps.send_probe,
         doctor: deps.doctor,
         notifier: deps.notifier,
+        on_their_way: deps.on_their_way,
         sign_ins: watch::Sender::new(0),
+        trials: signin::Trials::default(),
     }
 }
 

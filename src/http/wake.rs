@@ -26,6 +26,7 @@ impl Shared {
 
     /// An app changed: its mailboxes look at it again.
     pub(super) async fn app_changed(&self, app: &AppId) -> Result<(), StoreError> {
+        self.trials.app_changed(app);
         self.reconcile().await;
         for stored in self.store.mailboxes()?.iter().filter(|stored| stored.mailbox.app() == Some(app)) {
             self.wake(stored.incarnation, WakeReason::Grant);

@@ -10,6 +10,7 @@ mod gate;
 pub mod governor;
 pub mod mime;
 pub mod outbox;
+mod probe;
 pub mod protocol;
 mod raw;
 mod session;
@@ -17,5 +18,6 @@ mod transaction;
 
 pub use actor::{SmtpActor, SmtpDeps};
 pub use checkup::Checkup;
+pub use probe::probe;
 pub use protocol::{Cause, Outcome, Reply, Send, SendResult, SmtpError, SmtpPhase};
 pub use session::{SmtpCredentials, SmtpSession, SmtpTiming};

@@ -2,7 +2,8 @@
 
 use super::commit::{Expect, Op};
 use super::mailboxes::MailboxRow;
-use super::{Commit, Store, StoreError, StoredMailbox, codec, keys};
+use super::{Commit, Store, StoreError, StoredMailbox, TakeOver, codec, keys};
+use crate::clock;
 use crate::domain::{Disposition, Grant, Incarnation, Mailbox, Secret};
 use std::sync::atomic::Ordering;
 
@@ -15,6 +16,8 @@ pub struct NewMailbox {
     pub grant: Option<Grant>,
     /// The password of an SMTP login of its own.
     pub smtp_password: Option<Secret>,
+    /// A refresh token of another system, to be tried.
+    pub take_over: Option<TakeOver>,
 }
 
 impl Store {
@@ -44,9 +47,10 @@ impl Store {
         commit.ops.push(Op::Counter { name: "incarnation", at_least: last });
         for (number, new) in (first..).zip(mailboxes) {
             let incarnation = Incarnation(number);
-            self.add_new(&mut commit, incarnation, &new)?;
+            let stored = StoredMailbox { incarnation, generation: 1, mailbox: new.mailbox.clone() };
+            self.add_new(&mut commit, &stored, &new)?;
             incarnations.push(incarnation);
-            created.push(StoredMailbox { incarnation, generation: 1, mailbox: new.mailbox });
+            created.push(stored);
         }
         let done = self.inner.vault.create_mailbox_keys(&incarnations);
         if let Err(error) = done.and_then(|()| self.commit_blocking(commit)) {
@@ -62,10 +66,11 @@ impl Store {
     fn add_new(
         &self,
         commit: &mut Commit,
-        incarnation: Incarnation,
+        stored: &StoredMailbox,
         new: &NewMailbox,
     ) -> Result<(), StoreError> {
-        let NewMailbox { mailbox, grant, smtp_password } = new;
+        let NewMailbox { mailbox, grant, smtp_password, take_over } = new;
+        let incarnation = stored.incarnation;
         commit.ops.push(Op::Put {
             key: keys::mailbox(&mailbox.id),
             expect: Expect::Absent,
@@ -82,6 +87,9 @@ impl Store {
         if smtp_password.is_some() {
             self.put_smtp_password(commit, incarnation, smtp_password.as_ref())?;
         }
+        if let Some(token) = take_over {
+            self.add_take_over(commit, stored, token, clock::now())?;
+        }
         Ok(())
     }
 }
@@ -93,7 +101,7 @@ mod tests {
     use crate::store::tests::{mailbox, open};
 
     fn new(id: &str) -> NewMailbox {
-        NewMailbox { mailbox: mailbox(id), grant: None, smtp_password: None }
+        NewMailbox { mailbox: mailbox(id), grant: None, smtp_password: None, take_over: None }
     }
 
     #[test]
@@ -111,6 +119,7 @@ mod tests {
             access_token_expires_at: None,
             last_refresh: None,
             refresh_in_flight_since: None,
+            taken_over: None,
         });
         anna.smtp_password = Some(Secret::new("smtp"));
         let grant = anna.grant.clone();

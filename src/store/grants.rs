@@ -100,6 +100,7 @@ mod tests {
                 access_token_expires_at: None,
                 last_refresh: None,
                 refresh_in_flight_since: None,
+                taken_over: None,
             };
             let mut commit = Commit::of_mailbox(anna);
             store.put_grant(&mut commit, anna, generation, &grant).unwrap();

@@ -25,6 +25,7 @@
 //! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
+//! | `0` | incarnation | which sign-in holds the refresh token that was handed in last |
 //! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
@@ -61,7 +62,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtskj";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -152,6 +153,9 @@ pub(super) fn sign_in(id: SignInId) -> Key {
 }
 pub(super) fn sign_ins() -> Key {
     vec![b'w']
+}
+pub(super) fn take_over(mailbox: Incarnation) -> Key {
+    Builder::new(b'0').mailbox(mailbox).0
 }
 pub(super) fn invitation(mailbox: Incarnation) -> Key {
     Builder::new(b'n').bytes(b"i").mailbox(mailbox).0

@@ -4,8 +4,7 @@ use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
 use crate::domain::{
-    Diagnosis, Disposition, Grant, Incarnation, Mailbox, MailboxId, MailboxState, Secret, SendState,
-    Timestamp,
+    Diagnosis, Disposition, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp,
 };
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
@@ -90,19 +89,6 @@ impl Store {
         mailbox: Mailbox,
         grant: Option<&Grant>,
     ) -> Result<StoredMailbox, StoreError> {
-        self.create_mailbox_with(mailbox, grant, None).await
-    }
-
-    /// [`Store::create_mailbox`] with the password of an SMTP login of its own.
-    ///
-    /// # Errors
-    /// As [`Store::create_mailbox`].
-    pub async fn create_mailbox_with(
-        &self,
-        mailbox: Mailbox,
-        grant: Option<&Grant>,
-        smtp_password: Option<&Secret>,
-    ) -> Result<StoredMailbox, StoreError> {
         if self.mailbox(&mailbox.id)?.is_some() {
             return Err(StoreError::Conflict);
         }
@@ -123,9 +109,6 @@ impl Store {
         });
         if let Some(grant) = grant {
             self.put_grant(&mut commit, incarnation, 0, grant)?;
-        }
-        if smtp_password.is_some() {
-            self.put_smtp_password(&mut commit, incarnation, smtp_password)?;
         }
         if let Err(error) = self.commit(commit).await {
             // only if it surely was not stored: a mailbox without its key is lost

@@ -38,6 +38,7 @@ mod rotation;
 mod sign_ins;
 mod space;
 mod stage;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod uid_index;
@@ -62,6 +63,7 @@ pub use rotation::Replaced;
 pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;
+pub use take_over::{Imported, TakeOver};
 pub use uid_index::UidEntry;
 pub use vault::Key;
 pub(crate) use vault::random_text;

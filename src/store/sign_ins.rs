@@ -2,9 +2,11 @@
 
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
-use super::{Commit, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
+use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
 use crate::domain::ids::SignInId;
-use crate::domain::{Diagnosis, Grant, GrantWay, Incarnation, MailboxId, Secret, SignedInAs, Timestamp};
+use crate::domain::{
+    AppId, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
+};
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -88,6 +90,12 @@ pub struct SignIn {
     /// Until then an administrator may accept the candidate of somebody else of the same tenant.
     #[serde(default)]
     pub accept_until: Option<Timestamp>,
+    /// Its candidate is a refresh token of another system.
+    #[serde(default)]
+    pub imported: Option<Imported>,
+    /// By which app; `None`: the mailbox's own. Another one becomes the mailbox's own with the grant.
+    #[serde(default)]
+    pub app: Option<AppId>,
 }
 
 /// A device code under way (RFC 8628), kept so that a restart goes on polling.
@@ -151,7 +159,15 @@ impl SignIn {
             ways: Vec::new(),
             device: None,
             accept_until: None,
+            imported: None,
+            app: None,
         })
+    }
+
+    /// The app by which it signs in for a mailbox.
+    #[must_use]
+    pub fn app_for<'a>(&'a self, mailbox: &'a Mailbox) -> Option<&'a AppId> {
+        self.app.as_ref().or_else(|| mailbox.app())
     }
 
     /// What tells the application that there is one: never the link.

@@ -5,7 +5,7 @@ use super::apps::Apps;
 use super::children::Children;
 use super::leaving::{Draining, Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{Drain, Reconcile, Wake, WakeReason};
+use super::protocol::{Drain, Reconcile};
 use super::trial::Trials;
 use crate::clock;
 use crate::domain::{AppId, Incarnation, MailboxState, SendState};
@@ -13,8 +13,7 @@ use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::AppMended;
-use crate::token::{TokenActor, TokenDeps};
+use crate::token::{AppDoor, TokenActor, TokenDeps};
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
 };
@@ -268,6 +267,12 @@ impl Supervisor {
         &self.factories.token
     }
 
+    /// The way to an app's actor; `None`: everything is ending.
+    pub(super) fn door(&mut self, app: &AppId, context: &Context<Self>) -> Option<AppDoor> {
+        let arbiter = self.arbiters.first().filter(|_| self.draining.is_none())?.handle();
+        Some(self.apps.door(app, &context.address(), &arbiter))
+    }
+
     pub(super) fn children(&self, mailbox: Incarnation) -> Option<&Children> {
         self.running.get(&mailbox)?.children.as_ref()
     }
@@ -350,24 +355,6 @@ impl Handler<ChildExited> for Supervisor {
         self.dismiss(exit.mailbox, &children, &others, context);
         let wait = self.spawn_later(exit.mailbox, context);
         tracing::warn!(mailbox = %exit.mailbox, role = ?exit.role, reason = ?exit.reason, ?wait, "actor ended, restarting");
-    }
-}
-
-impl Handler<Wake> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, message: Wake, _: &mut Self::Context) {
-        if let Some(children) = self.children(message.mailbox) {
-            children.wake(message.reason);
-        }
-    }
-}
-
-impl Handler<AppMended> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, message: AppMended, _: &mut Self::Context) {
-        for children in message.mailboxes.iter().filter_map(|mailbox| self.children(*mailbox)) {
-            children.wake(WakeReason::Mended);
-        }
     }
 }
 

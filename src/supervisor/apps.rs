@@ -1,9 +1,11 @@
 //! The living app actors: one for each app that a mailbox uses.
 
 use super::Supervisor;
+use super::protocol::AskLeave;
 use crate::domain::AppId;
+use crate::token::protocol::{MayRequest, Permit, Waiting};
 use crate::token::{AppActor, AppDoor, TokenDeps};
-use actix::{Actor, Addr, ArbiterHandle};
+use actix::{Actor, Addr, ArbiterHandle, Handler, ResponseFuture};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The app actors.
@@ -38,5 +40,18 @@ impl Apps {
     pub(super) fn keep<'a>(&mut self, used: impl Iterator<Item = &'a AppId>) {
         let used: BTreeSet<&AppId> = used.collect();
         self.living.retain(|app, _| used.contains(app));
+    }
+}
+
+impl Handler<AskLeave> for Supervisor {
+    type Result = ResponseFuture<Result<Permit, Waiting>>;
+    fn handle(&mut self, message: AskLeave, context: &mut Self::Context) -> Self::Result {
+        let AskLeave { app, mailbox, urgent } = message;
+        let door = self.door(&app, context);
+        Box::pin(async move {
+            let door = door.ok_or_else(Waiting::for_restart)?;
+            let asked = door.may.send(MayRequest { mailbox, urgent }).await;
+            asked.unwrap_or_else(|_| Err(Waiting::for_restart()))
+        })
     }
 }

@@ -1,14 +1,32 @@
-//! What others ask a mailbox's actors through the supervisor.
+//! What others say to and ask a mailbox's actors through the supervisor.
 
 use super::actor::Supervisor;
-use super::protocol::{ActorsStatus, GetActors, LendToken, RefreshToken};
+use super::protocol::{ActorsStatus, GetActors, LendToken, RefreshToken, Wake, WakeReason};
 use crate::imap::protocol::GetStatus;
-use crate::token::protocol::{AccessToken, GetAccessToken, RefreshNow, TokenError};
+use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
 use actix::{Handler, ResponseActFuture, WrapFuture};
 use std::time::Duration;
 
 /// How long a token that is lent must still be valid.
 const LENT_FOR: Duration = Duration::from_secs(60);
+
+impl Handler<Wake> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, message: Wake, _: &mut Self::Context) {
+        if let Some(children) = self.children(message.mailbox) {
+            children.wake(message.reason);
+        }
+    }
+}
+
+impl Handler<AppMended> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, message: AppMended, _: &mut Self::Context) {
+        for children in message.mailboxes.iter().filter_map(|mailbox| self.children(*mailbox)) {
+            children.wake(WakeReason::Mended);
+        }
+    }
+}
 
 impl Handler<RefreshToken> for Supervisor {
     type Result = ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, TokenError>>>;

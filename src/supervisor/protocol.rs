@@ -2,7 +2,7 @@
 
 use crate::domain::{AppId, GrantInfo, Incarnation};
 use crate::imap::protocol::ImapStatus;
-use crate::token::protocol::{AccessToken, TokenError};
+use crate::token::protocol::{AccessToken, Permit, TokenError, Waiting};
 use actix::Message;
 use serde::Serialize;
 
@@ -58,6 +58,18 @@ pub struct TryCredential {
 pub struct LendToken {
     /// Whose.
     pub mailbox: Incarnation,
+}
+
+/// Leave to send a token request with an app's credentials, as the mailboxes' own requests need it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Permit, Waiting>")]
+pub struct AskLeave {
+    /// With whose credentials.
+    pub app: AppId,
+    /// For which mailbox.
+    pub mailbox: Incarnation,
+    /// A person said "now".
+    pub urgent: bool,
 }
 
 /// What the actors of a mailbox do.

@@ -155,6 +155,7 @@ mod tests {
             access_token_expires_at: None,
             last_refresh: last.map(|result| LastRefresh { at: Timestamp(0), result: String::from(result) }),
             refresh_in_flight_since: None,
+            taken_over: None,
         }
     }
 

@@ -250,7 +250,8 @@ impl Refused {
 }
 
 /// What a failed request says about others.
-pub(super) fn outcome(error: &FlowError, step: Step, diagnosis: &crate::domain::Diagnosis) -> Outcome {
+#[must_use]
+pub fn outcome(error: &FlowError, step: Step, diagnosis: &crate::domain::Diagnosis) -> Outcome {
     let trips = match error {
         FlowError::Refused { failure } => failure.trips_app_breaker(),
         FlowError::Transport { .. } | FlowError::Endpoint(_) => false,

@@ -105,6 +105,23 @@ pub fn parse(id_token: &str) -> Result<Claims, IdentityError> {
 }
 
 impl Claims {
+    /// What the userinfo endpoint says where there is no identity token: it came over TLS, for the access token that
+    /// was shown. `None`: it names no user.
+    #[must_use]
+    pub fn of_userinfo(told: &Value) -> Option<Self> {
+        let subject = told.get("sub").and_then(Value::as_str).map(String::from);
+        let nobody = Self {
+            issuer: String::new(),
+            audience: Vec::new(),
+            expires_at: Timestamp(0),
+            nonce: None,
+            subject: Some(subject?),
+            tenant: None,
+            names: Vec::new(),
+        };
+        Some(nobody.with_userinfo(told)).filter(|claims| !claims.names.is_empty())
+    }
+
     /// What the userinfo endpoint adds, if it speaks of the same user (OpenID Connect Core §5.3.2).
     #[must_use]
     pub fn with_userinfo(mut self, told: &Value) -> Self {
@@ -276,6 +293,20 @@ mod tests {
         assert_eq!(google.identify(&mailbox(&[]), None, None), Identity::Match);
         let unverified = token(&json!({"sub": "1", "email": "anna@makler.example", "email_verified": false}));
         assert_eq!(unverified.identify(&mailbox(&[]), None, None), Identity::Stranger);
+    }
+
+    #[test]
+    fn userinfo_alone_tells_a_user_by_verified_names() {
+        let told = json!({"sub": "1", "email": "anna@makler.example"});
+        let claims = Claims::of_userinfo(&told).unwrap();
+        assert_eq!(claims.identify(&mailbox(&[]), None, None), Identity::Match);
+        for nobody in [
+            json!({"email": "anna@makler.example"}),
+            json!({"sub": "1"}),
+            json!({"sub": "1", "email": "x@y", "email_verified": false}),
+        ] {
+            assert_eq!(Claims::of_userinfo(&nobody), None);
+        }
     }
 
     #[test]

@@ -215,8 +215,9 @@ pub fn with_failure(mut grant: Grant, verdict: &Verdict, now: Timestamp) -> Gran
     grant
 }
 
-/// 1 s · 2^n up to 5 min, and up to a fifth more.
-fn pause(failures: u32, jitter: f64) -> Duration {
+/// How long what passes by itself is left alone: 1 s · 2^n up to 5 min, and up to a fifth more.
+#[must_use]
+pub fn pause(failures: u32, jitter: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
     doubled.min(LONGEST_PAUSE).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0)
 }

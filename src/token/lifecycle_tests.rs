@@ -87,6 +87,7 @@ fn grant() -> Grant {
         access_token_expires_at: None,
         last_refresh: None,
         refresh_in_flight_since: None,
+        taken_over: None,
     }
 }
 

@@ -19,7 +19,7 @@ mod verify;
 
 pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
-pub use app_actor::AppActor;
+pub use app_actor::{AppActor, outcome};
 pub use app_checks::{Check, CheckResult};
 pub use certificate::{CertificateError, read as read_certificate};
 pub use endpoints::Endpoints;

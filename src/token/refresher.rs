@@ -139,6 +139,11 @@ impl Refresher {
             return Ok(refused(TokenError::NoTokens));
         };
         let refresh_token = refresh_token.clone();
+        // read after the grant: one that came with another app is not sent by the old one
+        let current = store.mailbox(&self.stored.mailbox.id)?;
+        if current.is_none_or(|current| current.mailbox.app() != self.stored.mailbox.app()) {
+            return Ok(Refreshed::Waits(Waiting::for_restart()));
+        }
         let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
             return Ok(refused(TokenError::NotSignedIn));
         };

@@ -307,6 +307,7 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
         access_token_expires_at: None,
         last_refresh: None,
         refresh_in_flight_since: None,
+        taken_over: None,
     };
     (mailbox, grant)
 }

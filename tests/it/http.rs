@@ -59,6 +59,7 @@ fn what_is_not_there_and_what_is_not_done_is_told_as_a_problem() {
         (format!("/v1/mailboxes/anna/messages/{ulid}/raw"), "no_such_message"),
         (format!("/v1/mailboxes/anna/outbox/{ulid}"), "no_such_submission"),
         (format!("/v1/sign-ins/{ulid}"), "no_such_sign_in"),
+        ("/v1/mailboxes/anna/sign-in".to_owned(), "no_such_sign_in"),
         ("/v1/mailboxes/anna/messages?folder=Nowhere".to_owned(), "no_such_folder"),
     ] {
         api.get(&path).problem(404, code);
@@ -74,7 +75,7 @@ fn what_is_not_there_and_what_is_not_done_is_told_as_a_problem() {
         ("POST", "/v1/mailboxes/anna/messages", "GET, HEAD"),
         ("PUT", "/v1/mailboxes/anna/outbox", "GET, HEAD, POST"),
         ("GET", "/v1/mailboxes/anna/pause", "POST"),
-        ("GET", "/v1/mailboxes/anna/sign-in", "POST"),
+        ("PUT", "/v1/mailboxes/anna/sign-in", "GET, HEAD, POST"),
         ("POST", "/sign-in/callback", "GET"),
         ("DELETE", "/sign-in/x", "GET, HEAD, POST"),
     ] {

@@ -42,7 +42,7 @@ fn a_file_as_excel_writes_it_is_tried_and_then_imported() {
     let tried = send(&api, "text/csv", "?dry_run=true", windows(&text)).ok(200);
     assert_eq!(
         tried,
-        json!({"dry_run": true, "created": 0, "items": [
+        json!({"dry_run": true, "created": 0, "to_be_tried": 0, "items": [
             {"line": 2, "id": "anna", "address": "anna@makler.test", "state": "awaiting_sign_in"},
             {"line": 3, "id": null, "address": "ben@makler.test", "state": "awaiting_app"},
         ]})
@@ -106,6 +106,7 @@ fn every_bad_line_is_named_and_nothing_is_imported() {
     send(&api, "text/plain", "", text.into()).problem(415, "unsupported_media_type");
     let taken_over =
         json!({"mailboxes": [{"address": "x@y.test", "auth": {"kind": "oauth", "refresh_token": "r"}}]});
+    // without an app nobody knows whose it is
     let refused = api.post("/v1/mailboxes:import", &taken_over).problem(422, "import_refused");
     assert_eq!(refused["errors"][0]["field"], "auth.refresh_token");
 }

@@ -49,6 +49,8 @@ mod signin;
 mod signin_crash;
 mod signin_ways;
 mod sync;
+mod take_over;
+mod take_over_kills;
 mod trace;
 mod upkeep;
 mod verify;

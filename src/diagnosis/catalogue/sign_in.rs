@@ -152,6 +152,12 @@ super::entries! {
          administrator may accept the other account if it has full access to the mailbox."
         => "Neu anmelden und {address} wählen; ein privates Browserfenster vergisst das andere Konto. Ein \
          Administrator darf das andere Konto annehmen, wenn es Vollzugriff auf das Postfach hat.";
+    /// A refresh that does not say whose it is.
+    ACCOUNT_UNKNOWN = "account_unknown", Nobody, Auto, "Account not named" => "Konto nicht genannt",
+        "The provider does not say whose sign-in was taken over for {address}; it opens the mailbox."
+        => "Der Anbieter sagt nicht, wessen Anmeldung für {address} übernommen wurde; sie öffnet das Postfach.",
+        "Nothing has to be done. After a sign-in with the personal link the account is known."
+        => "Es ist nichts zu tun. Nach einer Anmeldung mit dem persönlichen Link ist das Konto bekannt.";
     /// The grant lacks what is needed.
     SCOPES_MISSING = "scopes_missing", TenantAdmin, AfterFix, "Permission missing in the sign-in" => "Berechtigung fehlt in der Anmeldung",
         "The sign-in of {address} lacks a permission: {detail}."

@@ -11,6 +11,7 @@ use crate::domain::{
     App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
     SmtpEndpoint,
 };
+use crate::store::TakeOver;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -93,6 +94,8 @@ enum AuthForm {
         aliases: Option<Vec<String>>,
         #[serde(default)]
         delegates: Option<Vec<String>>,
+        #[serde(default)]
+        refresh_token: Option<Secret>,
     },
     AppOnly {
         #[serde(default)]
@@ -117,6 +120,8 @@ pub(super) struct Posted {
     pub(super) grant: Option<Grant>,
     /// The password of an SMTP login of its own, if one was given.
     pub(super) smtp_password: Option<Secret>,
+    /// The refresh token of another system, if one was given.
+    pub(super) take_over: Option<TakeOver>,
 }
 
 /// Reads and checks a mailbox; `id` is the one that the address names, if it names one.
@@ -136,7 +141,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         return Err(Problem::field("id", format!("is not {named}, which the address names")));
     }
     let address = mail_address("address", &form.address)?;
-    let (auth, grant, app) = auth(shared, form.auth, &address)?;
+    let AuthParts { auth, grant, take_over, app } = auth(shared, form.auth, &address)?;
     let provider = match form.provider {
         Some(text) => word("provider", &text)?.map(|text| presets::name(&text)),
         None => None,
@@ -176,7 +181,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         labels: form.labels.unwrap_or_default(),
         active: form.active.unwrap_or(true),
     };
-    Ok(Posted { mailbox, grant, smtp_password })
+    Ok(Posted { mailbox, grant, smtp_password, take_over })
 }
 
 /// The app that is named, else the one whose domains name the address.
@@ -188,19 +193,26 @@ fn app_of(shared: &Shared, named: Option<AppId>, address: &str) -> Result<Option
     Ok(Some(shared.store.app(&id)?.ok_or_else(unknown)?.value.app))
 }
 
-type AuthParts = (Auth, Option<Grant>, Option<App>);
+struct AuthParts {
+    auth: Auth,
+    grant: Option<Grant>,
+    take_over: Option<TakeOver>,
+    app: Option<App>,
+}
 
 fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
     match form {
-        AuthForm::Oauth { app, login, aliases, delegates } => {
+        AuthForm::Oauth { app, login, aliases, delegates, refresh_token } => {
             let app = app_of(shared, app, address)?;
+            let take_over = refresh_token.map(|token| take_over(shared, app.as_ref(), &token)).transpose()?;
             let login = login.as_deref().and_then(trimmed);
             let names = |names: Option<Vec<String>>| {
                 names.unwrap_or_default().iter().filter_map(|name| trimmed(name)).collect()
             };
             let (aliases, delegates) = (names(aliases), names(delegates));
             let id = app.as_ref().map(|app| app.id.clone());
-            Ok((Auth::Oauth { app: id, login, aliases, delegates }, None, app))
+            let auth = Auth::Oauth { app: id, login, aliases, delegates };
+            Ok(AuthParts { auth, grant: None, take_over, app })
         }
         AuthForm::AppOnly { app } => {
             let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
@@ -209,7 +221,8 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
             if preset.is_none_or(|preset| preset.app_scope.is_none()) {
                 return Err(Problem::field("auth.app", "has no app-only tokens: only Microsoft 365 has"));
             }
-            Ok((Auth::AppOnly { app: app.id.clone() }, None, Some(app)))
+            let auth = Auth::AppOnly { app: app.id.clone() };
+            Ok(AuthParts { auth, grant: None, take_over: None, app: Some(app) })
         }
         AuthForm::Password { user, password } => {
             let user = user.as_deref().and_then(trimmed).unwrap_or_else(|| String::from(address));
@@ -217,9 +230,28 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
                 return Err(Problem::field("auth.password", "is empty"));
             }
             let grant = password.map(|password| password_grant(&user, password));
-            Ok((Auth::Password { user }, grant, None))
+            Ok(AuthParts { auth: Auth::Password { user }, grant, take_over: None, app: None })
         }
     }
+}
+
+/// Longer than any provider's, and what fits a row with everything around it.
+const LONGEST_TOKEN: usize = 3500;
+
+fn take_over(shared: &Shared, app: Option<&App>, token: &Secret) -> Result<TakeOver, Problem> {
+    const FIELD: &str = "auth.refresh_token";
+    let refresh_token = trimmed(token.expose()).map(Secret::new);
+    let refresh_token = refresh_token.ok_or_else(|| Problem::field(FIELD, "is empty"))?;
+    let is_one = |c: char| c.is_ascii_graphic();
+    if !refresh_token.expose().chars().all(is_one) || refresh_token.expose().len() > LONGEST_TOKEN {
+        let detail = format!(
+            "is no refresh token: it is one word of visible ASCII letters, at most {LONGEST_TOKEN} of them"
+        );
+        return Err(Problem::field(FIELD, detail));
+    }
+    let unnamed = || Problem::field(FIELD, "belongs to the app it was issued to: name it in auth.app");
+    let app = shared.store.app(&app.ok_or_else(unnamed)?.id)?.ok_or_else(unnamed)?.value;
+    Ok(TakeOver { refresh_token, send_client_secret: app.client_secret.is_some() })
 }
 
 fn password_grant(user: &str, password: Secret) -> Grant {
@@ -233,6 +265,7 @@ fn password_grant(user: &str, password: Secret) -> Grant {
         access_token_expires_at: None,
         last_refresh: None,
         refresh_in_flight_since: None,
+        taken_over: None,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::super::Shared;
 use crate::diagnosis::{self, Language};
 use crate::domain::{
-    Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, SendState, SmtpAuth, SubmissionState,
+    Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, RetryClass, SendState, SmtpAuth,
+    SubmissionState,
 };
 use crate::store::{MailboxStatus, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
@@ -39,11 +40,17 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
     let send_state = send_state(mailbox, state, is_reported, &status.value);
     let send_needs =
         matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
-    let worded = |found: &Diagnosis| diagnosis::shown(found, language);
-    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state).map(worded);
+    let refused = refused(store, stored, state)?;
+    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
     // its sign-in has ended while nobody used it
     let ended = state == MailboxState::Paused && diagnosis.is_some();
-    let attention = state.needs_attention() || send_needs || unknown > 0 || ended;
+    let attention = state.needs_attention()
+        || send_needs
+        || unknown > 0
+        || ended
+        || refused.as_ref().is_some_and(|found| found.retry != RetryClass::Auto);
+    let worded = |found: &Diagnosis| diagnosis::shown(found, language);
+    let diagnosis = refused.as_ref().or(diagnosis).map(worded);
     let send_diagnosis = send_diagnosis.as_ref().map(worded);
     let (mut folders, mut messages, mut bytes) = (0_u64, 0_u64, 0_u64);
     for folder in store.folders(stored.incarnation)? {
@@ -69,6 +76,18 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
         }
     }
     Ok(View { state, send_state, attention, shown })
+}
+
+/// Why a token that was handed in for a mailbox without a sign-in is not taken over.
+fn refused(
+    store: &Store,
+    stored: &StoredMailbox,
+    state: MailboxState,
+) -> Result<Option<Diagnosis>, StoreError> {
+    if state != MailboxState::AwaitingSignIn {
+        return Ok(None);
+    }
+    Ok(store.take_over(stored.incarnation)?.and_then(|row| row.value.diagnosis))
 }
 
 /// Whether a grant is of the kind that the mailbox authenticates by.

@@ -7,9 +7,10 @@ use super::super::problem::{Answer, Problem};
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
 use super::presets;
+use crate::clock;
 use crate::diagnosis::Language;
 use crate::domain::{Auth, Mailbox, MailboxId, MailboxState, SendState, SmtpAuth};
-use crate::store::{Commit, StoreError, StoredMailbox};
+use crate::store::{Commit, NewMailbox, StoreError, StoredMailbox};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -133,16 +134,26 @@ pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
 async fn create_new(shared: &Shared, posted: Posted) -> Result<StoredMailbox, Problem> {
     needs_password(&posted, None)?;
     let id = posted.mailbox.id.clone();
-    let Posted { mailbox, grant, smtp_password } = posted;
-    match shared.store.create_mailbox_with(mailbox, grant.as_ref(), smtp_password.as_ref()).await {
-        Err(StoreError::Conflict) => {
-            Err(Problem::conflict("mailbox_exists", format!("there is a mailbox {:?} already", id.as_str())))
-        }
-        Err(error) => Err(Problem::from(error)),
-        Ok(stored) => {
-            shared.reconcile().await;
-            Ok(stored)
-        }
+    let exists =
+        || Problem::conflict("mailbox_exists", format!("there is a mailbox {:?} already", id.as_str()));
+    let (store, is_taken_over) = (shared.store.clone(), posted.take_over.is_some());
+    let created = pool(move || match store.create_mailboxes_blocking(vec![posted.into_new()]) {
+        Err(StoreError::Conflict) => Ok(None),
+        other => other.map(|mut created| created.pop()),
+    });
+    let stored = created.await?.ok_or_else(exists)?;
+    shared.reconcile().await;
+    if is_taken_over {
+        shared.trials.add(stored.incarnation);
+    }
+    Ok(stored)
+}
+
+impl Posted {
+    /// As it is created.
+    pub(super) fn into_new(self) -> NewMailbox {
+        let Self { mailbox, grant, smtp_password, take_over } = self;
+        NewMailbox { mailbox, grant, smtp_password, take_over }
     }
 }
 
@@ -197,15 +208,24 @@ pub(super) async fn change(
     id: &str,
     make: impl Fn(&Shared, &StoredMailbox) -> Result<Posted, Problem>,
 ) -> Answer {
-    let changed = settled(async || {
+    let (changed, is_taken_over) = settled(async || {
         let mut stored = shared.mailbox(id)?;
         let posted = make(shared, &stored)?;
         needs_password(&posted, Some(&stored))?;
-        if posted.mailbox == stored.mailbox && posted.grant.is_none() && posted.smtp_password.is_none() {
-            return Ok(stored);
-        }
+        let is_same =
+            posted.mailbox == stored.mailbox && posted.grant.is_none() && posted.smtp_password.is_none();
         let is_other_way = !same_kind(&posted.mailbox.auth, &stored.mailbox.auth);
         let mut commit = Commit::of_mailbox(stored.incarnation);
+        let is_taken_over = match &posted.take_over {
+            Some(token) => shared.store.add_take_over(&mut commit, &stored, token, clock::now())?,
+            None => false,
+        };
+        if is_same {
+            if is_taken_over {
+                shared.store.commit(commit).await?;
+            }
+            return Ok((stored, is_taken_over));
+        }
         if is_elsewhere(&posted.mailbox, &stored.mailbox) {
             shared.store.forget_uids(&mut commit, stored.incarnation)?;
         }
@@ -223,10 +243,15 @@ pub(super) async fn change(
             shared.store.remove_grant(&mut commit, stored.incarnation, generation);
         }
         shared.store.commit(commit).await?;
-        shared.mailbox(id)
+        Ok((shared.mailbox(id)?, is_taken_over))
     })
     .await?;
     shared.reconcile().await;
+    if is_taken_over {
+        shared.trials.add(changed.incarnation);
+    } else {
+        shared.trials.changed(changed.incarnation);
+    }
     Ok(HttpResponse::Ok().json(shared.view(&changed)?.shown))
 }
 

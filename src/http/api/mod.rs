@@ -92,7 +92,11 @@ fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
             only(resource("/mailboxes/{mb}/refresh-token"), "POST")
                 .route(web::post().to(switches::refresh_token)),
         )
-        .service(only(resource("/mailboxes/{mb}/sign-in"), "POST").route(web::post().to(sign_ins::create)));
+        .service(
+            only(resource("/mailboxes/{mb}/sign-in"), "GET, HEAD, POST")
+                .route(get().to(sign_ins::newest))
+                .route(web::post().to(sign_ins::create)),
+        );
 }
 
 fn mail_routes(config: &mut ServiceConfig, max_body: usize) {

@@ -1,8 +1,8 @@
 //! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
 
 use super::super::Shared;
-use super::super::extract::{json, query, set, typed};
-use super::super::language::language;
+use super::super::extract::{json, pool, query, set, typed};
+use super::super::language::{language, language_of};
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::{apps, events};
@@ -49,6 +49,17 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let mut shown = view(&sign_in, Language::default());
     set(&mut shown, "url", json!(shared.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
+}
+
+/// GET `/v1/mailboxes/{mb}/sign-in`: the newest one, and how it goes.
+pub(super) async fn newest(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
+    let language = language_of(&request)?;
+    let stored = shared.mailbox(&id)?;
+    let store = shared.store.clone();
+    let row = pool(move || store.newest_sign_in(stored.incarnation)).await?;
+    let none =
+        || Problem::not_found("no_such_sign_in", "nobody was asked to sign in for this mailbox lately");
+    Ok(HttpResponse::Ok().json(view(&row.ok_or_else(none)?.value, language)))
 }
 
 /// The app by which somebody can sign in for it; else what is missing.
@@ -182,7 +193,7 @@ pub(super) fn view(sign_in: &SignIn, language: Language) -> Value {
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },
         "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": diagnosis,
-        "ways": sign_in.ways, "accept_until": sign_in.accept_until,
+        "ways": sign_in.ways, "imported": sign_in.imported.is_some(), "accept_until": sign_in.accept_until,
         "device": sign_in.device.as_ref().map(|code| json!({
             "user_code": code.user_code, "verification_uri": code.verification_uri, "expires_at": code.ends_at})),
     })

@@ -2,8 +2,11 @@
 
 use super::super::Shared;
 use super::super::problem::{Answer, Problem};
+use super::super::signin;
 use super::mailbox_form::Posted;
 use super::mailboxes::change;
+use super::sign_ins;
+use crate::diagnosis::Language;
 use crate::domain::Auth;
 use crate::supervisor::protocol::{RefreshToken, WakeReason};
 use crate::token::TokenError;
@@ -28,7 +31,7 @@ async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
     change(shared, id, |_, stored| {
         let mut mailbox = stored.mailbox.clone();
         mailbox.active = active;
-        Ok(Posted { mailbox, grant: None, smtp_password: None })
+        Ok(Posted { mailbox, grant: None, smtp_password: None, take_over: None })
     })
     .await
 }
@@ -43,11 +46,16 @@ pub(super) async fn sync(shared: Data<Shared>, id: Path<String>) -> Answer {
     Ok(HttpResponse::Accepted().json(shared.view(&stored)?.shown))
 }
 
-/// POST `/v1/mailboxes/{mb}/refresh-token`.
+/// POST `/v1/mailboxes/{mb}/refresh-token`: a fresh token, or the trial of one that is to be taken over, now.
 pub(super) async fn refresh_token(shared: Data<Shared>, id: Path<String>) -> Answer {
     let stored = shared.mailbox(&id)?;
     if matches!(stored.mailbox.auth, Auth::Password { .. }) {
         return Err(problem_of(&TokenError::NoTokens));
+    }
+    if let Some(sign_in) = signin::try_again(&shared, &stored)?
+        && shared.store.grant(stored.incarnation)?.is_none()
+    {
+        return Ok(HttpResponse::Accepted().json(sign_ins::view(&sign_in, Language::default())));
     }
     let asked = RefreshToken { mailbox: stored.incarnation };
     let answer = shared.supervisor.refresh.send(asked).timeout(TOKEN_PATIENCE).await;

@@ -4,13 +4,14 @@
 use super::super::Shared;
 use super::super::extract::settled;
 use super::super::problem::Problem;
+use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::{Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, Timestamp, Who};
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
 use crate::token::lifecycle::{before_refresh, with_answer};
-use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use crate::token::{FlowError, TokenAnswer};
 use actix_web::web::Data;
 use std::time::Duration;
 
@@ -67,7 +68,15 @@ pub(in crate::http) async fn accept(
     let candidate = row.value.candidate.clone().filter(|_| is_open).ok_or_else(nothing)?;
     row.value.state = SignInState::Probing;
     row.value.accept_until = None;
-    if !go_on(shared, &mut row, stored, candidate).await? {
+    let is_imported = row.value.imported.is_some();
+    if let Some(imported) = &mut row.value.imported {
+        imported.accepted = true;
+    }
+    let went_on = go_on(shared, &mut row, stored, candidate).await;
+    if is_imported && !matches!(went_on, Ok(true)) {
+        shared.trials.add(stored.incarnation);
+    }
+    if !went_on? {
         // taken up again by itself
         tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
     }
@@ -93,14 +102,26 @@ pub(super) async fn try_out(
     if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token).await {
         return Ok(Err(diagnosis));
     }
+    settle(shared, row, stored, &grant, None).await?;
+    Ok(Ok(()))
+}
+
+/// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one.
+pub(super) async fn settle(
+    shared: &Shared,
+    row: &mut Row<SignIn>,
+    stored: &StoredMailbox,
+    grant: &Grant,
+    diagnosis: Option<Diagnosis>,
+) -> Result<(), Problem> {
     row.value.state = SignInState::Done;
-    row.value.diagnosis = None;
+    row.value.diagnosis = diagnosis;
     row.value.candidate = None;
     // the token actor may refresh the old grant meanwhile
     settled(async || {
         let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
         let mut commit = Commit::of_mailbox(stored.incarnation);
-        shared.store.put_grant(&mut commit, stored.incarnation, old, &grant)?;
+        shared.store.put_grant(&mut commit, stored.incarnation, old, grant)?;
         shared.store.add_sign_in(&mut commit, &row.value, row.generation)?;
         Ok(shared.store.commit(commit).await?)
     })
@@ -108,7 +129,7 @@ pub(super) async fn try_out(
     row.generation = row.generation.saturating_add(1);
     shared.sign_in_changed();
     shared.wake(stored.incarnation, WakeReason::Grant);
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Sign-ins in whose middle an earlier life of the daemon ended. To be asked before requests are served.
@@ -118,6 +139,9 @@ pub(in crate::http) fn left_behind(store: &Store) -> Vec<Row<SignIn>> {
         Vec::new()
     });
     left.retain(|row| {
+        if row.value.imported.is_some() {
+            return false; // has trials of its own
+        }
         let is_tried = matches!(row.value.state, SignInState::SignedIn | SignInState::Probing);
         is_tried || (row.value.device.is_some() && !row.value.state.is_final())
     });
@@ -205,18 +229,17 @@ async fn refresh(
     let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
         return unusable("the candidate holds no refresh token");
     };
-    let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
-    let Some(app) = app.map(|row| row.value) else { return unusable("the mailbox names no app any more") };
-    let endpoints = match Endpoints::of(&app.app, &shared.http).await {
-        Ok(endpoints) => endpoints,
+    let client = match Provider::of(shared, &row.value, stored).await? {
+        Ok(provider) => provider.client,
         Err(error) => return Ok(Err(error)),
     };
+    let _answer_is_waited_for = shared.on_their_way.read().await;
     let (marked, _) = before_refresh(candidate, clock::now());
     row.value.candidate = Some(marked.clone());
     put(shared, row).await?;
-    let (scopes, issued_at) = (endpoints.scopes.clone(), clock::now());
-    let client = OauthClient::new(shared.http.clone(), endpoints, app);
-    Ok(match client.refresh(&refresh_token, &scopes, marked.send_client_secret).await {
+    let issued_at = clock::now();
+    let scopes = &client.endpoints().scopes;
+    Ok(match client.refresh(&refresh_token, scopes, marked.send_client_secret).await {
         Err(error) => Err(error),
         Ok(answer) => {
             let grant = with_answer(marked, &answer, issued_at);

@@ -39,7 +39,7 @@ pub(super) async fn begin(
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
 ) -> Result<Result<HttpResponse, FlowError>, Problem> {
-    let provider = match Provider::of(shared, stored).await? {
+    let provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };
@@ -110,7 +110,7 @@ async fn poll(shared: &Shared, id: SignInId) -> Result<(), Problem> {
         if stored_now.generation != stored.generation {
             continue;
         }
-        match ask(shared, &stored, &code).await? {
+        match ask(shared, &row.value, &stored, &code).await? {
             Asked::Pending => failures = 0,
             Asked::Away => failures = failures.saturating_add(1),
             Asked::Changed(changed) => {
@@ -143,8 +143,13 @@ enum Asked {
     Done(Box<Provider>, Came),
 }
 
-async fn ask(shared: &Shared, stored: &StoredMailbox, code: &DeviceAttempt) -> Result<Asked, Problem> {
-    let provider = match Provider::of(shared, stored).await? {
+async fn ask(
+    shared: &Shared,
+    sign_in: &SignIn,
+    stored: &StoredMailbox,
+    code: &DeviceAttempt,
+) -> Result<Asked, Problem> {
+    let provider = match Provider::of(shared, sign_in, stored).await? {
         Ok(provider) => provider,
         Err(FlowError::Transport { .. }) => return Ok(Asked::Away),
         Err(error) => {

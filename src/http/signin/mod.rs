@@ -1,6 +1,8 @@
 //! The user's way in: a personal link, a page with one button, the provider, and back. A GET changes nothing, so
 //! that a mail scanner cannot use a link up.
 
+mod account;
+mod board;
 mod callback;
 mod candidate;
 mod device;
@@ -9,10 +11,13 @@ mod owner;
 mod page;
 mod paste;
 mod redeem;
+mod take_over;
+mod trial;
 mod visit;
 
 pub(super) use candidate::{accept, keep_house, left_behind};
 pub(super) use paste::accept as accept_pasted;
+pub(super) use take_over::{Trials, resume as resume_trials, run as take_over, try_again};
 
 use super::Shared;
 use super::server::{get, only};
@@ -54,7 +59,8 @@ impl Shared {
         if !sign_in.ways.is_empty() {
             return Ok(sign_in.ways.clone());
         }
-        let app = stored.mailbox.app().map(|app| self.store.app(app)).transpose()?.flatten();
+        let app = sign_in.app_for(&stored.mailbox);
+        let app = app.map(|app| self.store.app(app)).transpose()?.flatten();
         Ok(app.map_or_else(Vec::new, |row| self.usual_ways(&row.value.app)))
     }
 

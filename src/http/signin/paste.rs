@@ -80,7 +80,7 @@ pub(super) async fn begin(
     stored: &StoredMailbox,
     language: &str,
 ) -> Result<Result<HttpResponse, FlowError>, Problem> {
-    let redirect = match Provider::of(shared, stored).await? {
+    let redirect = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider.client.endpoints().native_redirect.clone(),
         Err(error) => return Ok(Err(error)),
     };
@@ -145,7 +145,7 @@ async fn take(
         Ok((_, None)) => Ok(outcome::foreign(&request)),
         Err(wrong) => {
             let language = language(&request, row.value.language.as_deref());
-            let redirect = match Provider::of(&shared, &stored).await? {
+            let redirect = match Provider::of(&shared, &row.value, &stored).await? {
                 Ok(provider) => provider.client.endpoints().native_redirect.clone().unwrap_or_default(),
                 Err(_) => String::new(),
             };

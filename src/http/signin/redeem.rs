@@ -3,6 +3,7 @@
 
 use super::super::Shared;
 use super::super::problem::Problem;
+use super::account::{self, Unknown};
 use super::candidate::{keep, state_of, try_out};
 use super::page::Words;
 use crate::clock;
@@ -10,7 +11,7 @@ use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::identity::{self, Identity};
+use crate::token::identity::{Identity, IdentityError};
 use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer, trial};
 
 /// What became of a sign-in: the state to keep, and what to say.
@@ -51,6 +52,10 @@ impl Ending {
         Self { state: state_of(&diagnosis), told: Told::Diagnosed, diagnosis: Some(diagnosis) }
     }
 
+    fn in_words(words: &str) -> Self {
+        Self { state: SignInState::Declined, told: Told::Words(String::from(words)), diagnosis: None }
+    }
+
     pub(super) fn unusable() -> Self {
         Self { state: SignInState::Declined, told: Told::Sentence(UNUSABLE), diagnosis: None }
     }
@@ -63,12 +68,14 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// The provider of a mailbox.
+    /// The provider of a sign-in for a mailbox.
     pub(super) async fn of(
         shared: &Shared,
+        sign_in: &SignIn,
         stored: &StoredMailbox,
     ) -> Result<Result<Self, FlowError>, Problem> {
-        let app = stored.mailbox.app().map(|app| shared.store.app(app)).transpose()?.flatten();
+        let app = sign_in.app_for(&stored.mailbox);
+        let app = app.map(|app| shared.store.app(app)).transpose()?.flatten();
         let Some(app) = app.map(|row| row.value) else {
             return Ok(Err(FlowError::Endpoint(String::from("the mailbox names no app any more"))));
         };
@@ -97,7 +104,7 @@ pub(super) async fn redeem_code(
     code: Secret,
     issuer: Option<&str>,
 ) -> Result<Ending, Problem> {
-    let mut provider = match Provider::of(shared, stored).await? {
+    let mut provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&address_only(stored)))),
     };
@@ -112,7 +119,7 @@ pub(super) async fn redeem_code(
     let answer = exchanged.as_ref().map(|_| ());
     if trial::settle(&shared.store, &provider.app, send_client_secret, answer).await? {
         // a new secret was refused, which uses no code up: the one before is in use again
-        if let Ok(again) = Provider::of(shared, stored).await? {
+        if let Ok(again) = Provider::of(shared, &row.value, stored).await? {
             provider = again;
             (exchanged, send_client_secret) = exchange(&provider, attempt, &code, way).await;
         }
@@ -161,24 +168,13 @@ pub(super) async fn judge(
 ) -> Result<Ending, Problem> {
     let Came { answer, way, send_client_secret, nonce } = came;
     let now = clock::now();
-    let Some(Ok(claims)) = answer.id_token.as_deref().map(identity::parse) else {
-        return Ok(Ending::unusable());
-    };
-    let app = &provider.app.app;
-    let issuer = &provider.client.endpoints().issuer;
-    if let Err(error) = claims.check(&app.client_id, issuer, nonce.as_ref().map(Secret::expose), now) {
-        return Ok(Ending {
-            state: SignInState::Declined,
-            told: Told::Words(error.to_string()),
-            diagnosis: None,
-        });
-    }
-    let claims = match claims.names.is_empty() && provider.client.endpoints().userinfo.is_some() {
-        true => match provider.client.userinfo(&answer.access_token).await {
-            Ok(told) => claims.with_userinfo(&told),
-            Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
-        },
-        false => claims,
+    let claims = match account::told(provider, &answer, nonce.as_ref()).await {
+        Ok(Some(claims)) => claims,
+        Ok(None) | Err(Unknown::Token(IdentityError::Unreadable)) => return Ok(Ending::unusable()),
+        Err(Unknown::Token(error)) => return Ok(Ending::in_words(&error.to_string())),
+        Err(Unknown::Userinfo(error)) => {
+            return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored))));
+        }
     };
     let who = claims.signed_in_as();
     row.value.signed_in_as = Some(who.clone());
@@ -193,10 +189,11 @@ pub(super) async fn judge(
         access_token_expires_at: Some(now.plus(answer.expires_in)),
         last_refresh: None,
         refresh_in_flight_since: None,
+        taken_over: None,
     };
     let old = shared.store.grant(stored.incarnation)?;
     let pinned = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
-    let identity = claims.identify(&stored.mailbox, pinned, app.tenant.as_deref());
+    let identity = claims.identify(&stored.mailbox, pinned, provider.app.app.tenant.as_deref());
     if identity != Identity::Match {
         let acceptable = identity == Identity::SameTenantOther;
         if acceptable {

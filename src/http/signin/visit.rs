@@ -97,7 +97,7 @@ fn buttons(link: &str, ways: &[GrantWay], language: &str) -> String {
             GrantWay::Redirect => ("redirect", BUTTON),
             GrantWay::Native => ("native", BY_PASTE),
             GrantWay::Device => ("device", BY_DEVICE),
-            GrantWay::AppOnly | GrantWay::Password => return String::new(),
+            GrantWay::Imported | GrantWay::AppOnly | GrantWay::Password => return String::new(),
         };
         let label = label.in_language(language);
         format!("<p><button name=\"way\" value=\"{name}\" id=\"{name}\">{label}</button></p>")
@@ -122,7 +122,7 @@ pub(super) async fn start(
     let begun = match way.unwrap_or(GrantWay::Redirect) {
         GrantWay::Device => device::begin(&shared, &mut row, &stored).await?,
         GrantWay::Native => paste::begin(&shared, &mut row, &stored, language).await?,
-        GrantWay::Redirect | GrantWay::AppOnly | GrantWay::Password => {
+        GrantWay::Redirect | GrantWay::Imported | GrantWay::AppOnly | GrantWay::Password => {
             let location = attempt(&shared, &mut row, &stored, shared.callback_uri()).await?;
             location.map(|location| see_other(&location))
         }
@@ -138,6 +138,7 @@ pub(super) fn name(way: GrantWay) -> &'static str {
         GrantWay::Redirect => "redirect",
         GrantWay::Native => "native",
         GrantWay::Device => "device",
+        GrantWay::Imported => "imported",
         GrantWay::AppOnly => "app_only",
         GrantWay::Password => "password",
     }
@@ -163,7 +164,7 @@ pub(super) async fn attempt(
         nonce: random_text()?,
         redirect_uri,
     };
-    let provider = match Provider::of(shared, stored).await? {
+    let provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };

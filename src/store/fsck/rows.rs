@@ -8,7 +8,7 @@ use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
     AppFacts, MailboxStatus, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log,
-    keys, mailboxes, outbox, uid_index,
+    keys, mailboxes, outbox, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -57,6 +57,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'x') => packed::<PackUse>(value),
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
+        Some(b'0') => json::<take_over::TakeOverRow>(value),
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),

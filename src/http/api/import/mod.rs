@@ -5,12 +5,12 @@ mod table;
 mod text;
 
 use super::super::Shared;
-use super::super::extract::{pool, query};
+use super::super::extract::{pool, query, set};
 use super::super::problem::{Answer, LineError, Problem};
 use super::mailbox_form::{self, Posted};
 use super::{mailbox_view, mailboxes, presets};
 use crate::domain::MailboxId;
-use crate::store::{MailboxStatus, NewMailbox, StoreError};
+use crate::store::{MailboxStatus, StoreError, TakeOver};
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
@@ -55,16 +55,22 @@ pub(super) async fn import(shared: Data<Shared>, request: HttpRequest, body: Byt
         if dry_run {
             return Ok::<_, Problem>((items, 0));
         }
-        let new = checked.into_iter().map(Checked::into_new).collect();
+        let is_tried = |found: &Checked| found.posted.take_over.is_some();
+        let tried: Vec<bool> = checked.iter().map(is_tried).collect();
+        let new = checked.into_iter().map(|found| found.posted.into_new()).collect();
         let created = working.store.create_mailboxes_blocking(new).map_err(not_created)?;
+        let tried = created.iter().zip(tried).filter(|(_, tried)| *tried);
+        tried.for_each(|(stored, _)| working.trials.add(stored.incarnation));
         Ok((items, created.len()))
     })
     .await?;
     if created > 0 {
         shared.reconcile().await;
     }
+    let to_be_tried = items.iter().filter(|item| item.get("to_be_tried").is_some()).count();
     let mut response = if dry_run { HttpResponse::Ok() } else { HttpResponse::Created() };
-    Ok(response.json(json!({"dry_run": dry_run, "created": created, "items": items})))
+    Ok(response.json(json!({
+        "dry_run": dry_run, "created": created, "to_be_tried": to_be_tried, "items": items})))
 }
 
 /// How the mailboxes are written down.
@@ -118,12 +124,11 @@ impl Checked {
         let Posted { mailbox, grant, .. } = &self.posted;
         let id = (self.has_id || !dry_run).then_some(&mailbox.id);
         let state = mailbox_view::state(mailbox, grant.as_ref(), &MailboxStatus::default());
-        json!({"line": self.line, "id": id, "address": mailbox.address, "state": state})
-    }
-
-    fn into_new(self) -> NewMailbox {
-        let Posted { mailbox, grant, smtp_password } = self.posted;
-        NewMailbox { mailbox, grant, smtp_password }
+        let mut shown = json!({"line": self.line, "id": id, "address": mailbox.address, "state": state});
+        if self.posted.take_over.is_some() {
+            set(&mut shown, "to_be_tried", Value::Bool(true));
+        }
+        shown
     }
 }
 
@@ -151,11 +156,6 @@ fn check(shared: &Shared, table: Table) -> Result<Vec<Checked>, Problem> {
 }
 
 fn read(shared: &Shared, value: Value) -> Result<Posted, Problem> {
-    if value.pointer("/auth/refresh_token").is_some() {
-        let detail = "auth.refresh_token: taking over sign-ins of another system is not available yet; import the \
-                      mailbox without it and send the sign-in link";
-        return Err(Problem::unprocessable("not_available_yet", detail));
-    }
     let posted = mailbox_form::read(shared, value, None)?;
     mailboxes::needs_password(&posted, None)?;
     shared.store.fits(&posted.mailbox)?;
@@ -167,6 +167,7 @@ fn read(shared: &Shared, value: Value) -> Result<Posted, Problem> {
 struct Taken {
     ids: BTreeMap<MailboxId, String>,
     addresses: BTreeMap<String, String>,
+    tokens: BTreeMap<String, String>,
 }
 
 impl Taken {
@@ -178,10 +179,15 @@ impl Taken {
             self.ids.insert(mailbox.id.clone(), place);
             return Err(Problem::field("id", problem));
         }
-        if let Some(place) = self.addresses.insert(mailbox.address.to_lowercase(), here) {
+        if let Some(place) = self.addresses.insert(mailbox.address.to_lowercase(), here.clone()) {
             let problem = format!("{} {place}", mailbox.address);
             self.addresses.insert(mailbox.address.to_lowercase(), place);
             return Err(Problem::field("address", problem));
+        }
+        // used for one mailbox, it may be worth nothing for another
+        let token = posted.take_over.as_ref().map(TakeOver::sha256);
+        if let Some(place) = token.and_then(|token| self.tokens.insert(token, here)) {
+            return Err(Problem::field("auth.refresh_token", place));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ enum Kind {
     Nothing,
 }
 
-const COLUMNS: [(&str, Kind); 33] = [
+const COLUMNS: [(&str, Kind); 34] = [
     ("id", Kind::Text),
     ("address", Kind::Text),
     ("display_name", Kind::Text),
@@ -33,6 +33,7 @@ const COLUMNS: [(&str, Kind); 33] = [
     ("auth.delegates", Kind::Words),
     ("auth.user", Kind::Text),
     ("auth.password", Kind::Secret),
+    ("auth.refresh_token", Kind::Secret),
     ("imap", Kind::Nothing),
     ("imap.host", Kind::Text),
     ("imap.port", Kind::Number),
