@@ -19,6 +19,7 @@ mod mailboxes;
 mod messages;
 mod outbox;
 mod presets;
+mod proofs;
 mod raw;
 mod rotation;
 mod sign_ins;

@@ -1,6 +1,8 @@
 //! The user's way in: a personal link, a page with one button, the provider, and back. A GET changes nothing, so
 //! that a mail scanner cannot use a link up.
 
+mod app_page;
+mod app_visit;
 mod callback;
 mod candidate;
 mod device;
@@ -11,6 +13,7 @@ mod paste;
 mod redeem;
 mod visit;
 
+pub(super) use app_visit::{begin_trial, consent_state};
 pub(super) use candidate::{accept, keep_house, left_behind};
 pub(super) use paste::accept as accept_pasted;
 
