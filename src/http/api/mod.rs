@@ -20,6 +20,7 @@ mod master_key;
 mod messages;
 mod outbox;
 mod presets;
+mod proofs;
 mod raw;
 mod rotation;
 mod sign_ins;
