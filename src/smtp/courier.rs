@@ -7,18 +7,14 @@ use super::announce;
 use super::bell::Bell;
 use super::governor::{Allowance, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
+use super::papers::Papers;
 use super::protocol::{Outcome, SmtpError};
-use super::session::{SmtpCredentials, SmtpSession, SmtpTiming};
+use super::session::{SmtpSession, SmtpTiming};
 use crate::clock;
-use crate::diagnosis::{Facts, catalogue, describe};
 use crate::domain::message::BodyLocation;
-use crate::domain::{
-    Auth, Diagnosis, Disposition, GrantSecret, SendState, SmtpAuth, SmtpEndpoint, Submission, SubmissionId,
-    Timestamp,
-};
+use crate::domain::{Diagnosis, Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
-use crate::token::lifecycle::may_send;
-use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
+use crate::token::protocol::{GetAccessToken, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +28,7 @@ pub(super) struct Courier {
     stored: StoredMailbox,
     endpoint: SmtpEndpoint,
     owner: Owner,
-    token: Recipient<GetAccessToken>,
+    papers: Papers,
     rejected: Recipient<TokenRejected>,
     timing: SmtpTiming,
     bell: Arc<Bell>,
@@ -69,12 +65,13 @@ impl Courier {
             Some("office365" | "outlook") => Allowance::EXCHANGE,
             _ => Allowance { connections: 1, messages_per_minute: 0 },
         };
+        let papers = Papers::new(deps.store.clone(), stored.clone(), (&endpoint, owner), token);
         Self {
             deps,
             stored,
             endpoint,
             owner,
-            token,
+            papers,
             rejected,
             timing,
             bell,
@@ -164,7 +161,8 @@ impl Courier {
         if let Some(session) = self.session.take().filter(|session| !session.is_broken()) {
             return Ok(session);
         }
-        let credentials = self.credentials().await?;
+        let (credentials, generation) = self.papers.credentials().await?;
+        self.token_generation = generation;
         crate::faults::point("smtp.connect", &self.stored.mailbox.id);
         let SmtpDeps { dialer, hello_name, .. } = &self.deps;
         let opened = SmtpSession::open(dialer, &self.endpoint, hello_name, &credentials, self.timing).await;
@@ -175,47 +173,6 @@ impl Courier {
             tracing::debug!(told, "the server refused the access token");
         }
         opened
-    }
-
-    async fn credentials(&mut self) -> Result<SmtpCredentials, SmtpError> {
-        let broken = |error: StoreError| held(&TokenError::Store(error.to_string()));
-        match &self.endpoint.auth {
-            SmtpAuth::None => return Ok(SmtpCredentials::None),
-            SmtpAuth::Own { user } => {
-                let password = self.deps.store.smtp_password(self.owner.mailbox).map_err(broken)?;
-                let password = password.ok_or_else(|| held(&TokenError::NotSignedIn))?;
-                return Ok(SmtpCredentials::Plain { user: user.clone(), password });
-            }
-            SmtpAuth::Inherit => {}
-        }
-        if matches!(self.stored.mailbox.auth, Auth::Password { .. }) {
-            let grant = self.deps.store.grant(self.owner.mailbox).map_err(broken)?;
-            return match grant.map(|row| row.value.secret) {
-                Some(GrantSecret::Password { user, password }) => {
-                    Ok(SmtpCredentials::Plain { user, password })
-                }
-                Some(GrantSecret::Refresh { .. }) | None => Err(held(&TokenError::NotSignedIn)),
-            };
-        }
-        let asked = self.token.send(GetAccessToken { min_validity: Duration::from_secs(60) }).await;
-        let gone = |_| held(&TokenError::Store(String::from("the token actor is being restarted")));
-        let token = asked.map_err(gone)?.map_err(|error| held(&error))?;
-        self.token_generation = Some(token.generation);
-        self.may_send()?;
-        let user = self.stored.mailbox.login().to_owned();
-        Ok(SmtpCredentials::Xoauth2 { user, token: token.token })
-    }
-
-    /// Without leave to send the server would only say that the log-in is wrong.
-    fn may_send(&self) -> Result<(), SmtpError> {
-        let grant = self.deps.store.grant(self.owner.mailbox);
-        let grant = grant.map_err(|error| held(&TokenError::Store(error.to_string())))?;
-        if grant.is_none_or(|row| may_send(&row.value.scopes)) {
-            return Ok(());
-        }
-        let facts = Facts { address: &self.stored.mailbox.address, detail: "SMTP.Send", ..Facts::default() };
-        let diagnosis = Box::new(describe(&catalogue::SCOPES_MISSING, &facts, None));
-        Err(SmtpError::Hold { diagnosis, retry: Disposition::NeedsAdmin })
     }
 
     async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
@@ -388,12 +345,4 @@ impl Courier {
         let id = &self.stored.mailbox.id;
         self.deps.store.change_status(self.owner, id, clock::now(), change).await.map(drop)
     }
-}
-
-/// No token: a cause before MAIL.
-fn held(error: &TokenError) -> SmtpError {
-    let text = error.to_string();
-    let unsaid = || describe(&catalogue::SIGN_IN_AGAIN, &Facts::default(), Some(&text));
-    let diagnosis = error.diagnosis().cloned().unwrap_or_else(unsaid);
-    SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: error.disposition(clock::now()) }
 }

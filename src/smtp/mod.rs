@@ -10,6 +10,7 @@ mod gate;
 pub mod governor;
 pub mod mime;
 pub mod outbox;
+mod papers;
 mod probe;
 pub mod protocol;
 mod raw;

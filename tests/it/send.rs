@@ -1,6 +1,6 @@
 //! Sending through a real Postfix, with XOAUTH2 checked by Dovecot, into another mailbox of the world.
 
-use crate::engine::{Running, config, oauth_mailbox, password_mailbox};
+use crate::engine::{Running, config, oauth_mailbox, password_mailbox, web_app};
 use crate::world::entra::Instead;
 use crate::world::{Kind, Transport, World};
 use serde_json::json;
@@ -164,6 +164,8 @@ fn a_grant_without_leave_to_send_receives_and_holds_what_is_to_be_sent() {
     let diagnosis = shown.send_diagnosis.unwrap();
     assert_eq!(diagnosis.code, "scopes_missing");
     assert!(diagnosis.summary.contains("SMTP.Send"), "{}", diagnosis.summary);
+    let client_id = web_app(&world).app.client_id;
+    assert!(diagnosis.remedy.text.contains(&client_id), "{}", diagnosis.remedy.text);
     assert_eq!(running.store.status(anna.incarnation).unwrap().value.state, MailboxState::Live);
 
     // somebody signs in again and accepts: it goes out by itself
