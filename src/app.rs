@@ -122,6 +122,7 @@ impl Engine {
                 refresh: self.supervisor.clone().recipient(),
                 actors: self.supervisor.clone().recipient(),
                 leave: self.supervisor.clone().recipient(),
+                app_token: self.supervisor.clone().recipient(),
             },
             http: self.http.clone(),
             config: config.clone(),

@@ -3,7 +3,7 @@
 use super::args::Distribute;
 use super::client::{Client, segment};
 use super::commands::Printer;
-use super::{Failure, show};
+use super::{Failure, invite, show};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -49,6 +49,13 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
         json!({"server": order.server, "from": order.from, "apply": order.apply, "expect": order.expect});
     let path = format!("/v1/apps/{}/distribute", segment(&order.app));
     let answer = client.send(Method::POST, &path, Some(&body))?;
+    if let Some(file) = &order.links {
+        let items = answer.pointer("/groups/will_move/items").and_then(Value::as_array);
+        for item in items.into_iter().flatten().filter(|item| item.get("url").is_some()) {
+            let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+            invite::write_link(file, [text("id"), text("address"), text("url"), text("expires_at")])?;
+        }
+    }
     if printer.json {
         printer.one(&answer);
         return Ok(());

@@ -103,7 +103,8 @@ pub enum AppCommand {
         /// Its id.
         id: String,
     },
-    /// Give it to all like mailboxes without a sign-in; only says what would change unless `--apply`.
+    /// Give it to all like mailboxes without a sign-in, or move those of another app (`--from`); only says what would
+    /// change unless `--apply`.
     Distribute(Distribute),
     /// Remove one that no mailbox uses.
     Remove {
@@ -120,9 +121,12 @@ pub struct Distribute {
     /// Only to mailboxes on this server; else to those that fit the app's domains or provider.
     #[arg(long)]
     pub server: Option<String>,
-    /// Move mailboxes that are signed in through this app.
+    /// Move the mailboxes of this app: it works on until their users signed in through the new one.
     #[arg(long)]
     pub from: Option<String>,
+    /// Append the links of those who have to sign in to this CSV file.
+    #[arg(long, requires_all = ["from", "apply"])]
+    pub links: Option<PathBuf>,
     /// Do it.
     #[arg(long, requires = "expect")]
     pub apply: bool,

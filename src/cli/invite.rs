@@ -29,14 +29,19 @@ pub(super) fn invite(
     };
     let known = client.get(&format!("/v1/mailboxes/{}", segment(mailbox)))?;
     let address = known.get("address").and_then(Value::as_str).unwrap_or_default();
-    let line = [mailbox, address, &text("url"), &text("expires_at")].map(quoted).join(",");
-    append(file, &line).map_err(|error| Failure::io(format!("{}: {error}", file.display())))?;
+    write_link(file, [mailbox, address, &text("url"), &text("expires_at")])?;
     if json {
         show::json(&answer)
     } else {
         show::text(&format!("link written to {}", file.display()))
     }
     Ok(())
+}
+
+/// Appends a line for a mailbox: its id, its address, the link, and when that ends.
+pub(super) fn write_link(file: &Path, fields: [&str; 4]) -> Result<(), Failure> {
+    let line = fields.map(quoted).join(",");
+    append(file, &line).map_err(|error| Failure::io(format!("{}: {error}", file.display())))
 }
 
 /// The links are secrets: the file is its maker's alone.

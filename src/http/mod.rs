@@ -22,7 +22,7 @@ use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
-use crate::supervisor::protocol::{AskLeave, GetActors, Reconcile, RefreshToken, Wake};
+use crate::supervisor::protocol::{AskAppToken, AskLeave, GetActors, Reconcile, RefreshToken, Wake};
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub struct Wakers {
     pub actors: Recipient<GetActors>,
     /// Leave to send a token request.
     pub leave: Recipient<AskLeave>,
+    /// An app's own token.
+    pub app_token: Recipient<AskAppToken>,
 }
 
 /// What the server is made with.

@@ -22,6 +22,7 @@ fn seen(number: u64, state: MailboxState) -> Seen {
         app: Some(String::from("o365")),
         can_sign_in: true,
         has_grant: true,
+        is_moving: false,
     }
 }
 

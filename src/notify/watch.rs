@@ -142,6 +142,7 @@ impl Notifier {
                 app,
                 can_sign_in: by_oauth && is_complete && stored.mailbox.active && !is_sender,
                 has_grant: self.store.grant(stored.incarnation)?.is_some(),
+                is_moving: by_oauth && self.store.move_of(stored)?.is_some(),
             });
         }
         let ends = |app: &AppCredentials| Some((app.app.id.to_string(), app.app.secret_expires_at?));
@@ -198,7 +199,7 @@ impl Notifier {
             Some(sign_in) => sign_in,
             None => {
                 let (return_to, language) = earlier.map_or((None, None), |old| (old.return_to, old.language));
-                let fresh = SignIn::begin(stored, return_to, language, now)?;
+                let fresh = self.store.begin_sign_in(stored, return_to, language, now)?;
                 self.store.add_sign_in(&mut commit, &fresh, 0)?;
                 commit.event(fresh.told_as(EventType::SignInRequested, now));
                 fresh

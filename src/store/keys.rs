@@ -24,7 +24,7 @@
 //! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
-//! | `j` | incarnation | which sign-in holds the refresh token that was handed in last |
+//! | `j` | incarnation, `t` or `m` | which sign-in holds the refresh token that was handed in last; which moves it to another app |
 //! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
@@ -148,7 +148,10 @@ pub(super) fn sign_ins() -> Key {
     vec![b'w']
 }
 pub(super) fn take_over(mailbox: Incarnation) -> Key {
-    Builder::new(b'j').mailbox(mailbox).0
+    Builder::new(b'j').mailbox(mailbox).bytes(b"t").0
+}
+pub(super) fn moving(mailbox: Incarnation) -> Key {
+    Builder::new(b'j').mailbox(mailbox).bytes(b"m").0
 }
 pub(super) fn invitation(mailbox: Incarnation) -> Key {
     Builder::new(b'n').bytes(b"i").mailbox(mailbox).0

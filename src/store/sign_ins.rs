@@ -96,6 +96,9 @@ pub struct SignIn {
     /// By which app; `None`: the mailbox's own. Another one becomes the mailbox's own with the grant.
     #[serde(default)]
     pub app: Option<AppId>,
+    /// Nobody signs in: that app itself opens the mailbox.
+    #[serde(default)]
+    pub by_app: bool,
 }
 
 /// A device code under way (RFC 8628), kept so that a restart goes on polling.
@@ -161,6 +164,7 @@ impl SignIn {
             accept_until: None,
             imported: None,
             app: None,
+            by_app: false,
         })
     }
 

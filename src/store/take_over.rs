@@ -74,10 +74,10 @@ impl SignIn {
         Ok(sign_in)
     }
 
-    /// Whether it goes on without its user: its token is to be tried.
+    /// Whether it goes on without its user: a token is to be tried, its own or the app's.
     #[must_use]
     pub fn is_to_be_tried(&self) -> bool {
-        let has_token = self.imported.is_some() && self.candidate.is_some();
+        let has_token = self.by_app || (self.imported.is_some() && self.candidate.is_some());
         has_token && self.accept_until.is_none() && !self.state.is_final()
     }
 }

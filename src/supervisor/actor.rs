@@ -98,7 +98,6 @@ impl Supervisor {
                 self.dismiss(incarnation, &children, &children.actors(), context);
             }
         }
-        self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         for stored in plan.start {
             let incarnation = stored.incarnation;
             let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
@@ -107,6 +106,7 @@ impl Supervisor {
                 .insert(incarnation, Running { stored, arbiter, children: None, due: true, restarts });
             self.spawn_if_due(incarnation, context);
         }
+        self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         Ok(())
     }
 

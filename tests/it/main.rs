@@ -33,6 +33,7 @@ mod language;
 mod large;
 mod leaks;
 mod logins;
+mod move_app;
 mod oauth;
 mod overheard;
 mod panics;

@@ -7,7 +7,7 @@ use super::sign_ins::{self, can_sign_in};
 use crate::clock;
 use crate::events::EventType;
 use crate::notify::InviteError;
-use crate::store::{Commit, SignIn};
+use crate::store::Commit;
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
@@ -49,7 +49,7 @@ pub(super) async fn invite(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         }
         Delivery::Link => {
             let now = clock::now();
-            let sign_in = SignIn::begin(&stored, return_to, form.language, now)?;
+            let sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
             let mut commit = Commit::of_mailbox(stored.incarnation);
             shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
             commit.event(sign_in.told_as(EventType::SignInRequested, now));

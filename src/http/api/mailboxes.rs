@@ -229,6 +229,9 @@ pub(super) async fn change(
         if is_elsewhere(&posted.mailbox, &stored.mailbox) {
             shared.store.forget_uids(&mut commit, stored.incarnation)?;
         }
+        if posted.mailbox.app() != stored.mailbox.app() {
+            shared.store.end_move(&mut commit, stored.incarnation);
+        }
         stored.mailbox = posted.mailbox;
         shared.store.put_mailbox(&mut commit, &stored)?;
         let own_login = smtp_user(&stored.mailbox).is_some();

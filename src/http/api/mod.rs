@@ -16,6 +16,8 @@ mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
 mod messages;
+mod move_app;
+mod moving;
 mod outbox;
 mod presets;
 mod raw;

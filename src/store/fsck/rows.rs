@@ -7,8 +7,8 @@ use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
-    AppFacts, MailboxStatus, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log,
-    keys, mailboxes, outbox, take_over, uid_index,
+    AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
+    events_log, keys, mailboxes, outbox, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -56,6 +56,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'x') => packed::<PackUse>(value),
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
+        Some(b'j') if key.last() == Some(&b'm') => json::<Move>(value),
         Some(b'j') => json::<take_over::TakeOverRow>(value),
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
