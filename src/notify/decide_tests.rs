@@ -55,6 +55,17 @@ fn a_lost_sign_in_is_asked_for_once_and_only_where_it_can_be_given() {
 }
 
 #[test]
+fn a_mailbox_on_its_way_to_another_app_is_reminded_and_not_asked_by_itself() {
+    let moving = [Seen { is_moving: true, ..seen(1, MailboxState::Live) }];
+    assert_eq!(decide(&moving, &[], &[], &RULES, NOW), [], "whoever moves it asks, or has a mail sent");
+    let then = Timestamp(NOW.0 - 3 * 24 * 3600 * 1000);
+    let asked = [invitation(1, 1, then, false)];
+    assert_eq!(decide(&moving, &[], &asked, &RULES, NOW), [Deed::Remind(Incarnation(1))]);
+    let moved = [seen(1, MailboxState::Live)];
+    assert_eq!(decide(&moved, &[], &asked, &RULES, NOW), [Deed::Close(asked[0].clone())]);
+}
+
+#[test]
 fn there_are_four_reminders_then_it_is_told_once() {
     let waiting = [seen(1, MailboxState::NeedsSignIn)];
     let then = Timestamp(NOW.0 - 3 * 24 * 3600 * 1000);

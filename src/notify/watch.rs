@@ -193,8 +193,10 @@ impl Notifier {
         let now = clock::now();
         let mut commit = Commit::of_mailbox(sender.incarnation);
         let earlier = self.store.sign_in(before)?.map(|row| row.value);
-        let lasting =
-            |sign_in: &SignIn| !sign_in.state.is_final() && sign_in.expires_at > now.plus(LINK_LEFT);
+        let to = self.store.move_of(stored)?.map(|moving| moving.to);
+        let lasting = |sign_in: &SignIn| {
+            !sign_in.state.is_final() && sign_in.expires_at > now.plus(LINK_LEFT) && sign_in.app == to
+        };
         let sign_in = match earlier.clone().filter(lasting) {
             Some(sign_in) => sign_in,
             None => {

@@ -4,7 +4,7 @@
 use super::commit::Op;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox, codec, keys};
-use crate::domain::{Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
+use crate::domain::{AppId, Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub struct TakeOver {
 pub struct Imported {
     /// SHA-256 of it as it was handed in, in hex.
     pub token_sha256: String,
+    /// The app that it was issued to.
+    #[serde(default)]
+    pub app: Option<AppId>,
     /// Those of tokens that were handed in for this mailbox before.
     #[serde(default)]
     pub earlier: Vec<String>,
@@ -70,7 +73,12 @@ impl SignIn {
             refresh_in_flight_since: None,
             taken_over: Some(token_sha256.clone()),
         });
-        sign_in.imported = Some(Imported { token_sha256, earlier: Vec::new(), accepted: false });
+        sign_in.imported = Some(Imported {
+            token_sha256,
+            app: stored.mailbox.app().cloned(),
+            earlier: Vec::new(),
+            accepted: false,
+        });
         Ok(sign_in)
     }
 

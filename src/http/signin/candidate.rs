@@ -215,8 +215,8 @@ pub(in crate::http) async fn keep_house(shared: Data<Shared>, mut left: Vec<Row<
             }
         }
         let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = shared.store.forget_sign_ins(Timestamp(clock::now().0.saturating_sub(kept))).await
-        {
+        let now = clock::now();
+        if let Err(error) = shared.store.forget_sign_ins(Timestamp(now.0.saturating_sub(kept)), now).await {
             tracing::warn!(%error, "old sign-ins are not removed yet");
         }
         tokio::time::sleep(if again.is_empty() { CLEANING } else { AGAIN }).await;

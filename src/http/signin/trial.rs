@@ -83,6 +83,9 @@ async fn attempt(shared: &Shared, turn: Turn) -> Result<Next, Problem> {
     if case.is_overtaken()? {
         return case.drop_it().await;
     }
+    if let Some(found) = case.foreign_app() {
+        return case.not_yet(found).await;
+    }
     let provider = match Provider::of(shared, &case.row.value, &case.stored).await? {
         Ok(provider) => provider,
         Err(error) => {
@@ -126,6 +129,14 @@ impl Case<'_> {
         let handed_in = Timestamp(i64::try_from(self.row.value.id.0.timestamp_ms()).unwrap_or(i64::MAX));
         let grant = self.shared.store.grant(self.stored.incarnation)?;
         Ok(grant.is_some_and(|row| row.value.way != GrantWay::Imported && row.value.signed_in_at > handed_in))
+    }
+
+    /// That the mailbox has another app by now: no other client may send the token. It waits for its own.
+    fn foreign_app(&self) -> Option<Diagnosis> {
+        let own = self.row.value.imported.as_ref()?.app.as_ref()?;
+        let now = self.app().filter(|now| now != own)?;
+        let said = format!("the refresh token was handed in for the app {own}, and the mailbox has {now}");
+        Some(describe(&c::REQUEST_REFUSED, &Facts { detail: &said, ..self.facts() }, Some(&said)))
     }
 
     async fn drop_it(&mut self) -> Result<Next, Problem> {
