@@ -200,6 +200,37 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_that_nobody_accepted_is_dropped_and_what_became_of_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let mut sign_in = SignIn::taking_over(&anna, &token("a"), Timestamp(1)).unwrap();
+        sign_in.state = SignInState::WrongAccount;
+        sign_in.accept_until = Some(Timestamp(100));
+        let candidate = |now: i64| {
+            runtime().block_on(store.forget_sign_ins(Timestamp(0), Timestamp(now))).unwrap();
+            store.sign_in(sign_in.id).unwrap().unwrap().value.candidate
+        };
+        runtime().block_on(store.put_sign_in(&sign_in, 0)).unwrap();
+        assert!(candidate(99).is_some());
+        assert!(candidate(100).is_none());
+        assert_eq!(store.sign_in(sign_in.id).unwrap().unwrap().value.state, SignInState::WrongAccount);
+    }
+
+    #[test]
+    fn a_token_goes_with_its_mailbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        assert!(store.add_take_over(&mut commit, &anna, &token("a"), Timestamp(1)).unwrap());
+        store.commit_blocking(commit).unwrap();
+        assert_eq!(store.sign_ins().unwrap().len(), 1);
+        runtime().block_on(store.delete_mailbox(&anna)).unwrap();
+        assert_eq!(store.sign_ins().unwrap().len(), 0);
+    }
+
+    #[test]
     fn a_grant_knows_the_token_it_began_as() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());

@@ -4,12 +4,13 @@ use crate::api::{Answer, Api};
 use crate::bad_input::stafette;
 use crate::engine::{KEY, Running, config, oauth_mailbox, web_app};
 use crate::http::deaf;
-use crate::world::World;
 use crate::world::entra::{App, Secret, model};
-use crate::world::proxy::Answering;
+use crate::world::proxy::{Answering, Direction, Ending};
+use crate::world::{Kind, Rotation, Transport, World};
 use serde_json::{Value, json};
 use stafette::domain::{AppId, GrantWay};
 use stafette::events::EventType;
+use stafette::store::SignInState;
 
 const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
@@ -256,6 +257,42 @@ fn a_mailbox_that_sends_is_not_moved_to_an_app_by_which_it_would_not() {
     proxy.exchange_manners();
     assert_eq!(scene.sign_in(link, ANNA).status, 200);
     assert_eq!(scene.app_of("anna").unwrap().as_str(), "new");
+}
+
+#[test]
+fn a_daemon_that_ends_in_the_middle_of_a_move_finishes_it_when_it_is_back() {
+    let world = World::builder().mailbox(ANNA).without_postfix().start();
+    world.entra().set_rotation(Rotation::Strict);
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    let Scene { world, data, running, api } = of_world(world);
+    let (mut mailbox, grant) = oauth_mailbox(&world, &running, ANNA, proxy.port);
+    mailbox.smtp = None;
+    let anna = running.add(mailbox, &grant).incarnation;
+    running.until_live(anna);
+    let order = json!({"from": "o365", "apply": true, "expect": 1});
+    let done = api.post("/v1/apps/new/distribute", &order).ok(200);
+    let link = done["groups"]["will_move"]["items"][0]["url"].as_str().unwrap();
+    let location = api.send(api.bare("POST", link)).header("location").to_owned();
+    let back = world.click_account(&location, ANNA).unwrap();
+    let known = proxy.accepted();
+    proxy.cut_at(b"AUTHENTICATE", Direction::ToServer, 1, Ending::Stall);
+    let browser = std::thread::spawn({
+        let api = api.clone();
+        move || api.try_get(&back)
+    });
+    running.wait("the probe", || {
+        let row = running.store.newest_sign_in(anna).unwrap().unwrap();
+        (row.value.state == SignInState::Probing && proxy.accepted() > known).then_some(())
+    });
+    assert_eq!(running.stored("anna").mailbox.app().unwrap().as_str(), "o365");
+    drop((running, api));
+    proxy.clear();
+    browser.join().unwrap();
+    let (running, api) = Running::serve(&config(&world, data.path()));
+    let scene = Scene { world, data, running, api };
+    scene.until_moved("anna");
+    scene.running.until_live(anna);
+    scene.deliver("after");
 }
 
 #[test]
