@@ -1,7 +1,7 @@
 //! The wiring: every part is built here, from the configuration and the parts below it.
 
 use crate::clock;
-use crate::config::{Config, HttpConfig, IpFamily};
+use crate::config::{Config, IpFamily};
 use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
@@ -14,7 +14,6 @@ use crate::supervisor::protocol::{Drain, Reconcile};
 use crate::supervisor::{Factories, Supervisor};
 use crate::token::TokenDeps;
 use actix::{Actor, Addr};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::RwLock;
@@ -28,14 +27,9 @@ pub enum StartError {
     /// The network cannot be set up.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The listening address cannot be had.
-    #[error("cannot listen on {address}: {source}: choose another http.listen, or stop what listens there")]
-    Listen {
-        /// Where.
-        address: String,
-        /// Why not.
-        source: std::io::Error,
-    },
+    /// Nothing can be served.
+    #[error(transparent)]
+    Listen(#[from] http::BindError),
     /// The runtime is going down.
     #[error("the supervisor ended while starting")]
     Ended,
@@ -96,11 +90,7 @@ impl Engine {
     /// # Errors
     /// [`StartError::Listen`] if the address cannot be had, [`StartError::Store`] if the admin key cannot be
     /// kept.
-    pub fn listen(
-        &self,
-        config: &Config,
-        admin_key: Option<Secret>,
-    ) -> Result<(actix_web::dev::Server, SocketAddr), StartError> {
+    pub fn listen(&self, config: &Config, admin_key: Option<Secret>) -> Result<http::Bound, StartError> {
         let admin_key_sha256 = http::admin_key(&config.data_dir.0, admin_key)?;
         let (dialer, timing) = (self.dialer.clone(), config.timing.clone());
         let probe: http::Probe = Arc::new(move |stored, token| {
@@ -121,6 +111,7 @@ impl Engine {
                 wake: self.supervisor.clone().recipient(),
                 refresh: self.supervisor.clone().recipient(),
                 actors: self.supervisor.clone().recipient(),
+                try_credential: self.supervisor.clone().recipient(),
                 leave: self.supervisor.clone().recipient(),
                 app_token: self.supervisor.clone().recipient(),
             },
@@ -134,10 +125,8 @@ impl Engine {
             notifier: notifier.clone(),
             on_their_way: Arc::clone(&self.on_their_way),
         };
-        let address = config.http.listen.to_string();
-        let bound = http::bind(deps).map_err(|source| StartError::Listen { address, source })?;
-        let seen = HttpConfig { listen: bound.1, ..config.http.clone() };
-        actix::spawn(notify::watch(notifier, seen.public_url()));
+        let bound = http::bind(deps)?;
+        actix::spawn(notify::watch(notifier, bound.public_url.clone()));
         Ok(bound)
     }
 

@@ -21,6 +21,7 @@
 //! | `Reconcile` | http, app → Supervisor | – | the next change, or a start, does it |
 //! | `Wake` | http → Supervisor | – | the next poll does it |
 //! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
+//! | `TryCredential` | http → Supervisor | – | the supervisor looks for credentials on trial by itself |
 //! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |
 //! | `AskLeave` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
 //! | `AskAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |

@@ -45,16 +45,15 @@ const DISTRIBUTED: [(&str, &str); 4] =
 
 /// Gives an app to mailboxes, or says to which.
 pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute) -> Result<(), Failure> {
-    let body =
-        json!({"server": order.server, "from": order.from, "apply": order.apply, "expect": order.expect});
+    let invite = if order.links.is_some() { Some("link") } else { order.invite.then_some("mail") };
+    let body = json!({"server": order.server, "from": order.from, "apply": order.apply,
+        "expect": order.expect, "invite": invite});
     let path = format!("/v1/apps/{}/distribute", segment(&order.app));
     let answer = client.send(Method::POST, &path, Some(&body))?;
     if let Some(file) = &order.links {
-        let items = answer.pointer("/groups/will_move/items").and_then(Value::as_array);
-        for item in items.into_iter().flatten().filter(|item| item.get("url").is_some()) {
-            let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
-            invite::write_link(file, [text("id"), text("address"), text("url"), text("expires_at")])?;
-        }
+        // first of all: they are told once
+        let links = answer.get("links").and_then(Value::as_array);
+        links.into_iter().flatten().try_for_each(|link| invite::keep_link(file, link))?;
     }
     if printer.json {
         printer.one(&answer);
@@ -73,8 +72,9 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
     }
     printer.list(&json!({"items": rows}), &DISTRIBUTED);
     let changed = answer.get("changed").and_then(Value::as_u64).unwrap_or_default();
+    let invited = answer.get("invited").and_then(Value::as_u64).unwrap_or_default();
     let done = if order.apply {
-        format!("{changed} mailboxes changed")
+        format!("{changed} mailboxes changed, {invited} users invited")
     } else {
         String::from("nothing was changed")
     };
@@ -125,5 +125,19 @@ pub(super) fn guide(
         let text = client.request(Method::GET, &path, None, &[])?;
         show::text(&String::from_utf8_lossy(&text));
     }
+    Ok(())
+}
+
+/// Puts another master key in place.
+pub(super) fn rotate_master_key(
+    client: &Client,
+    printer: &Printer,
+    given: Option<String>,
+) -> Result<(), Failure> {
+    let answer = client.send(Method::POST, "/v1/master-key:rotate", Some(&json!({"master_key": given})))?;
+    let said = |name: &str| answer.get(name).and_then(Value::as_str).map(String::from);
+    let kept = said("kept_in").map(|file| format!("rotated; keep a copy of {file} apart from the data"));
+    let todo = said("todo").map(|todo| format!("rotated; {todo}"));
+    printer.done(&answer, &kept.or(todo).unwrap_or_default());
     Ok(())
 }

@@ -42,6 +42,12 @@ pub enum Command {
         /// The mailbox.
         mailbox: String,
     },
+    /// Put another master key in place of the present one while the daemon runs.
+    RotateMasterKey {
+        /// Read the new key (32 bytes in base64) from standard input; else one is made.
+        #[arg(long)]
+        key_stdin: bool,
+    },
     /// App registrations.
     #[command(subcommand)]
     App(AppCommand),
@@ -78,6 +84,8 @@ pub enum Command {
 /// App registrations.
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
+    /// Replace the client secret or certificate: it is tried, and taken back if it is refused.
+    Rotate(AppRotate),
     /// Add one; the client secret is read from standard input.
     Add(AppAdd),
     /// List them.
@@ -124,15 +132,18 @@ pub struct Distribute {
     /// Move the mailboxes of this app: it works on until their users signed in through the new one.
     #[arg(long)]
     pub from: Option<String>,
-    /// Append the links of those who have to sign in to this CSV file.
-    #[arg(long, requires_all = ["from", "apply"])]
-    pub links: Option<PathBuf>,
     /// Do it.
     #[arg(long, requires = "expect")]
     pub apply: bool,
     /// As many mailboxes as the dry run showed.
     #[arg(long)]
     pub expect: Option<u64>,
+    /// Ask their users by mail to sign in.
+    #[arg(long, requires = "apply")]
+    pub invite: bool,
+    /// Write a link for each into this CSV file, for whoever delivers them.
+    #[arg(long, requires = "apply", conflicts_with = "invite")]
+    pub links: Option<PathBuf>,
 }
 
 /// A new app.
@@ -152,12 +163,32 @@ pub struct AppAdd {
     /// Read the client secret (its value, not its id) from standard input.
     #[arg(long)]
     pub secret_stdin: bool,
+    /// Prove the app by this certificate instead: a PEM file that holds its private key, too.
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_stdin")]
+    pub certificate: Option<PathBuf>,
     /// Another authority than the provider's own.
     #[arg(long)]
     pub authority: Option<String>,
     /// Domains whose mailboxes use it without naming it.
     #[arg(long = "domain")]
     pub domains: Vec<String>,
+}
+
+/// A new credential.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("credential").required(true).args(["secret_stdin", "certificate"])))]
+pub struct AppRotate {
+    /// The app's id.
+    pub id: String,
+    /// Read the new client secret (its value, not its id) from standard input.
+    #[arg(long)]
+    pub secret_stdin: bool,
+    /// The new certificate: a PEM file that holds its private key, too.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// When the secret ends (RFC 3339).
+    #[arg(long)]
+    pub expires_at: Option<String>,
 }
 
 /// Mailboxes.

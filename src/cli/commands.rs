@@ -3,7 +3,7 @@
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::{Client, segment};
-use super::{Failure, admin, doctor, fsck, invite, serve, show};
+use super::{Failure, admin, doctor, fsck, invite, rotate, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
@@ -25,6 +25,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve | Command::Fsck { .. } => Ok(()),
         Command::Status => status(&client, &printer),
         Command::Doctor { mailbox } => doctor::doctor(&client, printer.json, &mailbox),
+        Command::RotateMasterKey { key_stdin } => {
+            let given = if key_stdin { Some(read_secret()?) } else { None };
+            admin::rotate_master_key(&client, &printer, given)
+        }
         Command::App(command) => app(&client, &printer, command),
         Command::Mailbox(command) => mailbox(&client, &printer, command),
         Command::Folder { mailbox } => {
@@ -103,17 +107,21 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
             return admin::guide(client, printer, &id, &way, &language);
         }
         AppCommand::Verify { id } => return admin::verify(client, printer, &id),
+        AppCommand::Rotate(order) => return rotate::rotate(client, printer, order),
         AppCommand::Distribute(order) => return admin::distribute(client, printer, &order),
         AppCommand::Remove { id } => {
             let answer = client.send(Method::DELETE, &format!("/v1/apps/{}", segment(&id)), None)?;
             printer.done(&answer, "removed");
         }
         AppCommand::Add(add) => {
-            let AppAdd { id, provider, tenant, client_id, secret_stdin, authority, domains } = add;
+            let AppAdd { id, provider, tenant, client_id, secret_stdin, certificate, authority, domains } =
+                add;
+            let certificate = certificate.as_deref().map(rotate::pem).transpose()?;
             let secret = if secret_stdin { Some(read_secret()?) } else { None };
             let body = json!({
                 "id": id, "provider": provider, "tenant": tenant, "client_id": client_id,
-                "client_secret": secret, "authority": authority, "domains": domains,
+                "client_secret": secret, "client_certificate": certificate, "authority": authority,
+                "domains": domains,
             });
             let answer = client.send(Method::POST, "/v1/apps", Some(&body))?;
             printer.done(&answer, &format!("app {id} added"));
@@ -275,6 +283,6 @@ fn read_stdin() -> Result<String, Failure> {
     Ok(text)
 }
 
-fn read_secret() -> Result<String, Failure> {
+pub(super) fn read_secret() -> Result<String, Failure> {
     Ok(read_stdin()?.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -28,8 +28,11 @@ pub(super) fn invite(
         return Ok(());
     };
     let known = client.get(&format!("/v1/mailboxes/{}", segment(mailbox)))?;
-    let address = known.get("address").and_then(Value::as_str).unwrap_or_default();
-    write_link(file, [mailbox, address, &text("url"), &text("expires_at")])?;
+    let mut link = answer.clone();
+    if let (Some(link), Some(address)) = (link.as_object_mut(), known.get("address")) {
+        link.insert(String::from("address"), address.clone());
+    }
+    keep_link(file, &link)?;
     if json {
         show::json(&answer)
     } else {
@@ -38,9 +41,10 @@ pub(super) fn invite(
     Ok(())
 }
 
-/// Appends a line for a mailbox: its id, its address, the link, and when that ends.
-pub(super) fn write_link(file: &Path, fields: [&str; 4]) -> Result<(), Failure> {
-    let line = fields.map(quoted).join(",");
+/// A line of the file of links: mailbox, address, link and its end.
+pub(super) fn keep_link(file: &Path, link: &Value) -> Result<(), Failure> {
+    let text = |name: &str| quoted(link.get(name).and_then(Value::as_str).unwrap_or_default());
+    let line = ["mailbox", "address", "url", "expires_at"].map(text).join(",");
     append(file, &line).map_err(|error| Failure::io(format!("{}: {error}", file.display())))
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod doctor;
 mod fsck;
 mod invite;
+mod rotate;
 mod serve;
 mod show;
 

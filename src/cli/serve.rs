@@ -4,6 +4,7 @@ use super::Failure;
 use crate::app::{Engine, StartError};
 use crate::config::Config;
 use crate::domain::Secret;
+use crate::http::{BindError, Bound};
 use crate::store::StoreError;
 use crate::telemetry;
 use std::io::ErrorKind;
@@ -16,11 +17,11 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
     let admin_key = secret_variable("STAFETTE_ADMIN_KEY");
     actix::System::new().block_on(async {
         let engine = Engine::start(config, master_key).await.map_err(not_started)?;
-        let (server, address) = engine.listen(config, admin_key).map_err(not_started)?;
+        let Bound { server, address, public_url } = engine.listen(config, admin_key).map_err(not_started)?;
         let handle = server.handle();
         let serving = actix::spawn(server);
-        tracing::info!(%address, public_url = %config.http.public_url(), "serving");
-        if config.http.public_url.as_ref().is_none_or(|url| url.scheme() != "https") {
+        tracing::info!(%address, %public_url, "serving");
+        if !public_url.starts_with("https:") {
             tracing::warn!(
                 "http.public_url is not https: providers accept redirects to https or loopback only"
             );
@@ -81,6 +82,7 @@ pub(super) fn not_started(error: StartError) -> Failure {
         },
         StartError::Store(StoreError::Full { .. }) => Failure::temporary(message),
         StartError::Store(_) => Failure::io(message),
-        StartError::Listen { .. } | StartError::Ended => Failure::unavailable(message),
+        StartError::Listen(BindError::Certificate(_)) => Failure::config(message),
+        StartError::Listen(BindError::Listen { .. }) | StartError::Ended => Failure::unavailable(message),
     }
 }

@@ -5,9 +5,11 @@
 mod env;
 mod providers;
 mod signin;
+mod tls;
 
 pub use providers::{OauthPreset, Provider, TenantPreset};
 pub use signin::SignInSection;
+pub use tls::{TlsFiles, TlsSection};
 
 use crate::domain::Secret;
 use crate::store::{MasterKeySource, StoreConfig};
@@ -78,23 +80,19 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// The address users see in links and redirect URIs; the listening address if it is not named.
     pub public_url: Option<Url>,
+    /// Makes this listener speak TLS.
+    pub tls: Option<TlsFiles>,
     /// Largest request body, in bytes: bounds a submission with its attachments.
     pub max_body: usize,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8035)), public_url: None, max_body: 50 << 20 }
-    }
-}
-
-impl HttpConfig {
-    /// The address users see, without a slash at its end.
-    #[must_use]
-    pub fn public_url(&self) -> String {
-        match &self.public_url {
-            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.listen),
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8035)),
+            public_url: None,
+            tls: None,
+            max_body: 50 << 20,
         }
     }
 }
@@ -173,14 +171,6 @@ impl Default for NetSection {
     fn default() -> Self {
         Self { ip: IpFamily::Auto, nameserver: None, allow_plain_remote: false, bytes_in_flight: 24 << 20 }
     }
-}
-
-/// Trust.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsSection {
-    /// PEM files of further certificate authorities, for private servers.
-    pub extra_ca: Vec<PathBuf>,
 }
 
 /// What is written to the log.
@@ -288,6 +278,9 @@ pub struct Timing {
     /// A token request.
     #[serde(with = "humantime_serde")]
     pub token: Duration,
+    /// The sign-in of a paused mailbox is refreshed so often: providers end those that nobody uses.
+    #[serde(with = "humantime_serde")]
+    pub keep_grant: Duration,
     /// First wait of a deferred submission; doubles.
     #[serde(with = "humantime_serde")]
     pub defer_first: Duration,
@@ -330,6 +323,7 @@ impl Default for Timing {
             retry_cap: seconds(5 * 60),
             throttle_cap: seconds(5 * 60),
             token: seconds(30),
+            keep_grant: seconds(30 * 24 * 3600),
             defer_first: seconds(60),
             defer_cap: seconds(60 * 60),
             hold_retry: seconds(5 * 60),
@@ -341,6 +335,17 @@ impl Default for Timing {
 }
 
 impl Config {
+    /// The address users see, without a slash at its end: the configured one, else that of the listener of their
+    /// pages, which is bound to `pages`.
+    #[must_use]
+    pub fn public_url(&self, pages: SocketAddr) -> String {
+        let tls = if self.signin.listen.is_some() { &self.signin.tls } else { &self.http.tls };
+        match &self.http.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("{}://{pages}", if tls.is_some() { "https" } else { "http" }),
+        }
+    }
+
     /// Reads a file, if one is named, and lays `STAFETTE_*` variables over it.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The users' sign-in pages.
 
+use super::TlsFiles;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use url::Url;
 
 /// The users' sign-in pages.
@@ -9,6 +11,10 @@ use url::Url;
 pub struct SignInSection {
     /// Where users may be sent back to: an address of one of these origins. Our own is always allowed.
     pub return_to: Vec<Url>,
+    /// An address of their own, where nothing else is served; without it they are on `http.listen`.
+    pub listen: Option<SocketAddr>,
+    /// Makes that listener speak TLS.
+    pub tls: Option<TlsFiles>,
 }
 
 impl SignInSection {
@@ -28,7 +34,8 @@ mod tests {
     #[test]
     fn only_known_origins_and_never_with_a_name_in_the_address() {
         let url = |text: &str| Url::parse(text).unwrap();
-        let section = SignInSection { return_to: vec![url("https://crm.example/")] };
+        let section =
+            SignInSection { return_to: vec![url("https://crm.example/")], ..SignInSection::default() };
         let own = url("https://mail.example");
         for (to, allowed) in [
             ("https://crm.example/mailboxes?id=1", true),

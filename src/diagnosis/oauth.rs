@@ -86,6 +86,14 @@ impl OauthFailure {
         matches!(self.code, Some(7_000_215 | 7_000_222 | 700_016 | 7_000_112 | 700_027 | 700_030))
     }
 
+    /// Whether it says that the app's secret or certificate is wrong, and not something else about the app.
+    #[must_use]
+    pub fn refuses_credential(&self) -> bool {
+        let unnamed = self.error == "invalid_client" && self.entry.code == c::APP_REFUSED.code;
+        let entries = [&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE];
+        self.class == AppBroken && (unnamed || entries.iter().any(|entry| entry.code == self.entry.code))
+    }
+
     /// Whether the request should be repeated once with the client secret sent the other way:
     /// AADSTS700025 (public client with a secret), AADSTS7000218 (secret missing).
     #[must_use]

@@ -1,6 +1,6 @@
 //! An OAuth client registration.
 
-use super::{AppId, Secret, Timestamp};
+use super::{AppId, ClientCertificate, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Whose identity platform an app is registered with.
@@ -72,15 +72,17 @@ pub struct App {
     /// Domains whose mailboxes use this app without naming it.
     #[serde(default)]
     pub domains: Vec<String>,
-    /// When the client secret ends; `None` is unknown.
+    /// When the client secret or certificate ends; `None` is unknown.
     pub secret_expires_at: Option<Timestamp>,
 }
 
-/// An app with its secret, as the token flows need it.
+/// An app with its secret or certificate, as the token flows need it.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {
     /// The registration.
     pub app: App,
     /// The client secret, if the registration has one.
     pub client_secret: Option<Secret>,
+    /// The certificate, if it proves itself by one instead.
+    pub certificate: Option<ClientCertificate>,
 }

@@ -1,6 +1,7 @@
 //! Words everybody shares: ids, mailboxes, folders, messages, secrets, dispositions. No I/O, no clock.
 
 pub mod app;
+pub mod credential;
 pub mod diagnosis;
 pub mod disposition;
 pub mod folder;
@@ -13,6 +14,7 @@ pub mod submission;
 pub mod time;
 
 pub use app::{App, ProviderKind};
+pub use credential::{ClientCertificate, Credential, Rotation, RotationState};
 pub use diagnosis::{Diagnosis, KeptFacts, Remedy, RetryClass, Who};
 pub use disposition::Disposition;
 pub use folder::{Folder, FolderRole, UidValidity};

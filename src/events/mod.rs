@@ -68,6 +68,12 @@ pub enum EventType {
     /// The client secret of an app ends soon.
     #[serde(rename = "app.secret_expiring")]
     AppSecretExpiring,
+    /// An app's new client secret or certificate was taken by the identity provider.
+    #[serde(rename = "app.secret_rotated")]
+    AppSecretRotated,
+    /// It was refused, and the one before is in use again.
+    #[serde(rename = "app.secret_rolled_back")]
+    AppSecretRolledBack,
 }
 
 /// An event on its way into the log.

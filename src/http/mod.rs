@@ -6,6 +6,7 @@
 
 mod api;
 mod auth;
+mod doors;
 mod extract;
 mod language;
 mod problem;
@@ -14,7 +15,8 @@ mod signin;
 mod wake;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};
-pub use server::bind;
+pub use doors::BindError;
+pub use server::{Bound, bind};
 
 use crate::config::Config;
 use crate::doctor::Doctor;
@@ -22,7 +24,9 @@ use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
-use crate::supervisor::protocol::{AskAppToken, AskLeave, GetActors, Reconcile, RefreshToken, Wake};
+use crate::supervisor::protocol::{
+    AskAppToken, AskLeave, GetActors, Reconcile, RefreshToken, TryCredential, Wake,
+};
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -43,6 +47,8 @@ pub struct Wakers {
     pub refresh: Recipient<RefreshToken>,
     /// What a mailbox's actors do.
     pub actors: Recipient<GetActors>,
+    /// A new credential is to be tried.
+    pub try_credential: Recipient<TryCredential>,
     /// Leave to send a token request.
     pub leave: Recipient<AskLeave>,
     /// An app's own token.
@@ -93,6 +99,8 @@ struct Shared {
     on_their_way: Arc<RwLock<()>>,
     /// Without a slash at its end.
     public_url: String,
+    /// The users' pages have this address to themselves.
+    pages: Option<std::net::SocketAddr>,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
     /// What goes on with sign-ins that need no user.

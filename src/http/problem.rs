@@ -99,6 +99,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// There is nothing at an address.
+    pub(super) fn nothing_here() -> Self {
+        Self::not_found("not_found", "there is nothing at this address")
+    }
+
     pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }

@@ -1,5 +1,6 @@
 //! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
 
+use super::doors::{BindError, Door, Doors, only_its_own};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::{HttpDeps, Shared, api, auth, signin};
 use crate::net::MxResolver;
@@ -8,47 +9,65 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Resource, Route, guard, web};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use tokio::sync::watch;
 
-/// Binds the configured address at once; the server runs when it is awaited or spawned, and ends gracefully by its
-/// handle. Port 0 is allowed: the address given back is the real one, and without a configured `public_url` links
-/// are made of it.
+/// A server whose addresses are bound.
+pub struct Bound {
+    /// It runs when it is awaited or spawned, and ends gracefully by its handle.
+    pub server: Server,
+    /// The API's address.
+    pub address: SocketAddr,
+    /// Where users come to, without a slash at its end.
+    pub public_url: String,
+}
+
+/// Binds the configured addresses at once. Port 0 is allowed: the address given back is the real one, and without a
+/// configured `public_url` links are made of it.
 ///
 /// # Errors
-/// The system's, if the address cannot be bound.
-pub fn bind(deps: HttpDeps) -> std::io::Result<(Server, SocketAddr)> {
-    let listener = TcpListener::bind(deps.config.http.listen)?;
-    let address = listener.local_addr()?;
+/// [`BindError`] if an address cannot be had, or a certificate not be used.
+pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
+    let doors = Doors::open(&deps.config)?;
+    let address = doors.api.address;
     let drain = deps.config.timing.drain.as_secs();
-    let shared = web::Data::new(shared(deps, address));
+    let shared = web::Data::new(shared(deps, &doors));
+    let public_url = shared.public_url.clone();
     let left = signin::left_behind(&shared.store);
     signin::resume_trials(&shared);
     actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
     actix_web::rt::spawn(signin::take_over(shared.clone()));
-    let server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(net)).configure(|config| routes(config, &shared))
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .wrap(from_fn(only_its_own))
+            .wrap(from_fn(net))
+            .configure(|config| routes(config, &shared))
     })
     .workers(std::thread::available_parallelism().map_or(2, usize::from))
     // head and body of a streamed answer are written apart: the second must not wait for the first to be
     // acknowledged, which takes a client 40 ms
     .tcp_nodelay(true)
     .disable_signals()
-    .shutdown_timeout(drain)
-    .listen(listener)?
-    .run();
-    Ok((server, address))
+    .shutdown_timeout(drain);
+    for Door { listener, tls, address } in [Some(doors.api), doors.pages].into_iter().flatten() {
+        let listening = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls),
+            None => server.listen(listener),
+        };
+        server = listening.map_err(|source| BindError::Listen { address, key: "http.listen", source })?;
+    }
+    Ok(Bound { server: server.run(), address, public_url })
 }
 
-/// What the handlers share, for a server at this address.
-pub(super) fn shared(deps: HttpDeps, address: SocketAddr) -> Shared {
-    let mut http = deps.config.http.clone();
-    http.listen = address;
+/// What the handlers share.
+fn shared(deps: HttpDeps, doors: &Doors) -> Shared {
     Shared {
+        pages: doors.pages.as_ref().map(|pages| pages.address),
         store: deps.store,
         supervisor: deps.supervisor,
         http: deps.http,
-        public_url: http.public_url(),
+        public_url: deps.config.public_url(doors.pages_address()),
         mx: MxResolver::new(deps.config.net.nameserver),
         config: deps.config,
         admin_key_sha256: deps.admin_key_sha256,
@@ -94,7 +113,7 @@ pub(super) fn get() -> Route {
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found("not_found", "there is nothing at this address"))
+    Err(Problem::nothing_here())
 }
 
 async fn healthz() -> HttpResponse {

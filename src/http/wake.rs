@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::domain::{AppId, Incarnation};
 use crate::store::StoreError;
-use crate::supervisor::protocol::{Reconcile, Wake, WakeReason};
+use crate::supervisor::protocol::{Reconcile, TryCredential, Wake, WakeReason};
 use std::time::Duration;
 
 /// A supervisor that takes longer has other worries; the next change or its own timer tells it again.
@@ -32,6 +32,14 @@ impl Shared {
             self.wake(stored.incarnation, WakeReason::Grant);
         }
         Ok(())
+    }
+
+    /// An app's credential is new: a mailbox tries it.
+    pub(super) async fn try_credential(&self, app: &AppId) {
+        let message = TryCredential { app: app.clone() };
+        if self.supervisor.try_credential.send(message).timeout(PATIENCE).await.is_err() {
+            tracing::warn!(%app, "the supervisor was not told of a new credential, and finds it by itself");
+        }
     }
 
     /// A sign-in changed: those who wait for it look again.

@@ -9,6 +9,7 @@ mod inspect;
 mod limit;
 mod mx;
 mod read_ahead;
+mod server_tls;
 mod stream;
 mod tls;
 
@@ -18,6 +19,7 @@ pub use inspect::{PeerCertificate, Shown};
 pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
 pub use mx::MxResolver;
 pub use read_ahead::ReadAhead;
+pub use server_tls::{BadCertificate, server_config};
 pub use stream::MaybeTls;
 
 /// Whether a host can only be this machine: its traffic needs no protection.

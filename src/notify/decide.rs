@@ -60,7 +60,7 @@ pub(super) struct Rules {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
-    /// The user lost his sign-in: ask him.
+    /// The user lost his sign-in, or was given another app: ask him.
     Invite(Incarnation),
     /// He was asked and did not: ask again.
     Remind(Incarnation),
@@ -97,6 +97,12 @@ fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp)
             continue;
         };
         invited.push(*incarnation);
+        if *mails == 0 {
+            if rules.can_send && seen.can_sign_in {
+                deeds.push(Deed::Invite(*incarnation));
+            }
+            continue;
+        }
         if *overdue || last.plus(rules.remind_after) > now {
             continue;
         }

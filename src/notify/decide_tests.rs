@@ -51,7 +51,14 @@ fn a_lost_sign_in_is_asked_for_once_and_only_where_it_can_be_given() {
     assert_eq!(decide(&all, &[], &[], &RULES, NOW), []);
     // one that never signed in is invited by its administrator, not by itself
     let fresh = Seen { has_grant: false, ..seen(3, MailboxState::AwaitingSignIn) };
-    assert_eq!(decide(&[fresh], &[], &[], &RULES, NOW), []);
+    assert_eq!(decide(std::slice::from_ref(&fresh), &[], &[], &RULES, NOW), []);
+    let asked = [invitation(3, 0, NOW, false)];
+    assert_eq!(
+        decide(std::slice::from_ref(&fresh), &[], &asked, &RULES, NOW),
+        [Deed::Invite(Incarnation(3))]
+    );
+    let incomplete = Seen { can_sign_in: false, ..fresh };
+    assert_eq!(decide(&[incomplete], &[], &asked, &RULES, NOW), [], "later, when its app is complete");
 }
 
 #[test]

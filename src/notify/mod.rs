@@ -12,7 +12,7 @@ pub use watch::watch;
 use crate::clock;
 use crate::config::NotifySection;
 use crate::diagnosis::Language;
-use crate::domain::{MailboxId, Timestamp};
+use crate::domain::{MailboxId, SignInId, Timestamp};
 use crate::events::EventType;
 use crate::smtp::mime::MimeError;
 use crate::store::{Commit, Notice, SignIn, Store, StoreError, StoredMailbox};
@@ -137,6 +137,28 @@ impl Notifier {
         }
         Ok(())
     }
+}
+
+/// Adds to a commit that a mailbox's user is to be asked to sign in, as soon as the notifier gets to it.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read or written.
+pub fn ask_for_invitation(
+    store: &Store,
+    commit: &mut Commit,
+    stored: &StoredMailbox,
+) -> Result<(), StoreError> {
+    let asked = Notice::Invitation {
+        mailbox: stored.mailbox.id.clone(),
+        incarnation: stored.incarnation,
+        // nobody knows this one: the mail brings its own
+        sign_in: SignInId::generate(),
+        mails: 0,
+        last: clock::now(),
+        overdue: false,
+    };
+    let earlier = store.invitation(stored.incarnation)?.map_or(0, |row| row.generation);
+    commit.put_notice(&asked, earlier)
 }
 
 fn invitation(sign_in: &SignIn, mails: u32, last: Timestamp) -> Notice {

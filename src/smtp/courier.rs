@@ -239,7 +239,10 @@ impl Courier {
         crate::faults::point("smtp.sending", &self.stored.mailbox.id);
         let sent = outbox::data_sent(sending.clone()).unwrap_or_else(|| sending.clone());
         let generation = row.generation.saturating_add(1);
-        let commit_data_sent = async { self.put(&sent, generation, &[]).await };
+        let commit_data_sent = async {
+            self.bell.answering();
+            self.put(&sent, generation, &[]).await
+        };
         let recipients = outbox::pending_recipients(&sending);
         let outcome = session.send(&sending.mail_from, &recipients, &body, commit_data_sent).await;
         crate::faults::point("smtp.answered", &self.stored.mailbox.id);

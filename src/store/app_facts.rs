@@ -3,6 +3,7 @@
 use super::commit::Op;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
+use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Timestamp};
 use crate::events::{EventDraft, EventType, expiry};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ impl Store {
     /// [`StoreError::Corrupt`], [`StoreError::Vault`] or [`StoreError::Io`].
     pub async fn tell_expiring_secrets(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut count = 0;
-        for app in self.apps()?.into_iter().map(|row| row.value.app) {
+        for AppCredentials { app, certificate, .. } in self.apps()?.into_iter().map(|row| row.value) {
             let Some(expires_at) = app.secret_expires_at else { continue };
             let mut facts = self.app_facts(&app.id)?;
             let told = facts.value.told.filter(|told| told.expires_at == expires_at).map(|told| told.days);
@@ -69,7 +70,9 @@ impl Store {
             facts.value.told = Some(ToldExpiry { expires_at, days });
             let mut commit = Commit::default();
             add(&mut commit, &app.id, &facts)?;
-            let data = serde_json::json!({"app": app.id, "client_id": app.client_id, "expires_at": expires_at,
+            let kind = if certificate.is_some() { "client_certificate" } else { "client_secret" };
+            let data = serde_json::json!({"app": app.id, "client_id": app.client_id, "kind": kind,
+                "expires_at": expires_at,
                 "days_left": expiry::days_left(expires_at, now), "days_ahead": days});
             commit.event(EventDraft::of_no_mailbox(EventType::AppSecretExpiring, now, &data));
             match self.commit(commit).await {
@@ -92,7 +95,6 @@ fn add(commit: &mut Commit, id: &AppId, facts: &Row<AppFacts>) -> Result<(), Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::app::AppCredentials;
     use crate::domain::{App, ProviderKind};
     use crate::events::Cursor;
     use crate::store::tests::{open, runtime};
@@ -108,7 +110,7 @@ mod tests {
             domains: Vec::new(),
             secret_expires_at,
         };
-        AppCredentials { app, client_secret: None }
+        AppCredentials { app, client_secret: None, certificate: None }
     }
 
     #[test]

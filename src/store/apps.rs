@@ -1,17 +1,19 @@
-//! Verbs about apps. The whole row is sealed, client secret included.
+//! Verbs about apps. The whole row is sealed, client secret and private key included.
 
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, keys};
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, AppId, Secret};
+use crate::domain::{App, AppId, ClientCertificate, Secret};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct AppRow {
     app: App,
     client_secret: Option<Secret>,
+    #[serde(default)]
+    certificate: Option<ClientCertificate>,
 }
 
 impl Store {
@@ -37,7 +39,11 @@ impl Store {
         let row: Option<Row<AppRow>> = self.sealed_row("app", key)?;
         Ok(row.map(|Row { generation, value }| Row {
             generation,
-            value: AppCredentials { app: value.app, client_secret: value.client_secret },
+            value: AppCredentials {
+                app: value.app,
+                client_secret: value.client_secret,
+                certificate: value.certificate,
+            },
         }))
     }
 
@@ -46,12 +52,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if it was changed meanwhile.
     pub async fn put_app(&self, credentials: &AppCredentials, generation: u64) -> Result<(), StoreError> {
-        let key = keys::app(&credentials.app.id);
-        let row = AppRow { app: credentials.app.clone(), client_secret: credentials.client_secret.clone() };
-        let payload = self.seal_json(&key, &row)?;
         let mut commit = Commit::default();
-        commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
+        self.add_app(&mut commit, credentials, generation)?;
         self.commit(commit).await.map(drop)
+    }
+
+    pub(super) fn add_app(
+        &self,
+        commit: &mut Commit,
+        credentials: &AppCredentials,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        let key = keys::app(&credentials.app.id);
+        let AppCredentials { app, client_secret, certificate } = credentials.clone();
+        let row = AppRow { app, client_secret, certificate };
+        let payload = self.seal_json(&key, &row)?;
+        commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
+        Ok(())
     }
 
     /// Deletes an app.
@@ -62,6 +79,7 @@ impl Store {
         let mut commit = Commit::default();
         commit.ops.push(Op::Delete { key: keys::app(id), expect: Expect::Generation(generation) });
         commit.ops.push(Op::Delete { key: keys::app_facts(id), expect: Expect::Any });
+        commit.ops.push(Op::Delete { key: keys::rotation(id), expect: Expect::Any });
         self.commit(commit).await.map(drop)
     }
 }

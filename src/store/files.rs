@@ -25,6 +25,14 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> 
     }
 }
 
+/// Removes a file; one that is gone already is as good.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a file, mode 0600, by way of a temporary one; when this returns it is there for good.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");

@@ -5,6 +5,7 @@
 //! | `m` | name | counters and the schema version |
 //! | `a` | app id | app, sealed |
 //! | `y` | app id | what was found out about the app |
+//! | `j` | app id | the last replacement of the app's credential, sealed |
 //! | `b` | mailbox id | mailbox and its incarnation |
 //! | `i` | incarnation | mailbox id |
 //! | `o` | incarnation, role | owner epoch |
@@ -24,7 +25,8 @@
 //! | `s` | incarnation, submission | nothing: it is open, there is something left to do about it |
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
-//! | `j` | incarnation, `t` or `m` | which sign-in holds the refresh token that was handed in last; which moves it to another app |
+//! | `0` | incarnation | which sign-in holds the refresh token that was handed in last |
+//! | `1` | incarnation | which sign-in moves it to another app |
 //! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
@@ -61,7 +63,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtskj";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk01";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -71,6 +73,12 @@ pub(super) fn app(id: &AppId) -> Key {
 }
 pub(super) fn app_facts(id: &AppId) -> Key {
     Builder::new(b'y').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn rotation(id: &AppId) -> Key {
+    Builder::new(b'j').bytes(id.as_str().as_bytes()).0
+}
+pub(super) fn rotations() -> Key {
+    vec![b'j']
 }
 pub(super) fn apps() -> Key {
     vec![b'a']
@@ -148,10 +156,10 @@ pub(super) fn sign_ins() -> Key {
     vec![b'w']
 }
 pub(super) fn take_over(mailbox: Incarnation) -> Key {
-    Builder::new(b'j').mailbox(mailbox).bytes(b"t").0
+    Builder::new(b'0').mailbox(mailbox).0
 }
 pub(super) fn moving(mailbox: Incarnation) -> Key {
-    Builder::new(b'j').mailbox(mailbox).bytes(b"m").0
+    Builder::new(b'1').mailbox(mailbox).0
 }
 pub(super) fn invitation(mailbox: Incarnation) -> Key {
     Builder::new(b'n').bytes(b"i").mailbox(mailbox).0

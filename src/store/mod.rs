@@ -25,6 +25,7 @@ mod grants;
 mod keys;
 mod large;
 mod mailboxes;
+mod master_key;
 mod messages;
 mod moves;
 mod notices;
@@ -34,6 +35,7 @@ mod pack;
 #[cfg(test)]
 mod pack_tests;
 mod packs;
+mod rotation;
 mod sign_ins;
 mod space;
 mod stage;
@@ -52,21 +54,23 @@ pub use create_many::NewMailbox;
 pub(crate) use files::write_durably;
 pub use large::{LargeRecord, LargeWriter};
 pub use mailboxes::{MailboxStatus, StoredMailbox};
+pub use master_key::{MasterKeySource, RotatedKey};
 pub use messages::{FolderPage, MessageFilter, Vanished};
 pub use moves::Move;
 pub use notices::{Cause, Notice};
 pub use open::StoreConfig;
 pub use outbox::Keyed;
 pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
+pub use rotation::Replaced;
 pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
 pub use space::Measure;
 pub use take_over::{Imported, TakeOver};
 pub use uid_index::UidEntry;
+pub use vault::Key;
 pub(crate) use vault::random_text;
-pub use vault::{Key, MasterKeySource};
 
-use crate::domain::{Disposition, Incarnation, Uid};
+use crate::domain::{Disposition, Incarnation, Secret, Uid};
 use packs::Packs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -231,6 +235,14 @@ impl Store {
         let request = committer::Request { commit, reply };
         self.handle().requests.blocking_send(request).map_err(|_| StoreError::Closed)?;
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Puts another master key in place of the present one: the one given, else a fresh one. Blocks for some syncs.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the key is none, [`StoreError::Io`].
+    pub fn rotate_master_key(&self, given: Option<&Secret>) -> Result<RotatedKey, StoreError> {
+        self.inner.vault.rotate_master_key(given)
     }
 
     /// The key that seals a mailbox's mail; for [`encode_record`].

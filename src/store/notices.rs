@@ -21,7 +21,7 @@ pub enum Notice {
         incarnation: Incarnation,
         /// By which sign-in.
         sign_in: SignInId,
-        /// How many mails were sent.
+        /// How many mails were sent; 0: it is to be.
         mails: u32,
         /// When the last was.
         last: Timestamp,

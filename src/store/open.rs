@@ -2,10 +2,11 @@
 
 use super::committer::{Committer, Fatal, sled_error};
 use super::derived::PackState;
+use super::master_key::MasterKeySource;
 use super::packs::Packs;
 use super::space::{self, Measure, Room, Space};
-use super::vault::{MasterKeySource, Vault};
-use super::{Inner, Store, StoreError, codec, files, keys, outbox};
+use super::vault::Vault;
+use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
 use std::panic::AssertUnwindSafe;
@@ -71,6 +72,7 @@ impl Store {
     pub fn open_measured(config: &StoreConfig, fatal: Fatal, measure: Measure) -> Result<Self, StoreError> {
         files::create_folder_durably(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
+        fsck::finish_rebuild(&config.data_dir)?;
         let vault = Vault::open(&config.data_dir, &config.master_key)?;
         files::create_folder_durably(&config.data_dir.join("packs"))?;
         let state_dir = config.data_dir.join("state");

@@ -2,9 +2,10 @@
 
 use super::StoreError;
 use super::large::LargeWriter;
+use super::master_key::MasterKeySource;
 use super::pack::{FRAME, RecordHeader, RecordKind, RecordReader, encode};
 use super::space::{Measure, Room};
-use super::vault::{Key, MasterKeySource, Vault};
+use super::vault::{Key, Vault};
 use crate::domain::Incarnation;
 use std::fs::File;
 use std::io::Write;

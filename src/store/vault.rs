@@ -1,14 +1,16 @@
 //! Encryption at rest. A master key wraps one data key; the data key seals secrets and wraps a key per
 //! mailbox, which seals that mailbox's packs. Destroying a mailbox's key erases its mail everywhere.
 
+use super::master_key::{MasterKey, MasterKeySource, RotatedKey};
 use super::{StoreError, files};
 use crate::domain::{Incarnation, Secret};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, AeadInPlace, Payload};
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
 use rand::TryRngCore;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// Bytes of a nonce of XChaCha20-Poly1305: long enough to be drawn at random.
@@ -16,22 +18,11 @@ pub(super) const NONCE: usize = 24;
 /// Bytes of the authentication tag.
 pub(super) const TAG: usize = 16;
 
-/// Where the master key comes from.
-#[derive(Clone, Debug)]
-pub enum MasterKeySource {
-    /// A file that holds 32 bytes in base64.
-    File(PathBuf),
-    /// The key itself in base64, from the environment.
-    Given(Secret),
-    /// `<data_dir>/master.key`, made at the first start.
-    DataDir,
-}
-
 /// One symmetric key.
 pub struct Key(XChaCha20Poly1305);
 
 impl Key {
-    fn new(bytes: &[u8; 32]) -> Self {
+    pub(super) fn new(bytes: &[u8; 32]) -> Self {
         Self(XChaCha20Poly1305::new(bytes.into()))
     }
 
@@ -93,9 +84,14 @@ impl Key {
 pub struct Vault {
     data_key: Key,
     packs: PathBuf,
+    /// One rotation at a time.
+    master: Mutex<MasterKey>,
 }
 
-const DATA_KEY_CONTEXT: &[u8] = b"stafette data key";
+/// What the data key is sealed under.
+pub(super) const DATA_KEY_CONTEXT: &[u8] = b"stafette data key";
+/// The data key's file.
+pub(super) const WRAPPED: &str = "vault.key";
 
 impl Vault {
     /// Opens the vault of a data directory, or makes one in an empty directory.
@@ -103,16 +99,12 @@ impl Vault {
     /// # Errors
     /// [`StoreError::Vault`] if the master key is missing or is not the one this directory was made with.
     pub fn open(data_dir: &Path, source: &MasterKeySource) -> Result<Self, StoreError> {
-        let wrapped_path = data_dir.join("vault.key");
+        let wrapped_path = data_dir.join(WRAPPED);
         let wrapped = files::read_if_there(&wrapped_path)?;
-        let master = Key::new(&*master_key(data_dir, source, wrapped.is_some())?);
+        let master = MasterKey::new(data_dir, source.clone());
         let packs = data_dir.join("packs");
         let data_key = if let Some(wrapped) = wrapped {
-            let key = master.open(DATA_KEY_CONTEXT, &wrapped).map_err(|_| {
-                vault("the master key does not open this data directory: configure the one it was made with")
-            })?;
-            let bytes = key_bytes(&key)?;
-            Key::new(&bytes)
+            Key::new(&*master.unwrap(&wrapped)?)
         } else if data_dir.join("state").is_dir() {
             return Err(vault(format!(
                 "{} is gone, and everything here was sealed with it: put it back",
@@ -120,10 +112,19 @@ impl Vault {
             )));
         } else {
             let fresh = Zeroizing::new(random::<32>()?);
-            files::write_durably(&wrapped_path, &master.seal(DATA_KEY_CONTEXT, &fresh[..])?)?;
+            files::write_durably(&wrapped_path, &master.first()?.seal(DATA_KEY_CONTEXT, &fresh[..])?)?;
             Key::new(&fresh)
         };
-        Ok(Self { data_key, packs })
+        Ok(Self { data_key, packs, master: Mutex::new(master) })
+    }
+
+    /// Puts another master key in place of the present one: the one given, else a fresh one. What is sealed stays as
+    /// it is, only the data key is wrapped anew. Killed at any point, the next start opens.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] if the key is none, or the present one is not there any more; [`StoreError::Io`].
+    pub fn rotate_master_key(&self, given: Option<&Secret>) -> Result<RotatedKey, StoreError> {
+        self.master.lock().unwrap_or_else(PoisonError::into_inner).rotate(given)
     }
 
     /// The key that seals secrets.
@@ -183,46 +184,10 @@ fn mailbox_context(incarnation: Incarnation) -> Vec<u8> {
     [b"stafette mailbox key ".as_slice(), &incarnation.0.to_be_bytes()].concat()
 }
 
-fn key_bytes(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+/// Bytes as a key's.
+pub(super) fn key_bytes(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let bytes: [u8; 32] = bytes.try_into().map_err(|_| vault("a key must be 32 bytes"))?;
     Ok(Zeroizing::new(bytes))
-}
-
-fn master_key(
-    data_dir: &Path,
-    source: &MasterKeySource,
-    must_be_there: bool,
-) -> Result<Zeroizing<[u8; 32]>, StoreError> {
-    let decode = |text: &str, whence: &str| -> Result<Zeroizing<[u8; 32]>, StoreError> {
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| {
-            vault(format!("{whence} is not base64: write 32 random bytes, e.g. `openssl rand -base64 32`"))
-        })?);
-        key_bytes(&bytes).map_err(|_| vault(format!("{whence} must hold 32 bytes in base64")))
-    };
-    match source {
-        MasterKeySource::Given(key) => decode(key.expose(), "STAFETTE_MASTER_KEY"),
-        MasterKeySource::File(path) => {
-            let text = files::read_if_there(path)?
-                .ok_or_else(|| vault(format!("the master key file {} is not there", path.display())))?;
-            decode(&String::from_utf8_lossy(&text), &path.display().to_string())
-        }
-        MasterKeySource::DataDir => {
-            let path = data_dir.join("master.key");
-            if let Some(text) = files::read_if_there(&path)? {
-                return decode(&String::from_utf8_lossy(&text), &path.display().to_string());
-            }
-            if must_be_there {
-                return Err(vault(format!(
-                    "{} is gone, and this data directory was made with it: put it back",
-                    path.display()
-                )));
-            }
-            let fresh = Zeroizing::new(random::<32>()?);
-            files::write_durably(&path, Zeroizing::new(STANDARD.encode(&fresh[..])).as_bytes())?;
-            tracing::warn!(path = %path.display(), "made a master key; keep a copy apart from the data, or configure store.master_key_file");
-            Ok(fresh)
-        }
-    }
 }
 
 /// Random bytes from the system.
@@ -240,13 +205,14 @@ pub(crate) fn random_text() -> Result<Secret, StoreError> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
-fn vault(what: impl Into<String>) -> StoreError {
+pub(super) fn vault(what: impl Into<String>) -> StoreError {
     StoreError::Vault { what: what.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn a_vault_opens_again_with_its_own_master_key_only() {

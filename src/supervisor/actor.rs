@@ -3,21 +3,19 @@
 
 use super::apps::Apps;
 use super::children::Children;
-use super::leaving::{Leaving, Named};
+use super::leaving::{Draining, Leaving, Named};
 use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{ActorsStatus, Drain, GetActors, LendToken, Reconcile, RefreshToken, Wake, WakeReason};
+use super::protocol::{Drain, Reconcile};
+use super::trial::Trials;
 use crate::clock;
 use crate::domain::{AppId, Incarnation, MailboxState, SendState};
-use crate::imap::protocol::GetStatus;
 use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
-use crate::store::{Role, Store, StoreError, StoredMailbox};
-use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
+use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
 use crate::token::{AppDoor, TokenActor, TokenDeps};
 use actix::{
-    Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -38,29 +36,27 @@ pub struct Factories {
 
 /// Watches over the actors of all mailboxes.
 pub struct Supervisor {
-    factories: Factories,
-    arbiters: Vec<Arbiter>,
-    running: BTreeMap<Incarnation, Running>,
-    leaving: Leaving,
+    pub(super) factories: Factories,
+    pub(super) arbiters: Vec<Arbiter>,
+    pub(super) running: BTreeMap<Incarnation, Running>,
+    pub(super) leaving: Leaving,
     /// Mailboxes whose epochs are being raised.
     spawning: BTreeSet<Incarnation>,
-    apps: Apps,
-    draining: Option<Draining>,
-}
-
-/// The end, and whom to tell when nobody is left.
-struct Draining {
-    done: Option<oneshot::Sender<()>>,
+    pub(super) apps: Apps,
+    pub(super) draining: Option<Draining>,
+    pub(super) trials: Trials,
 }
 
 /// A mailbox whose actors are up, or are coming up.
-struct Running {
-    stored: StoredMailbox,
-    arbiter: usize,
-    children: Option<Children>,
+pub(super) struct Running {
+    pub(super) stored: StoredMailbox,
+    pub(super) arbiter: usize,
+    pub(super) children: Option<Children>,
+    /// Whom the store believes while the mailbox rests and none of its actors runs.
+    pub(super) resting: Option<Owners>,
     /// To be spawned as soon as nobody of before is left.
     due: bool,
-    restarts: Restarts,
+    pub(super) restarts: Restarts,
 }
 
 impl Supervisor {
@@ -78,6 +74,7 @@ impl Supervisor {
             spawning: BTreeSet::new(),
             apps,
             draining: None,
+            trials: Trials::default(),
         }
     }
 
@@ -102,16 +99,18 @@ impl Supervisor {
             let incarnation = stored.incarnation;
             let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
             let restarts = Restarts::new(clock::monotonic());
-            self.running
-                .insert(incarnation, Running { stored, arbiter, children: None, due: true, restarts });
+            self.running.insert(
+                incarnation,
+                Running { stored, arbiter, children: None, resting: None, due: true, restarts },
+            );
             self.spawn_if_due(incarnation, context);
         }
         self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         Ok(())
     }
 
-    /// Tells actors to end. Whoever is not gone in time is not waited for: the epochs refuse what he does then.
-    fn dismiss(
+    /// Tells actors to end, and once more when time is up: then whatever can be cut off without a loss is.
+    pub(super) fn dismiss(
         &mut self,
         mailbox: Incarnation,
         children: &Children,
@@ -121,20 +120,41 @@ impl Supervisor {
         children.stop();
         self.leaving.add(mailbox, actors);
         let (actors, patience) = (actors.to_vec(), self.factories.imap.timing.drain);
+        let children = children.clone();
         context.run_later(patience, move |supervisor, context| {
-            if supervisor.leaving.remove(mailbox, &actors) {
-                tracing::warn!(%mailbox, ?patience, "an actor did not end in time");
-                supervisor.settled(mailbox, context);
+            let late = supervisor.leaving.overdue(mailbox, &actors);
+            if supervisor.draining.is_some() {
+                supervisor.leaving.remove(mailbox, &actors);
+            } else if !late.is_empty() {
+                tracing::warn!(%mailbox, ?late, ?patience, "an answer is overdue; it is waited for");
+                children.stop();
             }
+            supervisor.settled(mailbox, context);
         });
     }
 
-    /// Nobody of before is left.
+    /// Somebody of before has ended, or is waited for no longer.
     fn settled(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
         if let Some(draining) = self.draining.as_mut().filter(|_| self.leaving.is_empty()) {
             draining.tell();
         }
+        self.add_sender(mailbox, context);
         self.spawn_if_due(mailbox, context);
+    }
+
+    /// A mailbox that was started without its sender, because the one of before waited for an answer, is started
+    /// again when that one has ended.
+    fn add_sender(&mut self, incarnation: Incarnation, context: &mut Context<Self>) {
+        if self.draining.is_some() || self.leaving.sends(incarnation) {
+            return;
+        }
+        let Some(running) = self.running.get_mut(&incarnation) else { return };
+        let lacks =
+            |children: &mut Children| children.smtp.is_none() && running.stored.mailbox.smtp.is_some();
+        if let Some(children) = running.children.take_if(lacks) {
+            running.due = true;
+            self.dismiss(incarnation, &children, &children.actors(), context);
+        }
     }
 
     fn spawn_if_due(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
@@ -167,14 +187,16 @@ impl Supervisor {
     fn spawn(&self, stored: StoredMailbox, context: &mut Context<Self>) {
         let store = self.factories.store.clone();
         let (incarnation, generation) = (stored.incarnation, stored.generation);
+        let may_send = !self.leaving.sends(incarnation);
         let prepared = async move {
             let token = store.raise_epoch(incarnation, Role::Token).await?;
             let imap = store.raise_epoch(incarnation, Role::Imap).await?;
-            let smtp = store.raise_epoch(incarnation, Role::Smtp).await?;
+            // the outcome that is waited for still belongs to the owner of before
+            let smtp = if may_send { Some(store.raise_epoch(incarnation, Role::Smtp).await?) } else { None };
             if let Some(state) = resting_state(&stored.mailbox) {
                 show_rest(&store, imap, &stored, state).await?;
             }
-            Ok((stored, [token, imap, smtp]))
+            Ok((stored, Owners { token, imap, smtp }))
         };
         context.spawn(prepared.into_actor(self).map(
             move |prepared: Result<_, StoreError>, supervisor: &mut Self, context| {
@@ -194,30 +216,24 @@ impl Supervisor {
         ));
     }
 
-    fn start(
-        &mut self,
-        stored: StoredMailbox,
-        owners: [crate::store::Owner; 3],
-        context: &mut Context<Self>,
-    ) {
+    fn start(&mut self, stored: StoredMailbox, owners: Owners, context: &mut Context<Self>) {
+        let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         if resting_state(&stored.mailbox).is_some() || self.draining.is_some() {
+            running.resting = Some(owners);
             return;
         }
-        let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         let Some(arbiter) = self.arbiters.get(running.arbiter).map(Arbiter::handle) else { return };
         let supervisor = context.address().recipient();
-        let guard = |owner: &crate::store::Owner| {
-            ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch)
-        };
-        let [token_owner, imap_owner, smtp_owner] = owners;
+        let guard =
+            |owner: &Owner| ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch);
         let app = stored.mailbox.app().map(|app| self.apps.door(app, &context.address(), &arbiter));
         let deps = self.factories.token.clone();
-        let token = TokenActor::new(deps, stored.clone(), token_owner, app, guard(&token_owner));
+        let token = TokenActor::new(deps, stored.clone(), owners.token, app, guard(&owners.token));
         let token = TokenActor::start_in_arbiter(&arbiter, move |_| token);
         let imap = stored.mailbox.imap.is_some().then(|| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
             let deps = self.factories.imap.clone();
-            ImapActor::new(deps, stored.clone(), imap_owner, ask, refuse, guard(&imap_owner))
+            ImapActor::new(deps, stored.clone(), owners.imap, ask, refuse, guard(&owners.imap))
         });
         let imap = match imap.transpose() {
             Ok(actor) => actor.map(|actor| ImapActor::start_in_arbiter(&arbiter, move |_| actor)),
@@ -226,16 +242,29 @@ impl Supervisor {
                 None
             }
         };
-        let smtp = stored.mailbox.smtp.clone().map(|endpoint| {
+        let smtp = stored.mailbox.smtp.clone().zip(owners.smtp).map(|(endpoint, owner)| {
             let (ask, refuse) = (token.clone().recipient(), token.clone().recipient());
             let deps = self.factories.smtp.clone();
             let stored = stored.clone();
-            let guard = guard(&smtp_owner);
-            let actor = SmtpActor::new(deps, stored, endpoint, smtp_owner, (ask, refuse), guard);
+            let guard = guard(&owner);
+            let actor = SmtpActor::new(deps, stored, endpoint, owner, (ask, refuse), guard);
             SmtpActor::start_in_arbiter(&arbiter, move |_| actor)
         });
-        let epochs = owners.map(|owner| (owner.role, owner.epoch));
-        running.children = Some(Children { epochs, token, imap, smtp });
+        let mailbox = stored.incarnation;
+        running.children = Some(Children { epochs: owners.epochs(), token, imap, smtp });
+        self.add_sender(mailbox, context);
+    }
+
+    /// The token actors of an app's mailboxes.
+    pub(super) fn token_actors(&self, app: &AppId) -> Vec<(Incarnation, Addr<TokenActor>)> {
+        let of_app = |running: &&Running| running.stored.mailbox.app() == Some(app);
+        let actor =
+            |running: &Running| Some((running.stored.incarnation, running.children.as_ref()?.token.clone()));
+        self.running.values().filter(of_app).filter_map(actor).collect()
+    }
+
+    pub(super) fn token_deps(&self) -> &TokenDeps {
+        &self.factories.token
     }
 
     /// The way to an app's actor; `None`: everything is ending.
@@ -244,21 +273,40 @@ impl Supervisor {
         Some(self.apps.door(app, &context.address(), &arbiter))
     }
 
-    fn children(&self, mailbox: Incarnation) -> Option<&Children> {
+    pub(super) fn children(&self, mailbox: Incarnation) -> Option<&Children> {
         self.running.get(&mailbox)?.children.as_ref()
+    }
+}
+
+/// Whom the store believes, in the life of a mailbox that begins.
+#[derive(Clone, Copy)]
+pub(super) struct Owners {
+    pub(super) token: Owner,
+    pub(super) imap: Owner,
+    /// `None`: the one of before still waits for an answer.
+    smtp: Option<Owner>,
+}
+
+impl Owners {
+    fn epochs(&self) -> Vec<Named> {
+        let owners = [Some(self.token), Some(self.imap), self.smtp];
+        owners.into_iter().flatten().map(|owner| (owner.role, owner.epoch)).collect()
     }
 }
 
 /// A mailbox without actors says why.
 async fn show_rest(
     store: &Store,
-    owner: crate::store::Owner,
+    owner: Owner,
     stored: &StoredMailbox,
     state: MailboxState,
 ) -> Result<(), StoreError> {
     let change = |status: &mut crate::store::MailboxStatus| {
-        status.state = state;
-        status.diagnosis = None;
+        // what was found out while it rested stays
+        if status.state != state {
+            status.state = state;
+            status.diagnosis = None;
+        }
         status.send_state = SendState::Off;
         status.send_diagnosis = None;
     };
@@ -270,15 +318,16 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
-        context.run_interval(RECONCILE, |supervisor, context| supervisor.reconcile_or_tell(context));
+        self.keep_grants(context);
+        context.run_interval(RECONCILE, |supervisor, context| {
+            supervisor.reconcile_or_tell(context);
+            supervisor.go_on_with_trials(context);
+        });
     }
 }
 
 /// Mailboxes are compared with the store this often, too: a caller that hangs up takes his wake-up with him.
 const RECONCILE: Duration = Duration::from_secs(10);
-
-/// How long a token that is lent must still be valid.
-const LENT_FOR: Duration = Duration::from_secs(60);
 
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
@@ -309,63 +358,11 @@ impl Handler<ChildExited> for Supervisor {
     }
 }
 
-impl Handler<Wake> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, message: Wake, _: &mut Self::Context) {
-        if let Some(children) = self.children(message.mailbox) {
-            children.wake(message.reason);
-        }
-    }
-}
-
-impl Handler<AppMended> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, message: AppMended, _: &mut Self::Context) {
-        for children in message.mailboxes.iter().filter_map(|mailbox| self.children(*mailbox)) {
-            children.wake(WakeReason::Mended);
-        }
-    }
-}
-
-impl Handler<RefreshToken> for Supervisor {
-    type Result = ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, TokenError>>>;
-    fn handle(&mut self, message: RefreshToken, _: &mut Self::Context) -> Self::Result {
-        let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(RefreshNow).await.ok() };
-        Box::pin(asked.into_actor(self))
-    }
-}
-
-impl Handler<LendToken> for Supervisor {
-    type Result = ResponseActFuture<Self, Option<Result<AccessToken, TokenError>>>;
-    fn handle(&mut self, message: LendToken, _: &mut Self::Context) -> Self::Result {
-        let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
-        Box::pin(asked.into_actor(self))
-    }
-}
-
-impl Handler<GetActors> for Supervisor {
-    type Result = ResponseActFuture<Self, ActorsStatus>;
-    fn handle(&mut self, message: GetActors, _: &mut Self::Context) -> Self::Result {
-        let imap = self.children(message.mailbox).and_then(|children| children.imap.clone());
-        let restarts = self.running.get(&message.mailbox).map_or(0, |running| running.restarts.total);
-        let asked = async move {
-            let imap = match imap {
-                Some(imap) => imap.send(GetStatus).await.ok(),
-                None => None,
-            };
-            ActorsStatus { imap, restarts }
-        };
-        Box::pin(asked.into_actor(self))
-    }
-}
-
 impl Handler<Drain> for Supervisor {
     type Result = ResponseFuture<()>;
     fn handle(&mut self, _: Drain, context: &mut Self::Context) -> Self::Result {
         let (done, all_ended) = oneshot::channel();
-        let mut draining = Draining { done: Some(done) };
+        let mut draining = Draining::new(done);
         let living: Vec<(Incarnation, Children)> = self
             .running
             .iter_mut()
@@ -382,14 +379,5 @@ impl Handler<Drain> for Supervisor {
             // the sender is dropped when the supervisor is: then there is nobody to wait for, either
             drop(all_ended.await);
         })
-    }
-}
-
-impl Draining {
-    fn tell(&mut self) {
-        if let Some(done) = self.done.take() {
-            // whoever asked may have gone
-            let _ = done.send(());
-        }
     }
 }

@@ -14,7 +14,7 @@ use actix::Addr;
 /// The living actors of a mailbox. They are spawned and replaced together: each holds addresses of others.
 #[derive(Clone)]
 pub(super) struct Children {
-    pub(super) epochs: [(Role, u64); 3],
+    pub(super) epochs: Vec<Named>,
     pub(super) token: Addr<TokenActor>,
     pub(super) imap: Option<Addr<ImapActor>>,
     pub(super) smtp: Option<Addr<SmtpActor>>,
@@ -28,7 +28,7 @@ impl Children {
             Role::Imap => self.imap.is_some(),
             Role::Smtp => self.smtp.is_some(),
         };
-        self.epochs.into_iter().filter(exists).collect()
+        self.epochs.iter().copied().filter(exists).collect()
     }
 
     /// Never lost, however full an actor's mailbox is; a dead actor has ended already.

@@ -3,38 +3,60 @@
 
 use crate::domain::Incarnation;
 use crate::store::Role;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use tokio::sync::oneshot;
 
 /// One actor, by role and owner epoch.
 pub(super) type Named = (Role, u64);
 
-/// Who has not ended yet.
+/// Who has not ended yet, and whether he is overdue.
 #[derive(Debug, Default)]
-pub(super) struct Leaving(BTreeMap<Incarnation, BTreeSet<Named>>);
+pub(super) struct Leaving(BTreeMap<Incarnation, BTreeMap<Named, bool>>);
 
 impl Leaving {
     /// Notes actors that were told to end.
     pub(super) fn add(&mut self, mailbox: Incarnation, actors: &[Named]) {
         if !actors.is_empty() {
-            self.0.entry(mailbox).or_default().extend(actors);
+            self.0.entry(mailbox).or_default().extend(actors.iter().map(|actor| (*actor, false)));
         }
     }
 
-    /// Takes actors off the list, because they ended or are waited for no longer. Whether they were the last of
-    /// their mailbox.
+    /// Takes actors off the list, because they ended or are waited for no longer. Whether one was on it.
     pub(super) fn remove(&mut self, mailbox: Incarnation, actors: &[Named]) -> bool {
         let Some(left) = self.0.get_mut(&mailbox) else { return false };
-        left.retain(|actor| !actors.contains(actor));
-        let was_last = left.is_empty();
-        if was_last {
+        let before = left.len();
+        left.retain(|actor, _| !actors.contains(actor));
+        let was_there = left.len() < before;
+        if left.is_empty() {
             self.0.remove(&mailbox);
         }
-        was_last
+        was_there
     }
 
-    /// Whether somebody of a mailbox is still there.
+    /// Time is up for these. Whoever receives is not waited for: what he lost is fetched again. An answer about a
+    /// refresh or a message comes once, and its deadline is the protocol's. The overdue ones that are left.
+    pub(super) fn overdue(&mut self, mailbox: Incarnation, actors: &[Named]) -> Vec<Named> {
+        let receivers: Vec<Named> = actors.iter().copied().filter(|(role, _)| *role == Role::Imap).collect();
+        self.remove(mailbox, &receivers);
+        let Some(left) = self.0.get_mut(&mailbox) else { return Vec::new() };
+        let late = left.iter_mut().filter(|(actor, _)| actors.contains(actor));
+        late.map(|(actor, is_overdue)| {
+            *is_overdue = true;
+            *actor
+        })
+        .collect()
+    }
+
+    /// Whether a mailbox's successors still wait. A message whose answer is overdue holds back the next sender
+    /// alone.
     pub(super) fn has(&self, mailbox: Incarnation) -> bool {
-        self.0.contains_key(&mailbox)
+        let waits = |((role, _), is_overdue): (&Named, &bool)| *role != Role::Smtp || !is_overdue;
+        self.0.get(&mailbox).is_some_and(|left| left.iter().any(waits))
+    }
+
+    /// Whether somebody of a mailbox still sends.
+    pub(super) fn sends(&self, mailbox: Incarnation) -> bool {
+        self.0.get(&mailbox).is_some_and(|left| left.keys().any(|(role, _)| *role == Role::Smtp))
     }
 
     /// Whether nobody is left.
@@ -43,24 +65,62 @@ impl Leaving {
     }
 }
 
+/// The end, and whom to tell when nobody is left.
+pub(super) struct Draining {
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Draining {
+    pub(super) fn new(done: oneshot::Sender<()>) -> Self {
+        Self { done: Some(done) }
+    }
+
+    pub(super) fn tell(&mut self) {
+        if let Some(done) = self.done.take() {
+            // whoever asked may have gone
+            let _ = done.send(());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ANNA: Incarnation = Incarnation(1);
+    const BEN: Incarnation = Incarnation(2);
+
     #[test]
-    fn the_last_end_of_a_mailbox_is_told_once() {
-        let (anna, ben) = (Incarnation(1), Incarnation(2));
+    fn a_mailbox_is_free_when_its_last_actor_has_ended() {
         let mut leaving = Leaving::default();
-        leaving.add(anna, &[(Role::Token, 1), (Role::Smtp, 1)]);
-        leaving.add(ben, &[(Role::Token, 1)]);
-        leaving.add(ben, &[]);
-        assert!(!leaving.remove(anna, &[(Role::Token, 2)]), "another epoch is another actor");
-        assert!(!leaving.remove(anna, &[(Role::Token, 1)]));
-        assert!(leaving.has(anna));
-        assert!(leaving.remove(anna, &[(Role::Smtp, 1)]));
-        assert!(!leaving.remove(anna, &[(Role::Smtp, 1)]));
-        assert!(!leaving.has(anna) && !leaving.is_empty());
-        assert!(leaving.remove(ben, &[(Role::Token, 1), (Role::Smtp, 1)]));
+        leaving.add(ANNA, &[(Role::Token, 1), (Role::Smtp, 1)]);
+        leaving.add(BEN, &[(Role::Token, 1)]);
+        leaving.add(BEN, &[]);
+        assert!(!leaving.remove(ANNA, &[(Role::Token, 2)]), "another epoch is another actor");
+        assert!(leaving.remove(ANNA, &[(Role::Token, 1)]));
+        assert!(leaving.has(ANNA) && leaving.sends(ANNA));
+        assert!(leaving.remove(ANNA, &[(Role::Smtp, 1)]));
+        assert!(!leaving.remove(ANNA, &[(Role::Smtp, 1)]));
+        assert!(!leaving.has(ANNA) && !leaving.sends(ANNA) && !leaving.is_empty());
+        assert!(leaving.remove(BEN, &[(Role::Token, 1), (Role::Smtp, 1)]));
         assert!(leaving.is_empty());
+    }
+
+    #[test]
+    fn an_overdue_message_holds_back_the_sender_alone_and_a_refresh_everybody() {
+        let all = [(Role::Token, 1), (Role::Imap, 1), (Role::Smtp, 1)];
+        let mut leaving = Leaving::default();
+        leaving.add(ANNA, &all);
+        assert_eq!(leaving.overdue(ANNA, &all), [(Role::Token, 1), (Role::Smtp, 1)]);
+        assert!(leaving.has(ANNA), "the refresh token may be on its way");
+        leaving.remove(ANNA, &[(Role::Token, 1)]);
+        assert!(!leaving.has(ANNA) && leaving.sends(ANNA));
+        // told to end later, and in time
+        leaving.add(ANNA, &[(Role::Imap, 2)]);
+        assert!(leaving.has(ANNA));
+        leaving.remove(ANNA, &[(Role::Imap, 2)]);
+        leaving.remove(ANNA, &[(Role::Smtp, 1)]);
+        assert!(leaving.is_empty());
+        assert_eq!(leaving.overdue(ANNA, &all), []);
     }
 }

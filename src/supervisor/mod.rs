@@ -2,9 +2,12 @@
 
 mod actor;
 mod apps;
+mod asks;
 mod children;
 mod leaving;
 mod plan;
 pub mod protocol;
+mod trial;
+mod upkeep;
 
 pub use actor::{Factories, Supervisor};

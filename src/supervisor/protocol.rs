@@ -44,6 +44,14 @@ pub struct RefreshToken {
     pub mailbox: Incarnation,
 }
 
+/// The app's credential is new: a mailbox tries it now. Lost, the supervisor finds it by itself.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TryCredential {
+    /// Whose.
+    pub app: AppId,
+}
+
 /// A mailbox's access token, as its own actors get it; `None`: the mailbox has no token actor.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Result<AccessToken, TokenError>>")]

@@ -84,6 +84,15 @@ impl FlowError {
         }
     }
 
+    /// Whether the app's secret or certificate was refused, which uses nothing up.
+    #[must_use]
+    pub fn refuses_credential(&self) -> bool {
+        match self {
+            Self::Refused { failure } => failure.refuses_credential(),
+            Self::Transport { .. } | Self::Endpoint(_) => false,
+        }
+    }
+
     /// Whether the token or code that was sent may be used up without our having the answer. An answer of a
     /// gateway (5xx) does not say what the server behind it did.
     #[must_use]

@@ -3,7 +3,7 @@
 use super::gate::{Admission, Gate, Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, after_failure, refresh_at};
 use super::protocol::{AccessToken, AppMended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
-use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps};
+use super::{FlowError, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
@@ -75,6 +75,8 @@ impl AppActor {
     fn read(&mut self) -> Result<(u64, AppCredentials), Waiting> {
         let row = self.deps.store.app(&self.app).map_err(|error| broken_store(&error))?;
         let row = row.ok_or(Waiting { error: Some(TokenError::NotSignedIn), until: None })?;
+        let rotation = self.deps.store.rotation(&self.app).map_err(|error| broken_store(&error))?;
+        self.gate.set_trial(rotation.is_some_and(|row| row.value.on_trial().is_some()));
         if self.known.replace(row.generation).is_some_and(|known| known != row.generation) {
             self.gate.app_changed(clock::now());
         }
@@ -92,6 +94,9 @@ impl AppActor {
 
     /// Lets those in who may leave now, and sends away those who may not any more.
     fn let_in(&mut self, context: &mut Context<Self>) {
+        if self.gate.is_trial() && self.read().is_err() {
+            tracing::debug!(app = %self.app, "the app cannot be read, its requests leave one by one");
+        }
         for Queued { who, reply } in std::mem::take(&mut self.queue) {
             if reply.is_closed() {
                 self.free(who, Outcome::Neutral);
@@ -140,25 +145,33 @@ impl AppActor {
     }
 
     fn ask(&mut self, who: Incarnation, generation: u64, app: AppCredentials, context: &mut Context<Self>) {
-        let http = self.deps.http.clone();
+        let TokenDeps { http, store } = self.deps.clone();
         let issued_at = clock::now();
         let work = async move {
-            let asked = request(&http, &app).await;
-            (app, asked)
+            let asked = trial::request(&http, &app).await;
+            let has_another = trial::settled(&store, &app, true, asked.as_ref().map(|_| ())).await;
+            (app, asked, has_another)
         };
-        context.spawn(work.into_actor(self).map(move |(app, asked), actor: &mut Self, context| {
-            let result = match asked {
-                Ok(answer) => {
-                    actor.free(who, Outcome::Good);
-                    Ok(actor.keep(answer, issued_at, generation))
+        context.spawn(work.into_actor(self).map(
+            move |(app, asked, has_another), actor: &mut Self, context| {
+                // the credential before is in use again: nobody else has to know
+                if let (true, Ok((generation, app))) = (has_another, actor.read()) {
+                    actor.ask(who, generation, app, context);
+                    return;
                 }
-                Err(error) => Err(actor.refuse(who, &error, &app, generation)),
-            };
-            for waiter in actor.waiting.take().unwrap_or_default() {
-                drop(waiter.send(result.clone()));
-            }
-            actor.let_in(context);
-        }));
+                let result = match asked {
+                    Ok(answer) => {
+                        actor.free(who, Outcome::Good);
+                        Ok(actor.keep(answer, issued_at, generation))
+                    }
+                    Err(error) => Err(actor.refuse(who, &error, &app, generation)),
+                };
+                for waiter in actor.waiting.take().unwrap_or_default() {
+                    drop(waiter.send(result.clone()));
+                }
+                actor.let_in(context);
+            },
+        ));
     }
 
     fn keep(&mut self, answer: TokenAnswer, issued_at: Timestamp, app: u64) -> AccessToken {
@@ -187,6 +200,7 @@ impl AppActor {
         let around = Circumstances {
             in_doubt: false,
             failures,
+            signed_in_at: None,
             now: clock::now(),
             jitter: rand::random::<f64>(),
             facts: app_facts(&app.app),
@@ -257,14 +271,6 @@ pub(super) fn app_facts(app: &crate::domain::App) -> Facts<'_> {
 
 fn broken_store(error: &crate::store::StoreError) -> Waiting {
     Waiting { error: Some(TokenError::Store(error.to_string())), until: Some(clock::now().plus(YOUNG)) }
-}
-
-async fn request(http: &reqwest::Client, app: &AppCredentials) -> Result<TokenAnswer, FlowError> {
-    let endpoints = Endpoints::of(&app.app, http).await?;
-    let scope = endpoints.app_scope.clone();
-    let scope =
-        scope.ok_or_else(|| FlowError::Endpoint(String::from("this provider has no app-only tokens")))?;
-    OauthClient::new(http.clone(), endpoints, app.clone()).client_credentials(&scope).await
 }
 
 impl Actor for AppActor {

@@ -2,6 +2,7 @@
 
 use super::answer::{FlowError, TokenAnswer};
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
+use crate::domain::app::AppCredentials;
 use crate::domain::{App, Diagnosis, Disposition};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -60,19 +61,25 @@ pub(super) fn tenant_in(issuer: &str) -> Option<String> {
     id.contains('-').then(|| String::from(*id))
 }
 
-/// Client id and secret, from the answer to the app's own token request.
-pub(super) fn client(app: &App, answer: &Result<TokenAnswer, FlowError>, has_secret: bool) -> [Check; 2] {
+/// The name of the check of what the app proves itself with.
+pub(super) fn credential_name(credentials: &AppCredentials) -> &'static str {
+    if credentials.certificate.is_some() { "client_certificate" } else { "client_secret" }
+}
+
+/// Client id and secret or certificate, from the answer to the app's own token request.
+pub(super) fn client(credentials: &AppCredentials, answer: &Result<TokenAnswer, FlowError>) -> [Check; 2] {
     use CheckResult::{NotYetProved, Ok as Good, Skipped};
+    let (app, proof) = (&credentials.app, credential_name(credentials));
     let known = || Check::new("client_id", Good, "the app is registered in the tenant");
     let failure = match answer {
-        Ok(_) => return [known(), Check::new("client_secret", Good, "the identity provider took it")],
+        Ok(_) => return [known(), Check::new(proof, Good, "the identity provider took it")],
         Err(FlowError::Refused { failure }) => failure,
         Err(other) => {
             let open = |name| Check {
                 diagnosis: Some(other.diagnosis(&facts(app))),
                 ..Check::new(name, NotYetProved, "the identity provider did not answer the token request")
             };
-            return [open("client_id"), open("client_secret")];
+            return [open("client_id"), open(proof)];
         }
     };
     let diagnosis = failure.diagnosis(&facts(app));
@@ -81,24 +88,24 @@ pub(super) fn client(app: &App, answer: &Result<TokenAnswer, FlowError>, has_sec
         let detail = "the tenant knows no app of this client id. It is the Application (client) ID of the app \
                       registration: not the Object ID beside it, not the tenant's id, and not the Object ID of the \
                       enterprise application";
-        let unasked = Check::new("client_secret", Skipped, "the app itself is not known yet");
+        let unasked = Check::new(proof, Skipped, "the app itself is not known yet");
         return [Check::failed("client_id", detail, diagnosis), unasked];
     }
-    if is(&[&c::CLIENT_TYPE]) && !has_secret {
+    if is(&[&c::CLIENT_TYPE]) && !credentials.is_confidential() {
         let detail = "none is entered: right for a native redirect and device code, wrong for a Web redirect and \
                       app-only";
-        return [known(), Check::new("client_secret", Skipped, detail)];
+        return [known(), Check::new(proof, Skipped, detail)];
     }
-    if is(&[&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::CLIENT_TYPE]) {
-        return [known(), Check::failed("client_secret", diagnosis.summary.clone(), diagnosis)];
+    if is(&[&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::CLIENT_TYPE, &c::APP_CERTIFICATE]) {
+        return [known(), Check::failed(proof, diagnosis.summary.clone(), diagnosis)];
     }
     if is(&[&c::RESOURCE_MISSING, &c::APP_PERMISSIONS]) {
-        let secret = Check::new("client_secret", Good, "the identity provider took it");
+        let secret = Check::new(proof, Good, "the identity provider took it");
         return [Check::failed("client_id", diagnosis.summary.clone(), diagnosis), secret];
     }
     let unsure = Check {
         diagnosis: Some(diagnosis.clone()),
-        ..Check::new("client_secret", NotYetProved, "the request was refused for another reason")
+        ..Check::new(proof, NotYetProved, "the request was refused for another reason")
     };
     match failure.disposition() {
         Disposition::Retry | Disposition::RetryAfter(_) => {
@@ -172,6 +179,11 @@ mod tests {
         }
     }
 
+    fn credentials(has_secret: bool) -> AppCredentials {
+        let client_secret = has_secret.then(|| Secret::new("s"));
+        AppCredentials { app: app(), client_secret, certificate: None }
+    }
+
     fn refused(code: u32) -> Result<TokenAnswer, FlowError> {
         let body = format!(r#"{{"error":"invalid_client","error_description":"AADSTS{code}: no"}}"#);
         Err(FlowError::Refused { failure: Box::new(classify_oauth(401, body.as_bytes(), None)) })
@@ -200,14 +212,14 @@ mod tests {
             (7_000_112, true, [Failed, NotYetProved]),
             (90_033, true, [NotYetProved, NotYetProved]),
         ] {
-            let checks = client(&app(), &refused(code), has_secret);
+            let checks = client(&credentials(has_secret), &refused(code));
             assert_eq!(checks.clone().map(|check| check.result), results, "{code}: {checks:?}");
             let is_told = |check: &Check| check.result != Failed || check.diagnosis.is_some();
             assert!(checks.iter().all(is_told), "{code}");
         }
         let away = Err(FlowError::Transport { maybe_consumed: false, cause: String::from("reset") });
-        assert_eq!(client(&app(), &away, true).map(|check| check.result), [NotYetProved, NotYetProved]);
-        assert_eq!(client(&app(), &Ok(token("{}")), true).map(|check| check.result), [Good, Good]);
+        assert_eq!(client(&credentials(true), &away).map(|check| check.result), [NotYetProved, NotYetProved]);
+        assert_eq!(client(&credentials(true), &Ok(token("{}"))).map(|check| check.result), [Good, Good]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where an app's requests go: what `config/providers.toml` says, or an OpenID provider's discovery document.
 
 use super::answer::FlowError;
-use super::flows::fetch;
+use super::carry::fetch;
 use crate::config::{OauthPreset, Provider};
 use crate::domain::{App, ProviderKind};
 use crate::net::Dialer;
@@ -29,6 +29,8 @@ pub struct Endpoints {
     pub userinfo: Option<Url>,
     /// How a client proves itself at the token endpoint.
     pub client_auth: ClientAuth,
+    /// What assertions are signed with, where a certificate takes the place of the secret.
+    pub assertion: Signature,
     /// Whether a registration may want it the other way: the provider takes both.
     pub takes_either_auth: bool,
     /// Whether a refresh names its scopes; without, it is for all that was granted (RFC 6749 §6).
@@ -37,6 +39,15 @@ pub struct Endpoints {
     pub device_needs_secret: bool,
     /// Further parameters of the sign-in.
     pub authorize_extra: Vec<(String, String)>,
+}
+
+/// What an assertion is signed with (RFC 7518 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
 }
 
 /// How a client with a secret proves itself (OpenID Connect Core §9).
@@ -140,6 +151,8 @@ impl Endpoints {
         Ok(Self {
             device: Some(at("devicecode")?),
             issuer: format!("{base}/{{tenantid}}/v2.0"),
+            // what Microsoft asks for; it knows RS256, too
+            assertion: Signature::Ps256,
             ..Self::preset(preset, at("authorize")?, at("token")?)
         })
     }
@@ -165,6 +178,8 @@ impl Endpoints {
             scopes: preset.scopes.clone(),
             userinfo: None,
             client_auth: ClientAuth::Post,
+            // what every OpenID provider knows (OpenID Connect Core §15.1)
+            assertion: Signature::Rs256,
             takes_either_auth: false,
             refresh_names_scopes: true,
             device_needs_secret: false,

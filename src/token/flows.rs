@@ -2,23 +2,22 @@
 //! drops an answer whole when any field is odd, and with it a refresh token that exists nowhere else.
 
 use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
+use super::assertion;
+use super::carry::{Wire, fetch};
 use super::endpoints::{ClientAuth, Endpoints};
+use crate::clock;
 use crate::domain::Secret;
 use crate::domain::app::AppCredentials;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl,
 };
 use serde_json::Value;
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
-use zeroize::Zeroizing;
 
-/// A token answer has a few KiB.
-const LONGEST_ANSWER: usize = 1 << 20;
 /// RFC 8628 §3.2: the interval if none is said.
 const DEVICE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -133,10 +132,13 @@ impl OauthClient {
         let redirect = redirect(redirect_uri)?;
         self.either_way(send_secret, async |auth| {
             let client = self.client(send_secret, auth)?;
-            let request = client
+            let mut request = client
                 .exchange_code(AuthorizationCode::new(String::from(code.expose())))
                 .set_pkce_verifier(PkceCodeVerifier::new(String::from(verifier.expose())))
                 .set_redirect_uri(Cow::Borrowed(&redirect));
+            for (name, value) in self.assertion(send_secret)? {
+                request = request.add_extra_param(name, value);
+            }
             let wire = Wire::new(&self.http);
             drop(request.request_async(&|made| wire.send(made)).await);
             answer::read(&wire.answer()?)
@@ -158,7 +160,10 @@ impl OauthClient {
         let wanted = if self.endpoints.refresh_names_scopes { wanted } else { &[] };
         self.either_way(send_secret, async |auth| {
             let client = self.client(send_secret, auth)?;
-            let request = client.exchange_refresh_token(&token).add_scopes(scopes(wanted));
+            let mut request = client.exchange_refresh_token(&token).add_scopes(scopes(wanted));
+            for (name, value) in self.assertion(send_secret)? {
+                request = request.add_extra_param(name, value);
+            }
             let wire = Wire::new(&self.http);
             drop(request.request_async(&|made| wire.send(made)).await);
             answer::read(&wire.answer()?)
@@ -172,7 +177,10 @@ impl OauthClient {
     /// [`FlowError`].
     pub async fn client_credentials(&self, scope: &str) -> Result<TokenAnswer, FlowError> {
         let client = self.client(true, self.endpoints.client_auth)?;
-        let request = client.exchange_client_credentials().add_scope(Scope::new(String::from(scope)));
+        let mut request = client.exchange_client_credentials().add_scope(Scope::new(String::from(scope)));
+        for (name, value) in self.assertion(true)? {
+            request = request.add_extra_param(name, value);
+        }
         let wire = Wire::new(&self.http);
         drop(request.request_async(&|made| wire.send(made)).await);
         answer::read(&wire.answer()?)
@@ -286,6 +294,8 @@ impl OauthClient {
         auth: ClientAuth,
     ) -> Result<RawAnswer, FlowError> {
         let mut form = form.to_vec();
+        let assertion = self.assertion(send_secret)?;
+        form.extend(assertion.iter().map(|(name, value)| (*name, value.as_str())));
         let mut request = self.http.post(url.clone());
         if let Some(secret) = self.credentials.client_secret.as_ref().filter(|_| send_secret) {
             match auth {
@@ -301,6 +311,22 @@ impl OauthClient {
             }
         }
         fetch(&self.http, request.form(&form).build().map_err(|error| unbuilt(&error))?).await
+    }
+
+    /// What goes along where a certificate takes the place of the secret: made for this one request.
+    fn assertion(&self, send: bool) -> Result<Vec<(&'static str, String)>, FlowError> {
+        let Some(certificate) = self.credentials.certificate.as_ref().filter(|_| send) else {
+            return Ok(Vec::new());
+        };
+        let made_for = assertion::MadeFor {
+            client_id: &self.credentials.app.client_id,
+            audience: self.endpoints.token.as_str(),
+            signature: self.endpoints.assertion,
+        };
+        let jti = format!("{:032x}", rand::random::<u128>());
+        let signed = assertion::sign(certificate, &made_for, jti, clock::now());
+        let signed = signed.map_err(|error| FlowError::Endpoint(error.to_string()))?;
+        Ok(vec![("client_assertion_type", String::from(assertion::TYPE)), ("client_assertion", signed)])
     }
 
     fn client(&self, send_secret: bool, auth: ClientAuth) -> Result<Client, FlowError> {
@@ -331,65 +357,6 @@ fn scopes(texts: &[String]) -> impl Iterator<Item = Scope> {
 
 fn redirect(uri: &str) -> Result<RedirectUrl, FlowError> {
     RedirectUrl::new(String::from(uri)).map_err(|error| FlowError::Endpoint(format!("{uri:?}: {error}")))
-}
-
-/// Carries one request of the `oauth2` crate and keeps the answer for our own reading.
-struct Wire<'a> {
-    http: &'a reqwest::Client,
-    seen: Mutex<Option<Result<RawAnswer, FlowError>>>,
-}
-
-/// Tells the `oauth2` crate that the answer is not its business.
-#[derive(Debug, thiserror::Error)]
-#[error("read elsewhere")]
-struct ReadElsewhere;
-
-impl<'a> Wire<'a> {
-    fn new(http: &'a reqwest::Client) -> Self {
-        Self { http, seen: Mutex::new(None) }
-    }
-
-    async fn send(&self, made: HttpRequest) -> Result<oauth2::HttpResponse, ReadElsewhere> {
-        let ended = match reqwest::Request::try_from(made) {
-            Ok(request) => fetch(self.http, request).await,
-            Err(error) => Err(FlowError::Endpoint(error.without_url().to_string())),
-        };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
-        Err(ReadElsewhere)
-    }
-
-    fn answer(self) -> Result<RawAnswer, FlowError> {
-        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        seen.unwrap_or_else(|| Err(FlowError::Endpoint(String::from("the request could not be built"))))
-    }
-}
-
-/// Sends a request and reads its answer, at most 1 MiB of it.
-pub(super) async fn fetch(http: &reqwest::Client, request: reqwest::Request) -> Result<RawAnswer, FlowError> {
-    let mut response = http.execute(request).await.map_err(|error| transport(&error))?;
-    let header = response.headers().get(reqwest::header::RETRY_AFTER);
-    let retry_after = header.and_then(|value| value.to_str().ok()).map(String::from);
-    let status = response.status().as_u16();
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(piece) = response.chunk().await.map_err(|error| transport(&error))? {
-        if body.len() + piece.len() > LONGEST_ANSWER {
-            let cause = format!("an answer of more than {LONGEST_ANSWER} bytes");
-            return Err(FlowError::Transport { maybe_consumed: true, cause });
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(RawAnswer { status, retry_after, body })
-}
-
-/// Only what fails while building or connecting surely never left; everything later may have had its effect.
-fn transport(error: &reqwest::Error) -> FlowError {
-    let mut cause = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        cause = source.to_string();
-        next = source.source();
-    }
-    FlowError::Transport { maybe_consumed: !(error.is_connect() || error.is_builder()), cause }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Token endpoints as transcripts: what is asked, and what each answer becomes.
 
+use super::super::carry::LONGEST_ANSWER;
 use super::*;
 use crate::domain::{App, AppId, ProviderKind};
 use crate::net::{Dialer, NetConfig};
@@ -52,7 +53,7 @@ fn credentials(provider: ProviderKind, authority: &str) -> AppCredentials {
         domains: vec![],
         secret_expires_at: None,
     };
-    AppCredentials { app, client_secret: Some(Secret::new("s&cret")) }
+    AppCredentials { app, client_secret: Some(Secret::new("s&cret")), certificate: None }
 }
 
 async fn client(base: &str) -> OauthClient {

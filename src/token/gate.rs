@@ -89,6 +89,8 @@ impl Trip {
 /// The gate of one app.
 #[derive(Debug, Default)]
 pub struct Gate {
+    /// The app's credential is new and unproven: one request finds out for all.
+    is_trial: bool,
     on_their_way: BTreeMap<Incarnation, usize>,
     broken: Option<(Trip, Box<Diagnosis>)>,
     /// By the code of the cause.
@@ -113,7 +115,8 @@ impl Gate {
 
     /// Whether one more may leave now; `true` counts it as on its way.
     pub fn take_room(&mut self, who: Incarnation) -> bool {
-        let has_room = self.on_their_way.values().sum::<usize>() < IN_FLIGHT;
+        let room = if self.is_trial { 1 } else { IN_FLIGHT };
+        let has_room = self.on_their_way.values().sum::<usize>() < room;
         if has_room {
             *self.on_their_way.entry(who).or_default() += 1;
         }
@@ -182,6 +185,17 @@ impl Gate {
             trip.probe_at = now;
             trip.failures = 0;
         }
+    }
+
+    /// Whether the app's credential is on trial: then one request at a time is on its way.
+    pub fn set_trial(&mut self, is_trial: bool) {
+        self.is_trial = is_trial;
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.is_trial
     }
 
     /// Why nobody may ask, if the app is broken.

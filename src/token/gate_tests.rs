@@ -113,3 +113,15 @@ fn few_are_on_their_way_at_once_and_room_comes_back() {
     gate.ended(mb(1), Outcome::Neutral, NOW);
     assert!(gate.take_room(mb(4)));
 }
+
+#[test]
+fn while_a_credential_is_on_trial_one_request_is_on_its_way() {
+    let mut gate = Gate::default();
+    gate.set_trial(true);
+    assert!(gate.take_room(mb(1)) && !gate.take_room(mb(2)));
+    gate.ended(mb(1), Outcome::Neutral, NOW);
+    assert!(gate.take_room(mb(2)), "the next one tries, if the first found nothing out");
+    gate.set_trial(false);
+    let took: Vec<bool> = (3..6).map(|who| gate.take_room(mb(who))).collect();
+    assert_eq!(took, [true, true, false]);
+}

@@ -14,6 +14,10 @@ use crate::domain::{Diagnosis, Grant, GrantSecret, Timestamp};
 use std::time::Duration;
 
 const LONGEST_MARGIN: Duration = Duration::from_secs(600);
+/// The age at which Google ends the sign-ins of an app whose consent screen is in Testing: 7 days, met at the next
+/// hourly refresh.
+const TESTING: std::ops::Range<Duration> =
+    Duration::from_secs(7 * 24 * 3600)..Duration::from_secs(7 * 24 * 3600 + 6 * 3600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const SLOW_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -37,6 +41,26 @@ pub fn may_serve(token: &AccessToken, rejected: Option<u64>, min_validity: Durat
         && token.expires_at.since(now) >= min_validity
 }
 
+/// Whether a grant that nobody uses is to be refreshed, so that its provider does not end it for that: every `keep`, and
+/// sooner again after a failure. Microsoft ends a refresh token after 90 days without use, Google after 6 months
+/// (<https://learn.microsoft.com/entra/identity-platform/refresh-tokens>,
+/// <https://developers.google.com/identity/protocols/oauth2#expiration>).
+#[must_use]
+pub fn needs_upkeep(grant: &Grant, keep: Duration, now: Timestamp) -> bool {
+    let GrantSecret::Refresh { .. } = grant.secret else { return false };
+    let last = grant.last_refresh.as_ref();
+    let tried_at = [Some(grant.signed_in_at), last.map(|last| last.at), grant.refresh_in_flight_since];
+    let has_failed =
+        grant.refresh_in_flight_since.is_some() || last.is_some_and(|last| last.result != REFRESHED);
+    let pause = if has_failed { keep / FAILED_UPKEEP } else { keep };
+    tried_at.into_iter().flatten().max().is_none_or(|tried_at| tried_at.plus(pause) <= now)
+}
+
+/// A failed upkeep is tried again so many times within its interval.
+const FAILED_UPKEEP: u32 = 30;
+/// The result of a refresh that brought a token.
+const REFRESHED: &str = "ok";
+
 /// Marks a grant before its refresh token is sent. The result must be durable before the request leaves; the flag
 /// tells whether an earlier answer may have been lost already.
 #[must_use]
@@ -59,7 +83,7 @@ pub fn with_answer(mut grant: Grant, answer: &TokenAnswer, now: Timestamp) -> Gr
     }
     grant.refresh_in_flight_since = None;
     grant.access_token_expires_at = Some(now.plus(answer.expires_in));
-    grant.last_refresh = Some(LastRefresh { at: now, result: String::from("ok") });
+    grant.last_refresh = Some(LastRefresh { at: now, result: String::from(REFRESHED) });
     grant
 }
 
@@ -125,6 +149,8 @@ pub struct Circumstances<'a> {
     pub in_doubt: bool,
     /// How many refreshes failed in a row, this one included.
     pub failures: u32,
+    /// When the user signed in, if one did.
+    pub signed_in_at: Option<Timestamp>,
     /// The wall clock.
     pub now: Timestamp,
     /// 0..1.
@@ -168,8 +194,11 @@ pub fn after_failure(error: &FlowError, around: &Circumstances<'_>) -> Verdict {
         && step == Step::SignIn
         && failure.error == "invalid_grant"
         && failure.entry.code == c::SIGN_IN_AGAIN.code;
+    let is_google = failure.entry.code == c::GOOGLE_SIGN_IN_ENDED.code;
     let diagnosis = if lost {
         describe(&c::ROTATION_ANSWER_LOST, &around.facts, Some(&failure.description))
+    } else if is_google && around.signed_in_at.is_some_and(|at| TESTING.contains(&around.now.since(at))) {
+        describe(&c::GOOGLE_TESTING, &around.facts, Some(&failure.description))
     } else {
         diagnosis
     };

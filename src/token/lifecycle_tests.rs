@@ -8,11 +8,64 @@ use proptest::prelude::*;
 const NOW: Timestamp = Timestamp(1_795_460_342_000);
 
 fn around(in_doubt: bool, failures: u32) -> Circumstances<'static> {
-    Circumstances { in_doubt, failures, now: NOW, jitter: 0.0, facts: Facts::default() }
+    Circumstances { in_doubt, failures, signed_in_at: None, now: NOW, jitter: 0.0, facts: Facts::default() }
 }
 
 fn refused(status: u16, body: &str, retry_after: Option<&str>) -> FlowError {
     FlowError::Refused { failure: Box::new(classify_oauth(status, body.as_bytes(), retry_after)) }
+}
+
+#[test]
+fn a_sign_in_that_google_ends_after_seven_days_names_the_consent_screen() {
+    let ended = || {
+        refused(
+            400,
+            r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#,
+            None,
+        )
+    };
+    let hours = |hours: i64| Some(Timestamp(NOW.0 - hours * 3_600_000));
+    for (signed_in_at, code) in [
+        (hours(7 * 24 + 1), "google_consent_screen_testing"),
+        (hours(7 * 24 - 1), "google_sign_in_ended"),
+        (hours(8 * 24), "google_sign_in_ended"),
+        (None, "google_sign_in_ended"),
+    ] {
+        let verdict = after_failure(&ended(), &Circumstances { signed_in_at, ..around(false, 1) });
+        assert_eq!((verdict.diagnosis.code.as_str(), verdict.step), (code, Step::SignIn));
+    }
+}
+
+#[test]
+fn a_grant_that_nobody_uses_is_refreshed_before_its_provider_ends_it() {
+    let day = Duration::from_secs(24 * 3600);
+    let keep = day * 30;
+    let at = |days: i64| Timestamp(NOW.0 - days * 24 * 3_600_000);
+    let tried = |days: i64, result: &str| Some(LastRefresh { at: at(days), result: String::from(result) });
+    for (signed_in, last, in_flight, due) in [
+        (29, None, None, false),
+        (30, None, None, true),
+        (400, tried(29, "ok"), None, false),
+        (400, tried(30, "ok"), None, true),
+        // tried daily after a failure, and after an answer that was lost
+        (400, tried(0, "sign_in_again"), None, false),
+        (400, tried(1, "sign_in_again"), None, true),
+        (400, tried(3, "ok"), Some(at(0)), false),
+        (400, tried(3, "ok"), Some(at(1)), true),
+        // somebody signed in since
+        (2, tried(40, "sign_in_again"), None, true),
+        (29, tried(40, "ok"), None, false),
+    ] {
+        let grant = Grant {
+            signed_in_at: at(signed_in),
+            last_refresh: last,
+            refresh_in_flight_since: in_flight,
+            ..grant()
+        };
+        assert_eq!(needs_upkeep(&grant, keep, NOW), due, "{grant:?}");
+    }
+    let secret = GrantSecret::Password { user: String::from("a"), password: Secret::new("b") };
+    assert!(!needs_upkeep(&Grant { secret, signed_in_at: at(400), ..grant() }, keep, NOW));
 }
 
 fn invalid_grant() -> FlowError {
@@ -195,7 +248,9 @@ proptest! {
                 _ => refused(400, "{\"error\":\"new\"}", None),
             };
             let failures = u32::try_from(failures).unwrap() + 1;
-            let verdict = after_failure(&error, &Circumstances { in_doubt, failures, now, jitter, facts: Facts::default() });
+            let signed_in_at = Some(marked.signed_in_at);
+            let around = Circumstances { in_doubt, failures, signed_in_at, now, jitter, facts: Facts::default() };
+            let verdict = after_failure(&error, &around);
             let Step::RetryAt(at) = verdict.step else { panic!("{:?}", verdict.step) };
             prop_assert!(at.since(now) >= Duration::from_secs(1));
             grant = with_failure(marked, &verdict, now);

@@ -7,7 +7,7 @@ use super::lifecycle::{
     Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
 };
 use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
-use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps};
+use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
@@ -98,8 +98,8 @@ impl Refresher {
         let mut sent = Sent { permit, ended: Outcome::Neutral };
         let refreshed = loop {
             match self.refresh_once(asked.failures, &mut sent).await {
-                // another grant was put in place meanwhile: the answer belongs to the old one
-                Err(StoreError::Conflict) => {}
+                // another grant, or another credential of the app, was put in place: the answer belongs to the old one
+                Err(StoreError::Conflict) => sent.ended = Outcome::Neutral,
                 Err(StoreError::Full { path }) => {
                     let error = TokenError::Store(StoreError::Full { path }.to_string());
                     break Refreshed::Refused { error, until: Some(clock::now().plus(FULL_PAUSE)) };
@@ -159,6 +159,7 @@ impl Refresher {
                 let grant = with_answer(marked, &answer, issued_at);
                 self.put_answer(generation.saturating_add(1), &grant).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
+                trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
                 let expires_at = issued_at.plus(answer.expires_in);
                 Ok(Refreshed::Token { token: answer.access_token, issued_at, expires_at })
             }
@@ -166,6 +167,7 @@ impl Refresher {
                 let around = Circumstances {
                     in_doubt,
                     failures: failures.saturating_add(1),
+                    signed_in_at: Some(marked.signed_in_at),
                     now: clock::now(),
                     jitter: rand::random::<f64>(),
                     facts: Facts { address: &self.stored.mailbox.address, ..app_facts(&app.value.app) },
@@ -174,6 +176,9 @@ impl Refresher {
                 sent.ended = outcome(&error, verdict.step, &verdict.diagnosis);
                 let grant = with_failure(marked, &verdict, around.now);
                 self.put(generation.saturating_add(1), &grant).await?;
+                if trial::settled(store, &app.value, true, Err(&error)).await {
+                    return Err(StoreError::Conflict);
+                }
                 Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
             }
         }
@@ -192,7 +197,7 @@ impl Refresher {
         let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
         let first = client.refresh(refresh_token, &scopes, marked.send_client_secret).await;
         let other_way =
-            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.client_secret.is_some();
+            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
         if !other_way {
             return first;
         }

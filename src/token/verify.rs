@@ -2,8 +2,9 @@
 
 use super::answer::FlowError;
 use super::app_checks::{self, Check, CheckResult, facts};
+use super::carry::fetch;
 use super::endpoints::{Endpoints, checked};
-use super::flows::{OauthClient, fetch};
+use super::flows::OauthClient;
 use crate::config::{OauthPreset, Provider};
 use crate::diagnosis::{catalogue as c, classify_oauth, describe};
 use crate::domain::App;
@@ -17,6 +18,8 @@ pub struct Verified {
     pub checks: Vec<Check>,
     /// The tenant's id, where its metadata told it.
     pub tenant_id: Option<String>,
+    /// What the app's own token request came to, if one was made.
+    pub asked: Option<Result<(), FlowError>>,
 }
 
 /// What a metadata document told.
@@ -33,30 +36,33 @@ enum Metadata {
 pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app_only: bool) -> Verified {
     let app = &credentials.app;
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
-    let mut verified = Verified { checks: Vec::new(), tenant_id: None };
+    let mut verified = Verified { checks: Vec::new(), tenant_id: None, asked: None };
     let endpoints = match Endpoints::of(app, http).await {
         Ok(endpoints) => endpoints,
         Err(error) => {
             let diagnosis = error.diagnosis(&facts(app));
             verified.checks.push(Check::failed("authority", error.to_string(), diagnosis));
-            skip_rest(&mut verified, &["tenant", "client_id", "client_secret", "app_roles"]);
+            let proof = app_checks::credential_name(credentials);
+            skip_rest(&mut verified, &["tenant", "client_id", proof, "app_roles"]);
             return verified;
         }
     };
     let is_there = authority(http, app, preset, &endpoints, &mut verified).await;
     if !is_there {
-        skip_rest(&mut verified, &["client_id", "client_secret", "app_roles"]);
+        let proof = app_checks::credential_name(credentials);
+        skip_rest(&mut verified, &["client_id", proof, "app_roles"]);
         return verified;
     }
     match preset.and_then(|preset| preset.app_scope.as_deref()) {
         Some(scope) => {
             let client = OauthClient::new(http.clone(), endpoints, credentials.clone());
             let answer = client.client_credentials(scope).await;
-            verified.checks.extend(app_checks::client(app, &answer, credentials.client_secret.is_some()));
-            verified.checks.push(app_checks::app_roles(app, answer.ok().as_ref(), is_app_only));
+            verified.checks.extend(app_checks::client(credentials, &answer));
+            verified.checks.push(app_checks::app_roles(app, answer.as_ref().ok(), is_app_only));
+            verified.asked = Some(answer.map(drop));
         }
         None => {
-            for name in ["client_id", "client_secret"] {
+            for name in ["client_id", app_checks::credential_name(credentials)] {
                 let detail = "this provider gives no token without a user: the first sign-in proves it";
                 verified.checks.push(Check::new(name, CheckResult::NotYetProved, detail));
             }

@@ -32,6 +32,10 @@ impl Client {
         Self { address, key: key.to_owned(), kept: RefCell::new(None) }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn get(&self, target: &str) -> std::result::Result<Reply, Gone> {
         self.request("GET", target, &[], &[])
     }
@@ -44,6 +48,10 @@ impl Client {
     ) -> std::result::Result<Reply, Gone> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.request("POST", target, headers, &body)
+    }
+
+    pub fn patch(&self, target: &str, body: &Value) -> std::result::Result<Reply, Gone> {
+        self.request("PATCH", target, &[], body.to_string().as_bytes())
     }
 
     fn request(
@@ -75,7 +83,8 @@ impl Client {
     }
 
     fn exchange(&self, kept: &mut Option<BufReader<TcpStream>>, request: &[u8]) -> Result<Reply> {
-        if kept.is_none() {
+        // a connection that was idle for long is closed by the other side
+        if kept.as_ref().is_none_or(|stream| has_ended(stream.get_ref())) {
             let stream = TcpStream::connect(self.address)?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(std::time::Duration::from_secs(60)))?;
@@ -85,6 +94,12 @@ impl Client {
         stream.get_mut().write_all(request)?;
         read_reply(stream)
     }
+}
+
+fn has_ended(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    stream.set_nonblocking(false).is_err()
+        || !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 fn read_reply(stream: &mut BufReader<TcpStream>) -> Result<Reply> {

@@ -291,8 +291,21 @@ impl Daemon {
         self.client()?.post(target, headers, body)
     }
 
+    pub fn try_patch(&self, target: &str, body: &Value) -> Result<Reply, Gone> {
+        self.client()?.patch(target, body)
+    }
+
     pub fn post(&self, target: &str, body: &Value) -> Reply {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
+    }
+
+    /// Something to post there from another thread; it returns when the daemon has answered.
+    pub fn poster(&self, target: &'static str) -> impl FnOnce() + Send + 'static + use<> {
+        let address = self.client().unwrap().address();
+        move || {
+            let reply = Client::new(address, ADMIN_KEY).post(target, &[], &Value::Null).unwrap();
+            assert_eq!(reply.status, 200, "{target}: {}", reply.json());
+        }
     }
 
     /// Hands a message over for sending; the answer's `id`.

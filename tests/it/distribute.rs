@@ -5,6 +5,7 @@ use crate::engine::{Running, bare_config, oauth_mailbox};
 use crate::http::{deaf, empty};
 use crate::world::World;
 use serde_json::{Value, json};
+use stafette::events::EventType;
 
 const SERVER: &str = "outlook.office365.com";
 
@@ -73,6 +74,44 @@ fn the_dry_run_is_in_groups_and_only_what_it_showed_is_changed() {
     let again = order(json!({"server": SERVER, "apply": true, "expect": 0})).ok(200);
     assert_eq!(again["changed"], 0);
     assert_eq!(ids(&again, "already_on_this_app"), ["anna", "ben", "carl"]);
+}
+
+#[test]
+fn links_are_made_with_the_change_and_told_once() {
+    let (_data, running, api) = empty();
+    app(&api, "o365");
+    add(&api, "anna", json!({}));
+    add(&api, "ben", json!({}));
+    let order = |order: Value| api.post("/v1/apps/o365/distribute", &order);
+    let dry = order(json!({"server": SERVER, "invite": "link"})).ok(200);
+    assert_eq!((&dry["invited"], &dry["links"]), (&json!(0), &json!([])));
+    // without a sender nobody could be written to: nothing is changed
+    let apply = |how: &str| order(json!({"server": SERVER, "apply": true, "expect": 2, "invite": how}));
+    apply("mail").problem(409, "no_sender");
+    apply("pigeon").problem(422, "invalid_field");
+    assert_eq!(api.get("/v1/mailboxes/anna").ok(200)["state"], "awaiting_app");
+    let done = apply("link").ok(200);
+    assert_eq!((&done["changed"], &done["invited"]), (&json!(2), &json!(2)));
+    let requested = running.events_of(EventType::SignInRequested);
+    for (link, event) in done["links"].as_array().unwrap().iter().zip(&requested) {
+        assert_eq!(link["address"], format!("{}@makler.test", link["mailbox"].as_str().unwrap()));
+        assert_eq!(event.data["sign_in"], link["sign_in"]);
+        assert!(!event.data.to_string().contains(link["url"].as_str().unwrap().rsplit('/').next().unwrap()));
+        let page = api.send(api.bare("GET", link["url"].as_str().unwrap()));
+        assert_eq!(page.status, 200);
+    }
+    assert_eq!(requested.len(), 2);
+}
+
+#[test]
+fn nobody_is_invited_to_an_app_that_lacks_something() {
+    let (_data, _running, api) = empty();
+    api.post("/v1/apps", &json!({"id": "o365", "provider": "office365", "client_id": ""})).ok(201);
+    add(&api, "anna", json!({}));
+    let order = json!({"server": SERVER, "apply": true, "expect": 1, "invite": "link"});
+    let refused = api.post("/v1/apps/o365/distribute", &order).problem(409, "app_incomplete");
+    assert!(refused["detail"].as_str().unwrap().contains("client_id"), "{refused}");
+    assert_eq!(api.get("/v1/mailboxes/anna").ok(200)["state"], "awaiting_app");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
 use crate::follow::present;
 use crate::world::entra::Instead;
-use crate::world::proxy::Direction;
+use crate::world::proxy::{Direction, Ending};
 use crate::world::{Kind, ProxyHandle, Rotation, SeedOptions, Transport};
 use serde_json::Value;
 
@@ -93,11 +93,72 @@ fn a_refresh_whose_answer_is_waited_for_is_kept_before_the_end() {
     world.entra().set_rotation(Rotation::Strict);
     let site = Site::new(&world);
     site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
-    world.entra().next("token", Instead::delay_ms(700));
+    world.entra().next("token", Instead::delay_ms(2500));
     let mut daemon = site.start();
     daemon.until("the first refresh", || (world.entra().count("token") > 1).then_some(()));
     assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
     site.start().until_live("anna");
+    let refused = world.entra().log().into_iter().filter(|entry| entry.result.starts_with("AADSTS"));
+    assert_eq!(refused.count(), 0, "no consumed token was sent again");
+}
+
+#[test]
+fn an_answer_that_is_late_still_counts_when_its_mailbox_is_changed_meanwhile() {
+    let world = world_with(&[ANNA, BEN]).start();
+    let proxy = world.proxy(Kind::Smtp, Transport::StartTls);
+    let mut site = Site::new(&world);
+    let bytes = bytes_of_one(&site, &proxy);
+    site.set("STAFETTE_TIMING__DRAIN", "100ms");
+    let mut daemon = site.start();
+    proxy.delay_ms(Some(700));
+    // the final dot has left, and the answer comes long after everybody was told to end
+    proxy.after_bytes(bytes, Direction::ToServer, daemon.poster("/v1/mailboxes/anna/pause"));
+    let id = send(&daemon, "second");
+    daemon.until_log(|line| line.contains("an answer is overdue"));
+    assert_eq!(daemon.post("/v1/mailboxes/anna/resume", &Value::Null).status, 200);
+    let shown = until(&daemon, &id, &["sent", "unknown", "failed"]);
+    assert_eq!(shown["state"], "sent", "{shown}");
+    assert_eq!(shown["attempts"], 1);
+    proxy.delay_ms(None);
+    until(&daemon, &send(&daemon, "third"), &["sent"]);
+    assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
+}
+
+#[test]
+fn a_message_that_has_not_left_is_cut_off_when_its_server_takes_too_long() {
+    let world = world_with(&[ANNA, BEN]).start();
+    let proxy = world.proxy(Kind::Smtp, Transport::StartTls);
+    let mut site = Site::new(&world);
+    site.set("STAFETTE_TIMING__DRAIN", "100ms");
+    let daemon = site.start();
+    // the server never finishes its answer to DATA
+    proxy.cut_at(b"354", Direction::ToClient, 1, Ending::Stall);
+    let mut anna = password_mailbox(ANNA, 1, proxy.port);
+    anna["imap"] = Value::Null;
+    assert_eq!(daemon.post("/v1/mailboxes", &anna).status, 201);
+    let id = send(&daemon, "first");
+    until(&daemon, &id, &["sending"]);
+    assert_eq!(daemon.post("/v1/mailboxes/anna/pause", &Value::Null).status, 200);
+    assert_eq!(daemon.post("/v1/mailboxes/anna/resume", &Value::Null).status, 200);
+    let shown = until(&daemon, &id, &["sent", "unknown", "failed"]);
+    assert_eq!(shown["state"], "sent", "{shown}");
+    assert_eq!(shown["attempts"], 2);
+}
+
+#[test]
+fn a_rotated_token_that_is_late_is_kept_when_its_mailbox_is_changed_meanwhile() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    world.entra().set_rotation(Rotation::Strict);
+    let mut site = Site::new(&world);
+    site.set("STAFETTE_TIMING__DRAIN", "100ms");
+    site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
+    world.entra().next("token", Instead::delay_ms(2500));
+    let daemon = site.start();
+    daemon.until("the first refresh", || (world.entra().count("token") > 1).then_some(()));
+    assert_eq!(daemon.post("/v1/mailboxes/anna/pause", &Value::Null).status, 200);
+    assert_eq!(daemon.post("/v1/mailboxes/anna/resume", &Value::Null).status, 200);
+    daemon.until_log(|line| line.contains("an answer is overdue"));
+    daemon.until_live("anna");
     let refused = world.entra().log().into_iter().filter(|entry| entry.result.starts_with("AADSTS"));
     assert_eq!(refused.count(), 0, "no consumed token was sent again");
 }

@@ -86,7 +86,8 @@ impl Running {
             let parts = system.block_on(async {
                 let engine = Engine::start(&config, None).await.unwrap();
                 let server = serves.then(|| {
-                    let (server, address) = engine.listen(&config, Some(Secret::new(KEY))).unwrap();
+                    let bound = engine.listen(&config, Some(Secret::new(KEY))).unwrap();
+                    let (server, address) = (bound.server, bound.address);
                     let handle = server.handle();
                     actix::spawn(server);
                     (handle, address)
@@ -328,6 +329,7 @@ pub fn web_app(world: &World) -> AppCredentials {
             secret_expires_at: None,
         },
         client_secret: Some(Secret::new(web.secret())),
+        certificate: None,
     }
 }
 

@@ -76,7 +76,8 @@ fn an_expired_secret_costs_three_requests_and_after_its_replacement_all_are_live
     scene.world.entra().clear_script();
     let before = scene.world.entra().count("token");
     let secret = web_app(&scene.world).client_secret.unwrap().expose().to_owned();
-    scene.api.patch("/v1/apps/o365", &json!({"client_secret": format!(" {secret} ")})).ok(200);
+    let patched = scene.api.patch("/v1/apps/o365", &json!({"client_secret": format!(" {secret} ")})).ok(200);
+    assert_eq!(patched["rotation"], Value::Null, "there is nothing to go back to");
     scene.until_all(MailboxState::Live);
     let asked = usize::try_from(scene.world.entra().count("token") - before).unwrap();
     assert_eq!(asked, scene.mailboxes.len(), "one request a mailbox");

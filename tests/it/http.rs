@@ -105,13 +105,15 @@ fn bodies_that_are_too_large_or_of_another_kind_are_refused_by_name() {
     api.send(other).problem(415, "unsupported_media_type");
 }
 
-const APP: [&str; 9] = [
+const APP: [&str; 11] = [
     "authority",
+    "client_certificate",
     "client_id",
     "client_secret_set",
     "domains",
     "id",
     "provider",
+    "rotation",
     "scopes",
     "secret_expires_at",
     "tenant",
@@ -133,7 +135,8 @@ fn an_app_is_created_shown_changed_and_removed_and_its_secret_never_comes_back()
         json!({
             "id": "o365", "provider": "office365", "tenant": "contoso.example", "client_id": "abc",
             "client_secret_set": true, "authority": null, "scopes": null, "domains": ["makler.test"],
-            "secret_expires_at": "2027-01-01T00:00:00Z",
+            "secret_expires_at": "2027-01-01T00:00:00Z", "rotation": null,
+            "client_certificate": null,
         })
     );
     api.post("/v1/apps", &posted).problem(409, "app_exists");

@@ -143,8 +143,8 @@ fn a_signed_in_mailbox_is_moved_by_a_sign_in_and_receives_all_the_while() {
     scene.anna();
     scene.deliver("before");
     let (token, mailbox) = (scene.grant(), running.stored("anna"));
-    let done = scene.order(json!({"from": "o365", "apply": true, "expect": 1})).ok(200);
-    let link = done["groups"]["will_move"]["items"][0]["url"].as_str().unwrap();
+    let done = scene.order(json!({"from": "o365", "apply": true, "expect": 1, "invite": "link"})).ok(200);
+    let link = done["links"][0]["url"].as_str().unwrap();
     scene.deliver("meanwhile");
 
     // somebody else signs in first
@@ -208,8 +208,9 @@ fn later_links_are_by_the_new_app_and_all_of_them_end_when_the_move_is_withdrawn
     let scene = scene();
     let Scene { api, running, .. } = &scene;
     scene.anna();
-    let done = scene.order(json!({"from": "o365", "apply": true, "expect": 1})).ok(200);
-    let first = done["groups"]["will_move"]["items"][0]["url"].as_str().unwrap().to_owned();
+    let order = json!({"from": "o365", "apply": true, "expect": 1, "invite": "link"});
+    let done = scene.order(order).ok(200);
+    let first = done["links"][0]["url"].as_str().unwrap().to_owned();
     let text = |made: Value| made["url"].as_str().unwrap().to_owned();
     let second = text(api.post("/v1/mailboxes/anna/sign-in", &json!({})).ok(201));
     let third = text(api.post("/v1/mailboxes/anna/invite", &json!({"deliver": "link"})).ok(201));
@@ -244,8 +245,8 @@ fn a_mailbox_that_sends_is_not_moved_to_an_app_by_which_it_would_not() {
     mailbox.smtp.iter_mut().for_each(|smtp| smtp.port = proxy.port);
     let anna = running.add(mailbox, &grant);
     running.until_live(anna.incarnation);
-    let done = scene.order(json!({"from": "o365", "apply": true, "expect": 1})).ok(200);
-    let link = done["groups"]["will_move"]["items"][0]["url"].as_str().unwrap();
+    let done = scene.order(json!({"from": "o365", "apply": true, "expect": 1, "invite": "link"})).ok(200);
+    let link = done["links"][0]["url"].as_str().unwrap();
     let off = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.";
     proxy.answer(Answering::new("AUTH*", off));
     let refused = scene.sign_in(link, ANNA);
@@ -269,9 +270,9 @@ fn a_daemon_that_ends_in_the_middle_of_a_move_finishes_it_when_it_is_back() {
     mailbox.smtp = None;
     let anna = running.add(mailbox, &grant).incarnation;
     running.until_live(anna);
-    let order = json!({"from": "o365", "apply": true, "expect": 1});
+    let order = json!({"from": "o365", "apply": true, "expect": 1, "invite": "link"});
     let done = api.post("/v1/apps/new/distribute", &order).ok(200);
-    let link = done["groups"]["will_move"]["items"][0]["url"].as_str().unwrap();
+    let link = done["links"][0]["url"].as_str().unwrap();
     let location = api.send(api.bare("POST", link)).header("location").to_owned();
     let back = world.click_account(&location, ANNA).unwrap();
     let known = proxy.accepted();
@@ -331,7 +332,7 @@ fn app_only_mailboxes_move_by_themselves_as_soon_as_the_new_app_opens_them() {
     api.patch("/v1/apps/new", &json!({"client_secret": "mistyped"})).ok(200);
     let done = scene.order(json!({"from": "o365", "apply": true, "expect": 2})).ok(200);
     let item = &done["groups"]["will_move"]["items"][0];
-    assert!(item["url"].is_null() && item["sign_in"].is_string(), "nobody has to sign in: {item}");
+    assert!(item["sign_in"].is_string() && done["invited"] == 0, "nobody has to sign in: {done}");
     for id in ["anna", "ben"] {
         running.wait("the refusal", || {
             let row = running.store.newest_sign_in(running.stored(id).incarnation).unwrap().unwrap();

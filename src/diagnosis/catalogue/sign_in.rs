@@ -249,6 +249,17 @@ super::entries! {
         => "Mit dem persönlichen Link neu anmelden. Übliche Gründe: ein geändertes Kennwort, ein entzogenes Recht, \
          sechs Monate ohne Benutzung, oder ein Zustimmungsbildschirm, der noch auf Testing steht und jede \
          Anmeldung nach 7 Tagen beendet.";
+    /// Seven days after the sign-in, to the hour.
+    GOOGLE_TESTING = "google_consent_screen_testing", AppOwner, AfterFix, "Consent screen in Testing" => "Zustimmungsbildschirm auf Testing",
+        "Google ended the sign-in of {address} seven days after it was given: it does so for apps in Testing."
+        => "Google hat die Anmeldung von {address} nach genau sieben Tagen beendet: so geschieht es bei Apps auf Testing.",
+        "Publish the app (or make it internal) in the Google Cloud console, then let the users sign in again."
+        => "Die App in der Google-Cloud-Konsole veröffentlichen (oder auf intern stellen), danach die Benutzer neu \
+         anmelden lassen.",
+        clicks [
+            "Google Cloud console > Google Auth Platform > Audience > Publish app"
+            => "Google-Cloud-Konsole > Google Auth Platform > Zielgruppe > App veröffentlichen",
+        ];
     /// Reminded as often as one may.
     SIGN_IN_OVERDUE = "sign_in_overdue", User, AfterFix, "Sign-in overdue" => "Anmeldung überfällig",
         "{address} was reminded four times and has not signed in."

@@ -1,16 +1,18 @@
-//! `/v1/apps`: OAuth client registrations. The client secret goes in and never comes out.
+//! `/v1/apps`: OAuth client registrations. Client secrets and private keys go in and never come out.
 
 use super::super::Shared;
 use super::super::extract::{
     first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
 };
 use super::super::problem::{Answer, Problem};
-use super::{app_ids, presets};
+use super::credential_form::{self, Entered};
+use super::{app_ids, presets, rotation};
+use crate::clock;
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, AppId, ProviderKind, Secret, Timestamp};
+use crate::domain::{App, AppId, Credential, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
-use crate::store::StoreError;
+use crate::store::{Replaced, Row, Store, StoreError};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -29,6 +31,9 @@ struct AppForm {
     /// Absent: as it was. `null`: none.
     #[serde(default, deserialize_with = "said")]
     client_secret: Option<Option<Secret>>,
+    /// Likewise; a PEM text with certificate and private key.
+    #[serde(default, deserialize_with = "said")]
+    client_certificate: Option<Option<Secret>>,
     #[serde(default)]
     authority: Option<String>,
     #[serde(default)]
@@ -65,7 +70,9 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let mut apps = pool(move || store.apps()).await?;
     apps.retain(|row| after.as_ref().is_none_or(|after| row.value.app.id > *after));
     let (shown, next) = first_page(&apps, limit, |row| row.value.app.id.clone());
-    Ok(page(shown.iter().map(|row| view(&row.value)).collect(), next))
+    let shown: Result<Vec<Value>, StoreError> =
+        shown.iter().map(|row| view(&shared.store, &row.value)).collect();
+    Ok(page(shown?, next))
 }
 
 /// POST `/v1/apps`.
@@ -78,55 +85,67 @@ pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
         Err(StoreError::Conflict) => return Err(taken()),
         other => other?,
     }
-    changed(&shared, &credentials).await?;
+    changed(&shared, &credentials, &Replaced::ForGood).await?;
     let location = format!("/v1/apps/{}", credentials.app.id);
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(view(&credentials)))
+    let shown = view(&shared.store, &credentials)?;
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(shown))
 }
 
 /// GET `/v1/apps/{app}`.
 pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let row = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-    Ok(HttpResponse::Ok().json(view(&row.value)))
+    Ok(HttpResponse::Ok().json(view(&shared.store, &row.value)?))
 }
 
 /// PUT `/v1/apps/{app}`.
 pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let value = json(&body)?;
-    let (credentials, is_new) = settled(async || {
+    let (credentials, replaced) = settled(async || {
         let known = shared.store.app(&id)?;
-        let generation = known.as_ref().map_or(0, |row| row.generation);
-        let secret = known.and_then(|row| row.value.client_secret);
-        let credentials = read(form(value.clone())?, id.clone(), secret)?;
-        shared.store.put_app(&credentials, generation).await?;
-        Ok((credentials, generation == 0))
+        let credential = known.as_ref().map(|row| row.value.credential());
+        let credentials = read(form(value.clone())?, id.clone(), credential.as_ref())?;
+        let Some(known) = known else {
+            shared.store.put_app(&credentials, 0).await?;
+            return Ok((credentials, None));
+        };
+        let replaced = replace(&shared, &known, &credentials).await?;
+        Ok((credentials, Some(replaced)))
     })
     .await?;
-    changed(&shared, &credentials).await?;
-    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.json(view(&credentials)))
+    let mut response = if replaced.is_some() { HttpResponse::Ok() } else { HttpResponse::Created() };
+    changed(&shared, &credentials, &replaced.unwrap_or(Replaced::ForGood)).await?;
+    Ok(response.json(view(&shared.store, &credentials)?))
 }
 
 /// PATCH `/v1/apps/{app}`.
 pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let change = json(&body)?;
-    let credentials = settled(async || {
+    let (credentials, replaced) = settled(async || {
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-        let mut value = view(&known.value);
+        let mut value = view(&shared.store, &known.value)?;
         merge(&mut value, &change);
-        // a merge removes what is null; here null means: no secret
-        if change.get("client_secret").is_some_and(Value::is_null) {
-            set(&mut value, "client_secret", Value::Null);
+        // a merge removes what is null; here null means: none
+        for name in ["client_secret", "client_certificate"] {
+            if change.get(name).is_some_and(Value::is_null) {
+                set(&mut value, name, Value::Null);
+            }
         }
-        let credentials = read(form(value)?, id.clone(), known.value.client_secret)?;
-        shared.store.put_app(&credentials, known.generation).await?;
-        Ok(credentials)
+        let before = known.value.credential();
+        let mut credentials = read(form(value)?, id.clone(), Some(&before))?;
+        let is_new = !credentials.credential().is_same(&before) && credentials.certificate.is_none();
+        if is_new && change.get("secret_expires_at").is_none() {
+            // the end of the one before says nothing of this one's
+            credentials.app.secret_expires_at = None;
+        }
+        let replaced = replace(&shared, &known, &credentials).await?;
+        Ok((credentials, replaced))
     })
     .await?;
-    changed(&shared, &credentials).await?;
-    Ok(HttpResponse::Ok().json(view(&credentials)))
+    changed(&shared, &credentials, &replaced).await?;
+    Ok(HttpResponse::Ok().json(view(&shared.store, &credentials)?))
 }
 
 /// DELETE `/v1/apps/{app}`.
@@ -162,27 +181,50 @@ pub(super) fn no_such_app(id: &AppId) -> Problem {
     Problem::not_found("no_such_app", format!("there is no app {:?}", id.as_str()))
 }
 
-async fn changed(shared: &Shared, credentials: &AppCredentials) -> Result<(), Problem> {
-    presets::adopt(shared, &credentials.app).await?;
-    Ok(shared.app_changed(&credentials.app.id).await?)
+/// Writes an app over the one that was read.
+async fn replace(
+    shared: &Shared,
+    known: &Row<AppCredentials>,
+    credentials: &AppCredentials,
+) -> Result<Replaced, Problem> {
+    let now = clock::now();
+    let replaced = rotation::replaced(&shared.store, &known.value, credentials, now)?;
+    shared.store.replace_app(credentials, known.generation, replaced.clone(), now).await?;
+    Ok(replaced)
 }
 
-fn view(credentials: &AppCredentials) -> Value {
+async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Replaced) -> Result<(), Problem> {
+    presets::adopt(shared, &credentials.app).await?;
+    let told = match replaced {
+        Replaced::OnTrial(_) => shared.credential_replaced(&credentials.app.id).await,
+        Replaced::Nothing | Replaced::ForGood => shared.app_changed(&credentials.app.id).await,
+    };
+    Ok(told?)
+}
+
+fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
     set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
-    shown
+    set(&mut shown, "client_certificate", credential_form::view(&credentials.credential()));
+    set(&mut shown, "rotation", rotation::view(store, &credentials.app.id)?);
+    Ok(shown)
 }
 
 fn form(mut value: Value) -> Result<AppForm, Problem> {
     if let Some(fields) = value.as_object_mut() {
         // shown, so that it may come back
         fields.remove("client_secret_set");
+        fields.remove("rotation");
+        // as shown, not as entered: it stays
+        if fields.get("client_certificate").is_some_and(Value::is_object) {
+            fields.remove("client_certificate");
+        }
     }
     typed(&value)
 }
 
-/// Checks a form; `secret` is the one to keep if none is given.
-fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentials, Problem> {
+/// Checks a form; `known` is the credential to keep if none is given.
+fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCredentials, Problem> {
     if form.id.as_ref().is_some_and(|given| *given != id) {
         return Err(Problem::field("id", format!("is not {id}, which the address names")));
     }
@@ -202,11 +244,12 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
         let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
         Dialer::check_url(&url).map_err(|_| Problem::field("authority", "must be https"))?;
     }
-    let client_secret = match form.client_secret {
-        None => secret,
-        Some(None) => None,
-        Some(Some(given)) => check_secret(&given)?,
+    let entered = Entered {
+        client_secret: form.client_secret,
+        client_certificate: form.client_certificate,
+        expires_at: form.secret_expires_at,
     };
+    let credential = credential_form::read(entered, form.provider, known, clock::now())?;
     let domain = |text: &String| {
         let bare = trimmed(text).unwrap_or_default().trim_start_matches('@').to_lowercase();
         match word("domains", &bare)? {
@@ -223,20 +266,7 @@ fn read(form: AppForm, id: AppId, secret: Option<Secret>) -> Result<AppCredentia
         authority,
         scopes,
         domains: form.domains.iter().map(domain).collect::<Result<_, _>>()?,
-        secret_expires_at: form.secret_expires_at,
+        secret_expires_at: None,
     };
-    Ok(AppCredentials { app, client_secret })
-}
-
-fn check_secret(given: &Secret) -> Result<Option<Secret>, Problem> {
-    let Some(secret) = trimmed(given.expose()).map(Secret::new) else { return Ok(None) };
-    if app_ids::is_guid(secret.expose()) {
-        let detail = "client_secret: this is shaped like a GUID, so it is the secret's id and not the secret. Copy \
-                      the column Value; it is shown only once, so make a new secret if it is gone";
-        return Err(Problem::unprocessable("client_secret_is_id", detail));
-    }
-    if secret.expose().chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Problem::field("client_secret", "holds a blank or control character"));
-    }
-    Ok(Some(secret))
+    Ok(AppCredentials { app, client_secret: None, certificate: None }.with_credential(credential))
 }

@@ -1,14 +1,16 @@
-//! `/v1/apps/{app}/distribute`: gives an app to all mailboxes that are like the one it was made for. Without `apply`
-//! it only says what would change.
+//! `/v1/apps/{app}/distribute`: gives an app to all mailboxes that are like the one it was made for, and asks their
+//! users to sign in. Without `apply` it only says what would change.
 
 use super::super::Shared;
 use super::super::extract::{json, pool, settled, typed, word};
 use super::super::problem::{Answer, Problem};
 use super::distribution::{Group, Item, Wanted, group};
+use super::invite::{Delivery, link, problem_of};
 use super::move_app::move_app;
-use super::{apps, presets};
+use super::{apps, presets, sign_ins};
 use crate::domain::{App, AppId};
-use crate::store::{Commit, Store, StoredMailbox};
+use crate::notify::{self, InviteError};
+use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,9 @@ pub(super) struct Order {
     pub(super) apply: bool,
     #[serde(default)]
     pub(super) expect: Option<usize>,
+    /// How users are asked to sign in; without it they are not.
+    #[serde(default)]
+    pub(super) invite: Option<Delivery>,
 }
 
 /// POST `/v1/apps/{app}/distribute`.
@@ -36,29 +41,62 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
     if let Some(from) = order.from.clone() {
         return move_app(&shared, &id, from, order).await;
     }
-    let (plan, changed) = settled(async || {
+    let (plan, changed, links) = settled(async || {
         let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
+        may_invite(&shared, &app, order.invite)?;
         let (store, order) = (shared.store.clone(), order.clone());
-        let (plan, commit) = pool(move || {
+        let (plan, approved) = pool(move || {
             let plan = Plan::made(&store, &app, order.server.as_deref())?;
-            let commit = if order.apply { Some(plan.approved(&store, &app, order.expect)?) } else { None };
-            Ok::<_, Problem>((plan, commit))
+            let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
+            Ok::<_, Problem>((plan, approved))
         })
         .await?;
         let count = plan.changes.len();
-        let changed = match commit {
-            Some(commit) if count > 0 => shared.store.commit(commit).await.map(|_| count)?,
-            Some(_) | None => 0,
-        };
-        Ok((plan, changed))
+        match approved {
+            Some((commit, links)) if count > 0 => {
+                shared.store.commit(commit).await?;
+                Ok((plan, count, links))
+            }
+            Some(_) | None => Ok((plan, 0, Vec::new())),
+        }
     })
     .await?;
     if changed > 0 {
         shared.reconcile().await;
     }
+    let invited = match order.invite {
+        Some(Delivery::Mail) => changed,
+        Some(Delivery::Link) => links.len(),
+        None => 0,
+    };
+    let links = shown_links(&shared, &links);
     let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
-        "groups": shown_groups(Group::ALL, &plan.groups)});
+        "invited": invited, "links": links, "groups": shown_groups(Group::ALL, &plan.groups)});
     Ok(HttpResponse::Ok().json(shown))
+}
+
+/// Sign-ins whose links somebody else delivers, with their mailboxes' addresses.
+pub(super) type Links = Vec<(String, SignIn)>;
+
+/// Links as they are shown: once.
+pub(super) fn shown_links(shared: &Shared, links: &Links) -> Vec<Value> {
+    let shown = |(address, sign_in): &(String, SignIn)| {
+        json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
+            "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
+    };
+    links.iter().map(shown).collect()
+}
+
+/// Whether users can be asked, before anything is changed.
+pub(super) fn may_invite(shared: &Shared, app: &App, invite: Option<Delivery>) -> Result<(), Problem> {
+    if invite.is_none() {
+        return Ok(());
+    }
+    sign_ins::is_complete(app)?;
+    if invite == Some(Delivery::Mail) && shared.notifier.sender()?.is_none() {
+        return Err(problem_of(InviteError::NoSender));
+    }
+    Ok(())
 }
 
 fn server(given: Option<String>) -> Result<Option<String>, Problem> {
@@ -100,9 +138,9 @@ impl Plan {
     }
 
     /// One commit of all changes, if they are as many as were expected.
-    fn approved(&self, store: &Store, app: &App, expect: Option<usize>) -> Result<Commit, Problem> {
-        approve(self.changes.len(), expect, "will_change")?;
-        let mut commit = Commit::default();
+    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Links), Problem> {
+        approve(self.changes.len(), order.expect, "will_change")?;
+        let (mut commit, mut links) = (Commit::default(), Vec::new());
         for stored in &self.changes {
             let mut changed = stored.clone();
             presets::give(&mut changed, app);
@@ -110,8 +148,17 @@ impl Plan {
             store.put_mailbox(&mut commit, &changed)?;
             // somebody who signs in meanwhile keeps the app that he signed in through
             store.expect_no_grant(&mut commit, stored.incarnation);
+            match order.invite {
+                // the notifier sends it; a restart in between changes nothing about that
+                Some(Delivery::Mail) => notify::ask_for_invitation(store, &mut commit, stored)?,
+                Some(Delivery::Link) => {
+                    let sign_in = link(store, &mut commit, stored, None, None)?;
+                    links.push((stored.mailbox.address.clone(), sign_in));
+                }
+                None => {}
+            }
         }
-        Ok(commit)
+        Ok((commit, links))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which mailboxes a distribution gives to an app. Pure: a function of what is stored.
 
-use crate::domain::{App, AppId, Auth, Mailbox, MailboxId, SignInId, Timestamp};
+use crate::domain::{App, AppId, Auth, Mailbox, MailboxId, SignInId};
 use serde::Serialize;
 
 /// What is distributed.
@@ -53,12 +53,6 @@ pub(super) struct Item {
     /// The sign-in that was made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sign_in: Option<SignInId>,
-    /// Its personal link.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) url: Option<String>,
-    /// When the link ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Item {
@@ -69,8 +63,6 @@ impl Item {
             address: mailbox.address.clone(),
             app: mailbox.app().cloned(),
             sign_in: None,
-            url: None,
-            expires_at: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::sign_ins::{self, can_sign_in};
 use crate::clock;
 use crate::events::EventType;
 use crate::notify::InviteError;
-use crate::store::Commit;
+use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
@@ -22,9 +22,9 @@ struct InviteForm {
 }
 
 /// How the link reaches the user.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Delivery {
+pub(super) enum Delivery {
     /// By mail of the configured sender.
     #[default]
     Mail,
@@ -48,11 +48,8 @@ pub(super) async fn invite(shared: Data<Shared>, id: Path<String>, body: Bytes) 
             Ok(HttpResponse::Created().json(shown))
         }
         Delivery::Link => {
-            let now = clock::now();
-            let sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
             let mut commit = Commit::of_mailbox(stored.incarnation);
-            shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
-            commit.event(sign_in.told_as(EventType::SignInRequested, now));
+            let sign_in = link(&shared.store, &mut commit, &stored, return_to, form.language)?;
             shared.store.commit(commit).await?;
             let mut shown = sign_ins::view(&sign_in, crate::diagnosis::Language::default());
             set(&mut shown, "url", json!(shared.link(&sign_in)));
@@ -61,7 +58,23 @@ pub(super) async fn invite(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     }
 }
 
-fn problem_of(error: InviteError) -> Problem {
+/// A sign-in whose link somebody else delivers.
+pub(super) fn link(
+    store: &Store,
+    commit: &mut Commit,
+    stored: &StoredMailbox,
+    return_to: Option<String>,
+    language: Option<String>,
+) -> Result<SignIn, StoreError> {
+    let now = clock::now();
+    let sign_in = store.begin_sign_in(stored, return_to, language, now)?;
+    store.add_sign_in(commit, &sign_in, 0)?;
+    commit.event(sign_in.told_as(EventType::SignInRequested, now));
+    Ok(sign_in)
+}
+
+/// Why nobody was asked.
+pub(super) fn problem_of(error: InviteError) -> Problem {
     let text = error.to_string();
     match error {
         InviteError::NoSender => Problem::conflict("no_sender", text),

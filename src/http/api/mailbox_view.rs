@@ -41,12 +41,15 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
     let send_needs =
         matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
     let refused = refused(store, stored, state)?;
+    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
+    // its sign-in has ended while nobody used it
+    let ended = state == MailboxState::Paused && diagnosis.is_some();
     let attention = state.needs_attention()
         || send_needs
         || unknown > 0
+        || ended
         || refused.as_ref().is_some_and(|found| found.retry != RetryClass::Auto);
     let worded = |found: &Diagnosis| diagnosis::shown(found, language);
-    let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
     let diagnosis = refused.as_ref().or(diagnosis).map(worded);
     let send_diagnosis = send_diagnosis.as_ref().map(worded);
     let (mut folders, mut messages, mut bytes) = (0_u64, 0_u64, 0_u64);

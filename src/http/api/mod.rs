@@ -2,6 +2,7 @@
 
 mod app_ids;
 mod apps;
+mod credential_form;
 mod diagnoses;
 mod distribute;
 mod distribution;
@@ -15,12 +16,14 @@ mod invite;
 mod mailbox_form;
 mod mailbox_view;
 mod mailboxes;
+mod master_key;
 mod messages;
 mod move_app;
 mod moving;
 mod outbox;
 mod presets;
 mod raw;
+mod rotation;
 mod sign_ins;
 mod switches;
 mod verify;
@@ -50,6 +53,7 @@ pub(super) fn routes(config: &mut ServiceConfig, max_body: usize) {
         .service(
             only(resource("/apps/{app}/distribute"), "POST").route(web::post().to(distribute::distribute)),
         )
+        .service(only(resource("/master-key:rotate"), "POST").route(web::post().to(master_key::rotate)))
         .service(only(resource("/diagnoses"), "GET, HEAD").route(get().to(diagnoses::list)))
         .service(only(resource("/apps/{app}/verify"), "POST").route(web::post().to(verify::verify)))
         .service(only(resource("/apps/{app}/guide"), "GET, HEAD").route(get().to(guide::guide)))

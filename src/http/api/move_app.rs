@@ -4,13 +4,15 @@
 use super::super::Shared;
 use super::super::extract::{pool, settled};
 use super::super::problem::{Answer, Problem};
-use super::distribute::{Order, approve, shown_groups};
+use super::distribute::{Links, Order, approve, may_invite, shown_groups, shown_links};
 use super::distribution::Item;
+use super::invite::{Delivery, link};
 use super::moving::{Group, Known, Wanted, group};
-use super::{apps, presets};
+use super::{apps, presets, sign_ins};
 use crate::clock;
 use crate::domain::{App, AppId, Incarnation};
 use crate::events::EventType;
+use crate::notify;
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use actix_web::HttpResponse;
 use serde_json::json;
@@ -18,35 +20,34 @@ use std::collections::BTreeMap;
 
 /// Moves mailboxes, or says which.
 pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Order) -> Answer {
-    let (plan, sign_ins, changed) = settled(async || {
+    let (plan, done) = settled(async || {
         let app = both(shared, id, &from)?;
+        may_invite(shared, &app, order.invite)?;
         let (store, order, from) = (shared.store.clone(), order.clone(), from.clone());
         let (plan, approved) = pool(move || {
             let plan = Plan::made(&store, &app, &from, order.server.as_deref())?;
-            let approved = if order.apply { Some(plan.approved(&store, &app, order.expect)?) } else { None };
+            let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
             Ok::<_, Problem>((plan, approved))
         })
         .await?;
-        let Some((commit, sign_ins)) = approved else { return Ok((plan, BTreeMap::new(), 0)) };
+        let Some((commit, done)) = approved else { return Ok((plan, Done::default())) };
         if !commit.is_empty() {
             shared.store.commit(commit).await?;
         }
-        let changed = plan.moves.len().saturating_add(plan.changes.len());
-        Ok((plan, sign_ins, changed))
+        Ok((plan, done))
     })
     .await?;
+    let Done { moving, links, changed, invited } = done;
     if changed > 0 {
         shared.reconcile().await;
     }
-    for (mailbox, sign_in) in &sign_ins {
-        if sign_in.by_app {
-            shared.trials.add(*mailbox);
-        }
+    for (mailbox, _) in moving.iter().filter(|(_, sign_in)| sign_in.by_app) {
+        shared.trials.add(*mailbox);
     }
-    let groups = shown_groups(Group::ALL, &plan.groups(shared, &sign_ins));
+    let groups = shown_groups(Group::ALL, &plan.groups(&moving));
     Ok(HttpResponse::Ok()
         .json(json!({"app": id, "from": from, "server": order.server, "applied": order.apply,
-        "changed": changed, "groups": groups})))
+        "changed": changed, "invited": invited, "links": shown_links(shared, &links), "groups": groups})))
 }
 
 /// The new app, if mailboxes can be moved from the old one to it.
@@ -67,11 +68,7 @@ fn both(shared: &Shared, id: &AppId, from: &AppId) -> Result<App, Problem> {
         );
         return Err(Problem::conflict("other_provider", detail));
     }
-    let missing = apps::missing_fields(&app);
-    if !missing.is_empty() {
-        let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
-        return Err(Problem::conflict("app_incomplete", detail));
-    }
+    sign_ins::is_complete(&app)?;
     Ok(app)
 }
 
@@ -82,7 +79,15 @@ struct Plan {
     changes: Vec<StoredMailbox>,
 }
 
-type SignIns = BTreeMap<Incarnation, SignIn>;
+/// What was done.
+#[derive(Default)]
+struct Done {
+    /// The sign-ins that move mailboxes.
+    moving: BTreeMap<Incarnation, SignIn>,
+    links: Links,
+    changed: usize,
+    invited: usize,
+}
 
 impl Plan {
     fn made(store: &Store, app: &App, from: &AppId, server: Option<&str>) -> Result<Self, Problem> {
@@ -107,22 +112,17 @@ impl Plan {
     }
 
     /// One commit of everything, if it is as much as was expected.
-    fn approved(
-        &self,
-        store: &Store,
-        app: &App,
-        expect: Option<usize>,
-    ) -> Result<(Commit, SignIns), Problem> {
-        approve(self.moves.len().saturating_add(self.changes.len()), expect, "will_move and will_change")?;
-        let now = clock::now();
-        let (mut commit, mut sign_ins) = (Commit::default(), SignIns::new());
+    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Done), Problem> {
+        let changed = self.moves.len().saturating_add(self.changes.len());
+        approve(changed, order.expect, "will_move and will_change")?;
+        let (mut commit, mut done) = (Commit::default(), Done { changed, ..Done::default() });
         for stored in &self.moves {
-            let sign_in = SignIn::moving(stored, &app.id, now)?;
+            let sign_in = SignIn::moving(stored, &app.id, clock::now())?;
             store.add_move(&mut commit, stored, &sign_in)?;
             if !sign_in.by_app {
-                commit.event(sign_in.told_as(EventType::SignInRequested, now));
+                done.ask(store, &mut commit, (stored, &sign_in), order.invite)?;
             }
-            sign_ins.insert(stored.incarnation, sign_in);
+            done.moving.insert(stored.incarnation, sign_in);
         }
         for stored in &self.changes {
             let mut changed = stored.clone();
@@ -131,24 +131,56 @@ impl Plan {
             store.put_mailbox(&mut commit, &changed)?;
             // somebody who signs in meanwhile keeps the app that he signed in through
             store.expect_no_grant(&mut commit, stored.incarnation);
+            match order.invite {
+                Some(Delivery::Mail) => done.mail(store, &mut commit, stored)?,
+                Some(Delivery::Link) => {
+                    let sign_in = link(store, &mut commit, stored, None, None)?;
+                    done.give(stored, sign_in);
+                }
+                None => {}
+            }
         }
-        Ok((commit, sign_ins))
+        Ok((commit, done))
     }
 
-    /// The groups, with the links of those who have to sign in.
-    fn groups(&self, shared: &Shared, sign_ins: &SignIns) -> BTreeMap<Group, Vec<Item>> {
+    /// The groups, with the sign-ins of those that move.
+    fn groups(&self, moving: &BTreeMap<Incarnation, SignIn>) -> BTreeMap<Group, Vec<Item>> {
         let mut groups: BTreeMap<Group, Vec<Item>> = BTreeMap::new();
         for (found, mailbox, item) in &self.seen {
-            let mut item = item.clone();
-            if let Some(sign_in) = sign_ins.get(mailbox) {
-                item.sign_in = Some(sign_in.id);
-                let link = Some(sign_in).filter(|sign_in| !sign_in.by_app);
-                item.url = link.map(|sign_in| shared.link(sign_in));
-                item.expires_at = link.map(|sign_in| sign_in.expires_at);
-            }
-            groups.entry(*found).or_default().push(item);
+            let sign_in = moving.get(mailbox).map(|sign_in| sign_in.id);
+            groups.entry(*found).or_default().push(Item { sign_in, ..item.clone() });
         }
         groups
+    }
+}
+
+impl Done {
+    /// A user is asked by mail, whose link is by the new app, too; else by this sign-in, which is told as an event.
+    fn ask(
+        &mut self,
+        store: &Store,
+        commit: &mut Commit,
+        (stored, sign_in): (&StoredMailbox, &SignIn),
+        invite: Option<Delivery>,
+    ) -> Result<(), Problem> {
+        if invite == Some(Delivery::Mail) {
+            return self.mail(store, commit, stored);
+        }
+        commit.event(sign_in.told_as(EventType::SignInRequested, clock::now()));
+        if invite == Some(Delivery::Link) {
+            self.give(stored, sign_in.clone());
+        }
+        Ok(())
+    }
+
+    fn mail(&mut self, store: &Store, commit: &mut Commit, stored: &StoredMailbox) -> Result<(), Problem> {
+        self.invited = self.invited.saturating_add(1);
+        Ok(notify::ask_for_invitation(store, commit, stored)?)
+    }
+
+    fn give(&mut self, stored: &StoredMailbox, sign_in: SignIn) {
+        self.invited = self.invited.saturating_add(1);
+        self.links.push((stored.mailbox.address.clone(), sign_in));
     }
 }
 

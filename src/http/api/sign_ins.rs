@@ -76,12 +76,18 @@ pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App
     };
     let no_app = || Problem::conflict("app_incomplete", "no app is named for this mailbox: set auth.app");
     let app = app.ok_or_else(no_app)?.value.app;
-    let missing = apps::missing_fields(&app);
-    if !missing.is_empty() {
-        let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
-        return Err(Problem::conflict("app_incomplete", detail));
-    }
+    is_complete(&app)?;
     Ok(app)
+}
+
+/// Whether anybody can sign in through an app; else what it lacks.
+pub(super) fn is_complete(app: &App) -> Result<(), Problem> {
+    let missing = apps::missing_fields(app);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
+    Err(Problem::conflict("app_incomplete", detail))
 }
 
 /// The ways to offer: those asked for, else what works for this installation.

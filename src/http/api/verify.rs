@@ -6,7 +6,7 @@ use super::super::problem::{Answer, Problem};
 use super::apps;
 use crate::domain::{AppId, Auth};
 use crate::store::{FoundTenant, StoreError};
-use crate::token::{Check, CheckResult, Verified, verify as look};
+use crate::token::{Check, CheckResult, Verified, trial, verify as look};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
@@ -40,6 +40,10 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     if missing.is_empty() {
         checks.push(Check::new("fields", CheckResult::Ok, "nothing is missing"));
         let found: Verified = look(&shared.http, &credentials, is_app_only).await;
+        if let Some(asked) = &found.asked {
+            // a credential on trial is proven, or refused, by this as by any other request
+            trial::settle(&shared.store, &credentials, true, asked.as_ref().copied()).await?;
+        }
         checks.extend(found.checks);
         tenant_id = found.tenant_id;
     } else {

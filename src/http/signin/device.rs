@@ -172,11 +172,11 @@ async fn ask(
         Ok(DevicePoll::Done(answer)) => {
             let is_confidential = provider.client.endpoints().device_needs_secret;
             let send_client_secret =
-                code.send_client_secret || (is_confidential && provider.app.client_secret.is_some());
+                code.send_client_secret || (is_confidential && provider.app.is_confidential());
             let came = Came { answer, way: GrantWay::Device, send_client_secret, nonce: None };
             Asked::Done(Box::new(provider), came)
         }
-        Err(error) if error.wants_secret_the_other_way() && provider.app.client_secret.is_some() => {
+        Err(error) if error.wants_secret_the_other_way() && provider.app.is_confidential() => {
             // a registration without public client flows: the secret goes along, once
             if code.send_client_secret {
                 Asked::Ended(Ending::diagnosed(error.diagnosis(&provider.facts(stored))))

@@ -12,7 +12,7 @@ use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
 use crate::token::identity::{Identity, IdentityError};
-use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer, trial};
 
 /// What became of a sign-in: the state to keep, and what to say.
 pub(in crate::http) struct Ending {
@@ -104,7 +104,7 @@ pub(super) async fn redeem_code(
     code: Secret,
     issuer: Option<&str>,
 ) -> Result<Ending, Problem> {
-    let provider = match Provider::of(shared, &row.value, stored).await? {
+    let mut provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&address_only(stored)))),
     };
@@ -115,22 +115,38 @@ pub(super) async fn redeem_code(
     }
     let native = provider.client.endpoints().native_redirect.as_deref();
     let way = if native == Some(&attempt.redirect_uri) { GrantWay::Native } else { GrantWay::Redirect };
-    // a native redirect belongs to a public client, which sends no secret
-    let first = way == GrantWay::Redirect && provider.app.client_secret.is_some();
-    let try_with =
-        |send| provider.client.exchange_code(&code, &attempt.verifier, &attempt.redirect_uri, send);
-    let exchanged = match try_with(first).await {
-        Err(error) if error.wants_secret_the_other_way() => {
-            try_with(!first).await.map(|answer| (answer, !first))
+    let (mut exchanged, mut send_client_secret) = exchange(&provider, attempt, &code, way).await;
+    let answer = exchanged.as_ref().map(|_| ());
+    if trial::settle(&shared.store, &provider.app, send_client_secret, answer).await? {
+        // a new secret was refused, which uses no code up: the one before is in use again
+        if let Ok(again) = Provider::of(shared, &row.value, stored).await? {
+            provider = again;
+            (exchanged, send_client_secret) = exchange(&provider, attempt, &code, way).await;
         }
-        other => other.map(|answer| (answer, first)),
-    };
-    let (answer, send_client_secret) = match exchanged {
-        Ok(exchanged) => exchanged,
+    }
+    let answer = match exchanged {
+        Ok(answer) => answer,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
     };
     let came = Came { answer, way, send_client_secret, nonce: Some(attempt.nonce.clone()) };
     judge(shared, row, stored, &provider, came).await
+}
+
+/// Sends a code, with the client secret or without; what the provider demands instead is tried once. The answer, and
+/// whether the secret went along.
+async fn exchange(
+    provider: &Provider,
+    attempt: &Attempt,
+    code: &Secret,
+    way: GrantWay,
+) -> (Result<TokenAnswer, FlowError>, bool) {
+    // a native redirect belongs to a public client, which sends no secret
+    let first = way == GrantWay::Redirect && provider.app.is_confidential();
+    let try_with = |send| provider.client.exchange_code(code, &attempt.verifier, &attempt.redirect_uri, send);
+    match try_with(first).await {
+        Err(error) if error.wants_secret_the_other_way() => (try_with(!first).await, !first),
+        other => (other, first),
+    }
 }
 
 /// Tokens, and how they came.

@@ -147,7 +147,8 @@ impl Case<'_> {
     fn verdict(&self, error: &FlowError, in_doubt: bool, facts: Facts<'_>) -> Verdict {
         let failures = self.turn.failures.saturating_add(1);
         let (now, jitter) = (clock::now(), rand::random::<f64>());
-        after_failure(error, &Circumstances { in_doubt, failures, now, jitter, facts })
+        let around = Circumstances { in_doubt, failures, signed_in_at: None, now, jitter, facts };
+        after_failure(error, &around)
     }
 
     /// Fresh tokens, the new refresh token durable in the candidate.

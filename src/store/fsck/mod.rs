@@ -5,12 +5,14 @@
 
 mod log;
 mod mailbox;
+mod place;
 mod rebuild;
 mod rows;
 mod scan;
 #[cfg(test)]
 mod tests;
 
+pub(super) use place::finish as finish_rebuild;
 pub use rebuild::rebuild;
 
 use super::committer::sled_error;
@@ -65,6 +67,7 @@ impl Offline {
             return Err(StoreError::Vault { what });
         }
         let held = lock(&config.data_dir)?;
+        place::finish(&config.data_dir)?;
         Ok(Self {
             data_dir: config.data_dir.clone(),
             vault: Vault::open(&config.data_dir, &config.master_key)?,

@@ -6,7 +6,7 @@
 
 use super::log::Followed;
 use super::scan::Pack;
-use super::{Findings, Offline, rows};
+use super::{Findings, Offline, place, rows};
 use crate::domain::folder::FolderCounts;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::{BodyLocation, Envelope};
@@ -23,7 +23,6 @@ use crate::store::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that follow from others and are written again; all others are copied.
@@ -63,25 +62,12 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     writer.flush()?;
     drop(writer);
     drop(old);
-    put_in_place(&offline.data_dir, &fresh_dir, &mut findings)?;
-    Ok(findings)
-}
-
-/// The new state takes the old one's name; the old one stays.
-fn put_in_place(data_dir: &Path, fresh: &Path, findings: &mut Findings) -> Result<(), StoreError> {
-    let db = fresh.join("db");
-    let synced = fs::File::open(&db).and_then(|file| file.sync_all());
-    synced.map_err(files::io("sync", &db))?;
-    let state = data_dir.join("state");
-    if state.is_dir() {
-        let aside = data_dir.join(format!("state.damaged-{}", ulid::Ulid::new()));
-        fs::rename(&state, &aside).map_err(files::io("rename", &state))?;
-        findings
-            .notes
-            .push(format!("the old state is kept as {}: remove it when all is well", aside.display()));
+    place::put(&offline.data_dir, &fresh_dir)?;
+    if let Some(aside) = place::finish(&offline.data_dir)? {
+        let aside = aside.display();
+        findings.notes.push(format!("the old state is kept as {aside}: remove it when all is well"));
     }
-    fs::rename(fresh, &state).map_err(files::io("rename", fresh))?;
-    files::sync_parent(&state)
+    Ok(findings)
 }
 
 fn copy(

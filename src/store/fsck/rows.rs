@@ -3,7 +3,7 @@
 use super::log::Followed;
 use super::{Findings, Offline};
 use crate::domain::folder::FolderCounts;
-use crate::domain::{Folder, Grant, MailboxId, Message, Secret};
+use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
@@ -41,6 +41,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'm' | b'o') => packed::<u64>(value),
         Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
         Some(b'y') => json::<AppFacts>(value),
+        Some(b'j') => sealed::<Rotation>(offline, key, value),
         Some(b'b') => json::<mailboxes::MailboxRow>(value),
         Some(b'i') => json::<MailboxId>(value),
         Some(b'g') => sealed::<Grant>(offline, key, value),
@@ -56,8 +57,8 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'x') => packed::<PackUse>(value),
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
-        Some(b'j') if key.last() == Some(&b'm') => json::<Move>(value),
-        Some(b'j') => json::<take_over::TakeOverRow>(value),
+        Some(b'0') => json::<take_over::TakeOverRow>(value),
+        Some(b'1') => json::<Move>(value),
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),

@@ -185,6 +185,24 @@ fn without_a_state_the_mail_comes_back_from_the_packs() {
 }
 
 #[test]
+fn a_rebuild_that_was_cut_off_at_the_end_is_finished_by_the_next_start() {
+    for old_is_there in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let (anna, messages) = filled(dir.path());
+        let (state, ready) = (dir.path().join("state"), dir.path().join("state.ready"));
+        std::fs::rename(&state, &ready).unwrap();
+        if old_is_there {
+            drop(open_sled(&state, 1 << 20).unwrap());
+        }
+        let store = open(dir.path());
+        assert_eq!(stored(&store, &anna), [messages[0].id, messages[2].id]);
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside = names.filter(|name| name.to_string_lossy().starts_with("state.")).count();
+        assert_eq!(aside, usize::from(old_is_there), "nothing else is left, and the old one is kept");
+    }
+}
+
+#[test]
 fn a_running_daemon_and_a_folder_without_a_store_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let empty = check(&StoreConfig::at(dir.path())).unwrap_err();

@@ -19,9 +19,8 @@ pub fn refuse<T>(code: u32, detail: impl Into<String>) -> Result<T, Refusal> {
 /// `error` and HTTP status for a code; an unknown code is an `invalid_grant`.
 pub fn class_of(code: u32) -> (&'static str, u16) {
     match code {
-        7_000_215 | 7_000_222 | 7_000_218 | 700_025 | 700_027 | 700_030 | 70_002 | 50_012 => {
-            ("invalid_client", 401)
-        }
+        700_021 | 700_023 | 700_024 | 50_027 | 5_002_738 | 7_000_215 | 7_000_222 | 7_000_218 | 700_025
+        | 700_027 | 700_030 | 70_002 | 50_012 => ("invalid_client", 401),
         700_016 | 70_001 | 50_194 | 700_011 | 7_000_112 | 1_000_031 | 90_094 | 90_099 => {
             ("unauthorized_client", 400)
         }
@@ -123,6 +122,15 @@ const TEXTS: &[(u32, &str)] = &[
         "The resource principal was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant.",
     ),
     (501_481, "The Code_Verifier does not match the code_challenge supplied in the authorization request."),
+    (50_012, "Authentication failed: the client assertion is not valid."),
+    (50_027, "The client assertion is malformed."),
+    (700_021, "Client assertion application identifier doesn't match 'client_id' parameter."),
+    (700_023, "Client assertion audience claim does not match Realm issuer."),
+    (700_024, "Client assertion is not within its valid time range."),
+    (
+        700_027,
+        "The certificate with identifier used to sign the client assertion is not registered on application.",
+    ),
     (700_005, "Provided Authorization Code is intended to use against other tenant, thus rejected."),
     (
         700_016,

@@ -1,6 +1,7 @@
 //! An Entra ID stand-in: strict where the real one is, scriptable where the real one is only unlucky.
 //! It speaks plain HTTP on loopback. Rust callers use [`Entra`]; other processes use `/control/…`.
 
+pub mod assertion;
 mod authorize;
 mod control;
 mod errors;

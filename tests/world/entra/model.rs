@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::assertion::Certificate;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tenant {
     pub id: String,
@@ -41,8 +43,10 @@ pub struct Secret {
 pub struct App {
     pub client_id: String,
     pub name: String,
-    /// None: a public client, to which no secret may be sent.
+    /// Neither secret nor certificate: a public client, to which none may be sent.
     pub secrets: Vec<Secret>,
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
     pub redirects: Vec<Redirect>,
     /// Delegated permissions that may be asked for.
     pub scopes: Vec<String>,
@@ -62,7 +66,7 @@ impl App {
     }
 
     pub fn is_public(&self) -> bool {
-        self.secrets.is_empty()
+        self.secrets.is_empty() && self.certificates.is_empty()
     }
 
     /// The secret to use: the first that has not expired.
@@ -189,6 +193,7 @@ pub fn web_app() -> App {
             Secret { value: CLIENT_SECRET.into(), expired: false },
             Secret { value: format!("old-{CLIENT_SECRET}"), expired: true },
         ],
+        certificates: Vec::new(),
         redirects: redirects(&uris, Platform::Web),
         scopes: scopes(),
         roles: vec!["IMAP.AccessAsApp".into(), "SMTP.SendAsApp".into()],

@@ -29,6 +29,8 @@ pub struct State {
     /// The token files written, each with its number of mailboxes.
     pub published: BTreeSet<(String, usize)>,
     pub started: Instant,
+    /// Ids of client assertions that were used.
+    pub assertions: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +109,7 @@ pub struct LogEntry {
     pub refresh_token_sha256: Option<String>,
     pub issued_refresh_token_sha256: Option<String>,
     pub sent_secret: bool,
+    pub sent_assertion: bool,
     /// `ok`, `AADSTS…`, `dropped`, or an HTTP status.
     pub result: String,
 }
@@ -128,6 +131,7 @@ impl State {
             issued: Vec::new(),
             published: BTreeSet::new(),
             started: Instant::now(),
+            assertions: BTreeSet::new(),
         }
     }
 

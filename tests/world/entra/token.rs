@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use serde_json::{Value, json};
 
+use super::assertion::{self, Expected};
 use super::errors::{Refusal, refuse};
 use super::keys::Keys;
 use super::model::{App, Platform};
@@ -45,6 +46,7 @@ pub fn answer(state: &mut State, asking: &mut Asking<'_>) -> Result<Value, Refus
         return refuse(50_194, "");
     }
     asking.log.sent_secret = asking.form.contains_key("client_secret");
+    asking.log.sent_assertion = asking.form.contains_key("client_assertion");
     match grant_type.as_str() {
         "authorization_code" => redeem_code(state, asking, &app),
         "refresh_token" => refresh(state, asking, &app),
@@ -87,17 +89,29 @@ pub fn required<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
     }
 }
 
-/// Secrets are refused where the client cannot keep one and demanded where it can.
-fn authenticate(app: &App, platform: Platform, form: &Form) -> Result<(), Refusal> {
-    let sent = form.get("client_secret").filter(|value| !value.is_empty());
-    let proven = sent.is_some() || form.contains_key("client_assertion");
+/// Secrets and assertions are refused where the client cannot keep one and demanded where it can.
+fn authenticate(
+    state: &mut State,
+    app: &App,
+    platform: Platform,
+    asking: &Asking<'_>,
+) -> Result<(), Refusal> {
+    let sent = |name: &str| asking.form.get(name).filter(|value| !value.is_empty());
+    let (secret, assertion) = (sent("client_secret"), sent("client_assertion"));
     if platform == Platform::Native || app.is_public() {
-        return if proven { refuse(700_025, "") } else { Ok(()) };
+        return if secret.or(assertion).is_some() { refuse(700_025, "") } else { Ok(()) };
     }
-    if !proven {
+    if let Some(assertion) = assertion {
+        state.issued.push(assertion.clone());
+        let audience = format!("{}/{}/oauth2/v2.0/token", asking.base, asking.tenant);
+        let kind = sent("client_assertion_type").map(String::as_str);
+        let used = &mut state.assertions;
+        return assertion::check(kind, assertion, &mut Expected { app, audience: &audience, used });
+    }
+    if secret.is_none() {
         return refuse(7_000_218, "");
     }
-    match app.secrets.iter().find(|secret| Some(&secret.value) == sent) {
+    match app.secrets.iter().find(|known| Some(&known.value) == secret) {
         Some(secret) if secret.expired => refuse(7_000_222, ""),
         Some(_) => Ok(()),
         None => refuse(7_000_215, format!("App: '{}'.", app.client_id)),
@@ -110,7 +124,7 @@ fn redeem_code(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<
     let Some(code) = state.codes.get(&text).cloned() else {
         return refuse(70_000, "The provided value for the 'code' parameter is not valid.");
     };
-    authenticate(app, code.platform, asking.form)?;
+    authenticate(state, app, code.platform, asking)?;
     if code.client_id != app.client_id {
         return refuse(70_000, "The code was issued to another client.");
     }
@@ -164,7 +178,7 @@ fn refresh(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Valu
     else {
         return refuse(70_000, "The refresh token is malformed or unknown.");
     };
-    authenticate(app, grant.platform, asking.form)?;
+    authenticate(state, app, grant.platform, asking)?;
     if grant.client_id != app.client_id {
         return refuse(70_000, "The refresh token was issued to another client.");
     }
@@ -201,7 +215,7 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
     if app.is_public() {
         return refuse(7_000_218, "");
     }
-    authenticate(app, Platform::Web, asking.form)?;
+    authenticate(state, app, Platform::Web, asking)?;
     let scope = required(asking.form, "scope")?;
     if !scope.ends_with("/.default") || scope.contains(' ') {
         return refuse(70_011, format!("The scope {scope} is not valid."));
@@ -232,7 +246,7 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
 fn device(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Value, Refusal> {
     let text = required(asking.form, "device_code")?.to_string();
     if app.is_public() {
-        authenticate(app, Platform::Native, asking.form)?;
+        authenticate(state, app, Platform::Native, asking)?;
     }
     let Some(device) = state.devices.get(&text).filter(|device| device.client_id == app.client_id).cloned()
     else {

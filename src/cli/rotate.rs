@@ -1,0 +1,68 @@
+//! `stafette app rotate`: a new client secret or certificate, and what became of its trial.
+
+use super::args::AppRotate;
+use super::client::{Client, segment};
+use super::commands::{Printer, read_secret};
+use super::{Failure, show};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// A trial takes seconds; a provider that is away is waited for no longer than this.
+const LOOKS: u32 = 60;
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Replaces the credential and waits for the end of its trial.
+pub(super) fn rotate(client: &Client, printer: &Printer, order: AppRotate) -> Result<(), Failure> {
+    let AppRotate { id, secret_stdin: _, certificate, expires_at } = order;
+    let change = match certificate {
+        Some(file) => json!({"client_certificate": pem(&file)?}),
+        None => json!({"client_secret": read_secret()?, "secret_expires_at": expires_at}),
+    };
+    let path = format!("/v1/apps/{}", segment(&id));
+    let mut app = client.send(Method::PATCH, &path, Some(&change))?;
+    for _ in 0..LOOKS {
+        if state(&app) != Some("trying") {
+            break;
+        }
+        std::thread::sleep(BETWEEN);
+        app = client.get(&path)?;
+    }
+    if printer.json {
+        show::json(&app);
+    }
+    match state(&app) {
+        Some("rolled_back") => Err(Failure::data(format!("{id} goes on with the one before: {}", why(&app)))),
+        Some("trying") => {
+            let message = format!("{id}: nobody could try it yet; it is tried until it is proven or refused");
+            Err(Failure::temporary(message))
+        }
+        Some(_) if !printer.json => {
+            show::text(&format!("{id}: the new one works, the one before is erased"));
+            Ok(())
+        }
+        None if !printer.json => {
+            show::text(&format!(
+                "{id}: replaced; there was nothing to go back to. See `stafette app verify {id}`"
+            ));
+            Ok(())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A certificate and its key.
+pub(super) fn pem(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure { code: 66, message: format!("{}: {error}", file.display()) })
+}
+
+fn state(app: &Value) -> Option<&str> {
+    app.pointer("/rotation/state").and_then(Value::as_str)
+}
+
+fn why(app: &Value) -> String {
+    let text = |at: &str| app.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+    format!("{} {}", text("/rotation/diagnosis/summary"), text("/rotation/diagnosis/remedy/text"))
+}

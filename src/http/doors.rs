@@ -1,0 +1,126 @@
+//! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is its
+//! own, so that the pages can be shown to the world and the API to nobody.
+
+use super::Shared;
+use super::problem::Problem;
+use crate::config::{Config, TlsFiles};
+use crate::net::{BadCertificate, server_config};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use rustls::ServerConfig;
+use std::net::{SocketAddr, TcpListener};
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// An address cannot be had.
+    #[error("cannot listen on {address}: {source}: choose another {key}, or stop what listens there")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The configuration's key.
+        key: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] BadCertificate),
+}
+
+/// A listener, bound.
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<ServerConfig>,
+    pub(super) address: SocketAddr,
+}
+
+impl Door {
+    fn open(address: SocketAddr, key: &'static str, tls: Option<&TlsFiles>) -> Result<Self, BindError> {
+        let refused = |source| BindError::Listen { address, key, source };
+        let listener = TcpListener::bind(address).map_err(refused)?;
+        let bound = listener.local_addr().map_err(refused)?;
+        let tls = tls.map(|files| server_config(&files.certificate, &files.key)).transpose()?;
+        if tls.is_none() && !bound.ip().is_loopback() {
+            tracing::warn!(address = %bound, "{key} is open to other machines without TLS: put a TLS proxy in front, or name certificate and key");
+        }
+        Ok(Self { listener, tls, address: bound })
+    }
+}
+
+/// All listeners.
+pub(super) struct Doors {
+    pub(super) api: Door,
+    pub(super) pages: Option<Door>,
+}
+
+impl Doors {
+    pub(super) fn open(config: &Config) -> Result<Self, BindError> {
+        let api = Door::open(config.http.listen, "http.listen", config.http.tls.as_ref())?;
+        let own = config.signin.listen;
+        let pages = own.map(|address| Door::open(address, "signin.listen", config.signin.tls.as_ref()));
+        Ok(Self { api, pages: pages.transpose()? })
+    }
+
+    /// Where users come to.
+    pub(super) fn pages_address(&self) -> SocketAddr {
+        self.pages.as_ref().map_or(self.api.address, |pages| pages.address)
+    }
+}
+
+/// What a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    Everything,
+    Api,
+    Pages,
+}
+
+impl Serves {
+    fn has(self, path: &str) -> bool {
+        let is_page = path == "/sign-in" || path.starts_with("/sign-in/");
+        match self {
+            Self::Everything => true,
+            Self::Api => !is_page,
+            Self::Pages => is_page || path == "/healthz",
+        }
+    }
+}
+
+/// Answers what is not this listener's as if it were nowhere.
+pub(super) async fn only_its_own(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let pages = request.app_data::<Data<Shared>>().and_then(|shared| shared.pages);
+    let serves = match pages {
+        None => Serves::Everything,
+        Some(pages) if pages == request.app_config().local_addr() => Serves::Pages,
+        Some(_) => Serves::Api,
+    };
+    if serves.has(request.path()) { next.call(request).await } else { Err(Problem::nothing_here().into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_listener_has_its_own() {
+        for (path, api, pages) in [
+            ("/v1/mailboxes", true, false),
+            ("/healthz", true, true),
+            ("/readyz", true, false),
+            ("/sign-in/01J.x", false, true),
+            ("/sign-in/callback", false, true),
+            ("/sign-in-not", true, false),
+            ("/v1/mailboxes/sign-in/x", true, false),
+        ] {
+            assert_eq!((Serves::Api.has(path), Serves::Pages.has(path)), (api, pages), "{path}");
+            assert!(Serves::Everything.has(path));
+        }
+    }
+}
