@@ -138,6 +138,7 @@ fn what_decides_does_no_io() {
         "token/assertion.rs",
         "token/certificate.rs",
         "http/api/credential_form.rs",
+        "http/api/proofs.rs",
         "supervisor/plan.rs",
         "http/api/distribution.rs",
         "events/expiry.rs",

@@ -85,13 +85,17 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
 const CHECKS: [(&str, &str); 3] = [("CHECK", "/name"), ("RESULT", "/result"), ("DETAIL", "/detail")];
 
 /// Proves what can be proved of an app.
-pub(super) fn verify(client: &Client, printer: &Printer, id: &str) -> Result<(), Failure> {
-    let answer = client.send(Method::POST, &format!("/v1/apps/{}/verify", segment(id)), Some(&json!({})))?;
+pub(super) fn verify(client: &Client, printer: &Printer, id: &str, sign_in: bool) -> Result<(), Failure> {
+    let path = format!("/v1/apps/{}/verify", segment(id));
+    let answer = client.send(Method::POST, &path, Some(&json!({"sign_in": sign_in})))?;
     let checks = answer.get("checks").and_then(Value::as_array).cloned().unwrap_or_default();
     if printer.json {
         printer.one(&answer);
     } else {
         printer.list(&json!({"items": checks}), &CHECKS);
+        if let Some(url) = answer.pointer("/sign_in/url").and_then(Value::as_str) {
+            show::text(&format!("sign in here with any account of the tenant, then verify again: {url}"));
+        }
     }
     let failed: Vec<String> = checks
         .iter()

@@ -110,6 +110,9 @@ pub enum AppCommand {
     Verify {
         /// Its id.
         id: String,
+        /// Also print a link to a trial sign-in, which proves redirect and consent and stores nothing.
+        #[arg(long)]
+        sign_in: bool,
     },
     /// Give it to all like mailboxes without a sign-in, or move those of another app (`--from`); only says what would
     /// change unless `--apply`.

@@ -106,7 +106,7 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
         AppCommand::Guide { id, way, language } => {
             return admin::guide(client, printer, &id, &way, &language);
         }
-        AppCommand::Verify { id } => return admin::verify(client, printer, &id),
+        AppCommand::Verify { id, sign_in } => return admin::verify(client, printer, &id, sign_in),
         AppCommand::Rotate(order) => return rotate::rotate(client, printer, order),
         AppCommand::Distribute(order) => return admin::distribute(client, printer, &order),
         AppCommand::Remove { id } => {

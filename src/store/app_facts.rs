@@ -4,7 +4,7 @@ use super::commit::Op;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::app::AppCredentials;
-use crate::domain::{AppId, Timestamp};
+use crate::domain::{App, AppId, Diagnosis, Timestamp};
 use crate::events::{EventDraft, EventType, expiry};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,68 @@ pub struct AppFacts {
     pub tenant: Option<FoundTenant>,
     /// Which end of its client secret was told last, and how many days ahead.
     pub told: Option<ToldExpiry>,
+    /// That the provider sent somebody back to our redirect URI.
+    pub redirect: Option<Proof>,
+    /// What became of the consent.
+    pub consent: Option<Proof>,
+}
+
+/// What identifies a registration: what was proven of one says nothing about another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    client_id: String,
+    tenant: Option<String>,
+    authority: Option<String>,
+}
+
+impl Registration {
+    /// That of an app.
+    #[must_use]
+    pub fn of(app: &App) -> Self {
+        let App { client_id, tenant, authority, .. } = app.clone();
+        Self { client_id, tenant, authority }
+    }
+}
+
+/// By what something was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvedBy {
+    /// The consent link came back.
+    AdminConsent,
+    /// A sign-in that stored nothing.
+    TrialSignIn,
+    /// A user's sign-in.
+    SignIn,
+}
+
+/// What somebody's return from the provider proved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When.
+    pub at: Timestamp,
+    /// Of which registration.
+    pub registration: Registration,
+    /// At which redirect URI.
+    pub redirect_uri: String,
+    /// By what.
+    pub how: ProvedBy,
+    /// What was wrong; `None`: nothing.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+impl Proof {
+    /// Whether it is about the app as it is now.
+    #[must_use]
+    pub fn is_about(&self, app: &App) -> bool {
+        self.registration == Registration::of(app)
+    }
+
+    /// Whether it proves that all is well with the app as it is now, and with this redirect URI.
+    #[must_use]
+    pub fn is_good_for(&self, app: &App, redirect_uri: &str) -> bool {
+        self.is_about(app) && self.diagnosis.is_none() && self.redirect_uri == redirect_uri
+    }
 }
 
 /// The end of a client secret that was told.
@@ -54,6 +116,28 @@ impl Store {
         let mut commit = Commit::default();
         add(&mut commit, id, facts)?;
         self.commit(commit).await.map(drop)
+    }
+
+    /// Changes what is known of an app, whoever else does at the same time. Of an app that is gone nothing is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub async fn change_app_facts(
+        &self,
+        id: &AppId,
+        change: impl Fn(&mut AppFacts),
+    ) -> Result<(), StoreError> {
+        loop {
+            if self.app(id)?.is_none() {
+                return Ok(());
+            }
+            let mut facts = self.app_facts(id)?;
+            change(&mut facts.value);
+            match self.put_app_facts(id, &facts).await {
+                Err(StoreError::Conflict) => {}
+                other => return other,
+            }
+        }
     }
 
     /// Tells, as events, which apps' client secrets end soon: each of [`expiry::DAYS_AHEAD`] once. How many were told.
@@ -95,7 +179,7 @@ fn add(commit: &mut Commit, id: &AppId, facts: &Row<AppFacts>) -> Result<(), Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{App, ProviderKind};
+    use crate::domain::ProviderKind;
     use crate::events::Cursor;
     use crate::store::tests::{open, runtime};
 

@@ -6,6 +6,7 @@
 //! ([`Store::settle`]) before they tell others; events are readable only up to the durable cursor.
 
 mod app_facts;
+mod app_states;
 mod apps;
 mod codec;
 mod commit;
@@ -45,7 +46,7 @@ mod tests;
 mod uid_index;
 mod vault;
 
-pub use app_facts::{AppFacts, FoundTenant, ToldExpiry};
+pub use app_facts::{AppFacts, FoundTenant, Proof, ProvedBy, Registration, ToldExpiry};
 pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};

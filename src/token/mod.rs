@@ -26,4 +26,4 @@ pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
 pub use refresher::AppDoor;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, tenant_id, verify};

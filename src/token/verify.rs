@@ -73,6 +73,16 @@ pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app
     verified
 }
 
+/// The id of the tenant that an app names, as its metadata tells it; `None`: nobody answers, or there is none.
+pub async fn tenant_id(http: &reqwest::Client, app: &App) -> Option<String> {
+    let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
+    let base = app.authority.as_deref().or(preset?.authority.as_deref())?.trim_end_matches('/');
+    match metadata(http, &format!("{base}/{}/v2.0", app.tenant.as_deref()?)).await {
+        Metadata::Found(issuer) => app_checks::tenant_in(&issuer),
+        Metadata::NoTenant(_) | Metadata::Away(_) => None,
+    }
+}
+
 fn skip_rest(verified: &mut Verified, names: &[&'static str]) {
     let skipped = |name: &&'static str| Check::new(name, CheckResult::Skipped, "what comes before it failed");
     verified.checks.extend(names.iter().map(skipped));

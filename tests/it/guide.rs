@@ -29,7 +29,12 @@ fn each_way_has_its_own_steps_for_this_installation() {
     assert_eq!(redirect["redirect_uri"], "https://mail.firma.test/sign-in/callback");
     assert_eq!(redirect["notes"], json!([]));
     let consent = "https://login.microsoftonline.com/makler.test/adminconsent?client_id=the-client";
-    assert_eq!(redirect["consent_url"], consent);
+    let back =
+        format!("{consent}&redirect_uri=https%3A%2F%2Fmail.firma.test%2Fsign-in%2Fcallback&state=app.");
+    assert!(redirect["consent_url"].as_str().unwrap().starts_with(&back), "{redirect}");
+    // no redirect of ours is registered for these
+    assert_eq!(guide("?way=device")["consent_url"], consent);
+    assert_eq!(guide("?way=native")["consent_url"], consent);
     for word in
         ["https://mail.firma.test/sign-in/callback", "not Enterprise", "AAD", "Single tenant", consent]
     {
@@ -42,6 +47,10 @@ fn each_way_has_its_own_steps_for_this_installation() {
     let app_only = guide("?way=app_only");
     assert!(steps(&app_only).contains("Add-MailboxPermission -Identity 'anna@makler.test'"));
     assert!(steps(&app_only).contains("New-ServicePrincipal -AppId 'the-client'"));
+    assert!(steps(&app_only).contains("Add the redirect URI that the consent link comes back to"));
+    assert!(app_only["consent_url"].as_str().unwrap().starts_with(&back));
+    let scripts = app_only["scripts"].to_string();
+    assert!(scripts.contains("RedirectUris = @('https://mail.firma.test/sign-in/callback')"), "{scripts}");
     assert!(steps(&guide("?language=de")).contains("App-Registrierungen"));
     assert_eq!(app_only["scripts"].as_array().unwrap().len(), 2);
 
@@ -61,5 +70,10 @@ fn an_address_that_entra_refuses_is_said_to_be_one() {
     let (_data, _running, api) = served("http://mail.firma.test/");
     let notes = api.get("/v1/apps/o365/guide").ok(200)["notes"].clone();
     assert!(notes[0].as_str().unwrap().contains("http.public_url"), "{notes}");
+    let app_only = api.get("/v1/apps/o365/guide?way=app_only").ok(200);
+    assert!(!steps(&app_only).contains("redirect URI that the consent link"), "{app_only}");
+    assert!(!app_only["consent_url"].as_str().unwrap().contains("redirect_uri"));
+    let refused = api.post("/v1/apps/o365/verify", &json!({"sign_in": true}));
+    refused.problem(409, "redirect_unreachable");
     assert_eq!(api.get("/v1/apps/o365/guide?way=device").ok(200)["notes"], json!([]));
 }

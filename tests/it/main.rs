@@ -12,6 +12,7 @@ mod browser;
 mod certificate;
 mod client;
 mod compaction;
+mod consent;
 mod daemon;
 mod distribute;
 mod doctor;

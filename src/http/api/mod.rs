@@ -22,6 +22,7 @@ mod move_app;
 mod moving;
 mod outbox;
 mod presets;
+mod proofs;
 mod raw;
 mod rotation;
 mod sign_ins;

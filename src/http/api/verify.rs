@@ -1,16 +1,19 @@
-//! `/v1/apps/{app}/verify`: what can be proved of an app without a user.
+//! `/v1/apps/{app}/verify`: what can be proved of an app without a user, and links to the two proofs that need one.
 
 use super::super::Shared;
 use super::super::extract::{json, typed};
 use super::super::problem::{Answer, Problem};
-use super::apps;
+use super::super::signin;
+use super::guide::consent;
+use super::{apps, proofs};
+use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth};
 use crate::store::{FoundTenant, StoreError};
 use crate::token::{Check, CheckResult, Verified, trial, verify as look};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +21,9 @@ struct Order {
     /// Whether app-only permissions are wanted; by default if a mailbox uses them.
     #[serde(default)]
     app_only: Option<bool>,
+    /// Whether a link to a trial sign-in is wanted.
+    #[serde(default)]
+    sign_in: bool,
 }
 
 /// POST `/v1/apps/{app}/verify`.
@@ -50,27 +56,38 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         let detail = format!("enter what is missing: {}", missing.join(", "));
         checks.push(Check::new("fields", CheckResult::Failed, detail));
     }
-    let redirect = format!("only a sign-in proves that {} is registered", shared.callback_uri());
-    checks.push(Check::new("redirect", CheckResult::NotYetProved, redirect));
-    let consent = "only a sign-in, or an administrator's consent, proves it";
-    checks.push(Check::new("consent", CheckResult::NotYetProved, consent));
+    let facts = shared.store.app_facts(&id)?.value;
+    checks.extend(proofs::checks(&credentials.app, &shared.callback_uri(), &facts));
     if let (Some(found), Some(named)) = (&tenant_id, &credentials.app.tenant) {
         keep(&shared, &id, FoundTenant { named: named.clone(), id: found.clone() }).await?;
     }
     let is_ok = checks.iter().all(|check| check.result != CheckResult::Failed);
-    let shown = json!({"app": id, "ok": is_ok, "tenant_id": tenant_id, "checks": checks});
+    let consent_url = consent::url(&shared, &credentials.app, shared.redirects_work())?;
+    let sign_in = match missing.is_empty() && order.sign_in {
+        true => Some(trial_link(&shared, &credentials).await?),
+        false => None,
+    };
+    let shown = json!({"app": id, "ok": is_ok, "tenant_id": tenant_id, "checks": checks,
+        "consent_url": consent_url, "sign_in": sign_in});
     Ok(HttpResponse::Ok().json(shown))
 }
 
+/// Where anybody of the tenant signs in, to prove redirect and consent; nothing else of it is stored.
+async fn trial_link(shared: &Shared, credentials: &AppCredentials) -> Result<Value, Problem> {
+    if !shared.redirects_work() {
+        let detail = "providers send users back to https addresses only: set http.public_url to one. Otherwise the \
+                      first user's sign-in, by pasted address or device code, proves the consent";
+        return Err(Problem::conflict("redirect_unreachable", detail));
+    }
+    match signin::begin_trial(shared, credentials).await? {
+        Ok((url, expires_at)) => Ok(json!({"url": url, "expires_at": expires_at})),
+        Err(error) => Err(Problem::conflict("no_trial", format!("nobody can sign in now: {error}"))),
+    }
+}
+
 async fn keep(shared: &Shared, id: &AppId, tenant: FoundTenant) -> Result<(), Problem> {
-    let mut facts = shared.store.app_facts(id)?;
-    if facts.value.tenant.as_ref() == Some(&tenant) {
+    if shared.store.app_facts(id)?.value.tenant.as_ref() == Some(&tenant) {
         return Ok(());
     }
-    facts.value.tenant = Some(tenant);
-    match shared.store.put_app_facts(id, &facts).await {
-        // another verification found it at the same time
-        Ok(()) | Err(StoreError::Conflict) => Ok(()),
-        Err(error) => Err(Problem::from(error)),
-    }
+    Ok(shared.store.change_app_facts(id, |facts| facts.tenant = Some(tenant.clone())).await?)
 }

@@ -4,8 +4,8 @@ use super::super::Shared;
 use super::super::auth::same;
 use super::super::problem::Problem;
 use super::candidate::{end, put};
-use super::outcome;
 use super::redeem::{Ending, Told, address_only, redeem_code};
+use super::{app_visit, outcome};
 use crate::clock;
 use crate::diagnosis::OauthClass;
 use crate::domain::Secret;
@@ -22,6 +22,10 @@ pub(super) struct Returned {
     pub(super) error: Option<String>,
     pub(super) error_description: Option<String>,
     pub(super) iss: Option<String>,
+    /// Of an administrator's consent.
+    pub(super) admin_consent: Option<String>,
+    /// For which tenant.
+    pub(super) tenant: Option<String>,
 }
 
 /// GET `/sign-in/callback`.
@@ -40,6 +44,9 @@ async fn finish(
     shared: Data<Shared>,
     returned: Returned,
 ) -> Result<HttpResponse, Problem> {
+    if let Some(page) = app_visit::come_back(&request, &shared, &returned).await? {
+        return Ok(page);
+    }
     let found = find(&shared, returned.state.as_deref().unwrap_or_default())?;
     let Some(mut found) = found else { return Ok(outcome::foreign(&request)) };
     Ok(match conclude(&shared, &mut found, &returned).await? {

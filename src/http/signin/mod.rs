@@ -2,6 +2,8 @@
 //! that a mail scanner cannot use a link up.
 
 mod account;
+mod app_page;
+mod app_visit;
 mod board;
 mod callback;
 mod candidate;
@@ -15,6 +17,7 @@ mod take_over;
 mod trial;
 mod visit;
 
+pub(super) use app_visit::{begin_trial, consent_state};
 pub(super) use candidate::{accept, keep_house, left_behind};
 pub(super) use paste::accept as accept_pasted;
 pub(super) use take_over::{Trials, resume as resume_trials, run as take_over, try_again};

@@ -4,6 +4,7 @@
 use super::super::Shared;
 use super::super::problem::Problem;
 use super::account::{self, Unknown};
+use super::app_visit::note_sign_in;
 use super::candidate::{keep, state_of, try_out};
 use super::page::Words;
 use crate::clock;
@@ -79,10 +80,14 @@ impl Provider {
         let Some(app) = app.map(|row| row.value) else {
             return Ok(Err(FlowError::Endpoint(String::from("the mailbox names no app any more"))));
         };
-        Ok(Endpoints::of(&app.app, &shared.http).await.map(|endpoints| {
-            let client = OauthClient::new(shared.http.clone(), endpoints, app.clone());
-            Self { app, client }
-        }))
+        Ok(Self::of_app(shared, &app).await)
+    }
+
+    /// The provider of an app.
+    pub(super) async fn of_app(shared: &Shared, app: &AppCredentials) -> Result<Self, FlowError> {
+        let endpoints = Endpoints::of(&app.app, &shared.http).await?;
+        let client = OauthClient::new(shared.http.clone(), endpoints, app.clone());
+        Ok(Self { app: app.clone(), client })
     }
 
     pub(super) fn facts<'a>(&'a self, stored: &'a StoredMailbox) -> Facts<'a> {
@@ -134,7 +139,7 @@ pub(super) async fn redeem_code(
 
 /// Sends a code, with the client secret or without; what the provider demands instead is tried once. The answer, and
 /// whether the secret went along.
-async fn exchange(
+pub(super) async fn exchange(
     provider: &Provider,
     attempt: &Attempt,
     code: &Secret,
@@ -204,6 +209,9 @@ pub(super) async fn judge(
         }
         let told = Told::WrongAccount { name: who.name, acceptable };
         return Ok(Ending { state: SignInState::WrongAccount, told, diagnosis: None });
+    }
+    if way == GrantWay::Redirect {
+        note_sign_in(shared, provider, &answer).await;
     }
     Ok(match try_out(shared, row, stored, grant, answer.access_token).await? {
         Ok(()) => Ending { state: SignInState::Done, told: Told::Connected, diagnosis: None },

@@ -1,6 +1,7 @@
 //! `/v1/apps/{app}/guide`: how the app is registered, step by step, for this installation's addresses and the chosen
 //! way of signing in.
 
+pub(in crate::http::api) mod consent;
 mod texts;
 
 use super::super::Shared;
@@ -84,24 +85,25 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
         return Err(Problem::unprocessable("not_available_yet", detail));
     };
     let authority = app.authority.as_deref().unwrap_or(authority).trim_end_matches('/');
-    let found = shared.store.app_facts(&app.id)?.value.tenant;
-    let found = found.filter(|found| Some(&found.named) == app.tenant.as_ref()).map(|found| found.id);
-    let tenant = found.or_else(|| app.tenant.clone()).unwrap_or_else(|| String::from("<tenant id>"));
+    let tenant = consent::tenant(shared, app)?;
     let client_id = match app.client_id.as_str() {
         "" => "<client id>",
         known => known,
     };
-    let encoded: String = url::form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
     let redirect_uri = match way {
         Way::Redirect => shared.callback_uri(),
         Way::Native => format!("{authority}/common/oauth2/nativeclient"),
+        // for the consent link alone
+        Way::AppOnly if shared.redirects_work() => shared.callback_uri(),
         Way::Device | Way::AppOnly => String::new(),
     };
+    let comes_back = redirect_uri == shared.callback_uri();
+    let consent_url = consent::url(shared, app, comes_back)?.unwrap_or_default();
     let way = json!(way).as_str().map(String::from).unwrap_or_default();
     Ok(Facts::from([
         ("app", app.id.to_string()),
         ("way", way),
-        ("consent_url", format!("{authority}/{tenant}/adminconsent?client_id={encoded}")),
+        ("consent_url", consent_url),
         ("tenant", tenant),
         ("client_id", String::from(client_id)),
         ("redirect_uri", redirect_uri),

@@ -48,6 +48,9 @@ struct StepText {
     title: String,
     who: String,
     text: String,
+    /// Left out where no redirect of ours is registered.
+    #[serde(default)]
+    needs_redirect: bool,
     #[serde(default)]
     clicks: Vec<String>,
     #[serde(default)]
@@ -124,7 +127,10 @@ impl Texts {
     /// The steps of a way.
     pub(super) fn steps(&self, way: Way, facts: &Facts, mailboxes: &[String]) -> Vec<Step> {
         let as_is = |text: &str| String::from(text);
-        let wanted = self.step.iter().filter(|step| step.ways.is_empty() || step.ways.contains(&way));
+        let is_redirected = has_redirect(facts);
+        let wanted = self.step.iter().filter(|step| {
+            (step.ways.is_empty() || step.ways.contains(&way)) && (is_redirected || !step.needs_redirect)
+        });
         wanted
             .map(|step| {
                 let said = |text: &String| fill(text, facts, as_is);
@@ -151,7 +157,9 @@ pub(super) fn scripts(way: Way, facts: &Facts) -> Result<[Script; 2], toml::de::
     let data: Scripts = toml::from_str(include_str!("../../../../config/guide/scripts.toml"))?;
     let permissions = if way == Way::AppOnly { &data.application } else { &data.delegated };
     let has_secret = matches!(way, Way::Redirect | Way::AppOnly);
-    let platform = data.platform.get(&way);
+    // an app without users needs the redirect for the consent link only
+    let is_web = way == Way::AppOnly && has_redirect(facts);
+    let platform = data.platform.get(if is_web { &Way::Redirect } else { &way });
     let secret = |text: &String| if has_secret { text.trim_start().to_owned() } else { String::new() };
     let texts = &data.script;
     // our own words first: what they hold is filled in and escaped with the rest
@@ -174,6 +182,10 @@ pub(super) fn scripts(way: Way, facts: &Facts) -> Result<[Script; 2], toml::de::
         text: fill(&fill(text.trim_start(), &ours, as_is), facts, escape),
     };
     Ok([made("powershell", &texts.powershell, powershell), made("azure_cli", &texts.azure_cli, shell)])
+}
+
+fn has_redirect(facts: &Facts) -> bool {
+    facts.get("redirect_uri").is_some_and(|uri| !uri.is_empty())
 }
 
 /// Between single quotes in PowerShell, which takes the typographic ones for the same.

@@ -1,0 +1,100 @@
+//! What `app verify` says of redirect and consent, which only somebody's return from the provider proves. Pure.
+
+use crate::domain::App;
+use crate::store::{AppFacts, Proof, ProvedBy};
+use crate::token::{Check, CheckResult};
+
+/// The two checks.
+pub(super) fn checks(app: &App, redirect_uri: &str, facts: &AppFacts) -> [Check; 2] {
+    [redirect(app, redirect_uri, facts.redirect.as_ref()), consent(app, facts.consent.as_ref())]
+}
+
+fn redirect(app: &App, redirect_uri: &str, proof: Option<&Proof>) -> Check {
+    const NAME: &str = "redirect";
+    match proof.filter(|proof| proof.is_good_for(app, redirect_uri)) {
+        Some(proof) => {
+            let detail = format!("{} came back to {redirect_uri} at {}", who(proof), proof.at.to_rfc3339());
+            Check::new(NAME, CheckResult::Ok, detail)
+        }
+        None => {
+            let detail = format!(
+                "only a sign-in, or an administrator's consent, proves that {redirect_uri} is registered: verify with \
+                 sign_in, and open the link"
+            );
+            Check::new(NAME, CheckResult::NotYetProved, detail)
+        }
+    }
+}
+
+fn consent(app: &App, proof: Option<&Proof>) -> Check {
+    const NAME: &str = "consent";
+    let Some(proof) = proof.filter(|proof| proof.is_about(app)) else {
+        let detail = "only a sign-in, or an administrator's consent, proves it: open the consent link as an \
+                      administrator, or verify with sign_in";
+        return Check::new(NAME, CheckResult::NotYetProved, detail);
+    };
+    let at = proof.at.to_rfc3339();
+    match &proof.diagnosis {
+        None => Check::new(NAME, CheckResult::Ok, format!("{} proved it at {at}", who(proof))),
+        Some(found) => {
+            let detail = format!("{} came back at {at}: {}", who(proof), found.summary);
+            Check::failed(NAME, detail, found.clone())
+        }
+    }
+}
+
+fn who(proof: &Proof) -> &'static str {
+    match proof.how {
+        ProvedBy::AdminConsent => "an administrator's consent",
+        ProvedBy::TrialSignIn => "a trial sign-in",
+        ProvedBy::SignIn => "a user's sign-in",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::{Facts, catalogue, describe};
+    use crate::domain::{AppId, Diagnosis, ProviderKind, Timestamp};
+    use crate::store::Registration;
+    use CheckResult::{Failed, NotYetProved, Ok as Good};
+
+    const URI: &str = "https://mail.example/sign-in/callback";
+
+    fn app(client_id: &str) -> App {
+        App {
+            id: AppId::new("o365").unwrap(),
+            provider: ProviderKind::Office365,
+            tenant: Some(String::from("t")),
+            client_id: String::from(client_id),
+            authority: None,
+            scopes: None,
+            domains: Vec::new(),
+            secret_expires_at: None,
+        }
+    }
+
+    fn proof(diagnosis: Option<Diagnosis>) -> Option<Proof> {
+        let (at, how) = (Timestamp(0), ProvedBy::AdminConsent);
+        let (registration, redirect_uri) = (Registration::of(&app("c")), String::from(URI));
+        Some(Proof { at, registration, redirect_uri, how, diagnosis })
+    }
+
+    #[test]
+    fn a_proof_counts_for_the_registration_and_redirect_it_was_made_with() {
+        let refused = Some(describe(&catalogue::ADMIN_CONSENT, &Facts::default(), None));
+        for (client_id, uri, redirect, consent, results) in [
+            ("c", URI, None, None, [NotYetProved, NotYetProved]),
+            ("c", URI, proof(None), None, [Good, NotYetProved]),
+            ("c", URI, proof(None), proof(None), [Good, Good]),
+            ("c", URI, proof(None), proof(refused.clone()), [Good, Failed]),
+            ("c", "https://other.example/sign-in/callback", proof(None), proof(None), [NotYetProved, Good]),
+            ("d", URI, proof(None), proof(None), [NotYetProved, NotYetProved]),
+            ("d", URI, proof(None), proof(refused), [NotYetProved, NotYetProved]),
+        ] {
+            let facts = AppFacts { redirect, consent, ..AppFacts::default() };
+            let checks = checks(&app(client_id), uri, &facts);
+            assert_eq!(checks.clone().map(|check| check.result), results, "{client_id} {uri}: {checks:?}");
+        }
+    }
+}
