@@ -6,7 +6,7 @@ use super::protocol::TryCredential;
 use crate::clock;
 use crate::domain::{AppId, Auth, Grant, Incarnation, Timestamp};
 use crate::store::{Store, StoreError};
-use crate::token::{RefreshNow, TokenActor, TokenDeps, trial};
+use crate::token::{RefreshNow, TokenActor, TokenDeps, TokenError, trial};
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -86,9 +86,12 @@ async fn attempt(
             if !is_on_trial(store, app)? {
                 return Ok(());
             }
-            // what it failed for is its own business
-            if !matches!(refreshed, Ok(Ok(_))) {
-                break;
+            match refreshed {
+                Ok(Ok(_)) => {}
+                // nobody else fares better now, and this one asks again by itself
+                Ok(Err(TokenError::Unreachable(_) | TokenError::Throttled { .. })) => return Ok(()),
+                // what it failed for is its own business
+                Ok(Err(_)) | Err(_) => break,
             }
         }
     }
@@ -141,8 +144,11 @@ fn rank(auth: &Auth, grant: Option<&Grant>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::app::AppCredentials;
     use crate::domain::grant::LastRefresh;
-    use crate::domain::{GrantSecret, GrantWay, Secret};
+    use crate::domain::{App, GrantSecret, GrantWay, ProviderKind, RotationState, Secret};
+    use crate::net::{Dialer, NetConfig};
+    use crate::store::{Replaced, StoreConfig};
 
     fn grant(send_client_secret: bool, last: Option<&str>) -> Grant {
         Grant {
@@ -173,5 +179,44 @@ mod tests {
         ] {
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn a_credential_that_nobody_can_prove_stays_after_a_day_and_the_one_before_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = AppId::new("google").unwrap();
+        // Google gives no token without a user, and no user is there
+        let app = |secret: &str| AppCredentials {
+            app: App {
+                id: id.clone(),
+                provider: ProviderKind::Google,
+                tenant: None,
+                client_id: String::from("c"),
+                authority: None,
+                scopes: None,
+                domains: Vec::new(),
+                secret_expires_at: None,
+            },
+            client_secret: Some(Secret::new(secret)),
+            certificate: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&StoreConfig::at(dir.path())).unwrap();
+            let http = Dialer::new(NetConfig::default()).unwrap().http_client(AGAIN).unwrap();
+            let deps = TokenDeps { store: store.clone(), http };
+            store.put_app(&app("old"), 0).await.unwrap();
+            let on_trial = Replaced::OnTrial(app("old").credential());
+            store.replace_app(&app("new"), 1, on_trial, Timestamp(0)).await.unwrap();
+            let now = clock::now();
+            attempt(&deps, &id, now, Vec::new()).await.unwrap();
+            let kept = store.rotation(&id).unwrap().unwrap().value;
+            assert_eq!((kept.state, kept.previous.is_some()), (RotationState::Trying, true));
+            let yesterday = Timestamp(now.0 - i64::try_from(UNPROVEN_FOR.as_millis()).unwrap());
+            attempt(&deps, &id, yesterday, Vec::new()).await.unwrap();
+            assert!(store.rotation(&id).unwrap().is_none());
+            let used = store.app(&id).unwrap().unwrap().value.client_secret.unwrap();
+            assert_eq!(used.expose(), "new");
+        });
     }
 }

@@ -31,10 +31,12 @@ pub fn refresh_at(issued_at: Timestamp, expires_at: Timestamp, jitter: f64) -> T
     issued_at.plus(life.saturating_sub(margin))
 }
 
-/// Whether a token may be handed out: the server has not refused it, and it outlives what is to be done with it.
+/// Whether a token may be handed out: the server has not refused it, and it outlives what is to be done with it, or is
+/// not due to be refreshed: a provider of shorter lives gives no longer ones when asked again.
 #[must_use]
 pub fn may_serve(token: &AccessToken, rejected: Option<u64>, min_validity: Duration, now: Timestamp) -> bool {
     let refused = rejected.is_some_and(|generation| token.generation <= generation);
+    let min_validity = min_validity.min(token.expires_at.since(token.issued_at) / 4);
     !refused
         && !token.token.is_empty()
         && token.expires_at > now

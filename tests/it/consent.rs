@@ -91,6 +91,10 @@ fn a_refused_consent_is_named_until_it_is_given() {
     assert_eq!(check(&verified, "consent")["diagnosis"]["code"], "admin_consent_required");
     scene.come_back(&scene.press_consent(&scene.consent_url(), "accept"));
     assert_eq!(scene.proven(), ["ok", "ok"]);
+    // a provider in trouble takes nothing back
+    let page = scene.come_back(&format!("{address}?error=temporarily_unavailable&state={state}"));
+    assert_eq!(page.status, 403);
+    assert_eq!(scene.proven(), ["ok", "ok"]);
 }
 
 #[test]

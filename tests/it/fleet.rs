@@ -3,9 +3,10 @@
 
 use crate::api::Api;
 use crate::engine::{Running, config, oauth_parts, web_app};
-use crate::world::World;
 use crate::world::entra::Instead;
+use crate::world::{EntraOptions, World};
 use serde_json::{Value, json};
+use stafette::clock;
 use stafette::domain::{AppId, MailboxState, Secret};
 use stafette::store::StoredMailbox;
 
@@ -18,9 +19,13 @@ fn address(number: usize) -> String {
 }
 
 fn world(size: usize) -> World {
+    world_with(size, |_| {})
+}
+
+fn world_with(size: usize, options: impl FnOnce(&mut EntraOptions)) -> World {
     let many = format!("mail_max_userip_connections = {}\n", size + 10);
     let world = (0..size).fold(World::builder(), |world, number| world.mailbox(&address(number)));
-    world.without_postfix().dovecot(&many).start()
+    world.without_postfix().dovecot(&many).entra(options).start()
 }
 
 struct Scene {
@@ -104,9 +109,10 @@ fn what_one_mailbox_may_not_do_does_not_stop_the_others() {
 }
 
 #[test]
-fn app_only_mailboxes_share_one_token() {
+fn app_only_mailboxes_from_a_file_share_one_token_for_each_lifetime() {
+    const LIFE: u64 = 12;
     let size = fleet();
-    let world = world(size);
+    let world = world_with(size, |options| options.access_token_seconds = LIFE);
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&config(&world, data.path()));
     let daemon = world.entra().daemon_app();
@@ -116,17 +122,29 @@ fn app_only_mailboxes_share_one_token() {
     app.client_secret = Some(Secret::new(daemon.secret()));
     running.put_app(&app);
     world.entra().next("token", Instead::delay_ms(300));
+    let mut csv = String::from("id;address;auth.kind;auth.app;imap.host;imap.port;imap.security\r\n");
     for number in 0..size {
-        let mailbox = json!({"id": format!("user{number}"), "address": address(number),
-            "auth": {"kind": "app_only", "app": "daemon"},
-            "imap": {"host": "localhost", "port": world.imaps_port(), "security": "tls"}, "smtp": null});
-        api.post("/v1/mailboxes", &mailbox).ok(201);
+        let port = world.imaps_port();
+        csv.push_str(&format!("user{number};{};app_only;daemon;localhost;{port};tls\r\n", address(number)));
     }
+    let started = clock::monotonic();
+    let import = api.request("POST", "/v1/mailboxes:import").header("content-type", "text/csv").body(csv);
+    assert_eq!(api.send(import).ok(201)["created"], size);
     let stored: Vec<_> = (0..size).map(|number| running.stored(&format!("user{number}"))).collect();
-    for stored in &stored {
-        running.until(stored.incarnation, "live", |status| status.state == MailboxState::Live);
-    }
-    assert_eq!(world.entra().count("token"), 1);
+    let until_live = || {
+        for stored in &stored {
+            running.until(stored.incarnation, "live", |status| status.state == MailboxState::Live);
+        }
+    };
+    until_live();
+    let asked = running.wait("the third lifetime", || {
+        let asked = world.entra().count("token");
+        (asked >= 3).then_some(asked)
+    });
+    // each is replaced when five eighths of its life are over, at the earliest
+    let lifetimes = started.elapsed().as_secs_f64() / (LIFE as f64 * 0.625);
+    assert!((asked as f64) <= 1.0 + lifetimes, "{asked} requests in {lifetimes} lifetimes");
+    until_live();
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Scene {
         self.running.events_of(EventType::MailboxStateChanged).len()
     }
 
-    /// Every mailbox gets a token anew, by one request at most: who tried the secret may not have done with it.
+    /// Every mailbox gets a token anew, and no request is refused. Who tried the secret may not have done with it.
     fn refresh_all(&self) {
         let before = self.world.entra().log().len();
         for stored in &self.mailboxes {
@@ -129,7 +129,7 @@ impl Scene {
         }
         let log = self.world.entra().log().split_off(before);
         let asked: Vec<_> = log.iter().filter(|entry| entry.endpoint == "token").collect();
-        assert!((SIZE - 1..=SIZE).contains(&asked.len()), "{} requests", asked.len());
+        assert!(asked.len() >= SIZE - 1, "{} requests", asked.len());
         assert!(asked.iter().all(|entry| entry.result == "ok"), "{asked:?}");
         for stored in &self.mailboxes {
             let state = self.running.store.status(stored.incarnation).unwrap().value.state;
@@ -177,6 +177,8 @@ fn a_bad_secret_is_rolled_back_and_costs_nobody_anything() {
         let shown = scene.api.get("/v1/apps/o365").ok(200);
         assert_eq!(shown["rotation"]["state"], "rolled_back");
         assert_eq!(shown["rotation"]["diagnosis"]["code"], "client_secret_wrong");
+        let german = scene.api.get("/v1/apps/o365?language=de").ok(200);
+        assert!(german["rotation"]["diagnosis"]["summary"].as_str().unwrap().contains("ist falsch"));
         assert_eq!(shown["secret_expires_at"], Value::Null, "what was known of the one before");
         assert_eq!(scene.secret(), old);
     }

@@ -191,16 +191,17 @@ super::entries! {
     /// A client secret that ends soon.
     SECRET_EXPIRING = "client_secret_expiring", AppOwner, AfterFix,
         "Client secret expires soon" => "Geheimer Clientschlüssel läuft bald ab",
-        "The client secret of the app {client_id} ends in {detail} days or less."
-        => "Der geheime Clientschlüssel der App {client_id} endet in {detail} Tagen oder weniger.",
-        "Make a new secret and enter its Value here before the old one ends."
-        => "Ein neues Geheimnis anlegen und seinen Wert hier eintragen, bevor das alte endet.",
+        "The client secret or certificate of the app {client_id} ends in {detail} days or less."
+        => "Der geheime Clientschlüssel oder das Zertifikat der App {client_id} endet in {detail} Tagen oder weniger.",
+        "Make a new one and enter it here before the old one ends: it is tried first, and taken back if it is refused."
+        => "Ein neues anlegen und hier eintragen, bevor das alte endet: Es wird erst erprobt und zurückgenommen, wenn \
+         es abgelehnt wird.",
         clicks [
             "Entra admin center > App registrations > (the app {client_id})"
             => "Microsoft Entra Admin Center > App-Registrierungen > (die App {client_id})",
             "Certificates & secrets"
             => "Zertifikate & Geheimnisse",
-            "New client secret, copy Value at once"
-            => "Neuer geheimer Clientschlüssel, Wert sofort kopieren",
+            "New client secret, copy Value at once; or Upload certificate"
+            => "Neuer geheimer Clientschlüssel, Wert sofort kopieren; oder Zertifikat hochladen",
         ];
 }

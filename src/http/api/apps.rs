@@ -4,11 +4,13 @@ use super::super::Shared;
 use super::super::extract::{
     first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
 };
+use super::super::language::language_of;
 use super::super::problem::{Answer, Problem};
 use super::credential_form::{self, Entered};
 use super::{app_ids, presets, rotation};
 use crate::clock;
 use crate::config::Provider;
+use crate::diagnosis::Language;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, Credential, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
@@ -92,10 +94,13 @@ pub(super) async fn create(shared: Data<Shared>, body: Bytes) -> Answer {
 }
 
 /// GET `/v1/apps/{app}`.
-pub(super) async fn one(shared: Data<Shared>, id: Path<String>) -> Answer {
+pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let id = AppId::new(id.into_inner())?;
+    let language = language_of(&request)?;
     let row = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-    Ok(HttpResponse::Ok().json(view(&shared.store, &row.value)?))
+    let mut shown = view(&shared.store, &row.value)?;
+    set(&mut shown, "rotation", rotation::view(&shared.store, &id, language)?);
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// PUT `/v1/apps/{app}`.
@@ -206,7 +211,7 @@ fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
     set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
     set(&mut shown, "client_certificate", credential_form::view(&credentials.credential()));
-    set(&mut shown, "rotation", rotation::view(store, &credentials.app.id)?);
+    set(&mut shown, "rotation", rotation::view(store, &credentials.app.id, Language::default())?);
     Ok(shown)
 }
 

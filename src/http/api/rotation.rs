@@ -78,9 +78,9 @@ fn waits(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
 }
 
 /// How the last replacement is coming on, as it is shown.
-pub(super) fn view(store: &Store, app: &AppId) -> Result<Value, StoreError> {
+pub(super) fn view(store: &Store, app: &AppId, language: Language) -> Result<Value, StoreError> {
     let Some(rotation) = store.rotation(app)?.map(|row| row.value) else { return Ok(Value::Null) };
-    let diagnosis = rotation.diagnosis.as_ref().map(|found| shown(found, Language::default()));
+    let diagnosis = rotation.diagnosis.as_ref().map(|found| shown(found, language));
     Ok(json!({"state": rotation.state, "since": rotation.since, "diagnosis": diagnosis}))
 }
 

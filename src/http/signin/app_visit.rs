@@ -8,9 +8,9 @@ use super::app_page::{self, Told};
 use super::callback::Returned;
 use super::redeem::{Provider, exchange};
 use crate::clock;
-use crate::diagnosis::{Facts, OauthClass, catalogue as c, classify_oauth, describe};
+use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, AppId, Diagnosis, GrantWay, Secret, Timestamp};
+use crate::domain::{App, AppId, Diagnosis, GrantWay, RetryClass, Secret, Timestamp};
 use crate::store::{AppFacts, Attempt, Proof, ProvedBy, Registration, StoreError};
 use crate::token::identity;
 use crate::token::lifecycle::missing_scopes;
@@ -103,7 +103,9 @@ async fn consent_returned(shared: &Shared, app: &App, returned: &Returned) -> Re
     let is_given = returned.admin_consent.as_deref().is_some_and(|said| said.eq_ignore_ascii_case("true"));
     if returned.error.is_some() || !is_given {
         let diagnosis = refusal(app, returned);
-        note(shared, app, ProvedBy::AdminConsent, Some(Some(diagnosis.clone()))).await?;
+        // what passes by itself says nothing of the consent
+        let consent = (diagnosis.retry != RetryClass::Auto).then(|| Some(diagnosis.clone()));
+        note(shared, app, ProvedBy::AdminConsent, consent).await?;
         return Ok(Told::ConsentRefused(Box::new(diagnosis)));
     }
     let theirs = returned.tenant.clone().unwrap_or_default();
@@ -191,14 +193,16 @@ async fn redeem(
 
 /// Why nothing good came back.
 fn refusal(app: &App, returned: &Returned) -> Diagnosis {
-    let said = returned.error_description.as_deref().or(returned.error.as_deref()).unwrap_or("no answer");
-    let answer = serde_json::json!({"error": returned.error, "error_description": said});
-    let failure = classify_oauth(400, answer.to_string().as_bytes(), None);
-    // `permission_denied` is Microsoft's own
-    if returned.code.is_none() && failure.class == OauthClass::Retry && failure.code.is_none() {
-        return describe(&c::ADMIN_CONSENT, &facts(app), Some(said));
+    let error = returned.error.as_deref().unwrap_or_default();
+    let said = returned.error_description.as_deref().unwrap_or(error);
+    // Microsoft's own word for it, or nothing at all
+    let is_unnamed = matches!(error, "permission_denied" | "") && !said.contains("AADSTS");
+    if is_unnamed {
+        let evidence = if said.is_empty() { "neither consent nor an error came back" } else { said };
+        return describe(&c::ADMIN_CONSENT, &facts(app), Some(evidence));
     }
-    failure.diagnosis(&facts(app))
+    let answer = serde_json::json!({"error": error, "error_description": said});
+    classify_oauth(400, answer.to_string().as_bytes(), None).diagnosis(&facts(app))
 }
 
 fn is_about_consent(diagnosis: &Diagnosis) -> bool {
