@@ -377,8 +377,7 @@ async fn ask(
 ) -> Result<TokenAnswer, FlowError> {
     let (client, scopes) = (&provider.client, &provider.client.endpoints().scopes);
     let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
-    let has_secret = provider.app.client_secret.is_some();
-    if !(has_secret && first.as_ref().is_err_and(FlowError::wants_secret_the_other_way)) {
+    if !(provider.app.is_confidential() && first.as_ref().is_err_and(FlowError::wants_secret_the_other_way)) {
         return first;
     }
     let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;
