@@ -113,6 +113,7 @@ impl Engine {
                 actors: self.supervisor.clone().recipient(),
                 try_credential: self.supervisor.clone().recipient(),
                 leave: self.supervisor.clone().recipient(),
+                app_token: self.supervisor.clone().recipient(),
             },
             http: self.http.clone(),
             config: config.clone(),

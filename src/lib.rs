@@ -24,6 +24,7 @@
 //! | `TryCredential` | http → Supervisor | – | the supervisor looks for credentials on trial by itself |
 //! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |
 //! | `AskLeave` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
+//! | `AskAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
 //! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
 //! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]

@@ -143,6 +143,7 @@ fn what_decides_does_no_io() {
         "http/api/distribution.rs",
         "events/expiry.rs",
         "http/api/app_ids.rs",
+        "http/api/moving.rs",
         "http/signin/board.rs",
         "http/api/guide/texts.rs",
         "http/api/import/table.rs",

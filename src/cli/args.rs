@@ -114,7 +114,8 @@ pub enum AppCommand {
         #[arg(long)]
         sign_in: bool,
     },
-    /// Give it to all like mailboxes without a sign-in; only says what would change unless `--apply`.
+    /// Give it to all like mailboxes without a sign-in, or move those of another app (`--from`); only says what would
+    /// change unless `--apply`.
     Distribute(Distribute),
     /// Remove one that no mailbox uses.
     Remove {
@@ -131,7 +132,7 @@ pub struct Distribute {
     /// Only to mailboxes on this server; else to those that fit the app's domains or provider.
     #[arg(long)]
     pub server: Option<String>,
-    /// Move mailboxes that are signed in through this app.
+    /// Move the mailboxes of this app: it works on until their users signed in through the new one.
     #[arg(long)]
     pub from: Option<String>,
     /// Do it.

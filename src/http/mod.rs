@@ -24,7 +24,9 @@ use crate::domain::{Diagnosis, Secret};
 use crate::net::{Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
-use crate::supervisor::protocol::{AskLeave, GetActors, Reconcile, RefreshToken, TryCredential, Wake};
+use crate::supervisor::protocol::{
+    AskAppToken, AskLeave, GetActors, Reconcile, RefreshToken, TryCredential, Wake,
+};
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct Wakers {
     pub try_credential: Recipient<TryCredential>,
     /// Leave to send a token request.
     pub leave: Recipient<AskLeave>,
+    /// An app's own token.
+    pub app_token: Recipient<AskAppToken>,
 }
 
 /// What the server is made with.

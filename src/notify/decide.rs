@@ -29,9 +29,16 @@ pub(super) struct Seen {
     /// It signs in by OAuth, its app is complete, it is active.
     pub(super) can_sign_in: bool,
     pub(super) has_grant: bool,
+    /// It is on its way to another app, by which its user has to sign in.
+    pub(super) is_moving: bool,
 }
 
 impl Seen {
+    /// Whether a user who was asked has still to sign in.
+    fn waits_for_sign_in(&self) -> bool {
+        self.is_moving || self.needs_sign_in()
+    }
+
     fn needs_sign_in(&self) -> bool {
         !self.has_grant
             || self.state == MailboxState::NeedsSignIn
@@ -84,7 +91,7 @@ fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp)
     let mut invited = Vec::new();
     for notice in notices {
         let Notice::Invitation { incarnation, sign_in, mails, last, overdue, .. } = notice else { continue };
-        let waits = mailboxes.get(incarnation).filter(|seen| seen.needs_sign_in());
+        let waits = mailboxes.get(incarnation).filter(|seen| seen.waits_for_sign_in());
         let Some(seen) = waits else {
             deeds.push(Deed::Close(notice.clone()));
             continue;
@@ -140,7 +147,7 @@ fn causes(
     for notice in notices {
         if let Notice::Invitation { mailbox, incarnation, overdue: true, .. } = notice
             && let Some(mailbox_seen) = seen.iter().find(|seen| seen.incarnation == *incarnation)
-            && mailbox_seen.needs_sign_in()
+            && mailbox_seen.waits_for_sign_in()
         {
             let app = mailbox_seen.app.clone().unwrap_or_default();
             found.entry(Cause { code: String::from(OVERDUE), app }).or_default().push(mailbox.clone());

@@ -22,6 +22,7 @@ fn seen(number: u64, state: MailboxState) -> Seen {
         app: Some(String::from("o365")),
         can_sign_in: true,
         has_grant: true,
+        is_moving: false,
     }
 }
 
@@ -58,6 +59,17 @@ fn a_lost_sign_in_is_asked_for_once_and_only_where_it_can_be_given() {
     );
     let incomplete = Seen { can_sign_in: false, ..fresh };
     assert_eq!(decide(&[incomplete], &[], &asked, &RULES, NOW), [], "later, when its app is complete");
+}
+
+#[test]
+fn a_mailbox_on_its_way_to_another_app_is_reminded_and_not_asked_by_itself() {
+    let moving = [Seen { is_moving: true, ..seen(1, MailboxState::Live) }];
+    assert_eq!(decide(&moving, &[], &[], &RULES, NOW), [], "whoever moves it asks, or has a mail sent");
+    let then = Timestamp(NOW.0 - 3 * 24 * 3600 * 1000);
+    let asked = [invitation(1, 1, then, false)];
+    assert_eq!(decide(&moving, &[], &asked, &RULES, NOW), [Deed::Remind(Incarnation(1))]);
+    let moved = [seen(1, MailboxState::Live)];
+    assert_eq!(decide(&moved, &[], &asked, &RULES, NOW), [Deed::Close(asked[0].clone())]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Notifier {
         let sender = self.sender()?.ok_or(InviteError::NoSender)?;
         let language = language.or_else(|| stored.mailbox.owner.as_ref()?.language.clone());
         let now = clock::now();
-        let sign_in = SignIn::begin(stored, return_to, language, now)?;
+        let sign_in = self.store.begin_sign_in(stored, return_to, language, now)?;
         let mut commit = Commit::of_mailbox(sender.incarnation);
         self.store.add_sign_in(&mut commit, &sign_in, 0)?;
         commit.event(sign_in.told_as(EventType::SignInRequested, now));

@@ -142,6 +142,7 @@ impl Notifier {
                 app,
                 can_sign_in: by_oauth && is_complete && stored.mailbox.active && !is_sender,
                 has_grant: self.store.grant(stored.incarnation)?.is_some(),
+                is_moving: by_oauth && self.store.move_of(stored)?.is_some(),
             });
         }
         let ends = |app: &AppCredentials| Some((app.app.id.to_string(), app.app.secret_expires_at?));
@@ -192,13 +193,15 @@ impl Notifier {
         let now = clock::now();
         let mut commit = Commit::of_mailbox(sender.incarnation);
         let earlier = self.store.sign_in(before)?.map(|row| row.value);
-        let lasting =
-            |sign_in: &SignIn| !sign_in.state.is_final() && sign_in.expires_at > now.plus(LINK_LEFT);
+        let to = self.store.move_of(stored)?.map(|moving| moving.to);
+        let lasting = |sign_in: &SignIn| {
+            !sign_in.state.is_final() && sign_in.expires_at > now.plus(LINK_LEFT) && sign_in.app == to
+        };
         let sign_in = match earlier.clone().filter(lasting) {
             Some(sign_in) => sign_in,
             None => {
                 let (return_to, language) = earlier.map_or((None, None), |old| (old.return_to, old.language));
-                let fresh = SignIn::begin(stored, return_to, language, now)?;
+                let fresh = self.store.begin_sign_in(stored, return_to, language, now)?;
                 self.store.add_sign_in(&mut commit, &fresh, 0)?;
                 commit.event(fresh.told_as(EventType::SignInRequested, now));
                 fresh

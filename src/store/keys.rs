@@ -26,6 +26,7 @@
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
 //! | `0` | incarnation | which sign-in holds the refresh token that was handed in last |
+//! | `1` | incarnation | which sign-in moves it to another app |
 //! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
@@ -62,7 +63,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtskj";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk01";
 
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
@@ -156,6 +157,9 @@ pub(super) fn sign_ins() -> Key {
 }
 pub(super) fn take_over(mailbox: Incarnation) -> Key {
     Builder::new(b'0').mailbox(mailbox).0
+}
+pub(super) fn moving(mailbox: Incarnation) -> Key {
+    Builder::new(b'1').mailbox(mailbox).0
 }
 pub(super) fn invitation(mailbox: Incarnation) -> Key {
     Builder::new(b'n').bytes(b"i").mailbox(mailbox).0

@@ -96,6 +96,9 @@ pub struct SignIn {
     /// By which app; `None`: the mailbox's own. Another one becomes the mailbox's own with the grant.
     #[serde(default)]
     pub app: Option<AppId>,
+    /// Nobody signs in: that app itself opens the mailbox.
+    #[serde(default)]
+    pub by_app: bool,
 }
 
 /// A device code under way (RFC 8628), kept so that a restart goes on polling.
@@ -161,6 +164,7 @@ impl SignIn {
             accept_until: None,
             imported: None,
             app: None,
+            by_app: false,
         })
     }
 
@@ -235,14 +239,20 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes sign-ins that ended before `before`.
+    /// Removes sign-ins that ended before `before`, and the candidates that nobody accepted in time.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
-    pub async fn forget_sign_ins(&self, before: Timestamp) -> Result<(), StoreError> {
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if one was changed meanwhile.
+    pub async fn forget_sign_ins(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut commit = Commit::default();
-        for row in self.sign_ins()?.into_iter().filter(|row| row.value.expires_at < before) {
-            commit.ops.push(Op::Delete { key: keys::sign_in(row.value.id), expect: Expect::Any });
+        for Row { generation, value: mut sign_in } in self.sign_ins()? {
+            if sign_in.expires_at < before {
+                commit.ops.push(Op::Delete { key: keys::sign_in(sign_in.id), expect: Expect::Any });
+            } else if sign_in.accept_until.is_some_and(|until| until <= now) {
+                sign_in.candidate = None;
+                sign_in.accept_until = None;
+                self.add_sign_in(&mut commit, &sign_in, generation)?;
+            }
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
     }

@@ -4,7 +4,7 @@
 use super::commit::Op;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox, codec, keys};
-use crate::domain::{Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
+use crate::domain::{AppId, Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub struct TakeOver {
 pub struct Imported {
     /// SHA-256 of it as it was handed in, in hex.
     pub token_sha256: String,
+    /// The app that it was issued to.
+    #[serde(default)]
+    pub app: Option<AppId>,
     /// Those of tokens that were handed in for this mailbox before.
     #[serde(default)]
     pub earlier: Vec<String>,
@@ -70,14 +73,19 @@ impl SignIn {
             refresh_in_flight_since: None,
             taken_over: Some(token_sha256.clone()),
         });
-        sign_in.imported = Some(Imported { token_sha256, earlier: Vec::new(), accepted: false });
+        sign_in.imported = Some(Imported {
+            token_sha256,
+            app: stored.mailbox.app().cloned(),
+            earlier: Vec::new(),
+            accepted: false,
+        });
         Ok(sign_in)
     }
 
-    /// Whether it goes on without its user: its token is to be tried.
+    /// Whether it goes on without its user: a token is to be tried, its own or the app's.
     #[must_use]
     pub fn is_to_be_tried(&self) -> bool {
-        let has_token = self.imported.is_some() && self.candidate.is_some();
+        let has_token = self.by_app || (self.imported.is_some() && self.candidate.is_some());
         has_token && self.accept_until.is_none() && !self.state.is_final()
     }
 }
@@ -189,6 +197,37 @@ mod tests {
         assert!(!hand_in("b") && !hand_in("a"), "neither is sent again");
         assert!(hand_in("c"));
         assert_eq!(store.newest_sign_in(anna.incarnation).unwrap().unwrap().value.id, newest().value.id);
+    }
+
+    #[test]
+    fn a_candidate_that_nobody_accepted_is_dropped_and_what_became_of_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let mut sign_in = SignIn::taking_over(&anna, &token("a"), Timestamp(1)).unwrap();
+        sign_in.state = SignInState::WrongAccount;
+        sign_in.accept_until = Some(Timestamp(100));
+        let candidate = |now: i64| {
+            runtime().block_on(store.forget_sign_ins(Timestamp(0), Timestamp(now))).unwrap();
+            store.sign_in(sign_in.id).unwrap().unwrap().value.candidate
+        };
+        runtime().block_on(store.put_sign_in(&sign_in, 0)).unwrap();
+        assert!(candidate(99).is_some());
+        assert!(candidate(100).is_none());
+        assert_eq!(store.sign_in(sign_in.id).unwrap().unwrap().value.state, SignInState::WrongAccount);
+    }
+
+    #[test]
+    fn a_token_goes_with_its_mailbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        assert!(store.add_take_over(&mut commit, &anna, &token("a"), Timestamp(1)).unwrap());
+        store.commit_blocking(commit).unwrap();
+        assert_eq!(store.sign_ins().unwrap().len(), 1);
+        runtime().block_on(store.delete_mailbox(&anna)).unwrap();
+        assert_eq!(store.sign_ins().unwrap().len(), 0);
     }
 
     #[test]

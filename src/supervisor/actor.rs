@@ -95,7 +95,6 @@ impl Supervisor {
                 self.dismiss(incarnation, &children, &children.actors(), context);
             }
         }
-        self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         for stored in plan.start {
             let incarnation = stored.incarnation;
             let arbiter = usize::try_from(incarnation.0).unwrap_or(0) % self.arbiters.len().max(1);
@@ -106,6 +105,7 @@ impl Supervisor {
             );
             self.spawn_if_due(incarnation, context);
         }
+        self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
         Ok(())
     }
 

@@ -1,12 +1,16 @@
 //! The living app actors: one for each app that a mailbox uses.
 
 use super::Supervisor;
-use super::protocol::AskLeave;
+use super::protocol::{AskAppToken, AskLeave};
 use crate::domain::AppId;
-use crate::token::protocol::{MayRequest, Permit, Waiting};
+use crate::token::protocol::{AccessToken, GetAppToken, MayRequest, Permit, Waiting};
 use crate::token::{AppActor, AppDoor, TokenDeps};
 use actix::{Actor, Addr, ArbiterHandle, Handler, ResponseFuture};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long an app's own token must still be valid to be tried.
+const TRIED_FOR: Duration = Duration::from_secs(60);
 
 /// The app actors.
 pub(super) struct Apps {
@@ -52,6 +56,19 @@ impl Handler<AskLeave> for Supervisor {
             let door = door.ok_or_else(Waiting::for_restart)?;
             let asked = door.may.send(MayRequest { mailbox, urgent }).await;
             asked.unwrap_or_else(|_| Err(Waiting::for_restart()))
+        })
+    }
+}
+
+impl Handler<AskAppToken> for Supervisor {
+    type Result = ResponseFuture<Result<AccessToken, Waiting>>;
+    fn handle(&mut self, message: AskAppToken, context: &mut Self::Context) -> Self::Result {
+        let AskAppToken { app, mailbox, urgent } = message;
+        let door = self.door(&app, context);
+        Box::pin(async move {
+            let door = door.ok_or_else(Waiting::for_restart)?;
+            let asked = GetAppToken { mailbox, min_validity: TRIED_FOR, refused: None, urgent };
+            door.token.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
         })
     }
 }

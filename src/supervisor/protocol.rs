@@ -72,6 +72,18 @@ pub struct AskLeave {
     pub urgent: bool,
 }
 
+/// The own token of an app, as its app-only mailboxes share it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<AccessToken, Waiting>")]
+pub struct AskAppToken {
+    /// Which app.
+    pub app: AppId,
+    /// For which mailbox.
+    pub mailbox: Incarnation,
+    /// A person said "now".
+    pub urgent: bool,
+}
+
 /// What the actors of a mailbox do.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "ActorsStatus")]

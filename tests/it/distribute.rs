@@ -60,7 +60,6 @@ fn the_dry_run_is_in_groups_and_only_what_it_showed_is_changed() {
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains('2') && detail.contains('3'), "{detail}");
     assert_eq!(api.get("/v1/mailboxes/anna").ok(200)["state"], "awaiting_app");
-    order(json!({"from": "old"})).problem(422, "not_available_yet");
     order(json!({"colour": 1})).problem(422, "invalid_field");
     api.post("/v1/apps/nobody/distribute", &json!({})).problem(404, "no_such_app");
 

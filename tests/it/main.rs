@@ -37,6 +37,7 @@ mod large;
 mod leaks;
 mod logins;
 mod master_key;
+mod move_app;
 mod oauth;
 mod overheard;
 mod panics;

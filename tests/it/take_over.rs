@@ -322,6 +322,34 @@ fn where_the_provider_does_not_say_whose_it_is_the_mailbox_decides() {
 }
 
 #[test]
+fn a_token_is_sent_by_no_other_app_than_the_one_it_was_issued_to() {
+    let scene = scene(&[ANNA]);
+    let Scene { world, api, running, .. } = &scene;
+    let mut other = serde_json::to_value(web_app(world).app).unwrap();
+    other["id"] = json!("other");
+    other["client_secret"] = json!("s");
+    api.post("/v1/apps", &other).ok(201);
+    api.patch("/v1/apps/o365", &json!({"client_secret": "mistyped"})).ok(200);
+    let token = token_of(world, ANNA);
+    api.post("/v1/mailboxes", &with_token(world, ANNA, &token)).ok(201);
+    scene.until("anna", "needs_admin");
+    let sent = scene.sent(&token);
+    let server = json!({"server": "localhost"});
+    let dry = api.post("/v1/apps/other/distribute", &server).ok(200);
+    assert_eq!(dry["groups"]["has_grant"]["count"], 1, "a distribution leaves it its app: {dry}");
+    api.patch("/v1/mailboxes/anna", &json!({"auth": {"app": "other"}})).ok(200);
+    running.wait("the words", || {
+        let row = running.store.newest_sign_in(running.stored("anna").incarnation).unwrap().unwrap();
+        row.value.diagnosis.filter(|found| found.evidence.as_ref().is_some_and(|said| said.contains("other")))
+    });
+    assert_eq!(scene.sent(&token), sent, "not by the other app");
+    api.patch("/v1/apps/o365", &json!({"client_secret": web_app(world).client_secret.unwrap().expose()}))
+        .ok(200);
+    api.patch("/v1/mailboxes/anna", &json!({"auth": {"app": "o365"}})).ok(200);
+    scene.until_live("anna");
+}
+
+#[test]
 fn a_refused_smtp_auth_is_told_and_receiving_counts() {
     let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
     let proxy = world.exchange_smtp();

@@ -6,42 +6,41 @@ use super::super::extract::{json, pool, settled, typed, word};
 use super::super::problem::{Answer, Problem};
 use super::distribution::{Group, Item, Wanted, group};
 use super::invite::{Delivery, link, problem_of};
+use super::move_app::move_app;
 use super::{apps, presets, sign_ins};
 use crate::domain::{App, AppId};
 use crate::notify::{self, InviteError};
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+pub(super) struct Order {
     #[serde(default)]
-    server: Option<String>,
+    pub(super) server: Option<String>,
     #[serde(default)]
     from: Option<AppId>,
     #[serde(default)]
-    apply: bool,
+    pub(super) apply: bool,
     #[serde(default)]
-    expect: Option<usize>,
+    pub(super) expect: Option<usize>,
     /// How users are asked to sign in; without it they are not.
     #[serde(default)]
-    invite: Option<Delivery>,
+    pub(super) invite: Option<Delivery>,
 }
 
 /// POST `/v1/apps/{app}/distribute`.
 pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let order: Order = typed(&json(&body)?)?;
-    if order.from.is_some() {
-        let detail = "from: moving mailboxes that are signed in to another app is not available yet; give the app to \
-                      those without a sign-in, and let the others sign in again through it";
-        return Err(Problem::unprocessable("not_available_yet", detail));
-    }
     let order = Order { server: server(order.server)?, ..order };
+    if let Some(from) = order.from.clone() {
+        return move_app(&shared, &id, from, order).await;
+    }
     let (plan, changed, links) = settled(async || {
         let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
         may_invite(&shared, &app, order.invite)?;
@@ -70,20 +69,26 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
         Some(Delivery::Link) => links.len(),
         None => 0,
     };
-    let links: Vec<Value> = links
-        .iter()
-        .map(|(address, sign_in)| {
-            json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
-                "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
-        })
-        .collect();
+    let links = shown_links(&shared, &links);
     let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
-        "invited": invited, "links": links, "groups": plan.shown()});
+        "invited": invited, "links": links, "groups": shown_groups(Group::ALL, &plan.groups)});
     Ok(HttpResponse::Ok().json(shown))
 }
 
+/// Sign-ins whose links somebody else delivers, with their mailboxes' addresses.
+pub(super) type Links = Vec<(String, SignIn)>;
+
+/// Links as they are shown: once.
+pub(super) fn shown_links(shared: &Shared, links: &Links) -> Vec<Value> {
+    let shown = |(address, sign_in): &(String, SignIn)| {
+        json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
+            "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
+    };
+    links.iter().map(shown).collect()
+}
+
 /// Whether users can be asked, before anything is changed.
-fn may_invite(shared: &Shared, app: &App, invite: Option<Delivery>) -> Result<(), Problem> {
+pub(super) fn may_invite(shared: &Shared, app: &App, invite: Option<Delivery>) -> Result<(), Problem> {
     if invite.is_none() {
         return Ok(());
     }
@@ -120,7 +125,9 @@ impl Plan {
         }
         let mut plan = Self { groups: BTreeMap::new(), changes: Vec::new() };
         for stored in store.mailboxes()? {
-            let has_grant = store.grant(stored.incarnation)?.is_some();
+            let handed_in = store.take_over(stored.incarnation)?;
+            let is_tried = handed_in.is_some_and(|row| row.value.is_to_be_tried());
+            let has_grant = is_tried || store.grant(stored.incarnation)?.is_some();
             let found = group(&wanted, &stored.mailbox, has_grant);
             plan.groups.entry(found).or_default().push(Item::of(&stored.mailbox));
             if found == Group::WillChange {
@@ -131,30 +138,13 @@ impl Plan {
     }
 
     /// One commit of all changes, if they are as many as were expected.
-    fn approved(
-        &self,
-        store: &Store,
-        app: &App,
-        order: &Order,
-    ) -> Result<(Commit, Vec<(String, SignIn)>), Problem> {
-        let count = self.changes.len();
-        match order.expect {
-            Some(expected) if expected == count => {}
-            Some(expected) => {
-                let detail = format!(
-                    "{count} mailboxes would change, not {expected} as expected: look at the dry run again"
-                );
-                return Err(Problem::conflict("expect_mismatch", detail));
-            }
-            None => {
-                let detail = "is missing: say how many mailboxes the dry run showed as will_change";
-                return Err(Problem::field("expect", detail));
-            }
-        }
+    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Links), Problem> {
+        approve(self.changes.len(), order.expect, "will_change")?;
         let (mut commit, mut links) = (Commit::default(), Vec::new());
         for stored in &self.changes {
             let mut changed = stored.clone();
             presets::give(&mut changed, app);
+            store.end_move(&mut commit, stored.incarnation);
             store.put_mailbox(&mut commit, &changed)?;
             // somebody who signs in meanwhile keeps the app that he signed in through
             store.expect_no_grant(&mut commit, stored.incarnation);
@@ -170,13 +160,34 @@ impl Plan {
         }
         Ok((commit, links))
     }
+}
 
-    fn shown(&self) -> Value {
-        let shown = |group: Group| {
-            let items = self.groups.get(&group).map_or(&[][..], Vec::as_slice);
-            let name = json!(group).as_str().map(String::from).unwrap_or_default();
-            (name, json!({"count": items.len(), "items": items}))
-        };
-        Value::Object(Group::ALL.into_iter().map(shown).collect::<Map<_, _>>())
+/// Whether as many would change as were expected; `groups` are those that the dry run counts them in.
+pub(super) fn approve(count: usize, expect: Option<usize>, groups: &str) -> Result<(), Problem> {
+    match expect {
+        Some(expected) if expected == count => Ok(()),
+        Some(expected) => {
+            let detail = format!(
+                "{count} mailboxes would change, not {expected} as expected: look at the dry run again"
+            );
+            Err(Problem::conflict("expect_mismatch", detail))
+        }
+        None => {
+            let detail = format!("is missing: say how many mailboxes the dry run showed as {groups}");
+            Err(Problem::field("expect", detail))
+        }
     }
+}
+
+/// Groups as they are shown: each with its count.
+pub(super) fn shown_groups<G: Copy + Ord + Serialize, const N: usize>(
+    all: [G; N],
+    groups: &BTreeMap<G, Vec<Item>>,
+) -> Value {
+    let shown = |group: G| {
+        let items = groups.get(&group).map_or(&[][..], Vec::as_slice);
+        let name = json!(group).as_str().map(String::from).unwrap_or_default();
+        (name, json!({"count": items.len(), "items": items}))
+    };
+    Value::Object(all.into_iter().map(shown).collect::<Map<_, _>>())
 }

@@ -1,6 +1,6 @@
 //! Which mailboxes a distribution gives to an app. Pure: a function of what is stored.
 
-use crate::domain::{App, AppId, Auth, Mailbox, MailboxId};
+use crate::domain::{App, AppId, Auth, Mailbox, MailboxId, SignInId};
 use serde::Serialize;
 
 /// What is distributed.
@@ -50,12 +50,20 @@ pub(super) struct Item {
     pub(super) address: String,
     /// The app it has now.
     pub(super) app: Option<AppId>,
+    /// The sign-in that was made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sign_in: Option<SignInId>,
 }
 
 impl Item {
     /// A mailbox as it is now.
     pub(super) fn of(mailbox: &Mailbox) -> Self {
-        Self { id: mailbox.id.clone(), address: mailbox.address.clone(), app: mailbox.app().cloned() }
+        Self {
+            id: mailbox.id.clone(),
+            address: mailbox.address.clone(),
+            app: mailbox.app().cloned(),
+            sign_in: None,
+        }
     }
 }
 
@@ -76,11 +84,16 @@ pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, has_grant: bool) -> 
     }
 }
 
+/// Whether a mailbox receives from or sends through a server.
+pub(super) fn goes_through(mailbox: &Mailbox, server: &str) -> bool {
+    let imap = mailbox.imap.as_ref().map(|imap| imap.host.as_str());
+    let smtp = mailbox.smtp.as_ref().map(|smtp| smtp.host.as_str());
+    [imap, smtp].into_iter().flatten().any(|host| host.eq_ignore_ascii_case(server))
+}
+
 fn concerns(wanted: &Wanted<'_>, mailbox: &Mailbox) -> bool {
     if let Some(server) = wanted.server {
-        let imap = mailbox.imap.as_ref().map(|imap| imap.host.as_str());
-        let smtp = mailbox.smtp.as_ref().map(|smtp| smtp.host.as_str());
-        return [imap, smtp].into_iter().flatten().any(|host| host.eq_ignore_ascii_case(server));
+        return goes_through(mailbox, server);
     }
     let domains = &wanted.app.domains;
     if domains.is_empty() {

@@ -67,7 +67,7 @@ pub(super) fn link(
     language: Option<String>,
 ) -> Result<SignIn, StoreError> {
     let now = clock::now();
-    let sign_in = SignIn::begin(stored, return_to, language, now)?;
+    let sign_in = store.begin_sign_in(stored, return_to, language, now)?;
     store.add_sign_in(commit, &sign_in, 0)?;
     commit.event(sign_in.told_as(EventType::SignInRequested, now));
     Ok(sign_in)

@@ -251,7 +251,7 @@ fn take_over(shared: &Shared, app: Option<&App>, token: &Secret) -> Result<TakeO
     }
     let unnamed = || Problem::field(FIELD, "belongs to the app it was issued to: name it in auth.app");
     let app = shared.store.app(&app.ok_or_else(unnamed)?.id)?.ok_or_else(unnamed)?.value;
-    Ok(TakeOver { refresh_token, send_client_secret: app.client_secret.is_some() })
+    Ok(TakeOver { refresh_token, send_client_secret: app.is_confidential() })
 }
 
 fn password_grant(user: &str, password: Secret) -> Grant {

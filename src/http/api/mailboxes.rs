@@ -216,8 +216,9 @@ pub(super) async fn change(
             posted.mailbox == stored.mailbox && posted.grant.is_none() && posted.smtp_password.is_none();
         let is_other_way = !same_kind(&posted.mailbox.auth, &stored.mailbox.auth);
         let mut commit = Commit::of_mailbox(stored.incarnation);
+        let posted_stored = StoredMailbox { mailbox: posted.mailbox.clone(), ..stored.clone() };
         let is_taken_over = match &posted.take_over {
-            Some(token) => shared.store.add_take_over(&mut commit, &stored, token, clock::now())?,
+            Some(token) => shared.store.add_take_over(&mut commit, &posted_stored, token, clock::now())?,
             None => false,
         };
         if is_same {
@@ -228,6 +229,9 @@ pub(super) async fn change(
         }
         if is_elsewhere(&posted.mailbox, &stored.mailbox) {
             shared.store.forget_uids(&mut commit, stored.incarnation)?;
+        }
+        if posted.mailbox.app() != stored.mailbox.app() {
+            shared.store.end_move(&mut commit, stored.incarnation);
         }
         stored.mailbox = posted.mailbox;
         shared.store.put_mailbox(&mut commit, &stored)?;

@@ -18,6 +18,8 @@ mod mailbox_view;
 mod mailboxes;
 mod master_key;
 mod messages;
+mod move_app;
+mod moving;
 mod outbox;
 mod presets;
 mod proofs;

@@ -40,7 +40,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let app = can_sign_in(&shared, &stored)?;
     let ways = ways(&shared, &app, form.ways.as_deref())?;
     let now = clock::now();
-    let mut sign_in = SignIn::begin(&stored, return_to, form.language, now)?;
+    let mut sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
     sign_in.ways = ways;
     let mut commit = Commit::of_mailbox(stored.incarnation);
     shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
@@ -65,7 +65,10 @@ pub(super) async fn newest(shared: Data<Shared>, id: Path<String>, request: Http
 /// The app by which somebody can sign in for it; else what is missing.
 pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App, Problem> {
     let app = match &stored.mailbox.auth {
-        Auth::Oauth { app: Some(app), .. } => shared.store.app(app)?,
+        Auth::Oauth { app: Some(app), .. } => {
+            let moving = shared.store.move_of(stored)?;
+            shared.store.app(moving.as_ref().map_or(app, |moving| &moving.to))?
+        }
         Auth::Oauth { app: None, .. } => None,
         Auth::AppOnly { .. } | Auth::Password { .. } => {
             return Err(Problem::conflict("no_sign_in", "this mailbox does not sign in by OAuth"));
@@ -193,7 +196,7 @@ pub(super) fn view(sign_in: &SignIn, language: Language) -> Value {
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },
         "expires_at": sign_in.expires_at, "signed_in_as": sign_in.signed_in_as, "diagnosis": diagnosis,
-        "ways": sign_in.ways, "imported": sign_in.imported.is_some(), "accept_until": sign_in.accept_until,
+        "ways": sign_in.ways, "app": sign_in.app, "imported": sign_in.imported.is_some(), "accept_until": sign_in.accept_until,
         "device": sign_in.device.as_ref().map(|code| json!({
             "user_code": code.user_code, "verification_uri": code.verification_uri, "expires_at": code.ends_at})),
     })

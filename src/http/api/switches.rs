@@ -53,6 +53,7 @@ pub(super) async fn refresh_token(shared: Data<Shared>, id: Path<String>) -> Ans
         return Err(problem_of(&TokenError::NoTokens));
     }
     if let Some(sign_in) = signin::try_again(&shared, &stored)?
+        && sign_in.imported.is_some()
         && shared.store.grant(stored.incarnation)?.is_none()
     {
         return Ok(HttpResponse::Accepted().json(sign_ins::view(&sign_in, Language::default())));

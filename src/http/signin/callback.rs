@@ -106,7 +106,12 @@ pub(super) fn find(shared: &Shared, state: &str) -> Result<Option<Found>, Proble
     }
     let stored = shared.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
-    Ok(stored.map(|stored| Found { row, attempt, stored }))
+    match stored {
+        Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => {
+            Ok(Some(Found { row, attempt, stored }))
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// The provider sent the user back without a code.

@@ -7,7 +7,9 @@ use super::super::problem::Problem;
 use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::Facts;
-use crate::domain::{Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, Timestamp, Who};
+use crate::domain::{
+    AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, SendState, Timestamp, Who,
+};
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
 use crate::token::lifecycle::{before_refresh, with_answer};
@@ -99,37 +101,85 @@ pub(super) async fn try_out(
     row.value.state = SignInState::Probing;
     row.value.candidate = Some(grant.clone());
     put(shared, row).await?;
-    if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token).await {
+    if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token.clone()).await {
         return Ok(Err(diagnosis));
     }
-    settle(shared, row, stored, &grant, None).await?;
+    if let Err(diagnosis) = stops_sending(shared, &row.value, stored, access_token).await? {
+        return Ok(Err(diagnosis));
+    }
+    settle(shared, row, stored, Some(&grant), None).await?;
     Ok(Ok(()))
 }
 
-/// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one.
+/// Whether a move to another app would end a sending that works. Where nothing is received, sending is all there is to
+/// prove it by.
+pub(super) async fn stops_sending(
+    shared: &Shared,
+    sign_in: &SignIn,
+    stored: &StoredMailbox,
+    access_token: Secret,
+) -> Result<Result<(), Diagnosis>, StoreError> {
+    let sends = shared.store.status(stored.incarnation)?.value.send_state == SendState::Ready;
+    if sign_in.app.is_none() || !(sends || stored.mailbox.imap.is_none()) {
+        return Ok(Ok(()));
+    }
+    Ok((shared.send_probe)(stored.clone(), access_token).await)
+}
+
+/// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one, and the app that it
+/// is by becomes the mailbox's own. Without a grant it was the app's own token that proved good.
 pub(super) async fn settle(
     shared: &Shared,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
-    grant: &Grant,
+    grant: Option<&Grant>,
     diagnosis: Option<Diagnosis>,
 ) -> Result<(), Problem> {
     row.value.state = SignInState::Done;
     row.value.diagnosis = diagnosis;
     row.value.candidate = None;
-    // the token actor may refresh the old grant meanwhile
+    // the token actor may refresh the old grant meanwhile; a move that was withdrawn is refused
     settled(async || {
-        let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
         let mut commit = Commit::of_mailbox(stored.incarnation);
-        shared.store.put_grant(&mut commit, stored.incarnation, old, grant)?;
+        if let Some(grant) = grant {
+            let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
+            shared.store.put_grant(&mut commit, stored.incarnation, old, grant)?;
+        }
+        if let Some(app) = &row.value.app {
+            move_to(shared, &mut commit, stored, app)?;
+        }
         shared.store.add_sign_in(&mut commit, &row.value, row.generation)?;
         Ok(shared.store.commit(commit).await?)
     })
     .await?;
     row.generation = row.generation.saturating_add(1);
     shared.sign_in_changed();
+    if row.value.app.is_some() {
+        shared.reconcile().await;
+    }
     shared.wake(stored.incarnation, WakeReason::Grant);
     Ok(())
+}
+
+/// Gives the mailbox, as it is now, the app.
+fn move_to(
+    shared: &Shared,
+    commit: &mut Commit,
+    stored: &StoredMailbox,
+    to: &AppId,
+) -> Result<(), StoreError> {
+    let now = shared.store.mailbox(&stored.mailbox.id)?;
+    let mut now = now.filter(|now| now.incarnation == stored.incarnation).ok_or(StoreError::Stale)?;
+    if shared.store.move_of(&now)?.is_none_or(|moving| moving.to != *to) {
+        return Err(StoreError::Stale);
+    }
+    match &mut now.mailbox.auth {
+        Auth::Oauth { app, .. } => *app = Some(to.clone()),
+        Auth::AppOnly { app } => *app = to.clone(),
+        Auth::Password { .. } => return Err(StoreError::Stale),
+    }
+    shared.store.end_move(commit, stored.incarnation);
+    shared.store.put_mailbox(commit, &now)
 }
 
 /// Sign-ins in whose middle an earlier life of the daemon ended. To be asked before requests are served.
@@ -139,7 +189,7 @@ pub(in crate::http) fn left_behind(store: &Store) -> Vec<Row<SignIn>> {
         Vec::new()
     });
     left.retain(|row| {
-        if row.value.imported.is_some() {
+        if row.value.imported.is_some() || row.value.by_app {
             return false; // has trials of its own
         }
         let is_tried = matches!(row.value.state, SignInState::SignedIn | SignInState::Probing);
@@ -165,8 +215,8 @@ pub(in crate::http) async fn keep_house(shared: Data<Shared>, mut left: Vec<Row<
             }
         }
         let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = shared.store.forget_sign_ins(Timestamp(clock::now().0.saturating_sub(kept))).await
-        {
+        let now = clock::now();
+        if let Err(error) = shared.store.forget_sign_ins(Timestamp(now.0.saturating_sub(kept)), now).await {
             tracing::warn!(%error, "old sign-ins are not removed yet");
         }
         tokio::time::sleep(if again.is_empty() { CLEANING } else { AGAIN }).await;

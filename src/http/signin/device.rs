@@ -201,7 +201,10 @@ fn waited_for(shared: &Shared, id: SignInId) -> Result<Option<WaitedFor>, Proble
     let Some(code) = row.value.device.clone() else { return Ok(None) };
     let stored = shared.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
-    Ok(stored.map(|stored| (row, stored, code)))
+    match stored {
+        Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => Ok(Some((row, stored, code))),
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// The interval, longer while the provider is away.

@@ -52,6 +52,12 @@ impl Shared {
         self.store.sign_in(id)
     }
 
+    /// Whether a sign-in would move a mailbox that is not on its way there any more.
+    fn is_withdrawn(&self, sign_in: &SignIn, stored: &StoredMailbox) -> Result<bool, StoreError> {
+        let Some(to) = &sign_in.app else { return Ok(false) };
+        Ok(self.store.move_of(stored)?.is_none_or(|moving| moving.to != *to))
+    }
+
     /// The redirect URI that the app's registration names.
     pub(super) fn callback_uri(&self) -> String {
         format!("{}/sign-in/callback", self.public_url)

@@ -17,7 +17,7 @@ const OTHERS: Words = Words {
 };
 const SIGN_IN: Words = Words { en: "Sign in for", de: "Anmelden für" };
 
-/// The other mailboxes of the owner that nobody signed in for, each with a button; empty if there are none.
+/// The other mailboxes of the owner that somebody has to sign in for, each with a button; empty if there are none.
 pub(super) fn others(
     shared: &Shared,
     sign_in: &SignIn,
@@ -53,7 +53,7 @@ pub(super) async fn start(
     let Some(other) = other else { return Ok(gone(&request)) };
     let SignIn { return_to, language, ways, .. } = row.value;
     let now = clock::now();
-    let mut sign_in = SignIn::begin(&other, return_to, language, now)?;
+    let mut sign_in = shared.store.begin_sign_in(&other, return_to, language, now)?;
     sign_in.ways = ways;
     let mut commit = Commit::of_mailbox(other.incarnation);
     shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
@@ -62,7 +62,7 @@ pub(super) async fn start(
     Ok(see_other(&shared.link(&sign_in)))
 }
 
-/// The owner's other mailboxes that wait for a sign-in.
+/// The owner's other mailboxes that wait for a sign-in, or for one by another app.
 fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox>, StoreError> {
     let owner = |stored: &StoredMailbox| {
         stored
@@ -77,7 +77,11 @@ fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox
     for other in shared.store.mailboxes()? {
         let is_other = other.incarnation != stored.incarnation && owner(&other).as_ref() == Some(&own);
         let signs_in = matches!(other.mailbox.auth, Auth::Oauth { app: Some(_), .. }) && other.mailbox.active;
-        if is_other && signs_in && shared.store.grant(other.incarnation)?.is_none() {
+        let waits = || -> Result<bool, StoreError> {
+            let has_none = shared.store.grant(other.incarnation)?.is_none();
+            Ok(has_none || shared.store.move_of(&other)?.is_some())
+        };
+        if is_other && signs_in && waits()? {
             waiting.push(other);
         }
     }

@@ -10,7 +10,7 @@ use super::page::Words;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
-use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, Secret};
+use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
 use crate::token::identity::{Identity, IdentityError};
 use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer, trial};
@@ -197,6 +197,9 @@ pub(super) async fn judge(
         taken_over: None,
     };
     let old = shared.store.grant(stored.incarnation)?;
+    // a subject may be another one for each client (OpenID Connect Core §8.1)
+    let is_moved = row.value.app.is_some() && provider.app.app.provider == ProviderKind::Oidc;
+    let old = old.filter(|_| !is_moved);
     let pinned = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
     let identity = claims.identify(&stored.mailbox, pinned, provider.app.app.tenant.as_deref());
     if identity != Identity::Match {

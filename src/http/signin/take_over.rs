@@ -1,9 +1,10 @@
-//! The worker that takes over refresh tokens of another system: a few mailboxes at a time, woken when one is handed in
+//! The worker that goes on with what needs no user: refresh tokens of another system, and mailboxes that an app opens by
+//! itself. A few mailboxes at a time, woken when one is handed in
 //! and when something changes that one waits for. What it lost with the process is found again at the next start.
 
 use super::super::Shared;
 use super::board::{Board, Next, Turn, Why};
-use super::trial::trial;
+use super::trial::{pending, trial};
 use crate::clock;
 use crate::domain::{AppId, Incarnation, Timestamp};
 use crate::store::{SignIn, StoreError, StoredMailbox};
@@ -103,8 +104,7 @@ pub(in crate::http) fn try_again(
     shared: &Shared,
     stored: &StoredMailbox,
 ) -> Result<Option<SignIn>, StoreError> {
-    let row = shared.store.take_over(stored.incarnation)?;
-    let Some(row) = row.filter(|row| row.value.is_to_be_tried()) else { return Ok(None) };
+    let Some(row) = pending(shared, stored.incarnation)? else { return Ok(None) };
     shared.trials.write(|board, now| board.add(stored.incarnation, true, now));
     Ok(Some(row.value))
 }

@@ -6,6 +6,8 @@
 //! again: by itself, when the app or the mailbox is changed, or when a person says "now". A refused SMTP AUTH drops
 //! nothing where mail is received: it is told in the sign-in that succeeded.
 
+mod by_app;
+
 use super::super::Shared;
 use super::super::problem::Problem;
 use super::account::{Unknown, told_of_refresh};
@@ -15,7 +17,8 @@ use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::{
-    AppId, Auth, Diagnosis, Grant, GrantSecret, GrantWay, RetryClass, Secret, SignedInAs, Timestamp,
+    AppId, Auth, Diagnosis, Grant, GrantSecret, GrantWay, Incarnation, RetryClass, Secret, SignedInAs,
+    Timestamp,
 };
 use crate::events::{EventDraft, EventType};
 use crate::notify::InviteError;
@@ -48,21 +51,40 @@ pub(super) async fn trial(shared: &Shared, turn: Turn) -> Next {
     }
 }
 
+/// The sign-in of a mailbox that goes on without a user.
+pub(super) fn pending(shared: &Shared, mailbox: Incarnation) -> Result<Option<Row<SignIn>>, StoreError> {
+    let handed_in = shared.store.take_over(mailbox)?.filter(|row| row.value.is_to_be_tried());
+    match handed_in {
+        Some(row) => Ok(Some(row)),
+        None => Ok(shared.store.moved_by_app(mailbox)?.filter(|row| row.value.is_to_be_tried())),
+    }
+}
+
 async fn attempt(shared: &Shared, turn: Turn) -> Result<Next, Problem> {
-    let row = shared.store.take_over(turn.mailbox)?;
-    let Some(mut row) = row.filter(|row| row.value.is_to_be_tried()) else { return Ok(Next::Settled) };
+    let Some(mut row) = pending(shared, turn.mailbox)? else { return Ok(Next::Settled) };
     let stored = shared.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| {
         let is_it = stored.incarnation == row.value.incarnation;
-        is_it && matches!(stored.mailbox.auth, Auth::Oauth { .. }) && row.value.expires_at > clock::now()
+        let fits = match &stored.mailbox.auth {
+            Auth::Oauth { .. } => !row.value.by_app,
+            Auth::AppOnly { .. } => row.value.by_app,
+            Auth::Password { .. } => false,
+        };
+        is_it && fits && row.value.expires_at > clock::now()
     });
     let Some(stored) = stored else {
         end(shared, &mut row, SignInState::Expired, None).await?;
         return Ok(Next::Settled);
     };
     let mut case = Case { shared, row, stored, turn };
+    if case.row.value.by_app {
+        return case.prove_app().await;
+    }
     if case.is_overtaken()? {
         return case.drop_it().await;
+    }
+    if let Some(found) = case.foreign_app() {
+        return case.not_yet(found).await;
     }
     let provider = match Provider::of(shared, &case.row.value, &case.stored).await? {
         Ok(provider) => provider,
@@ -107,6 +129,14 @@ impl Case<'_> {
         let handed_in = Timestamp(i64::try_from(self.row.value.id.0.timestamp_ms()).unwrap_or(i64::MAX));
         let grant = self.shared.store.grant(self.stored.incarnation)?;
         Ok(grant.is_some_and(|row| row.value.way != GrantWay::Imported && row.value.signed_in_at > handed_in))
+    }
+
+    /// That the mailbox has another app by now: no other client may send the token. It waits for its own.
+    fn foreign_app(&self) -> Option<Diagnosis> {
+        let own = self.row.value.imported.as_ref()?.app.as_ref()?;
+        let now = self.app().filter(|now| now != own)?;
+        let said = format!("the refresh token was handed in for the app {own}, and the mailbox has {now}");
+        Some(describe(&c::REQUEST_REFUSED, &Facts { detail: &said, ..self.facts() }, Some(&said)))
     }
 
     async fn drop_it(&mut self) -> Result<Next, Problem> {
@@ -284,7 +314,7 @@ impl Case<'_> {
             self.row.value.signed_in_as.is_none().then_some(found)
         };
         let remark = sends.err().or_else(untold).map(terse);
-        settle(self.shared, &mut self.row, &self.stored, &grant, remark).await?;
+        settle(self.shared, &mut self.row, &self.stored, Some(&grant), remark).await?;
         tracing::info!(mailbox = %self.stored.mailbox.id, "a refresh token was taken over");
         Ok(Next::Settled)
     }
@@ -347,8 +377,7 @@ async fn ask(
 ) -> Result<TokenAnswer, FlowError> {
     let (client, scopes) = (&provider.client, &provider.client.endpoints().scopes);
     let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
-    let has_secret = provider.app.client_secret.is_some();
-    if !(has_secret && first.as_ref().is_err_and(FlowError::wants_secret_the_other_way)) {
+    if !(provider.app.is_confidential() && first.as_ref().is_err_and(FlowError::wants_secret_the_other_way)) {
         return first;
     }
     let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;

@@ -212,7 +212,10 @@ pub(super) fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>
         && !row.value.state.is_final();
     let stored = shared.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| is_open && stored.incarnation == row.value.incarnation);
-    Ok(stored.map(|stored| (row, stored)))
+    match stored {
+        Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => Ok(Some((row, stored))),
+        Some(_) | None => Ok(None),
+    }
 }
 
 pub(super) fn gone(request: &HttpRequest) -> HttpResponse {

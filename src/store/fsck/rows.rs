@@ -7,8 +7,8 @@ use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
-    AppFacts, MailboxStatus, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec, events_log,
-    keys, mailboxes, outbox, take_over, uid_index,
+    AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
+    events_log, keys, mailboxes, outbox, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -58,6 +58,7 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
         Some(b'k') => json::<outbox::KeyRow>(value),
         Some(b'0') => json::<take_over::TakeOverRow>(value),
+        Some(b'1') => json::<Move>(value),
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),

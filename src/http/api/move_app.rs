@@ -1,0 +1,192 @@
+//! `/v1/apps/{app}/distribute` with `from`: moves mailboxes that are signed in to another registration. Each keeps its
+//! app and its grant until a sign-in by the new one was proved; that sign-in's commit moves it.
+
+use super::super::Shared;
+use super::super::extract::{pool, settled};
+use super::super::problem::{Answer, Problem};
+use super::distribute::{Links, Order, approve, may_invite, shown_groups, shown_links};
+use super::distribution::Item;
+use super::invite::{Delivery, link};
+use super::moving::{Group, Known, Wanted, group};
+use super::{apps, presets, sign_ins};
+use crate::clock;
+use crate::domain::{App, AppId, Incarnation};
+use crate::events::EventType;
+use crate::notify;
+use crate::store::{Commit, SignIn, Store, StoredMailbox};
+use actix_web::HttpResponse;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Moves mailboxes, or says which.
+pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Order) -> Answer {
+    let (plan, done) = settled(async || {
+        let app = both(shared, id, &from)?;
+        may_invite(shared, &app, order.invite)?;
+        let (store, order, from) = (shared.store.clone(), order.clone(), from.clone());
+        let (plan, approved) = pool(move || {
+            let plan = Plan::made(&store, &app, &from, order.server.as_deref())?;
+            let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
+            Ok::<_, Problem>((plan, approved))
+        })
+        .await?;
+        let Some((commit, done)) = approved else { return Ok((plan, Done::default())) };
+        if !commit.is_empty() {
+            shared.store.commit(commit).await?;
+        }
+        Ok((plan, done))
+    })
+    .await?;
+    let Done { moving, links, changed, invited } = done;
+    if changed > 0 {
+        shared.reconcile().await;
+    }
+    for (mailbox, _) in moving.iter().filter(|(_, sign_in)| sign_in.by_app) {
+        shared.trials.add(*mailbox);
+    }
+    let groups = shown_groups(Group::ALL, &plan.groups(&moving));
+    Ok(HttpResponse::Ok()
+        .json(json!({"app": id, "from": from, "server": order.server, "applied": order.apply,
+        "changed": changed, "invited": invited, "links": shown_links(shared, &links), "groups": groups})))
+}
+
+/// The new app, if mailboxes can be moved from the old one to it.
+fn both(shared: &Shared, id: &AppId, from: &AppId) -> Result<App, Problem> {
+    let app = shared.store.app(id)?.ok_or_else(|| apps::no_such_app(id))?.value.app;
+    let unknown = || Problem::field("from", format!("there is no app {:?}", from.as_str()));
+    let old = shared.store.app(from)?.ok_or_else(unknown)?.value.app;
+    if app.id == old.id {
+        return Err(Problem::field("from", "is the app itself: name the one that the mailboxes have now"));
+    }
+    if app.provider != old.provider {
+        let detail = format!(
+            "{} is an app of {} and {} of {}: a mailbox stays with its provider, so name two apps of the same one",
+            app.id,
+            app.provider.name(),
+            old.id,
+            old.provider.name()
+        );
+        return Err(Problem::conflict("other_provider", detail));
+    }
+    sign_ins::is_complete(&app)?;
+    Ok(app)
+}
+
+/// Everything that was looked at, in groups.
+struct Plan {
+    seen: Vec<(Group, Incarnation, Item)>,
+    moves: Vec<StoredMailbox>,
+    changes: Vec<StoredMailbox>,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    /// The sign-ins that move mailboxes.
+    moving: BTreeMap<Incarnation, SignIn>,
+    links: Links,
+    changed: usize,
+    invited: usize,
+}
+
+impl Plan {
+    fn made(store: &Store, app: &App, from: &AppId, server: Option<&str>) -> Result<Self, Problem> {
+        let wanted = Wanted { app, from, server };
+        let mut plan = Self { seen: Vec::new(), moves: Vec::new(), changes: Vec::new() };
+        for stored in store.mailboxes()? {
+            let handed_in = store.take_over(stored.incarnation)?;
+            let is_tried = handed_in.is_some_and(|row| row.value.is_to_be_tried());
+            let known = Known {
+                has_grant: is_tried || store.grant(stored.incarnation)?.is_some(),
+                is_moving: is_moving(store, &stored, &app.id)?,
+            };
+            let found = group(&wanted, &stored.mailbox, known);
+            plan.seen.push((found, stored.incarnation, Item::of(&stored.mailbox)));
+            match found {
+                Group::WillMove => plan.moves.push(stored),
+                Group::WillChange => plan.changes.push(stored),
+                Group::Moving | Group::AlreadyOnThisApp | Group::NotOnThatApp | Group::Inactive => {}
+            }
+        }
+        Ok(plan)
+    }
+
+    /// One commit of everything, if it is as much as was expected.
+    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Done), Problem> {
+        let changed = self.moves.len().saturating_add(self.changes.len());
+        approve(changed, order.expect, "will_move and will_change")?;
+        let (mut commit, mut done) = (Commit::default(), Done { changed, ..Done::default() });
+        for stored in &self.moves {
+            let sign_in = SignIn::moving(stored, &app.id, clock::now())?;
+            store.add_move(&mut commit, stored, &sign_in)?;
+            if !sign_in.by_app {
+                done.ask(store, &mut commit, (stored, &sign_in), order.invite)?;
+            }
+            done.moving.insert(stored.incarnation, sign_in);
+        }
+        for stored in &self.changes {
+            let mut changed = stored.clone();
+            presets::give(&mut changed, app);
+            store.end_move(&mut commit, stored.incarnation);
+            store.put_mailbox(&mut commit, &changed)?;
+            // somebody who signs in meanwhile keeps the app that he signed in through
+            store.expect_no_grant(&mut commit, stored.incarnation);
+            match order.invite {
+                Some(Delivery::Mail) => done.mail(store, &mut commit, stored)?,
+                Some(Delivery::Link) => {
+                    let sign_in = link(store, &mut commit, stored, None, None)?;
+                    done.give(stored, sign_in);
+                }
+                None => {}
+            }
+        }
+        Ok((commit, done))
+    }
+
+    /// The groups, with the sign-ins of those that move.
+    fn groups(&self, moving: &BTreeMap<Incarnation, SignIn>) -> BTreeMap<Group, Vec<Item>> {
+        let mut groups: BTreeMap<Group, Vec<Item>> = BTreeMap::new();
+        for (found, mailbox, item) in &self.seen {
+            let sign_in = moving.get(mailbox).map(|sign_in| sign_in.id);
+            groups.entry(*found).or_default().push(Item { sign_in, ..item.clone() });
+        }
+        groups
+    }
+}
+
+impl Done {
+    /// A user is asked by mail, whose link is by the new app, too; else by this sign-in, which is told as an event.
+    fn ask(
+        &mut self,
+        store: &Store,
+        commit: &mut Commit,
+        (stored, sign_in): (&StoredMailbox, &SignIn),
+        invite: Option<Delivery>,
+    ) -> Result<(), Problem> {
+        if invite == Some(Delivery::Mail) {
+            return self.mail(store, commit, stored);
+        }
+        commit.event(sign_in.told_as(EventType::SignInRequested, clock::now()));
+        if invite == Some(Delivery::Link) {
+            self.give(stored, sign_in.clone());
+        }
+        Ok(())
+    }
+
+    fn mail(&mut self, store: &Store, commit: &mut Commit, stored: &StoredMailbox) -> Result<(), Problem> {
+        self.invited = self.invited.saturating_add(1);
+        Ok(notify::ask_for_invitation(store, commit, stored)?)
+    }
+
+    fn give(&mut self, stored: &StoredMailbox, sign_in: SignIn) {
+        self.invited = self.invited.saturating_add(1);
+        self.links.push((stored.mailbox.address.clone(), sign_in));
+    }
+}
+
+/// Whether a mailbox waits for a sign-in that moves it there, and that one can still be used.
+fn is_moving(store: &Store, stored: &StoredMailbox, to: &AppId) -> Result<bool, Problem> {
+    let Some(moving) = store.move_of(stored)?.filter(|moving| moving.to == *to) else { return Ok(false) };
+    let sign_in = store.sign_in(moving.sign_in)?;
+    Ok(sign_in.is_some_and(|row| !row.value.state.is_final() && row.value.expires_at > clock::now()))
+}
