@@ -5,8 +5,8 @@ use crate::config::{Config, IpFamily};
 use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
-use crate::imap::{self, ByteBudget, ImapDeps};
-use crate::net::{Dialer, IpChoice, NetConfig, NetError};
+use crate::imap::{self, ImapDeps, Workers};
+use crate::net::{ByteBudget, Dialer, IpChoice, NetConfig, NetError};
 use crate::notify::{self, Notifier};
 use crate::smtp::{self, SmtpDeps};
 use crate::store::{Store, StoreError};
@@ -72,12 +72,14 @@ impl Engine {
                 dialer: dialer.clone(),
                 timing: config.timing.clone(),
                 budget: ByteBudget::new(config.net.bytes_in_flight),
+                workers: Workers::start(),
             },
             smtp: SmtpDeps {
                 store: store.clone(),
                 dialer: dialer.clone(),
                 timing: config.timing.clone(),
                 hello_name: hello_name(config),
+                budget: ByteBudget::new(config.net.bytes_sending),
             },
         };
         let supervisor = Supervisor::new(factories).start();

@@ -165,11 +165,19 @@ pub struct NetSection {
     pub allow_plain_remote: bool,
     /// Bytes of message bodies in flight in the whole process.
     pub bytes_in_flight: usize,
+    /// Bytes of messages that are being sent, in the whole process.
+    pub bytes_sending: usize,
 }
 
 impl Default for NetSection {
     fn default() -> Self {
-        Self { ip: IpFamily::Auto, nameserver: None, allow_plain_remote: false, bytes_in_flight: 24 << 20 }
+        Self {
+            ip: IpFamily::Auto,
+            nameserver: None,
+            allow_plain_remote: false,
+            bytes_in_flight: 24 << 20,
+            bytes_sending: 128 << 20,
+        }
     }
 }
 

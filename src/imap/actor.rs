@@ -2,15 +2,15 @@
 
 use super::announce::Announcer;
 use super::bell::Bell;
-use super::budget::ByteBudget;
 use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};
 use super::sync::Syncer;
 use super::twins::Twins;
+use super::workers::Workers;
 use crate::clock;
 use crate::config::Timing;
-use crate::net::Dialer;
+use crate::net::{ByteBudget, Dialer};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
@@ -30,6 +30,8 @@ pub struct ImapDeps {
     pub timing: Timing,
     /// Bytes in flight, shared by all.
     pub budget: ByteBudget,
+    /// Who prepares bodies for the store.
+    pub workers: Workers,
 }
 
 /// Keeps one mailbox in step with its IMAP server.
@@ -57,7 +59,7 @@ impl ImapActor {
         let Some(endpoint) = stored.mailbox.imap.clone() else {
             return Err(ImapError::Unsupported(String::from("this mailbox does not receive")));
         };
-        let ImapDeps { store, dialer, timing, budget } = deps;
+        let ImapDeps { store, dialer, timing, budget, workers } = deps;
         let announcer =
             Announcer { mailbox: stored.mailbox.id.clone(), address: stored.mailbox.address.clone() };
         let span = tracing::info_span!("imap", mailbox = %stored.mailbox.id);
@@ -68,6 +70,7 @@ impl ImapActor {
             stored,
             announcer,
             budget,
+            workers,
             large_deletions: BTreeSet::new(),
             incomplete: BTreeSet::new(),
             backlog: BTreeMap::new(),

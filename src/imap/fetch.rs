@@ -4,24 +4,23 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable.
 
-use super::budget::ByteBudget;
 use super::decode::FetchedMessage;
 use super::envelope;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sizes::{Sizes, sizes};
 use super::wire::{Connection, Piece};
-use super::workers::Work;
+use super::workers::{Work, Workers};
 use crate::clock;
 use crate::domain::mailbox::Policy;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
-use crate::net::LimitExceeded;
+use crate::net::{ByteBudget, LimitExceeded, Share};
 use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
 use futures_util::future::join;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// Messages larger than this get a file of their own.
 const LARGE: usize = 8 << 20;
@@ -46,6 +45,7 @@ pub(super) struct Target {
     pub(super) key: Arc<Key>,
     pub(super) folder: Folder,
     pub(super) budget: ByteBudget,
+    pub(super) workers: Workers,
     pub(super) policy: Policy,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Prepared {
     /// `None`: only its header is kept.
     pub(super) body: Option<Body>,
     pub(super) bytes: u64,
-    pub(super) share: OwnedSemaphorePermit,
+    pub(super) share: Share,
 }
 
 type Batch = Work<Result<Vec<Prepared>, ImapError>>;
@@ -143,7 +143,7 @@ async fn read_sections(
                     // what is held here goes on its way first: others may be waiting for it
                     bytes = 0;
                     dispatch(target, std::mem::take(&mut batch), batches).await?;
-                    target.budget.take(length).await?
+                    target.budget.take(length).await
                 }
             };
             batch.push(Fetched { message, header_of: asked.sizes.told.get(&uid).copied(), share });
@@ -163,7 +163,7 @@ struct Fetched {
     message: FetchedMessage,
     /// It is the header of a message of this size, as the server tells it.
     header_of: Option<u32>,
-    share: OwnedSemaphorePermit,
+    share: Share,
 }
 
 async fn dispatch(
@@ -172,10 +172,10 @@ async fn dispatch(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let target = target.clone();
-    let work =
-        target.budget.workers.clone().run(move || {
-            batch.into_iter().filter_map(|fetched| prepare(&target, fetched).transpose()).collect()
-        });
+    let work = target
+        .workers
+        .clone()
+        .run(move || batch.into_iter().filter_map(|fetched| prepare(&target, fetched).transpose()).collect());
     send(batches, work).await
 }
 
@@ -202,7 +202,7 @@ fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapEr
 }
 
 /// A message whose body is larger than the policy wants it kept.
-fn headers_only(message: Message, size: u64, share: OwnedSemaphorePermit) -> Prepared {
+fn headers_only(message: Message, size: u64, share: Share) -> Prepared {
     let message = Message { state: MessageState::Headers, size, ..message };
     Prepared { message, body: None, bytes: 0, share }
 }
@@ -247,7 +247,7 @@ async fn read_in_pieces(
 ) -> Result<(), ImapError> {
     let mut head: Vec<u8> = Vec::new();
     // all that may be in memory at once, taken at once
-    let share = target.budget.take(LARGE + FRAME).await?;
+    let share = target.budget.take(LARGE + FRAME).await;
     let mut spill: Option<LargeWriter> = None;
     let mut offset: u64 = 0;
     let mut first: Option<(Flags, Timestamp, MessageId)> = None;
@@ -285,7 +285,7 @@ async fn read_in_pieces(
     let Some((flags, date, id)) = first else { return Ok(()) };
     progress.delivered.borrow_mut().insert(uid);
     let target = target.clone();
-    let work = target.budget.workers.clone().run(move || {
+    let work = target.workers.clone().run(move || {
         let mut message = message(&target, uid, flags, date, &head);
         message.id = id;
         message.size = offset;
@@ -319,7 +319,7 @@ fn large_header(target: &Target, uid: Uid, flags: Flags, id: MessageId, date: Ti
 
 async fn append(target: &Target, mut writer: LargeWriter, piece: Vec<u8>) -> Result<LargeWriter, ImapError> {
     let key = Arc::clone(&target.key);
-    let work = target.budget.workers.run(move || writer.append(&key, &piece).map(|()| writer));
+    let work = target.workers.run(move || writer.append(&key, &piece).map(|()| writer));
     Ok(work.result().await??)
 }
 

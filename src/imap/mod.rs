@@ -4,7 +4,6 @@ mod actor;
 mod announce;
 mod backoff;
 mod bell;
-mod budget;
 mod checkup;
 mod connect;
 mod decode;
@@ -29,8 +28,8 @@ mod wire;
 mod workers;
 
 pub use actor::{ImapActor, ImapDeps};
-pub use budget::ByteBudget;
 pub use checkup::{Checkup, CheckupSession};
 pub use connect::Credentials;
 pub use envelope::parse as parse_envelope;
 pub use probe::probe;
+pub use workers::Workers;

@@ -2,7 +2,6 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
-use super::budget::ByteBudget;
 use super::fetch::{Prepared, Progress, Target, fetch_windows};
 use super::isolate::Isolation;
 use super::listings::ListedMessage;
@@ -10,8 +9,10 @@ use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
 use super::twins::{Twins, Verdict, take_twin};
 use super::wire::{Connection, Selected};
+use super::workers::Workers;
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
+use crate::net::ByteBudget;
 use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(super) struct Syncer {
     pub(super) announcer: Announcer,
     pub(super) key: Arc<Key>,
     pub(super) budget: ByteBudget,
+    pub(super) workers: Workers,
     /// Folders in which a large deletion was seen; believed when seen again on another connection.
     pub(super) large_deletions: BTreeSet<FolderId>,
     /// Folders whose listing for a re-match left messages out.
@@ -221,6 +223,7 @@ impl Syncer {
             key: Arc::clone(&self.key),
             folder: folder.clone(),
             budget: self.budget.clone(),
+            workers: self.workers.clone(),
             policy: self.stored.mailbox.policy.clone(),
         };
         crate::faults::point("imap.fetch", &self.stored.mailbox.id);

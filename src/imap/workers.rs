@@ -13,13 +13,14 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads; they end when nobody can give them work any more.
 #[derive(Clone)]
-pub(super) struct Workers {
+pub struct Workers {
     jobs: Sender<Job>,
 }
 
 impl Workers {
     /// Starts as many as there are cores: more would only take the caches from each other.
-    pub(super) fn start() -> Self {
+    #[must_use]
+    pub fn start() -> Self {
         let (jobs, incoming) = channel();
         let incoming = Arc::new(Mutex::new(incoming));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,6 +1,7 @@
 //! One way to connect for IMAP, SMTP and HTTPS: resolving, happy eyeballs, TLS, deadlines, and the reader that
 //! bounds what an IMAP server may send. It knows nothing of mail.
 
+mod budget;
 mod dial;
 mod error;
 mod http;
@@ -13,6 +14,7 @@ mod server_tls;
 mod stream;
 mod tls;
 
+pub use budget::{ByteBudget, Share};
 pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::NetError;
 pub use inspect::{PeerCertificate, Shown};

@@ -6,7 +6,7 @@ use super::protocol::Send;
 use super::session::SmtpTiming;
 use crate::config::Timing;
 use crate::domain::SmtpEndpoint;
-use crate::net::Dialer;
+use crate::net::{ByteBudget, Dialer};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
@@ -25,6 +25,8 @@ pub struct SmtpDeps {
     pub timing: Timing,
     /// The name said in EHLO.
     pub hello_name: String,
+    /// Bytes of messages that are being sent, in the whole process.
+    pub budget: ByteBudget,
 }
 
 /// Sends one mailbox's outbox.

@@ -184,6 +184,9 @@ impl Courier {
         let mailbox = self.owner.mailbox;
         let Some(row) = store.submission(mailbox, id)? else { return Ok(Turn::Again) };
         let Some(sending) = outbox::begin(row.value, clock::now()) else { return Ok(Turn::Again) };
+        // one message is in memory as it was stored, and as it goes over the wire
+        let in_memory = usize::try_from(sending.size).unwrap_or(usize::MAX).saturating_mul(2);
+        let _share = self.deps.budget.take(in_memory).await;
         let body = {
             let (store, location) = (store.clone(), sending.body);
             let read = tokio::task::spawn_blocking(move || store.read_body(mailbox, location));

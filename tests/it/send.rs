@@ -2,7 +2,8 @@
 
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox, web_app};
 use crate::world::entra::Instead;
-use crate::world::{Kind, Transport, World};
+use crate::world::proxy::{Direction, Ending};
+use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::json;
 use stafette::domain::message::BodyLocation;
 use stafette::domain::submission::Phase;
@@ -12,6 +13,7 @@ use stafette::domain::{
 use stafette::events::EventType;
 use stafette::store::{Body, Commit, RecordHeader, RecordKind, StoredMailbox, encode_record};
 use stafette::supervisor::protocol::WakeReason;
+use std::time::Duration;
 
 const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
@@ -173,6 +175,40 @@ fn a_grant_without_leave_to_send_receives_and_holds_what_is_to_be_sent() {
     running.replace_grant(&anna, &fresh);
     running.wake(anna.incarnation, WakeReason::Grant);
     assert_eq!(until_final(&running, &anna, &submission).state, SubmissionState::Sent);
+}
+
+#[test]
+fn messages_on_their_way_share_a_budget_of_bytes() {
+    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(&world, data.path());
+    // any message is as large as the whole budget
+    config.net.bytes_sending = 1;
+    config.timing.drain = Duration::from_millis(200);
+    let running = Running::start(&config);
+    let by = |address: &str, proxy: &ProxyHandle| {
+        let (mut mailbox, grant) = password_mailbox(&world, address, world.imaps_port());
+        mailbox.imap = None;
+        mailbox.smtp.as_mut().unwrap().port = proxy.port;
+        running.add(mailbox, &grant)
+    };
+    let proxies =
+        [world.proxy(Kind::Smtp, Transport::StartTls), world.proxy(Kind::Smtp, Transport::StartTls)];
+    proxies[0].cut_at(b"354", Direction::ToClient, 1, Ending::Stall);
+    let (anna, ben) = (by(ANNA, &proxies[0]), by(BEN, &proxies[1]));
+    let stuck = accept(&running, &anna, &[BEN], "stuck");
+    running.wait("DATA", || proxies[0].commands().iter().any(|said| said == "DATA").then_some(()));
+    let waits = accept(&running, &ben, &[ANNA], "waits");
+    let said = |word: &str| proxies[1].commands().iter().any(|said| said.starts_with(word));
+    running.wait("the log-in", || said("AUTH").then_some(()));
+    let of = |mailbox: &StoredMailbox, submission: &Submission| {
+        running.store.submission(mailbox.incarnation, submission.id).unwrap().unwrap().value.state
+    };
+    assert_eq!((of(&anna, &stuck), of(&ben, &waits)), (SubmissionState::Sending, SubmissionState::Queued));
+    // when the one is given up, the other goes
+    running.change(&anna, |anna| anna.active = false);
+    until_final(&running, &ben, &waits);
+    assert!(said("MAIL"));
 }
 
 #[test]
