@@ -7,7 +7,9 @@ use super::{InviteError, Notifier, invitation};
 use crate::clock;
 use crate::diagnosis::{self, Facts, catalogue as c};
 use crate::domain::app::AppCredentials;
-use crate::domain::{Auth, Diagnosis, Incarnation, MailboxId, SignInId, Timestamp};
+use crate::domain::{
+    Auth, Diagnosis, Incarnation, MailboxId, MailboxState, RetryClass, SignInId, Timestamp, Who,
+};
 use crate::events::{Cursor, EventType};
 use crate::store::{Cause, Commit, Notice, Row, SignIn, StoreError, StoredMailbox};
 use std::collections::BTreeMap;
@@ -132,11 +134,15 @@ impl Notifier {
                 app.as_ref().and_then(|app| apps.get(app)).is_some_and(|app| !app.app.client_id.is_empty());
             let is_sender = sender.as_ref().is_some_and(|sender| sender.incarnation == stored.incarnation);
             let by_oauth = matches!(stored.mailbox.auth, Auth::Oauth { .. });
+            let (state, code) = match self.kept_token(stored)? {
+                Some(code) => (MailboxState::NeedsAdmin, Some(code)),
+                None => (status.state, status.diagnosis.map(|found| found.code)),
+            };
             seen.push(Seen {
                 id: stored.mailbox.id.clone(),
                 incarnation: stored.incarnation,
-                state: status.state,
-                code: status.diagnosis.map(|found| found.code),
+                state,
+                code,
                 send_state: status.send_state,
                 send_code: status.send_diagnosis.map(|found| found.code),
                 app,
@@ -148,6 +154,14 @@ impl Notifier {
         let ends = |app: &AppCredentials| Some((app.app.id.to_string(), app.app.secret_expires_at?));
         let secrets = apps.values().filter_map(ends).collect();
         Ok((Look { mailboxes, seen, secrets, notices: self.store.notices()? }, sender))
+    }
+
+    /// Why a refresh token that was handed in is not taken over yet, if that is for somebody else than its user.
+    fn kept_token(&self, stored: &StoredMailbox) -> Result<Option<String>, StoreError> {
+        let row = self.store.take_over(stored.incarnation)?.filter(|row| row.value.is_to_be_tried());
+        let found = row.and_then(|row| row.value.diagnosis);
+        let is_due = |found: &Diagnosis| found.retry == RetryClass::AfterFix && found.who != Who::User;
+        Ok(found.filter(is_due).map(|found| found.code))
     }
 
     async fn perform(

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox, web_app};
 use crate::http::{deaf, empty};
+use crate::take_over::{token_of, with_token};
 use crate::world::World;
 use serde_json::json;
 use stafette::config::Config;
@@ -184,6 +185,18 @@ fn a_lost_sign_in_is_asked_for_at_once() {
     assert!(link_in(&sent[0].1).starts_with(&scene.api.base));
     let told = scene.running.events_of(EventType::SignInRequested);
     assert_eq!((told.len(), told[0].mailbox.as_ref().unwrap().as_str()), (1, "ben"));
+}
+
+#[test]
+fn administrators_are_told_why_a_token_of_another_system_is_not_taken_over() {
+    // states do not change by it: it is seen at the next look
+    let scene = scene(|config| config.notify.remind_after = Duration::from_millis(500));
+    scene.api.patch("/v1/apps/o365", &json!({"client_secret": "not~the~secret"})).ok(200);
+    let ben = with_token(&scene.world, BEN, &token_of(&scene.world, BEN));
+    scene.api.post("/v1/mailboxes", &ben).ok(201);
+    let sent = scene.until_sent(1);
+    assert_eq!(sent[0].0, BEN);
+    assert!(sent[0].1.contains("client_secret_wrong"), "{}", sent[0].1);
 }
 
 #[test]
