@@ -67,7 +67,7 @@ impl Store {
         let AppCredentials { app, client_secret, certificate } = credentials.clone();
         let row = AppRow { app, client_secret, certificate };
         let payload = self.seal_json(&key, &row)?;
-        commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
+        commit.ops.push(Op::PutSealed { key, expect: expect_read(generation), payload });
         Ok(())
     }
 

@@ -75,6 +75,13 @@ pub(super) enum Op {
         expect: Expect,
         payload: Vec<u8>,
     },
+    /// A sealed value, which may be long.
+    PutSealed {
+        key: Key,
+        expect: Expect,
+        payload: Vec<u8>,
+    },
+    /// Its further pieces go with a row.
     Delete {
         key: Key,
         expect: Expect,

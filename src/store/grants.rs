@@ -28,7 +28,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let key = keys::grant(mailbox);
         let payload = self.seal_json(&key, grant)?;
-        commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
+        commit.ops.push(Op::PutSealed { key, expect: expect_read(generation), payload });
         commit.vital = true;
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Store {
         let op = match password {
             Some(password) => {
                 let payload = self.seal_json(&key, password)?;
-                Op::Put { key, expect: Expect::Any, payload }
+                Op::PutSealed { key, expect: Expect::Any, payload }
             }
             None => Op::Delete { key, expect: Expect::Any },
         };
@@ -81,31 +81,55 @@ mod tests {
     use crate::store::tests::{mailbox, open, runtime};
     use base64::Engine as _;
 
+    fn grant(bytes: usize) -> Grant {
+        let noise: Vec<u8> =
+            (0..bytes / 32).flat_map(|_| crate::store::vault::random::<32>().unwrap()).collect();
+        let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
+        Grant {
+            way: GrantWay::Redirect,
+            secret: GrantSecret::Refresh { refresh_token: Secret::new(token) },
+            send_client_secret: true,
+            signed_in_as: None,
+            signed_in_at: Timestamp(1),
+            scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".into()],
+            access_token_expires_at: None,
+            last_refresh: None,
+            refresh_in_flight_since: None,
+            taken_over: None,
+        }
+    }
+
     #[test]
-    fn refresh_tokens_of_four_thousand_letters_fit() {
+    fn refresh_tokens_of_any_length_are_kept_and_leave_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap().incarnation;
-        for (generation, bytes) in [(0, 300), (1, 1500), (2, 3000)] {
-            let noise: Vec<u8> =
-                (0..bytes / 32).flat_map(|_| crate::store::vault::random::<32>().unwrap()).collect();
-            let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
-            let grant = Grant {
-                way: GrantWay::Redirect,
-                secret: GrantSecret::Refresh { refresh_token: Secret::new(token) },
-                send_client_secret: true,
-                signed_in_as: None,
-                signed_in_at: Timestamp(1),
-                scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".into()],
-                access_token_expires_at: None,
-                last_refresh: None,
-                refresh_in_flight_since: None,
-                taken_over: None,
-            };
-            let mut commit = Commit::of_mailbox(anna);
-            store.put_grant(&mut commit, anna, generation, &grant).unwrap();
+        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let pieces = |store: &Store| store.db().scan_prefix(b"2").count();
+        for (generation, bytes) in (0..).zip([300, 3000, 45_000, 20_000, 100, 20_000]) {
+            let grant = grant(bytes);
+            let mut commit = Commit::of_mailbox(anna.incarnation);
+            store.put_grant(&mut commit, anna.incarnation, generation, &grant).unwrap();
             store.commit_blocking(commit).unwrap();
-            assert_eq!(store.grant(anna).unwrap().unwrap().value, grant);
+            assert_eq!(store.grant(anna.incarnation).unwrap().unwrap().value, grant);
+            assert_eq!(pieces(&store) > 0, bytes > 3000, "{bytes}");
         }
+        // whoever read an earlier one is refused, and what is there stays
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        store.put_grant(&mut commit, anna.incarnation, 3, &grant(20_000)).unwrap();
+        assert!(matches!(store.commit_blocking(commit), Err(StoreError::Conflict)));
+        let kept = store.grant(anna.incarnation).unwrap().unwrap().value;
+        drop(store);
+        let config = crate::store::StoreConfig::at(dir.path());
+        assert_eq!(crate::store::fsck::check(&config).unwrap().problems, Vec::<String>::new());
+        crate::store::fsck::rebuild(&config, |_| crate::domain::message::Envelope::default()).unwrap();
+        let store = open(dir.path());
+        assert_eq!(store.grant(anna.incarnation).unwrap().unwrap().value, kept);
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        store.put_grant(&mut commit, anna.incarnation, 6, &grant(70_000)).unwrap();
+        assert!(matches!(store.commit_blocking(commit), Err(StoreError::TooLarge { .. })));
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        store.remove_grant(&mut commit, anna.incarnation, 6);
+        store.commit_blocking(commit).unwrap();
+        assert_eq!(pieces(&store), 0);
     }
 }

@@ -27,6 +27,7 @@
 //! | `w` | sign-in | sign-in under way, sealed |
 //! | `0` | incarnation | which sign-in holds the refresh token that was handed in last |
 //! | `1` | incarnation | which sign-in moves it to another app |
+//! | `2` | key of a sealed row, generation, number | a further piece of a value that is long |
 //! | `n` | invitation or alert | mail that was sent to people about it |
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
@@ -65,6 +66,15 @@ impl Builder {
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
 pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk01";
 
+/// Whether a key is that of a sealed row, whose value may be long.
+pub(super) fn is_sealed(key: &[u8]) -> bool {
+    key.first().is_some_and(|prefix| b"ajghw".contains(prefix))
+}
+
+/// A further piece of a row's value.
+pub(super) fn piece(row: &[u8], generation: u64, number: u8) -> Key {
+    Builder::new(b'2').bytes(row).bytes(&generation.to_be_bytes()).bytes(&[number]).0
+}
 pub(super) fn meta(name: &str) -> Key {
     Builder::new(b'm').bytes(name.as_bytes()).0
 }

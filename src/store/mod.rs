@@ -25,6 +25,7 @@ pub mod fsck;
 mod grants;
 mod keys;
 mod large;
+mod long;
 mod mailboxes;
 mod master_key;
 mod messages;
@@ -79,6 +80,9 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 use vault::Vault;
 use zeroize::Zeroizing;
+
+/// A long value whose pieces are not there was replaced meanwhile; so often in a row it is damaged.
+const REREAD: usize = 100;
 
 /// Why the store did not do something.
 #[derive(Debug, thiserror::Error)]
@@ -307,9 +311,16 @@ impl Store {
         what: &str,
         key: &[u8],
     ) -> Result<Option<Row<T>>, StoreError> {
-        self.decoded_row(key, |payload| {
-            codec::from_squeezed(what, &self.inner.vault.data_key().open(key, payload)?)
-        })
+        // replaced while it is read: it is read again
+        for _ in 0..REREAD {
+            let Some(bytes) = self.get(key)? else { return Ok(None) };
+            let piece = |key: &[u8]| Ok(self.get(key)?.map(|bytes| bytes.to_vec()));
+            if let Some((generation, payload)) = long::whole(key, &bytes, piece)? {
+                let plain = self.inner.vault.data_key().open(key, &payload)?;
+                return Ok(Some(Row { generation, value: codec::from_squeezed(what, &plain)? }));
+            }
+        }
+        Err(codec::corrupt(format!("{what}: its pieces are not there")))
     }
 
     fn seal_json<T: serde::Serialize>(&self, key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {

@@ -149,7 +149,7 @@ impl Store {
         let key = keys::rotation(app);
         let payload = self.seal_json(&key, rotation)?;
         let expect = expect_read(read.map_or(0, |row| row.generation));
-        commit.ops.push(Op::Put { key, expect, payload });
+        commit.ops.push(Op::PutSealed { key, expect, payload });
         Ok(())
     }
 }

@@ -219,7 +219,7 @@ impl Store {
         let key = keys::sign_in(sign_in.id);
         let payload = self.seal_json(&key, sign_in)?;
         let expect = super::mailboxes::expect_read(generation);
-        commit.ops.push(Op::Put { key, expect, payload });
+        commit.ops.push(Op::PutSealed { key, expect, payload });
         // a refresh token that reached us is written as long as there is any room
         commit.vital |= sign_in.candidate.is_some();
         Ok(())

@@ -5,7 +5,7 @@ use super::derived::Derived;
 use super::keys::{self, Key};
 use super::messages::Vanished;
 use super::uid_index::{self, UidEntry};
-use super::{StoreError, codec};
+use super::{StoreError, codec, long};
 use crate::domain::message::BodyLocation;
 use crate::domain::{Incarnation, Message, MessageId, Submission, SubmissionId, Timestamp};
 use crate::events::EventDraft;
@@ -73,11 +73,13 @@ impl<'v> Overlay<'v> {
         for op in commit.ops {
             match op {
                 Op::Put { key, expect, payload } => self.put_row(key, expect, &payload)?,
+                Op::PutSealed { key, expect, payload } => self.put_sealed(key, expect, &payload)?,
                 Op::Delete { key, expect } => {
                     if expect != Expect::Any {
                         self.check(&key, expect)?;
                     }
                     self.settle()?;
+                    self.drop_pieces(&key)?;
                     self.changes.insert(key, None);
                 }
                 Op::Set { key, value } => {
@@ -128,7 +130,7 @@ impl<'v> Overlay<'v> {
 
     fn check(&self, key: &[u8], expect: Expect) -> Result<u64, StoreError> {
         let present = match self.get(key)? {
-            Some(bytes) => Some(codec::split_row(&bytes)?.0),
+            Some(bytes) => Some(long::head(&bytes)?.generation),
             None => None,
         };
         match (expect, present) {
@@ -142,6 +144,23 @@ impl<'v> Overlay<'v> {
     fn put_row(&mut self, key: Key, expect: Expect, payload: &[u8]) -> Result<(), StoreError> {
         let generation = self.check(&key, expect)?.saturating_add(1);
         self.set(key, codec::join_row(generation, payload))
+    }
+
+    fn put_sealed(&mut self, key: Key, expect: Expect, payload: &[u8]) -> Result<(), StoreError> {
+        let generation = self.check(&key, expect)?.saturating_add(1);
+        self.drop_pieces(&key)?;
+        long::rows(key, generation, payload)?.into_iter().try_for_each(|(key, value)| self.set(key, value))
+    }
+
+    /// Removes what follows a row that is long.
+    fn drop_pieces(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        if keys::is_sealed(key)
+            && let Some(bytes) = self.get(key)?
+        {
+            let pieces = long::pieces(key, &bytes)?;
+            self.changes.extend(pieces.into_iter().map(|piece| (piece, None)));
+        }
+        Ok(())
     }
 
     pub(super) fn set(&mut self, key: Key, value: Vec<u8>) -> Result<(), StoreError> {

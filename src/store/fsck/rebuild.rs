@@ -86,7 +86,7 @@ fn copy(
                 break;
             }
         };
-        match rows::check(offline, &key, &value) {
+        match rows::check(offline, old, &key, &value) {
             Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
             // the next start lists them anew
             Ok(()) if *key == *outbox::is_indexed() => {}

@@ -8,7 +8,7 @@ use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
     AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
-    events_log, keys, mailboxes, outbox, take_over, uid_index,
+    events_log, keys, long, mailboxes, outbox, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -17,7 +17,7 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
     let mut log = Followed::default();
     for entry in db.iter() {
         let (key, value) = entry.map_err(sled_error)?;
-        if let Err(error) = check(offline, &key, &value) {
+        if let Err(error) = check(offline, db, &key, &value) {
             findings.problem(format!("row {}: {error}", name(&key)));
         } else if keys::is_event(&key)
             && let Some((from, to)) = log.row(&key, &value)?
@@ -36,16 +36,16 @@ pub(super) fn name(key: &[u8]) -> String {
 }
 
 /// Whether a row can be read.
-pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+pub(super) fn check(offline: &Offline, db: &sled::Db, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     match key.first() {
         Some(b'm' | b'o') => packed::<u64>(value),
-        Some(b'a') => sealed::<apps::AppRow>(offline, key, value),
+        Some(b'a') => sealed::<apps::AppRow>(offline, db, key, value),
         Some(b'y') => json::<AppFacts>(value),
-        Some(b'j') => sealed::<Rotation>(offline, key, value),
+        Some(b'j') => sealed::<Rotation>(offline, db, key, value),
         Some(b'b') => json::<mailboxes::MailboxRow>(value),
         Some(b'i') => json::<MailboxId>(value),
-        Some(b'g') => sealed::<Grant>(offline, key, value),
-        Some(b'h') => sealed::<Secret>(offline, key, value),
+        Some(b'g') => sealed::<Grant>(offline, db, key, value),
+        Some(b'h') => sealed::<Secret>(offline, db, key, value),
         Some(b'd') => json::<MailboxStatus>(value),
         Some(b'f') => json::<Folder>(value),
         Some(b'c') => packed::<FolderCounts>(value),
@@ -60,9 +60,11 @@ pub(super) fn check(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), S
         Some(b'0') => json::<take_over::TakeOverRow>(value),
         Some(b'1') => json::<Move>(value),
         Some(b'n') => json::<Notice>(value),
-        Some(b'w') => sealed::<SignIn>(offline, key, value),
+        Some(b'w') => sealed::<SignIn>(offline, db, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),
         Some(b'l' | b's' | b'z') => Ok(()),
+        // what it belongs to is read with it
+        Some(b'2') => Ok(()),
         _ => Err(codec::corrupt("a key of an unknown kind")),
     }
 }
@@ -75,7 +77,15 @@ fn json<T: DeserializeOwned>(value: &[u8]) -> Result<(), StoreError> {
     codec::from_json::<T>("value", codec::split_row(value)?.1).map(drop)
 }
 
-fn sealed<T: DeserializeOwned>(offline: &Offline, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-    let plain = offline.vault.data_key().open(key, codec::split_row(value)?.1)?;
+fn sealed<T: DeserializeOwned>(
+    offline: &Offline,
+    db: &sled::Db,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    let piece = |key: &[u8]| Ok(db.get(key).map_err(sled_error)?.map(|bytes| bytes.to_vec()));
+    let whole = long::whole(key, value, piece)?;
+    let (_, payload) = whole.ok_or_else(|| codec::corrupt("a value whose further pieces are lost"))?;
+    let plain = offline.vault.data_key().open(key, &payload)?;
     codec::from_squeezed::<T>("value", &plain).map(drop)
 }
