@@ -72,8 +72,13 @@ const SUBMISSIONS: [(&str, &str); 5] = [
     ("TO", "/recipients/0/address"),
     ("REPLY", "/last_reply"),
 ];
-const APPS: [(&str, &str); 4] =
-    [("ID", "/id"), ("PROVIDER", "/provider"), ("TENANT", "/tenant"), ("CLIENT ID", "/client_id")];
+const APPS: [(&str, &str); 5] = [
+    ("ID", "/id"),
+    ("PROVIDER", "/provider"),
+    ("TENANT", "/tenant"),
+    ("CLIENT ID", "/client_id"),
+    ("SECRET ENDS", "/secret_expires_at"),
+];
 
 pub(super) struct Printer {
     pub(super) json: bool,

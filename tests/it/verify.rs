@@ -58,6 +58,7 @@ fn what_is_right_is_proved_and_the_rest_is_not_yet() {
             ("client_id", "ok"),
             ("client_secret", "ok"),
             ("app_roles", "skipped"),
+            ("secret_expiry", "not_yet_proved"),
             ("redirect", "not_yet_proved"),
             ("consent", "not_yet_proved"),
         ],

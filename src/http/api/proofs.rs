@@ -1,12 +1,38 @@
-//! What `app verify` says of redirect and consent, which only somebody's return from the provider proves. Pure.
+//! What `app verify` says of redirect and consent, which only somebody's return from the provider proves, and of the end
+//! of the secret, which only a person knows. Pure.
 
-use crate::domain::App;
+use crate::diagnosis::{Facts, catalogue, describe};
+use crate::domain::app::AppCredentials;
+use crate::domain::{App, Timestamp};
+use crate::events::expiry::days_left;
 use crate::store::{AppFacts, Proof, ProvedBy};
 use crate::token::{Check, CheckResult};
 
 /// The two checks.
 pub(super) fn checks(app: &App, redirect_uri: &str, facts: &AppFacts) -> [Check; 2] {
     [redirect(app, redirect_uri, facts.redirect.as_ref()), consent(app, facts.consent.as_ref())]
+}
+
+/// When its secret or certificate ends: nobody can be asked, so it is what was entered.
+pub(super) fn expiry(credentials: &AppCredentials, now: Timestamp) -> Check {
+    const NAME: &str = "secret_expiry";
+    let credential = credentials.credential();
+    if credential.is_none() {
+        return Check::new(NAME, CheckResult::Skipped, "there is no secret that could end");
+    }
+    let Some(ends_at) = credential.expires_at else {
+        let detail =
+            "unknown: nobody is warned before it ends. Enter secret_expires_at as the portal shows it";
+        return Check::new(NAME, CheckResult::NotYetProved, detail);
+    };
+    let (ends, left) = (ends_at.to_rfc3339(), days_left(ends_at, now));
+    if ends_at > now {
+        return Check::new(NAME, CheckResult::Ok, format!("it ends at {ends}: {left} days are left"));
+    }
+    let app = &credentials.app;
+    let tenant = app.tenant.as_deref().unwrap_or_default();
+    let facts = Facts { tenant, client_id: &app.client_id, ..Facts::default() };
+    Check::failed(NAME, format!("it ended at {ends}"), describe(&catalogue::SECRET_EXPIRED, &facts, None))
 }
 
 fn redirect(app: &App, redirect_uri: &str, proof: Option<&Proof>) -> Check {
@@ -54,8 +80,7 @@ fn who(proof: &Proof) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::{Facts, catalogue, describe};
-    use crate::domain::{AppId, Diagnosis, ProviderKind, Timestamp};
+    use crate::domain::{AppId, Diagnosis, ProviderKind, Secret};
     use crate::store::Registration;
     use CheckResult::{Failed, NotYetProved, Ok as Good};
 
@@ -96,5 +121,23 @@ mod tests {
             let checks = checks(&app(client_id), uri, &facts);
             assert_eq!(checks.clone().map(|check| check.result), results, "{client_id} {uri}: {checks:?}");
         }
+    }
+
+    #[test]
+    fn an_unknown_end_is_said_to_be_unknown() {
+        let now = Timestamp(1_795_460_342_000);
+        let of = |secret: Option<&str>, days: Option<i64>| {
+            let mut app = app("c");
+            app.secret_expires_at = days.map(|days| Timestamp(now.0 + days * 24 * 3600 * 1000));
+            let client_secret = secret.map(Secret::new);
+            let check = expiry(&AppCredentials { app, client_secret, certificate: None }, now);
+            (check.result, check.detail)
+        };
+        let (result, detail) = of(Some("s"), None);
+        assert_eq!(result, NotYetProved);
+        assert!(detail.starts_with("unknown"), "{detail}");
+        assert!(of(Some("s"), Some(40)).1.contains("40 days"));
+        assert_eq!((of(Some("s"), Some(40)).0, of(Some("s"), Some(-1)).0), (Good, Failed));
+        assert_eq!(of(None, None).0, CheckResult::Skipped);
     }
 }

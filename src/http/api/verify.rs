@@ -6,6 +6,7 @@ use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::guide::consent;
 use super::{apps, proofs};
+use crate::clock;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth};
 use crate::store::{FoundTenant, StoreError};
@@ -56,6 +57,7 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         let detail = format!("enter what is missing: {}", missing.join(", "));
         checks.push(Check::new("fields", CheckResult::Failed, detail));
     }
+    checks.push(proofs::expiry(&credentials, clock::now()));
     let facts = shared.store.app_facts(&id)?.value;
     checks.extend(proofs::checks(&credentials.app, &shared.callback_uri(), &facts));
     if let (Some(found), Some(named)) = (&tenant_id, &credentials.app.tenant) {
