@@ -101,6 +101,7 @@ mod tests {
                 last_refresh: None,
                 refresh_in_flight_since: None,
                 taken_over: None,
+                app: None,
             };
             let mut commit = Commit::of_mailbox(anna);
             store.put_grant(&mut commit, anna, generation, &grant).unwrap();

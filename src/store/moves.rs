@@ -79,9 +79,21 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the end of a move, if there is one, to a commit: the mailbox has an app.
+    /// Adds the end of a move, if there is one, to a commit: the mailbox was given another app.
     pub fn end_move(&self, commit: &mut Commit, mailbox: Incarnation) {
         commit.ops.push(Op::Delete { key: keys::moving(mailbox), expect: Expect::Any });
+    }
+
+    /// Adds to a commit that a mailbox has arrived. It is a [`StoreError::Conflict`] if the move was withdrawn
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if there is no such move.
+    pub fn arrive(&self, commit: &mut Commit, mailbox: Incarnation) -> Result<(), StoreError> {
+        let key = keys::moving(mailbox);
+        let generation = self.row::<Move>("move", &key)?.ok_or(StoreError::Conflict)?.generation;
+        commit.ops.push(Op::Delete { key, expect: Expect::Generation(generation) });
+        Ok(())
     }
 
     /// A new sign-in for a mailbox, by the app that it is on its way to.

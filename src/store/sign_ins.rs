@@ -5,7 +5,7 @@ use super::committer::sled_error;
 use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
 use crate::domain::ids::SignInId;
 use crate::domain::{
-    AppId, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
+    AppId, Auth, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
 };
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,9 @@ pub struct DeviceAttempt {
     pub interval: u64,
     /// Whether polls carry the client secret: a registration may demand it.
     pub send_client_secret: bool,
+    /// For which app it was made.
+    #[serde(default)]
+    pub app: Option<AppId>,
 }
 
 /// One visit to the provider.
@@ -129,6 +132,9 @@ pub struct Attempt {
     pub nonce: Secret,
     /// The redirect URI that was sent.
     pub redirect_uri: String,
+    /// Through which app: what comes back is no other's.
+    #[serde(default)]
+    pub app: Option<AppId>,
 }
 
 /// How long a link can be used.
@@ -172,6 +178,14 @@ impl SignIn {
     #[must_use]
     pub fn app_for<'a>(&'a self, mailbox: &'a Mailbox) -> Option<&'a AppId> {
         self.app.as_ref().or_else(|| mailbox.app())
+    }
+
+    /// Whether what a user began through `app` still counts for a mailbox: an answer to one client is no other's, and
+    /// a mailbox that takes no sign-ins has no use for it.
+    #[must_use]
+    pub fn counts_for(&self, mailbox: &Mailbox, app: Option<&AppId>) -> bool {
+        matches!(mailbox.auth, Auth::Oauth { .. })
+            && app.is_none_or(|begun_by| self.app_for(mailbox) == Some(begun_by))
     }
 
     /// What tells the application that there is one: never the link.
@@ -239,7 +253,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes sign-ins that ended before `before`, and the candidates that nobody accepted in time.
+    /// Removes sign-ins that ended before `before` or whose mailbox is gone, and the candidates that nobody accepted in
+    /// time.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if one was changed meanwhile.
