@@ -149,3 +149,20 @@ fn a_grant_is_not_put_in_place_for_an_app_that_the_mailbox_got_meanwhile() {
     scene.until_mailbox(MailboxState::AwaitingSignIn);
     assert_eq!((scene.grant(), scene.by_new_app()), (None, 0));
 }
+
+#[test]
+fn mailboxes_that_were_on_their_way_to_a_deleted_app_stay_with_the_one_they_have() {
+    let scene = scene();
+    scene.new_app();
+    let Scene { running, api, .. } = &scene;
+    assert_eq!(scene.come_back(&scene.choose(&scene.link(), ANNA)).status, 200);
+    scene.until_live();
+    let order = json!({"from": "o365", "apply": true, "expect": 1, "invite": "link"});
+    let done = api.post("/v1/apps/new/distribute", &order).ok(200);
+    let link = done["links"][0]["url"].as_str().unwrap();
+    assert_eq!(api.delete("/v1/apps/new").status, 204);
+    assert!(running.store.move_of(&running.stored("anna")).unwrap().is_none());
+    assert_eq!(api.send(api.bare("GET", link)).status, 410);
+    assert_eq!(scene.come_back(&scene.choose(&scene.link(), ANNA)).status, 200, "by the app it has");
+    scene.until_live();
+}
