@@ -261,7 +261,8 @@ impl Store {
     pub async fn forget_sign_ins(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut commit = Commit::default();
         for Row { generation, value: mut sign_in } in self.sign_ins()? {
-            if sign_in.expires_at < before {
+            let is_orphan = self.get(&keys::incarnation(sign_in.incarnation))?.is_none();
+            if is_orphan || sign_in.expires_at < before {
                 commit.ops.push(Op::Delete { key: keys::sign_in(sign_in.id), expect: Expect::Any });
             } else if sign_in.accept_until.is_some_and(|until| until <= now) {
                 sign_in.candidate = None;
@@ -270,5 +271,31 @@ impl Store {
             }
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{mailbox, open, runtime};
+
+    #[test]
+    fn a_sign_in_is_forgotten_with_its_mailbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        runtime().block_on(async {
+            let [anna, ben] = ["anna", "ben"].map(mailbox);
+            let anna = store.create_mailbox(anna, None).await.unwrap();
+            let ben = store.create_mailbox(ben, None).await.unwrap();
+            for stored in [&anna, &ben] {
+                let sign_in = SignIn::begin(stored, None, None, Timestamp(1)).unwrap();
+                store.put_sign_in(&sign_in, 0).await.unwrap();
+            }
+            store.delete_mailbox(&anna).await.unwrap();
+            store.create_mailbox(mailbox("anna"), None).await.unwrap();
+            store.forget_sign_ins(Timestamp(0), Timestamp(1)).await.unwrap();
+        });
+        let left: Vec<_> = store.sign_ins().unwrap().into_iter().map(|row| row.value.mailbox).collect();
+        assert_eq!(left.iter().map(MailboxId::as_str).collect::<Vec<_>>(), ["ben"]);
     }
 }
