@@ -307,6 +307,7 @@ fn mailbox(port: u16) -> (Mailbox, Grant) {
         last_refresh: None,
         refresh_in_flight_since: None,
         taken_over: None,
+        app: None,
     };
     (mailbox, grant)
 }

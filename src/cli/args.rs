@@ -154,10 +154,10 @@ pub struct Distribute {
 pub struct AppAdd {
     /// Its id.
     pub id: String,
-    /// `office365`, `google` or `oidc`.
+    /// `office365`, `office365_us`, `office365_cn`, `outlook`, `google`, `yahoo`, `fastmail` or `oidc`.
     #[arg(long, default_value = "office365")]
     pub provider: String,
-    /// Tenant id.
+    /// Tenant id, or a domain of the tenant.
     #[arg(long)]
     pub tenant: Option<String>,
     /// Application (client) id.
@@ -169,6 +169,9 @@ pub struct AppAdd {
     /// Prove the app by this certificate instead: a PEM file that holds its private key, too.
     #[arg(long, value_name = "FILE", conflicts_with = "secret_stdin")]
     pub certificate: Option<PathBuf>,
+    /// When the secret ends (RFC 3339).
+    #[arg(long, conflicts_with = "certificate")]
+    pub expires_at: Option<String>,
     /// Another authority than the provider's own.
     #[arg(long)]
     pub authority: Option<String>,

@@ -119,14 +119,13 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
             printer.done(&answer, "removed");
         }
         AppCommand::Add(add) => {
-            let AppAdd { id, provider, tenant, client_id, secret_stdin, certificate, authority, domains } =
-                add;
+            let AppAdd { id, provider, tenant, client_id, certificate, authority, domains, .. } = add;
             let certificate = certificate.as_deref().map(rotate::pem).transpose()?;
-            let secret = if secret_stdin { Some(read_secret()?) } else { None };
+            let secret = if add.secret_stdin { Some(read_secret()?) } else { None };
             let body = json!({
                 "id": id, "provider": provider, "tenant": tenant, "client_id": client_id,
                 "client_secret": secret, "client_certificate": certificate, "authority": authority,
-                "domains": domains,
+                "domains": domains, "secret_expires_at": add.expires_at,
             });
             let answer = client.send(Method::POST, "/v1/apps", Some(&body))?;
             printer.done(&answer, &format!("app {id} added"));

@@ -1,6 +1,6 @@
 //! What lets us obtain access tokens for a mailbox.
 
-use super::{Secret, Timestamp};
+use super::{AppId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a grant was obtained.
@@ -75,6 +75,9 @@ pub struct Grant {
     /// again is known by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_over: Option<String>,
+    /// The app whose client it was issued to, where that is known: no other one may send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
 }
 
 /// How a refresh ended.

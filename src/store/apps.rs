@@ -71,15 +71,16 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes an app.
+    /// Deletes an app. Mailboxes that were on their way to it stay with the app they have.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if it was changed meanwhile.
+    /// [`StoreError::Conflict`] if it was changed, or a mailbox arrived at it, meanwhile.
     pub async fn delete_app(&self, id: &AppId, generation: u64) -> Result<(), StoreError> {
         let mut commit = Commit::default();
         commit.ops.push(Op::Delete { key: keys::app(id), expect: Expect::Generation(generation) });
         commit.ops.push(Op::Delete { key: keys::app_facts(id), expect: Expect::Any });
         commit.ops.push(Op::Delete { key: keys::rotation(id), expect: Expect::Any });
+        self.end_moves_to(&mut commit, id)?;
         self.commit(commit).await.map(drop)
     }
 }

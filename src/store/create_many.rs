@@ -120,6 +120,7 @@ mod tests {
             last_refresh: None,
             refresh_in_flight_since: None,
             taken_over: None,
+            app: None,
         });
         anna.smtp_password = Some(Secret::new("smtp"));
         let grant = anna.grant.clone();

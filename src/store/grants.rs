@@ -96,6 +96,7 @@ mod tests {
             last_refresh: None,
             refresh_in_flight_since: None,
             taken_over: None,
+            app: None,
         }
     }
 

@@ -168,6 +168,9 @@ pub(super) fn sign_ins() -> Key {
 pub(super) fn take_over(mailbox: Incarnation) -> Key {
     Builder::new(b'0').mailbox(mailbox).0
 }
+pub(super) fn moves() -> Key {
+    Builder::new(b'1').0
+}
 pub(super) fn moving(mailbox: Incarnation) -> Key {
     Builder::new(b'1').mailbox(mailbox).0
 }

@@ -2,6 +2,7 @@
 //! the new one was proved. That sign-in's commit ends the move.
 
 use super::commit::{Expect, Op};
+use super::committer::sled_error;
 use super::{Commit, Row, SignIn, Store, StoreError, StoredMailbox, codec, keys};
 use crate::domain::{AppId, Auth, Incarnation, SignInId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -79,9 +80,34 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the end of a move, if there is one, to a commit: the mailbox has an app.
+    /// Adds the end of a move, if there is one, to a commit: the mailbox was given another app.
     pub fn end_move(&self, commit: &mut Commit, mailbox: Incarnation) {
         commit.ops.push(Op::Delete { key: keys::moving(mailbox), expect: Expect::Any });
+    }
+
+    /// Adds to a commit that a mailbox has arrived. It is a [`StoreError::Conflict`] if the move was withdrawn
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if there is no such move.
+    pub fn arrive(&self, commit: &mut Commit, mailbox: Incarnation) -> Result<(), StoreError> {
+        let key = keys::moving(mailbox);
+        let generation = self.row::<Move>("move", &key)?.ok_or(StoreError::Conflict)?.generation;
+        commit.ops.push(Op::Delete { key, expect: Expect::Generation(generation) });
+        Ok(())
+    }
+
+    /// Adds the withdrawal of all moves to an app to a commit.
+    pub(super) fn end_moves_to(&self, commit: &mut Commit, app: &AppId) -> Result<(), StoreError> {
+        let keys: Result<Vec<_>, _> = self.db().scan_prefix(keys::moves()).keys().collect();
+        for key in keys.map_err(sled_error)? {
+            let moving = self.row::<Move>("move", &key)?.filter(|row| row.value.to == *app);
+            commit.ops.extend(
+                moving
+                    .map(|row| Op::Delete { key: key.to_vec(), expect: Expect::Generation(row.generation) }),
+            );
+        }
+        Ok(())
     }
 
     /// A new sign-in for a mailbox, by the app that it is on its way to.

@@ -5,7 +5,7 @@ use super::committer::sled_error;
 use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
 use crate::domain::ids::SignInId;
 use crate::domain::{
-    AppId, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
+    AppId, Auth, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
 };
 use crate::events::{EventDraft, EventType};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,9 @@ pub struct DeviceAttempt {
     pub interval: u64,
     /// Whether polls carry the client secret: a registration may demand it.
     pub send_client_secret: bool,
+    /// For which app it was made.
+    #[serde(default)]
+    pub app: Option<AppId>,
 }
 
 /// One visit to the provider.
@@ -129,6 +132,9 @@ pub struct Attempt {
     pub nonce: Secret,
     /// The redirect URI that was sent.
     pub redirect_uri: String,
+    /// Through which app: what comes back is no other's.
+    #[serde(default)]
+    pub app: Option<AppId>,
 }
 
 /// How long a link can be used.
@@ -172,6 +178,14 @@ impl SignIn {
     #[must_use]
     pub fn app_for<'a>(&'a self, mailbox: &'a Mailbox) -> Option<&'a AppId> {
         self.app.as_ref().or_else(|| mailbox.app())
+    }
+
+    /// Whether what a user began through `app` still counts for a mailbox: an answer to one client is no other's, and
+    /// a mailbox that takes no sign-ins has no use for it.
+    #[must_use]
+    pub fn counts_for(&self, mailbox: &Mailbox, app: Option<&AppId>) -> bool {
+        matches!(mailbox.auth, Auth::Oauth { .. })
+            && app.is_none_or(|begun_by| self.app_for(mailbox) == Some(begun_by))
     }
 
     /// What tells the application that there is one: never the link.
@@ -239,14 +253,16 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes sign-ins that ended before `before`, and the candidates that nobody accepted in time.
+    /// Removes sign-ins that ended before `before` or whose mailbox is gone, and the candidates that nobody accepted in
+    /// time.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if one was changed meanwhile.
     pub async fn forget_sign_ins(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut commit = Commit::default();
         for Row { generation, value: mut sign_in } in self.sign_ins()? {
-            if sign_in.expires_at < before {
+            let is_orphan = self.get(&keys::incarnation(sign_in.incarnation))?.is_none();
+            if is_orphan || sign_in.expires_at < before {
                 commit.ops.push(Op::Delete { key: keys::sign_in(sign_in.id), expect: Expect::Any });
             } else if sign_in.accept_until.is_some_and(|until| until <= now) {
                 sign_in.candidate = None;
@@ -255,5 +271,31 @@ impl Store {
             }
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{mailbox, open, runtime};
+
+    #[test]
+    fn a_sign_in_is_forgotten_with_its_mailbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        runtime().block_on(async {
+            let [anna, ben] = ["anna", "ben"].map(mailbox);
+            let anna = store.create_mailbox(anna, None).await.unwrap();
+            let ben = store.create_mailbox(ben, None).await.unwrap();
+            for stored in [&anna, &ben] {
+                let sign_in = SignIn::begin(stored, None, None, Timestamp(1)).unwrap();
+                store.put_sign_in(&sign_in, 0).await.unwrap();
+            }
+            store.delete_mailbox(&anna).await.unwrap();
+            store.create_mailbox(mailbox("anna"), None).await.unwrap();
+            store.forget_sign_ins(Timestamp(0), Timestamp(1)).await.unwrap();
+        });
+        let left: Vec<_> = store.sign_ins().unwrap().into_iter().map(|row| row.value.mailbox).collect();
+        assert_eq!(left.iter().map(MailboxId::as_str).collect::<Vec<_>>(), ["ben"]);
     }
 }

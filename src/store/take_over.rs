@@ -72,6 +72,7 @@ impl SignIn {
             last_refresh: None,
             refresh_in_flight_since: None,
             taken_over: Some(token_sha256.clone()),
+            app: stored.mailbox.app().cloned(),
         });
         sign_in.imported = Some(Imported {
             token_sha256,

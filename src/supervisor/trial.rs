@@ -162,6 +162,7 @@ mod tests {
             last_refresh: last.map(|result| LastRefresh { at: Timestamp(0), result: String::from(result) }),
             refresh_in_flight_since: None,
             taken_over: None,
+            app: None,
         }
     }
 

@@ -88,6 +88,7 @@ fn grant() -> Grant {
         last_refresh: None,
         refresh_in_flight_since: None,
         taken_over: None,
+        app: None,
     }
 }
 

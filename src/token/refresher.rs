@@ -9,9 +9,9 @@ use super::lifecycle::{
 use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
 use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
 use crate::clock;
-use crate::diagnosis::Facts;
+use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
-use crate::domain::{Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
+use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
 use actix::Recipient;
 use std::time::Duration;
@@ -147,6 +147,9 @@ impl Refresher {
         let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
             return Ok(refused(TokenError::NotSignedIn));
         };
+        if let Some(foreign) = grant.app.as_ref().filter(|issued_to| **issued_to != app.value.app.id) {
+            return Ok(refused(TokenError::SignInNeeded(Box::new(self.other_app(foreign)))));
+        }
         // durable before the request leaves: a start that finds the mark knows that the answer may be lost
         let (mut marked, in_doubt) = before_refresh(grant, clock::now());
         self.put(generation, &marked).await?;
@@ -156,7 +159,8 @@ impl Refresher {
             Ok(answer) => {
                 crate::faults::point("token.answered", &self.stored.mailbox.id);
                 sent.ended = Outcome::Good;
-                let grant = with_answer(marked, &answer, issued_at);
+                let mut grant = with_answer(marked, &answer, issued_at);
+                grant.app = Some(app.value.app.id.clone());
                 self.put_answer(generation.saturating_add(1), &grant).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
                 trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
@@ -182,6 +186,14 @@ impl Refresher {
                 Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
             }
         }
+    }
+
+    /// The mailbox was given another app than the one that the user signed in through.
+    fn other_app(&self, issued_to: &AppId) -> Diagnosis {
+        let said =
+            format!("the user signed in through the app {issued_to}, and the mailbox has another one now");
+        let facts = Facts { address: &self.stored.mailbox.address, ..Facts::default() };
+        describe(&c::SIGN_IN_AGAIN, &facts, Some(&said))
     }
 
     /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and

@@ -211,6 +211,21 @@ fn commands_say_what_is_wrong_and_end_with_their_code() {
     assert_eq!(used_wrongly.status.code(), Some(64));
 }
 
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(stafette(dir.path()));
+    for arguments in [&["status"][..], &["--json", "status"], &["mailbox", "list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = stafette(dir.path());
+        command.args(["--url", &daemon.url]).args(arguments).stdout(writer).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
 /// A daemon on a disk of so many megabytes; `None` where this machine does not let us mount one.
 /// A daemon on a disk of its own that leaves so many bytes of it free.
 fn on_a_small_disk(data_dir: &Path, megabytes: u32, min_free: u64) -> Option<Daemon> {

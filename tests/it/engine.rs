@@ -308,6 +308,7 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
         last_refresh: None,
         refresh_in_flight_since: None,
         taken_over: None,
+        app: None,
     };
     (mailbox, grant)
 }

@@ -39,6 +39,7 @@ mod logins;
 mod master_key;
 mod move_app;
 mod oauth;
+mod other_app;
 mod overheard;
 mod panics;
 mod policy;

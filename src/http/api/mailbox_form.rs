@@ -266,6 +266,7 @@ fn password_grant(user: &str, password: Secret) -> Grant {
         last_refresh: None,
         refresh_in_flight_since: None,
         taken_over: None,
+        app: None,
     }
 }
 

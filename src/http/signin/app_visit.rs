@@ -58,6 +58,7 @@ pub(in crate::http) async fn begin_trial(
         verifier: random_text()?,
         nonce: random_text()?,
         redirect_uri: shared.callback_uri(),
+        app: Some(credentials.app.id.clone()),
     };
     let app = &credentials.app;
     let visit = Visit {

@@ -105,7 +105,10 @@ pub(super) fn find(shared: &Shared, state: &str) -> Result<Option<Found>, Proble
         return Ok(None);
     }
     let stored = shared.store.mailbox(&row.value.mailbox)?;
-    let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
+    let stored = stored.filter(|stored| {
+        let is_it = stored.incarnation == row.value.incarnation;
+        is_it && row.value.counts_for(&stored.mailbox, attempt.app.as_ref())
+    });
     match stored {
         Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => {
             Ok(Some(Found { row, attempt, stored }))

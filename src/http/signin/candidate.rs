@@ -8,7 +8,8 @@ use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::{
-    AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, SendState, Timestamp, Who,
+    AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, GrantWay, RetryClass, Secret, SendState,
+    Timestamp, Who,
 };
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
@@ -68,6 +69,10 @@ pub(in crate::http) async fn accept(
     };
     let is_open = row.value.accept_until.is_some_and(|until| until > clock::now());
     let candidate = row.value.candidate.clone().filter(|_| is_open).ok_or_else(nothing)?;
+    let is_it = stored.incarnation == row.value.incarnation;
+    if !(is_it && row.value.counts_for(&stored.mailbox, candidate.app.as_ref())) {
+        return Err(nothing());
+    }
     row.value.state = SignInState::Probing;
     row.value.accept_until = None;
     let is_imported = row.value.imported.is_some();
@@ -127,7 +132,8 @@ pub(super) async fn stops_sending(
 }
 
 /// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one, and the app that it
-/// is by becomes the mailbox's own. Without a grant it was the app's own token that proved good.
+/// is by becomes the mailbox's own. Without a grant it was the app's own token that proved good. A conflict: the mailbox
+/// was changed meanwhile so that it has no use for it.
 pub(super) async fn settle(
     shared: &Shared,
     row: &mut Row<SignIn>,
@@ -135,23 +141,31 @@ pub(super) async fn settle(
     grant: Option<&Grant>,
     diagnosis: Option<Diagnosis>,
 ) -> Result<(), Problem> {
-    row.value.state = SignInState::Done;
-    row.value.diagnosis = diagnosis;
-    row.value.candidate = None;
-    // the token actor may refresh the old grant meanwhile; a move that was withdrawn is refused
-    settled(async || {
-        let mut commit = Commit::of_mailbox(stored.incarnation);
+    let done = SignIn { state: SignInState::Done, diagnosis, candidate: None, ..row.value.clone() };
+    // the token actor may refresh the old grant meanwhile
+    let written = settled(async || {
+        let Some(now) = fit(shared, &done, stored, grant)? else { return Ok(false) };
+        let mut commit = Commit::of_mailbox(now.incarnation);
         if let Some(grant) = grant {
-            let old = shared.store.grant(stored.incarnation)?.map_or(0, |row| row.generation);
-            shared.store.put_grant(&mut commit, stored.incarnation, old, grant)?;
+            let old = shared.store.grant(now.incarnation)?.map_or(0, |row| row.generation);
+            shared.store.put_grant(&mut commit, now.incarnation, old, grant)?;
         }
-        if let Some(app) = &row.value.app {
-            move_to(shared, &mut commit, stored, app)?;
+        if let Some(app) = &done.app {
+            move_to(shared, &mut commit, now, app)?;
         }
-        shared.store.add_sign_in(&mut commit, &row.value, row.generation)?;
-        Ok(shared.store.commit(commit).await?)
+        shared.store.add_sign_in(&mut commit, &done, row.generation)?;
+        shared.store.commit(commit).await?;
+        Ok(true)
     })
     .await?;
+    if !written {
+        // what goes on without a user finds out by itself what to wait for
+        if done.imported.is_none() && !done.by_app {
+            end(shared, row, SignInState::Waiting, None).await?;
+        }
+        return Err(Problem::from(StoreError::Conflict));
+    }
+    row.value = done;
     row.generation = row.generation.saturating_add(1);
     shared.sign_in_changed();
     if row.value.app.is_some() {
@@ -161,24 +175,45 @@ pub(super) async fn settle(
     Ok(())
 }
 
-/// Gives the mailbox, as it is now, the app.
+/// The mailbox as it is now, if it still takes what was proved: the same life of it, the same app, no move withdrawn.
+fn fit(
+    shared: &Shared,
+    sign_in: &SignIn,
+    stored: &StoredMailbox,
+    grant: Option<&Grant>,
+) -> Result<Option<StoredMailbox>, StoreError> {
+    let now = shared.store.mailbox(&stored.mailbox.id)?;
+    let Some(now) = now.filter(|now| now.incarnation == stored.incarnation) else { return Ok(None) };
+    if sign_in.imported.is_some() && is_overtaken(shared, sign_in)? {
+        return Ok(None);
+    }
+    let takes_it = match grant {
+        Some(grant) => sign_in.counts_for(&now.mailbox, grant.app.as_ref()),
+        None => matches!(now.mailbox.auth, Auth::AppOnly { .. }),
+    };
+    Ok(if takes_it && !shared.is_withdrawn(sign_in, &now)? { Some(now) } else { None })
+}
+
+/// Whether a user signed in since a token was handed in: what he gave is newer.
+pub(super) fn is_overtaken(shared: &Shared, sign_in: &SignIn) -> Result<bool, StoreError> {
+    let handed_in = Timestamp(i64::try_from(sign_in.id.0.timestamp_ms()).unwrap_or(i64::MAX));
+    let grant = shared.store.grant(sign_in.incarnation)?;
+    Ok(grant.is_some_and(|row| row.value.way != GrantWay::Imported && row.value.signed_in_at > handed_in))
+}
+
+/// Gives a mailbox the app that it was on its way to.
 fn move_to(
     shared: &Shared,
     commit: &mut Commit,
-    stored: &StoredMailbox,
+    mut now: StoredMailbox,
     to: &AppId,
 ) -> Result<(), StoreError> {
-    let now = shared.store.mailbox(&stored.mailbox.id)?;
-    let mut now = now.filter(|now| now.incarnation == stored.incarnation).ok_or(StoreError::Stale)?;
-    if shared.store.move_of(&now)?.is_none_or(|moving| moving.to != *to) {
-        return Err(StoreError::Stale);
-    }
     match &mut now.mailbox.auth {
         Auth::Oauth { app, .. } => *app = Some(to.clone()),
         Auth::AppOnly { app } => *app = to.clone(),
         Auth::Password { .. } => return Err(StoreError::Stale),
     }
-    shared.store.end_move(commit, stored.incarnation);
+    shared.store.arrive(commit, now.incarnation)?;
     shared.store.put_mailbox(commit, &now)
 }
 
@@ -232,8 +267,10 @@ async fn take_up(shared: &Shared, row: &mut Row<SignIn>) -> Result<bool, Problem
         end(shared, row, SignInState::Expired, None).await?;
         return Ok(true);
     };
-    let Some(candidate) = row.value.candidate.clone() else {
-        // the code was lost with the process: the link waits for its user again
+    let candidate = row.value.candidate.clone();
+    let candidate = candidate.filter(|grant| row.value.counts_for(&stored.mailbox, grant.app.as_ref()));
+    let Some(candidate) = candidate else {
+        // the code was lost with the process, or is another app's: the link waits for its user again
         end(shared, row, SignInState::Waiting, None).await?;
         return Ok(true);
     };

@@ -59,6 +59,7 @@ pub(super) async fn begin(
         ends_at: clock::now().plus(code.expires_in),
         interval: code.interval.as_secs().max(1),
         send_client_secret: false,
+        app: Some(provider.app.app.id.clone()),
     });
     put(shared, row).await?;
     watch(shared, row.value.id);
@@ -101,7 +102,8 @@ async fn poll(shared: &Shared, id: SignInId) -> Result<(), Problem> {
         if polled.get_or_insert_with(|| code.device_code.clone()) != &code.device_code {
             return Ok(()); // another code has a watch of its own
         }
-        if code.ends_at <= clock::now() {
+        let counts = row.value.counts_for(&stored.mailbox, code.app.as_ref());
+        if !counts || code.ends_at <= clock::now() {
             row.value.device = None;
             return Ok(end(shared, &mut row, SignInState::Waiting, None).await?);
         }

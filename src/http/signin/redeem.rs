@@ -195,6 +195,7 @@ pub(super) async fn judge(
         last_refresh: None,
         refresh_in_flight_since: None,
         taken_over: None,
+        app: Some(provider.app.app.id.clone()),
     };
     let old = shared.store.grant(stored.incarnation)?;
     // a subject may be another one for each client (OpenID Connect Core §8.1)

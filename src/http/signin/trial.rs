@@ -12,13 +12,12 @@ use super::super::Shared;
 use super::super::problem::Problem;
 use super::account::{Unknown, told_of_refresh};
 use super::board::{Next, Turn, Why};
-use super::candidate::{end, keep, put, settle};
+use super::candidate::{end, is_overtaken, keep, put, settle};
 use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::{
-    AppId, Auth, Diagnosis, Grant, GrantSecret, GrantWay, Incarnation, RetryClass, Secret, SignedInAs,
-    Timestamp,
+    AppId, Auth, Diagnosis, Grant, GrantSecret, Incarnation, RetryClass, Secret, SignedInAs,
 };
 use crate::events::{EventDraft, EventType};
 use crate::notify::InviteError;
@@ -80,7 +79,7 @@ async fn attempt(shared: &Shared, turn: Turn) -> Result<Next, Problem> {
     if case.row.value.by_app {
         return case.prove_app().await;
     }
-    if case.is_overtaken()? {
+    if is_overtaken(shared, &case.row.value)? {
         return case.drop_it().await;
     }
     if let Some(found) = case.foreign_app() {
@@ -122,13 +121,6 @@ impl Case<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts { address: &self.stored.mailbox.address, ..Facts::default() }
-    }
-
-    /// Whether a user signed in since the token was handed in: what he gave is newer.
-    fn is_overtaken(&self) -> Result<bool, StoreError> {
-        let handed_in = Timestamp(i64::try_from(self.row.value.id.0.timestamp_ms()).unwrap_or(i64::MAX));
-        let grant = self.shared.store.grant(self.stored.incarnation)?;
-        Ok(grant.is_some_and(|row| row.value.way != GrantWay::Imported && row.value.signed_in_at > handed_in))
     }
 
     /// That the mailbox has another app by now: no other client may send the token. It waits for its own.
@@ -304,7 +296,7 @@ impl Case<'_> {
             return self.not_yet(found.clone()).await;
         }
         crate::faults::point("take_over.tried", &self.stored.mailbox.id);
-        if self.is_overtaken()? {
+        if is_overtaken(self.shared, &self.row.value)? {
             return self.drop_it().await;
         }
         grant.signed_in_as.clone_from(&self.row.value.signed_in_as);

@@ -158,15 +158,16 @@ pub(super) async fn attempt(
     stored: &StoredMailbox,
     redirect_uri: String,
 ) -> Result<Result<String, FlowError>, Problem> {
+    let provider = match Provider::of(shared, &row.value, stored).await? {
+        Ok(provider) => provider,
+        Err(error) => return Ok(Err(error)),
+    };
     let attempt = Attempt {
         state: with_id(row.value.id)?,
         verifier: random_text()?,
         nonce: random_text()?,
         redirect_uri,
-    };
-    let provider = match Provider::of(shared, &row.value, stored).await? {
-        Ok(provider) => provider,
-        Err(error) => return Ok(Err(error)),
+        app: Some(provider.app.app.id.clone()),
     };
     let location = match authorize_url(&provider, &attempt, stored) {
         Ok(location) => location,
@@ -212,6 +213,7 @@ pub(super) fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>
         && !row.value.state.is_final();
     let stored = shared.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| is_open && stored.incarnation == row.value.incarnation);
+    let stored = stored.filter(|stored| row.value.counts_for(&stored.mailbox, None));
     match stored {
         Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => Ok(Some((row, stored))),
         Some(_) | None => Ok(None),
