@@ -128,8 +128,9 @@ impl Notifier {
         for stored in &mailboxes {
             let status = self.store.status(stored.incarnation)?.value;
             let app = stored.mailbox.app().map(ToString::to_string);
-            let is_complete =
-                app.as_ref().and_then(|app| apps.get(app)).is_some_and(|app| !app.app.client_id.is_empty());
+            let serves_users =
+                |app: &&AppCredentials| !app.app.client_id.is_empty() && app.service_account.is_none();
+            let is_complete = app.as_ref().and_then(|app| apps.get(app)).filter(serves_users).is_some();
             let is_sender = sender.as_ref().is_some_and(|sender| sender.incarnation == stored.incarnation);
             let by_oauth = matches!(stored.mailbox.auth, Auth::Oauth { .. });
             seen.push(Seen {

@@ -46,6 +46,7 @@ mod quiet;
 mod rotation;
 mod rounds;
 mod send;
+mod service_account;
 mod signin;
 mod signin_crash;
 mod signin_ways;
