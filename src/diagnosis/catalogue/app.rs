@@ -174,6 +174,13 @@ super::entries! {
             "Certificates & secrets > Certificates > Upload certificate"
             => "Zertifikate & Geheimnisse > Zertifikate > Zertifikat hochladen",
         ];
+    /// A new credential that was refused on trial.
+    SECRET_ROLLED_BACK = "client_secret_rolled_back", AppOwner, AfterFix, "New secret refused" => "Neues Geheimnis abgelehnt",
+        "The new secret, certificate or key of the app {client_id} was refused; the one before is in use again."
+        => "Das neue Geheimnis, Zertifikat oder der neue Schlüssel der App {client_id} wurde abgelehnt; es gilt wieder \
+         das vorherige.",
+        "Enter another one before the one in use ends. Why it was refused: {detail}"
+        => "Ein anderes eingeben, bevor das gültige endet. Warum es abgelehnt wurde: {detail}";
     /// A client secret that ends soon.
     SECRET_EXPIRING = "client_secret_expiring", AppOwner, AfterFix,
         "Client secret expires soon" => "Geheimer Clientschlüssel läuft bald ab",
