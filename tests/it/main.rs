@@ -44,6 +44,7 @@ mod policy;
 mod providers;
 mod quiet;
 mod rotation;
+mod rotation_signin;
 mod rounds;
 mod send;
 mod service_account;
