@@ -137,6 +137,7 @@ fn what_decides_does_no_io() {
         "token/app_checks.rs",
         "token/assertion.rs",
         "token/certificate.rs",
+        "token/service_account.rs",
         "http/api/credential_form.rs",
         "http/api/proofs.rs",
         "supervisor/plan.rs",

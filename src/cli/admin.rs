@@ -113,14 +113,14 @@ pub(super) fn guide(
     client: &Client,
     printer: &Printer,
     id: &str,
-    way: &str,
+    way: Option<&str>,
     language: &str,
 ) -> Result<(), Failure> {
     let format = if printer.json { "json" } else { "markdown" };
     let path = format!(
-        "/v1/apps/{}/guide?format={format}&way={}&language={}",
+        "/v1/apps/{}/guide?format={format}{}&language={}",
         segment(id),
-        segment(&way.replace('-', "_")),
+        way.map_or_else(String::new, |way| format!("&way={}", segment(&way.replace('-', "_")))),
         segment(language)
     );
     if printer.json {

@@ -99,9 +99,9 @@ pub enum AppCommand {
     Guide {
         /// Its id.
         id: String,
-        /// `redirect`, `native`, `device` or `app_only`.
-        #[arg(long, default_value = "redirect")]
-        way: String,
+        /// `redirect`, `native`, `device`, `app_only` or `service_account`; by default what fits the app.
+        #[arg(long)]
+        way: Option<String>,
         /// `en` or `de`.
         #[arg(long, default_value = "en")]
         language: String,
@@ -155,14 +155,18 @@ pub struct AppAdd {
     /// Its id.
     pub id: String,
     /// `office365`, `office365_us`, `office365_cn`, `outlook`, `google`, `yahoo`, `fastmail` or `oidc`.
-    #[arg(long, default_value = "office365")]
+    #[arg(
+        long,
+        default_value = "office365",
+        default_value_if("service_account", clap::builder::ArgPredicate::IsPresent, "google")
+    )]
     pub provider: String,
     /// Tenant id, or a domain of the tenant.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// Application (client) id.
-    #[arg(long)]
-    pub client_id: String,
+    /// Application (client) id; a service account's is in its key file.
+    #[arg(long, required_unless_present = "service_account")]
+    pub client_id: Option<String>,
     /// Read the client secret (its value, not its id) from standard input.
     #[arg(long)]
     pub secret_stdin: bool,
@@ -172,6 +176,9 @@ pub struct AppAdd {
     /// When the secret ends (RFC 3339).
     #[arg(long, conflicts_with = "certificate")]
     pub expires_at: Option<String>,
+    /// The app is a Google service account: its key file (JSON).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_stdin", "certificate"])]
+    pub service_account: Option<PathBuf>,
     /// Another authority than the provider's own.
     #[arg(long)]
     pub authority: Option<String>,
@@ -182,7 +189,7 @@ pub struct AppAdd {
 
 /// A new credential.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("credential").required(true).args(["secret_stdin", "certificate"])))]
+#[command(group(clap::ArgGroup::new("credential").required(true).args(["secret_stdin", "certificate", "service_account"])))]
 pub struct AppRotate {
     /// The app's id.
     pub id: String,
@@ -192,6 +199,9 @@ pub struct AppRotate {
     /// The new certificate: a PEM file that holds its private key, too.
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
+    /// The new key file (JSON) of a Google service account.
+    #[arg(long, value_name = "FILE")]
+    pub service_account: Option<PathBuf>,
     /// When the secret ends (RFC 3339).
     #[arg(long)]
     pub expires_at: Option<String>,

@@ -109,7 +109,7 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
         AppCommand::List => printer.list(&client.all("/v1/apps")?, &APPS),
         AppCommand::Show { id } => printer.one(&client.get(&format!("/v1/apps/{}", segment(&id)))?),
         AppCommand::Guide { id, way, language } => {
-            return admin::guide(client, printer, &id, &way, &language);
+            return admin::guide(client, printer, &id, way.as_deref(), &language);
         }
         AppCommand::Verify { id, sign_in } => return admin::verify(client, printer, &id, sign_in),
         AppCommand::Rotate(order) => return rotate::rotate(client, printer, order),
@@ -119,13 +119,15 @@ fn app(client: &Client, printer: &Printer, command: AppCommand) -> Result<(), Fa
             printer.done(&answer, "removed");
         }
         AppCommand::Add(add) => {
-            let AppAdd { id, provider, tenant, client_id, certificate, authority, domains, .. } = add;
-            let certificate = certificate.as_deref().map(rotate::pem).transpose()?;
-            let secret = if add.secret_stdin { Some(read_secret()?) } else { None };
+            let AppAdd { id, provider, tenant, client_id, secret_stdin, authority, domains, .. } = &add;
+            let certificate = add.certificate.as_deref().map(rotate::file_text).transpose()?;
+            let account = add.service_account.as_deref().map(rotate::file_text).transpose()?;
+            let secret = if *secret_stdin { Some(read_secret()?) } else { None };
             let body = json!({
                 "id": id, "provider": provider, "tenant": tenant, "client_id": client_id,
-                "client_secret": secret, "client_certificate": certificate, "authority": authority,
-                "domains": domains, "secret_expires_at": add.expires_at,
+                "client_secret": secret, "client_certificate": certificate,
+                "service_account": account, "authority": authority, "domains": domains,
+                "secret_expires_at": add.expires_at,
             });
             let answer = client.send(Method::POST, "/v1/apps", Some(&body))?;
             printer.done(&answer, &format!("app {id} added"));

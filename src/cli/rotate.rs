@@ -1,4 +1,4 @@
-//! `stafette app rotate`: a new client secret or certificate, and what became of its trial.
+//! `stafette app rotate`: a new client secret, certificate or key file, and what became of its trial.
 
 use super::args::AppRotate;
 use super::client::{Client, segment};
@@ -15,10 +15,11 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Replaces the credential and waits for the end of its trial.
 pub(super) fn rotate(client: &Client, printer: &Printer, order: AppRotate) -> Result<(), Failure> {
-    let AppRotate { id, secret_stdin: _, certificate, expires_at } = order;
-    let change = match certificate {
-        Some(file) => json!({"client_certificate": pem(&file)?}),
-        None => json!({"client_secret": read_secret()?, "secret_expires_at": expires_at}),
+    let AppRotate { id, secret_stdin: _, certificate, service_account, expires_at } = order;
+    let change = match (certificate, service_account) {
+        (Some(file), _) => json!({"client_certificate": file_text(&file)?}),
+        (None, Some(file)) => json!({"service_account": file_text(&file)?}),
+        (None, None) => json!({"client_secret": read_secret()?, "secret_expires_at": expires_at}),
     };
     let path = format!("/v1/apps/{}", segment(&id));
     let mut app = client.send(Method::PATCH, &path, Some(&change))?;
@@ -52,8 +53,8 @@ pub(super) fn rotate(client: &Client, printer: &Printer, order: AppRotate) -> Re
     }
 }
 
-/// A certificate and its key.
-pub(super) fn pem(file: &Path) -> Result<String, Failure> {
+/// A certificate and its key, or a key file.
+pub(super) fn file_text(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file)
         .map_err(|error| Failure { code: 66, message: format!("{}: {error}", file.display()) })
 }

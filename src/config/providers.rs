@@ -46,6 +46,8 @@ pub struct OauthPreset {
     pub scopes: Vec<String>,
     /// What the app asks for itself.
     pub app_scope: Option<String>,
+    /// What a service account asks for on behalf of a user, if the provider has such accounts.
+    pub service_account_scope: Option<String>,
     /// A page of the provider's own that users of a client without a secret are sent to.
     pub native_redirect: Option<String>,
     /// Whether a device code gives access to mail.

@@ -83,14 +83,16 @@ impl OauthFailure {
     /// one for each mailbox. Only these trip the breaker of an app, and only when met without a user.
     #[must_use]
     pub fn trips_app_breaker(&self) -> bool {
+        let of_google = [&c::GOOGLE_KEY_REFUSED, &c::GOOGLE_ACCOUNT_GONE];
         matches!(self.code, Some(7_000_215 | 7_000_222 | 700_016 | 7_000_112 | 700_027 | 700_030))
+            || (self.class == AppBroken && of_google.iter().any(|entry| entry.code == self.entry.code))
     }
 
     /// Whether it says that the app's secret or certificate is wrong, and not something else about the app.
     #[must_use]
     pub fn refuses_credential(&self) -> bool {
         let unnamed = self.error == "invalid_client" && self.entry.code == c::APP_REFUSED.code;
-        let entries = [&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE];
+        let entries = [&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE, &c::GOOGLE_KEY_REFUSED];
         self.class == AppBroken && (unnamed || entries.iter().any(|entry| entry.code == self.entry.code))
     }
 
@@ -183,12 +185,25 @@ static BY_ERROR: &[(&str, OauthClass, &Entry)] = &[
     ("invalid_scope", AppBroken, &c::APP_PERMISSIONS),
     ("unsupported_grant_type", AppBroken, &c::APP_REFUSED),
     ("invalid_request", AppBroken, &c::REQUEST_REFUSED),
+    // Google's own
+    ("disabled_client", AppBroken, &c::GOOGLE_ACCOUNT_GONE),
+    ("deleted_client", AppBroken, &c::GOOGLE_ACCOUNT_GONE),
+    ("admin_policy_enforced", TenantAdmin, &c::GOOGLE_POLICY),
 ];
 
 /// Where providers without codes tell more in words than by `error`: Google. Words are compared in lower case.
 static BY_WORDS: &[(&str, &str, OauthClass, &Entry)] = &[
     ("invalid_grant", "token has been expired or revoked", SignIn, &c::GOOGLE_SIGN_IN_ENDED),
+    // of service accounts: https://developers.google.com/identity/protocols/oauth2/service-account#error-codes
     ("unauthorized_client", "unauthorized client or scope in request", TenantAdmin, &c::DELEGATION_MISSING),
+    ("unauthorized_client", "unauthorized to retrieve access tokens", TenantAdmin, &c::DELEGATION_MISSING),
+    ("unauthorized_client", "client not found", TenantAdmin, &c::DELEGATION_MISSING),
+    ("access_denied", "requested client not authorized", TenantAdmin, &c::DELEGATION_MISSING),
+    ("invalid_grant", "invalid email or user id", TenantAdmin, &c::GOOGLE_USER_UNKNOWN),
+    ("invalid_grant", "not a valid email", TenantAdmin, &c::GOOGLE_USER_UNKNOWN),
+    ("invalid_grant", "invalid jwt signature", AppBroken, &c::GOOGLE_KEY_REFUSED),
+    ("invalid_grant", "account not found", AppBroken, &c::GOOGLE_ACCOUNT_GONE),
+    ("invalid_grant", "token must be a short-lived token", OurBug, &c::CLOCK_REFUSED),
 ];
 
 /// Understands a failed answer. `retry_after` is the header's value as sent.

@@ -109,6 +109,113 @@ fn google_s_words_tell_more_than_its_error() {
     assert_eq!((found.class, found.entry.code), (ADMIN, "google_delegation_missing"));
 }
 
+/// What Google answers to the assertion of a service account, as it is on the wire: status, body, class, entry.
+const OF_SERVICE_ACCOUNTS: &[(u16, &str, OauthClass, &str)] = &[
+    (
+        401,
+        r#"{"error":"unauthorized_client","error_description":"Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."}"#,
+        ADMIN,
+        "google_delegation_missing",
+    ),
+    (
+        400,
+        r#"{"error":"unauthorized_client","error_description":"Client not found."}"#,
+        ADMIN,
+        "google_delegation_missing",
+    ),
+    (
+        403,
+        r#"{"error":"access_denied","error_description":"Requested client not authorized."}"#,
+        ADMIN,
+        "google_delegation_missing",
+    ),
+    (
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid email or User ID"}"#,
+        ADMIN,
+        "google_user_unknown",
+    ),
+    (
+        400,
+        r#"{"error":"invalid_grant","error_description":"Not a valid email or user ID."}"#,
+        ADMIN,
+        "google_user_unknown",
+    ),
+    (
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#,
+        APP,
+        "service_account_key_refused",
+    ),
+    (
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid grant: account not found"}"#,
+        APP,
+        "google_client_gone",
+    ),
+    (
+        401,
+        r#"{"error":"disabled_client","error_description":"The OAuth client was disabled."}"#,
+        APP,
+        "google_client_gone",
+    ),
+    (
+        401,
+        r#"{"error":"invalid_client","error_description":"The OAuth client was not found."}"#,
+        APP,
+        "app_refused",
+    ),
+    (
+        400,
+        r#"{"error":"invalid_grant","error_description":"Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."}"#,
+        BUG,
+        "clock_refused",
+    ),
+    (400, r#"{"error":"admin_policy_enforced"}"#, ADMIN, "google_admin_policy"),
+    (
+        400,
+        r#"{"error":"invalid_scope","error_description":"Invalid OAuth scope or ID token audience provided."}"#,
+        APP,
+        "app_permissions_missing",
+    ),
+    (503, r#"{"error":"internal_failure"}"#, RETRY, "identity_provider_unavailable"),
+];
+
+#[test]
+fn what_google_says_of_a_service_account_is_understood() {
+    for (status, body, class, entry) in OF_SERVICE_ACCOUNTS {
+        let found = classify_oauth(*status, body.as_bytes(), None);
+        assert_eq!((found.class, found.entry.code), (*class, *entry), "{body}");
+        let is_of_the_key = matches!(*entry, "service_account_key_refused" | "app_refused");
+        assert_eq!(found.refuses_credential(), is_of_the_key, "{body}");
+        let trips = matches!(*entry, "service_account_key_refused" | "google_client_gone");
+        assert_eq!(found.trips_app_breaker(), trips, "{body}");
+    }
+}
+
+#[test]
+fn whoever_delegates_is_told_what_to_enter() {
+    let words = br#"{"error":"unauthorized_client","error_description":"Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."}"#;
+    let facts = Facts {
+        address: "anna@makler.example",
+        client_id: "113000000000000000017",
+        detail: "https://mail.google.com/",
+        ..Facts::default()
+    };
+    let stored = classify_oauth(401, words, None).diagnosis(&facts);
+    for (language, domain_wide) in [
+        (crate::diagnosis::Language::En, "Domain-wide delegation"),
+        (crate::diagnosis::Language::De, "Domainweite Delegierung"),
+    ] {
+        let told = crate::diagnosis::shown(&stored, language);
+        let clicks = told.remedy.clicks.join("\n");
+        for word in [domain_wide, facts.client_id, facts.detail] {
+            assert!(clicks.contains(word), "{word} is missing: {clicks}");
+        }
+        assert!(told.summary.contains(facts.address), "{}", told.summary);
+    }
+}
+
 #[test]
 fn an_unknown_text_falls_back_by_class_and_keeps_the_evidence() {
     let found = classify_oauth(400, genuine("invalid_grant", "99999999").as_bytes(), None);

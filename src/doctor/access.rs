@@ -46,6 +46,9 @@ impl Visit<'_> {
     }
 
     fn grant(&self) -> Way<Grant> {
+        if self.stored.mailbox.auth.needs_no_user() {
+            return Err(String::from("the app is let in itself: nobody signs in"));
+        }
         let grant = self.deps.store.grant(self.stored.incarnation);
         let grant = grant.map_err(|error| error.to_string())?;
         grant.map(|row| row.value).ok_or_else(|| String::from("nobody has signed in yet"))

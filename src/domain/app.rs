@@ -1,6 +1,6 @@
 //! An OAuth client registration.
 
-use super::{AppId, ClientCertificate, Secret, Timestamp};
+use super::{AppId, ClientCertificate, Secret, ServiceAccount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Whose identity platform an app is registered with.
@@ -76,7 +76,7 @@ pub struct App {
     pub secret_expires_at: Option<Timestamp>,
 }
 
-/// An app with its secret or certificate, as the token flows need it.
+/// An app with its secret, certificate or key, as the token flows need it.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {
     /// The registration.
@@ -85,4 +85,6 @@ pub struct AppCredentials {
     pub client_secret: Option<Secret>,
     /// The certificate, if it proves itself by one instead.
     pub certificate: Option<ClientCertificate>,
+    /// The service account's key, if it is a Google service account.
+    pub service_account: Option<ServiceAccount>,
 }

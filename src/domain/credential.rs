@@ -19,6 +19,19 @@ pub struct ClientCertificate {
     pub subject: String,
 }
 
+/// A key of a Google service account, as far as it is needed to sign assertions (RFC 7523).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccount {
+    /// The account's own address: who signs.
+    pub client_email: String,
+    /// Its number, by which a Workspace's administrator delegates to it.
+    pub client_id: String,
+    /// Which of the account's keys it is.
+    pub private_key_id: String,
+    /// The RSA key, as PEM.
+    pub private_key: Secret,
+}
+
 /// What an app proves itself with. Its replacement is a rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
@@ -27,6 +40,9 @@ pub struct Credential {
     /// The certificate, instead of a secret.
     #[serde(default)]
     pub certificate: Option<ClientCertificate>,
+    /// The key of a Google service account: then the app is that account, and no user signs in through it.
+    #[serde(default)]
+    pub service_account: Option<ServiceAccount>,
     /// When it ends; `None` is unknown.
     pub expires_at: Option<Timestamp>,
 }
@@ -35,13 +51,15 @@ impl Credential {
     /// Whether there is anything to prove oneself with.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.client_secret.is_none() && self.certificate.is_none()
+        self.client_secret.is_none() && self.certificate.is_none() && self.service_account.is_none()
     }
 
     /// Whether it is the same one; what is known of its end does not count.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.client_secret == other.client_secret && self.certificate == other.certificate
+        self.client_secret == other.client_secret
+            && self.certificate == other.certificate
+            && self.service_account == other.service_account
     }
 }
 
@@ -52,6 +70,7 @@ impl AppCredentials {
         Credential {
             client_secret: self.client_secret.clone(),
             certificate: self.certificate.clone(),
+            service_account: self.service_account.clone(),
             expires_at: self.app.secret_expires_at,
         }
     }
@@ -67,6 +86,7 @@ impl AppCredentials {
     pub fn with_credential(mut self, credential: Credential) -> Self {
         self.client_secret = credential.client_secret;
         self.certificate = credential.certificate;
+        self.service_account = credential.service_account;
         self.app.secret_expires_at = credential.expires_at;
         self
     }

@@ -17,6 +17,8 @@ pub enum GrantWay {
     Imported,
     /// Client credentials: the app itself, no user.
     AppOnly,
+    /// A Google service account that acts for the user, who did nothing.
+    ServiceAccount,
     /// A password.
     Password,
 }

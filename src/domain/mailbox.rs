@@ -46,9 +46,11 @@ impl Mailbox {
     #[must_use]
     pub fn login(&self) -> &str {
         match &self.auth {
-            Auth::Oauth { login: Some(login), .. } => login,
+            Auth::Oauth { login: Some(login), .. } | Auth::ServiceAccount { login: Some(login), .. } => login,
             Auth::Password { user } => user,
-            Auth::Oauth { login: None, .. } | Auth::AppOnly { .. } => &self.address,
+            Auth::Oauth { login: None, .. }
+            | Auth::AppOnly { .. }
+            | Auth::ServiceAccount { login: None, .. } => &self.address,
         }
     }
 
@@ -57,7 +59,7 @@ impl Mailbox {
     pub fn app(&self) -> Option<&AppId> {
         match &self.auth {
             Auth::Oauth { app, .. } => app.as_ref(),
-            Auth::AppOnly { app } => Some(app),
+            Auth::AppOnly { app } | Auth::ServiceAccount { app, .. } => Some(app),
             Auth::Password { .. } => None,
         }
     }
@@ -143,11 +145,30 @@ pub enum Auth {
         /// The app.
         app: AppId,
     },
+    /// A Google service account, which acts for the mailbox's user by domain-wide delegation.
+    ServiceAccount {
+        /// The app that has its key.
+        app: AppId,
+        /// The user to act for if he is not the address.
+        #[serde(default)]
+        login: Option<String>,
+    },
     /// A password; it is in the grant.
     Password {
         /// Login name.
         user: String,
     },
+}
+
+impl Auth {
+    /// Whether the app gets tokens for it without anybody having signed in.
+    #[must_use]
+    pub fn needs_no_user(&self) -> bool {
+        match self {
+            Self::AppOnly { .. } | Self::ServiceAccount { .. } => true,
+            Self::Oauth { .. } | Self::Password { .. } => false,
+        }
+    }
 }
 
 /// What to keep of a mailbox.

@@ -14,7 +14,7 @@ pub mod submission;
 pub mod time;
 
 pub use app::{App, ProviderKind};
-pub use credential::{ClientCertificate, Credential, Rotation, RotationState};
+pub use credential::{ClientCertificate, Credential, Rotation, RotationState, ServiceAccount};
 pub use diagnosis::{Diagnosis, KeptFacts, Remedy, RetryClass, Who};
 pub use disposition::Disposition;
 pub use folder::{Folder, FolderRole, UidValidity};

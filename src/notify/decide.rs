@@ -14,6 +14,8 @@ const SECRET_DAYS: [u64; 5] = [60, 30, 14, 7, 1];
 pub(super) const OVERDUE: &str = "sign_in_overdue";
 /// A cause of our own, followed by the days that are left.
 pub(super) const SECRET: &str = "secret_expiring_";
+/// A cause of our own, followed by when it was: each is told.
+pub(super) const ROLLED_BACK: &str = "secret_rolled_back_";
 
 /// A mailbox as it is now.
 #[derive(Clone, Debug)]
@@ -46,6 +48,16 @@ impl Seen {
     }
 }
 
+/// An app as it is now.
+#[derive(Clone, Debug)]
+pub(super) struct SeenApp {
+    pub(super) id: String,
+    /// When its client secret ends.
+    pub(super) ends: Option<Timestamp>,
+    /// When its last new credential was refused, if that was the last that became of it.
+    pub(super) rolled_back: Option<Timestamp>,
+}
+
 /// How things are to be done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
@@ -72,16 +84,16 @@ pub(super) enum Deed {
     Alert(Cause, Vec<MailboxId>),
 }
 
-/// Decides for all mailboxes. `secrets`: when each app's client secret ends.
+/// Decides for all mailboxes and apps.
 pub(super) fn decide(
     seen: &[Seen],
-    secrets: &[(String, Timestamp)],
+    apps: &[SeenApp],
     notices: &[Notice],
     rules: &Rules,
     now: Timestamp,
 ) -> Vec<Deed> {
     let mut deeds = invitations(seen, notices, rules, now);
-    deeds.extend(alerts(&causes(seen, secrets, notices, now), notices, rules, now));
+    deeds.extend(alerts(&causes(seen, apps, notices, now), notices, rules, now));
     deeds
 }
 
@@ -123,7 +135,7 @@ fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp)
 /// Everything that administrators ought to know, and whom it concerns.
 fn causes(
     seen: &[Seen],
-    secrets: &[(String, Timestamp)],
+    apps: &[SeenApp],
     notices: &[Notice],
     now: Timestamp,
 ) -> BTreeMap<Cause, Vec<MailboxId>> {
@@ -153,15 +165,24 @@ fn causes(
             found.entry(Cause { code: String::from(OVERDUE), app }).or_default().push(mailbox.clone());
         }
     }
-    for (app, ends) in secrets {
-        let days = ends.since(now).as_secs().div_ceil(24 * 3600);
-        if let Some(mark) = SECRET_DAYS.iter().rev().find(|mark| days <= **mark) {
-            let concerned = seen.iter().filter(|seen| seen.app.as_ref() == Some(app));
+    for app in apps {
+        let codes = [
+            app.ends.and_then(|ends| days_mark(ends, now)).map(|mark| format!("{SECRET}{mark}")),
+            app.rolled_back.map(|at| format!("{ROLLED_BACK}{}", at.0)),
+        ];
+        for code in codes.into_iter().flatten() {
+            let concerned = seen.iter().filter(|seen| seen.app.as_ref() == Some(&app.id));
             let concerned = concerned.map(|seen| seen.id.clone()).collect();
-            found.insert(Cause { code: format!("{SECRET}{mark}"), app: app.clone() }, concerned);
+            found.insert(Cause { code, app: app.id.clone() }, concerned);
         }
     }
     found
+}
+
+/// The mark of an end that is near.
+fn days_mark(ends: Timestamp, now: Timestamp) -> Option<u64> {
+    let days = ends.since(now).as_secs().div_ceil(24 * 3600);
+    SECRET_DAYS.iter().rev().find(|mark| days <= **mark).copied()
 }
 
 fn alerts(
@@ -186,8 +207,8 @@ fn alerts(
     for (cause, concerned) in causes {
         let is_due = match told.get(cause) {
             None => true,
-            // each mark is told of once
-            Some(_) if cause.code.starts_with(SECRET) => false,
+            // each mark, and each refusal, is told of once
+            Some(_) if [SECRET, ROLLED_BACK].iter().any(|once| cause.code.starts_with(once)) => false,
             Some(last) => last.plus(rules.repeat_after) <= now,
         };
         if is_due {

@@ -41,6 +41,10 @@ fn cause(code: &str) -> Cause {
     Cause { code: code.into(), app: "o365".into() }
 }
 
+fn app() -> SeenApp {
+    SeenApp { id: String::from("o365"), ends: None, rolled_back: None }
+}
+
 #[test]
 fn a_lost_sign_in_is_asked_for_once_and_only_where_it_can_be_given() {
     let mut all = vec![seen(1, MailboxState::NeedsSignIn), seen(2, MailboxState::Live)];
@@ -131,15 +135,31 @@ fn sending_has_causes_of_its_own_and_the_same_one_is_told_once() {
 fn the_end_of_a_secret_is_told_at_its_marks_once_each() {
     let all = [seen(1, MailboxState::Live)];
     let told = |days: u64| {
-        let secrets = [(String::from("o365"), NOW.plus(DAY * u32::try_from(days).unwrap()))];
-        decide(&all, &secrets, &[], &RULES, NOW)
+        let ends = Some(NOW.plus(DAY * u32::try_from(days).unwrap()));
+        decide(&all, &[SeenApp { ends, ..app() }], &[], &RULES, NOW)
     };
     assert_eq!(told(61), []);
     for (days, mark) in [(60, 60), (31, 60), (30, 30), (10, 14), (7, 7), (2, 7), (1, 1), (0, 1)] {
         let wanted = Deed::Alert(cause(&format!("{SECRET}{mark}")), vec![all[0].id.clone()]);
         assert_eq!(told(days), [wanted], "{days}");
     }
-    let secrets = [(String::from("o365"), NOW.plus(DAY * 10))];
+    let apps = [SeenApp { ends: Some(NOW.plus(DAY * 10)), ..app() }];
     let notice = Notice::Alert { cause: cause("secret_expiring_14"), last: NOW };
-    assert_eq!(decide(&all, &secrets, &[notice], &RULES, NOW.plus(DAY)), []);
+    assert_eq!(decide(&all, &apps, &[notice], &RULES, NOW.plus(DAY)), []);
+}
+
+#[test]
+fn each_refused_credential_is_told_once_and_no_more_when_another_is_in_place() {
+    let all = [seen(1, MailboxState::Live), Seen { app: None, ..seen(2, MailboxState::Live) }];
+    let apps = [SeenApp { rolled_back: Some(NOW), ..app() }];
+    let code = format!("{ROLLED_BACK}{}", NOW.0);
+    let wanted = Deed::Alert(cause(&code), vec![all[0].id.clone()]);
+    assert_eq!(decide(&all, &apps, &[], &RULES, NOW), [wanted]);
+    let told = Notice::Alert { cause: cause(&code), last: NOW };
+    assert_eq!(decide(&all, &apps, std::slice::from_ref(&told), &RULES, NOW.plus(DAY * 9)), []);
+    // another attempt is refused, too
+    let later = [SeenApp { rolled_back: Some(NOW.plus(DAY)), ..app() }];
+    let deeds = decide(&all, &later, std::slice::from_ref(&told), &RULES, NOW.plus(DAY));
+    assert!(matches!(deeds.as_slice(), [Deed::Close(_), Deed::Alert(..)]), "{deeds:?}");
+    assert_eq!(decide(&all, &[app()], std::slice::from_ref(&told), &RULES, NOW), [Deed::Close(told.clone())]);
 }

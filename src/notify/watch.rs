@@ -1,6 +1,6 @@
 //! The shell of the notifier: looks when states change and when time has passed, and does what is decided.
 
-use super::decide::{Deed, OVERDUE, Rules, SECRET, Seen, decide};
+use super::decide::{Deed, OVERDUE, ROLLED_BACK, Rules, SECRET, Seen, SeenApp, decide};
 use super::post::{self, Letter};
 use super::template::Template;
 use super::{InviteError, Notifier, invitation};
@@ -8,7 +8,8 @@ use crate::clock;
 use crate::diagnosis::{self, Facts, catalogue as c};
 use crate::domain::app::AppCredentials;
 use crate::domain::{
-    Auth, Diagnosis, Incarnation, MailboxId, MailboxState, RetryClass, SignInId, Timestamp, Who,
+    App, AppId, Auth, Diagnosis, Incarnation, MailboxId, MailboxState, RetryClass, RotationState, SignInId,
+    Who,
 };
 use crate::events::{Cursor, EventType};
 use crate::store::{Cause, Commit, Notice, Row, SignIn, StoreError, StoredMailbox};
@@ -27,7 +28,7 @@ const NAMED: usize = 10;
 struct Look {
     mailboxes: Vec<StoredMailbox>,
     seen: Vec<Seen>,
-    secrets: Vec<(String, Timestamp)>,
+    apps: Vec<SeenApp>,
     notices: Vec<Row<Notice>>,
 }
 
@@ -78,7 +79,9 @@ impl Notifier {
             durable.borrow_and_update();
             let store = self.store.clone();
             let read = tokio::task::spawn_blocking(move || {
-                store.events_after(cursor, 1000, |event| event.kind == EventType::MailboxStateChanged)
+                let tells =
+                    |kind| matches!(kind, EventType::MailboxStateChanged | EventType::AppSecretRolledBack);
+                store.events_after(cursor, 1000, |event| tells(event.kind))
             });
             let (changes, reached) = read.await.map_err(|_| StoreError::Closed)??;
             cursor = reached;
@@ -110,7 +113,7 @@ impl Notifier {
             repeat_after: self.config.repeat_after,
         };
         let notices: Vec<Notice> = look.notices.iter().map(|row| row.value.clone()).collect();
-        for deed in decide(&look.seen, &look.secrets, &notices, &rules, clock::now()) {
+        for deed in decide(&look.seen, &look.apps, &notices, &rules, clock::now()) {
             let done = self.perform(&look, sender.as_ref(), &deed, base).await;
             match done {
                 // somebody else was faster: the next look sees what he did
@@ -130,8 +133,9 @@ impl Notifier {
         for stored in &mailboxes {
             let status = self.store.status(stored.incarnation)?.value;
             let app = stored.mailbox.app().map(ToString::to_string);
-            let is_complete =
-                app.as_ref().and_then(|app| apps.get(app)).is_some_and(|app| !app.app.client_id.is_empty());
+            let serves_users =
+                |app: &&AppCredentials| !app.app.client_id.is_empty() && app.service_account.is_none();
+            let is_complete = app.as_ref().and_then(|app| apps.get(app)).filter(serves_users).is_some();
             let is_sender = sender.as_ref().is_some_and(|sender| sender.incarnation == stored.incarnation);
             let by_oauth = matches!(stored.mailbox.auth, Auth::Oauth { .. });
             let (state, code) = match self.kept_token(stored)? {
@@ -151,9 +155,19 @@ impl Notifier {
                 is_moving: by_oauth && self.store.move_of(stored)?.is_some(),
             });
         }
-        let ends = |app: &AppCredentials| Some((app.app.id.to_string(), app.app.secret_expires_at?));
-        let secrets = apps.values().filter_map(ends).collect();
-        Ok((Look { mailboxes, seen, secrets, notices: self.store.notices()? }, sender))
+        let apps: Result<Vec<SeenApp>, StoreError> =
+            apps.into_values().map(|app| self.seen_app(&app.app)).collect();
+        Ok((Look { mailboxes, seen, apps: apps?, notices: self.store.notices()? }, sender))
+    }
+
+    fn seen_app(&self, app: &App) -> Result<SeenApp, StoreError> {
+        let rotation = self.store.rotation(&app.id)?.map(|row| row.value);
+        let refused = rotation.filter(|rotation| rotation.state == RotationState::RolledBack);
+        Ok(SeenApp {
+            id: app.id.to_string(),
+            ends: app.secret_expires_at,
+            rolled_back: refused.map(|rotation| rotation.since),
+        })
     }
 
     /// Why a refresh token that was handed in is not taken over yet, if that is for somebody else than its user.
@@ -315,6 +329,9 @@ impl Notifier {
             let facts = Facts { client_id: app, detail: days, ..Facts::default() };
             return Ok(diagnosis::describe(&c::SECRET_EXPIRING, &facts, None));
         }
+        if cause.code.starts_with(ROLLED_BACK) {
+            return self.why_rolled_back(app);
+        }
         let status = first.map(|stored| self.store.status(stored.incarnation)).transpose()?;
         let shown =
             status.map(|row| [row.value.diagnosis, row.value.send_diagnosis]).into_iter().flatten().flatten();
@@ -322,6 +339,18 @@ impl Notifier {
         let entry = || c::find(&cause.code).unwrap_or(&c::APP_REFUSED);
         Ok(known
             .unwrap_or_else(|| diagnosis::describe(entry(), &Facts { address, ..Facts::default() }, None)))
+    }
+}
+
+impl Notifier {
+    /// That a new credential was refused, and why.
+    fn why_rolled_back(&self, app: &str) -> Result<Diagnosis, StoreError> {
+        let id = AppId::new(app).ok();
+        let rotation = id.map(|id| self.store.rotation(&id)).transpose()?.flatten();
+        let found = rotation.and_then(|row| row.value.diagnosis);
+        let why = found.map(|found| diagnosis::shown(&found, self.language(None)).summary);
+        let facts = Facts { client_id: app, detail: why.as_deref().unwrap_or_default(), ..Facts::default() };
+        Ok(diagnosis::describe(&c::SECRET_ROLLED_BACK, &facts, None))
     }
 }
 

@@ -146,7 +146,9 @@ impl Store {
     /// [`StoreError::Corrupt`], [`StoreError::Vault`] or [`StoreError::Io`].
     pub async fn tell_expiring_secrets(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut count = 0;
-        for AppCredentials { app, certificate, .. } in self.apps()?.into_iter().map(|row| row.value) {
+        for AppCredentials { app, certificate, service_account, .. } in
+            self.apps()?.into_iter().map(|row| row.value)
+        {
             let Some(expires_at) = app.secret_expires_at else { continue };
             let mut facts = self.app_facts(&app.id)?;
             let told = facts.value.told.filter(|told| told.expires_at == expires_at).map(|told| told.days);
@@ -154,7 +156,11 @@ impl Store {
             facts.value.told = Some(ToldExpiry { expires_at, days });
             let mut commit = Commit::default();
             add(&mut commit, &app.id, &facts)?;
-            let kind = if certificate.is_some() { "client_certificate" } else { "client_secret" };
+            let kind = match (certificate, service_account) {
+                (Some(_), _) => "client_certificate",
+                (None, Some(_)) => "service_account",
+                (None, None) => "client_secret",
+            };
             let data = serde_json::json!({"app": app.id, "client_id": app.client_id, "kind": kind,
                 "expires_at": expires_at,
                 "days_left": expiry::days_left(expires_at, now), "days_ahead": days});
@@ -194,7 +200,7 @@ mod tests {
             domains: Vec::new(),
             secret_expires_at,
         };
-        AppCredentials { app, client_secret: None, certificate: None }
+        AppCredentials { app, client_secret: None, certificate: None, service_account: None }
     }
 
     #[test]

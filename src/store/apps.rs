@@ -5,7 +5,7 @@ use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, keys};
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, AppId, ClientCertificate, Secret};
+use crate::domain::{App, AppId, ClientCertificate, Secret, ServiceAccount};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub(super) struct AppRow {
     client_secret: Option<Secret>,
     #[serde(default)]
     certificate: Option<ClientCertificate>,
+    #[serde(default)]
+    service_account: Option<ServiceAccount>,
 }
 
 impl Store {
@@ -43,6 +45,7 @@ impl Store {
                 app: value.app,
                 client_secret: value.client_secret,
                 certificate: value.certificate,
+                service_account: value.service_account,
             },
         }))
     }
@@ -64,8 +67,8 @@ impl Store {
         generation: u64,
     ) -> Result<(), StoreError> {
         let key = keys::app(&credentials.app.id);
-        let AppCredentials { app, client_secret, certificate } = credentials.clone();
-        let row = AppRow { app, client_secret, certificate };
+        let AppCredentials { app, client_secret, certificate, service_account } = credentials.clone();
+        let row = AppRow { app, client_secret, certificate, service_account };
         let payload = self.seal_json(&key, &row)?;
         commit.ops.push(Op::PutSealed { key, expect: expect_read(generation), payload });
         Ok(())

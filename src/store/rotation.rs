@@ -16,7 +16,7 @@ pub enum Replaced {
     /// It is the same; a rotation goes on.
     Nothing,
     /// It is a new one, to be tried; this one is kept until then.
-    OnTrial(Credential),
+    OnTrial(Box<Credential>),
     /// There is nothing to go back to.
     ForGood,
 }
@@ -72,7 +72,7 @@ impl Store {
             Replaced::OnTrial(previous) => {
                 // the last one that was taken, not one that was replaced before it was tried
                 let proven = known.as_ref().and_then(|row| row.value.on_trial()).cloned();
-                let previous = Some(proven.unwrap_or(previous));
+                let previous = Some(proven.unwrap_or(*previous));
                 let rotation =
                     Rotation { state: RotationState::Trying, since: now, diagnosis: None, previous };
                 self.add_rotation(&mut commit, &app.app.id, &rotation, known.as_ref())?;
@@ -191,7 +191,36 @@ mod tests {
             not_after: NOW,
             subject: "CN=Stafette, O=Makler".repeat(9),
         });
-        AppCredentials { app, client_secret: None, certificate }
+        AppCredentials { app, client_secret: None, certificate, service_account: None }
+    }
+
+    #[test]
+    fn the_longest_key_of_a_service_account_fits() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let key = |seed| {
+            let mut app = app(seed);
+            let pem = app.certificate.take().unwrap().private_key;
+            let lines: Vec<&str> =
+                pem.expose().as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let pem =
+                format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+            app.service_account = Some(crate::domain::ServiceAccount {
+                client_email: String::from(
+                    "a-name-of-thirty-letters-at-all@a-project-of-thirty-letters-1.iam.gserviceaccount.com",
+                ),
+                client_id: String::from("113000000000000000017"),
+                private_key_id: "0".repeat(40),
+                private_key: Secret::new(pem),
+            });
+            app
+        };
+        runtime().block_on(async {
+            store.put_app(&key(0), 0).await.unwrap();
+            let on_trial = Replaced::OnTrial(Box::new(key(0).credential()));
+            store.replace_app(&key(1), 1, on_trial, NOW).await.unwrap();
+        });
+        assert!(store.app(&key(0).app.id).unwrap().unwrap().value.credential().is_same(&key(1).credential()));
     }
 
     #[test]
@@ -202,7 +231,7 @@ mod tests {
         let run = runtime();
         run.block_on(async {
             store.put_app(&app(0), 0).await.unwrap();
-            let on_trial = |number| Replaced::OnTrial(app(number).credential());
+            let on_trial = |number| Replaced::OnTrial(Box::new(app(number).credential()));
             store.replace_app(&app(1), 1, on_trial(0), NOW).await.unwrap();
             store.replace_app(&app(2), 2, on_trial(1), NOW).await.unwrap();
         });

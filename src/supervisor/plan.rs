@@ -31,7 +31,10 @@ pub(super) fn resting_state(mailbox: &Mailbox) -> Option<MailboxState> {
     match &mailbox.auth {
         _ if !mailbox.active => Some(MailboxState::Paused),
         Auth::Oauth { app: None, .. } => Some(MailboxState::AwaitingApp),
-        Auth::Oauth { app: Some(_), .. } | Auth::AppOnly { .. } | Auth::Password { .. } => None,
+        Auth::Oauth { app: Some(_), .. }
+        | Auth::AppOnly { .. }
+        | Auth::ServiceAccount { .. }
+        | Auth::Password { .. } => None,
     }
 }
 

@@ -130,7 +130,7 @@ async fn best(store: &Store, actors: Vec<Candidate>) -> Result<Vec<Candidate>, S
 
 /// How good a mailbox is for a trial, 0 is best; `None`: its requests do not carry the credential.
 fn rank(auth: &Auth, grant: Option<&Grant>) -> Option<u8> {
-    if matches!(auth, Auth::AppOnly { .. }) {
+    if auth.needs_no_user() {
         return Some(0);
     }
     let grant = grant.filter(|grant| grant.send_client_secret)?;
@@ -172,6 +172,7 @@ mod tests {
         let oauth = Auth::Oauth { app: Some(id()), login: None, aliases: Vec::new(), delegates: Vec::new() };
         for (found, expected) in [
             (rank(&Auth::AppOnly { app: id() }, None), Some(0)),
+            (rank(&Auth::ServiceAccount { app: id(), login: None }, None), Some(0)),
             (rank(&oauth, Some(&grant(true, Some("ok")))), Some(0)),
             (rank(&oauth, Some(&grant(true, None))), Some(1)),
             (rank(&oauth, Some(&grant(true, Some("sign_in_again")))), Some(2)),
@@ -200,6 +201,7 @@ mod tests {
             },
             client_secret: Some(Secret::new(secret)),
             certificate: None,
+            service_account: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -207,7 +209,7 @@ mod tests {
             let http = Dialer::new(NetConfig::default()).unwrap().http_client(AGAIN).unwrap();
             let deps = TokenDeps { store: store.clone(), http };
             store.put_app(&app("old"), 0).await.unwrap();
-            let on_trial = Replaced::OnTrial(app("old").credential());
+            let on_trial = Replaced::OnTrial(Box::new(app("old").credential()));
             store.replace_app(&app("new"), 1, on_trial, Timestamp(0)).await.unwrap();
             let now = clock::now();
             attempt(&deps, &id, now, Vec::new()).await.unwrap();

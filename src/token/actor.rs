@@ -7,7 +7,8 @@ use super::protocol::{
 };
 use super::refresher::{AppDoor, Asked, Refreshed, Refresher};
 use crate::clock;
-use crate::domain::{GrantInfo, Timestamp};
+use crate::domain::grant::LastRefresh;
+use crate::domain::{Auth, GrantInfo, GrantWay, Timestamp};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use actix::{
@@ -235,14 +236,34 @@ impl Handler<RefreshNow> for TokenActor {
         self.refused = None;
         self.is_urgent = true;
         let answer = self.ask(None, context);
-        let Refresher { deps, owner, .. } = self.refresher.clone();
+        let Refresher { deps, owner, stored, .. } = self.refresher.clone();
         Box::pin(async move {
-            answer.await.unwrap_or_else(|_| Err(ended()))?;
+            let token = answer.await.unwrap_or_else(|_| Err(ended()))?;
+            if let Some(info) = without_user(&stored.mailbox.auth, &token) {
+                return Ok(info);
+            }
             let grant =
                 deps.store.grant(owner.mailbox).map_err(|error| TokenError::Store(error.to_string()))?;
             grant.map(|row| row.value.info()).ok_or(TokenError::NotSignedIn)
         })
     }
+}
+
+/// What is told where nobody signed in, and no grant is stored.
+fn without_user(auth: &Auth, token: &AccessToken) -> Option<GrantInfo> {
+    let way = match auth {
+        Auth::AppOnly { .. } => GrantWay::AppOnly,
+        Auth::ServiceAccount { .. } => GrantWay::ServiceAccount,
+        Auth::Oauth { .. } | Auth::Password { .. } => return None,
+    };
+    Some(GrantInfo {
+        way,
+        signed_in_as: None,
+        signed_in_at: token.issued_at,
+        scopes: Vec::new(),
+        access_token_expires_at: Some(token.expires_at),
+        last_refresh: Some(LastRefresh { at: token.issued_at, result: String::from("ok") }),
+    })
 }
 
 fn ended() -> TokenError {

@@ -181,7 +181,7 @@ mod tests {
 
     fn credentials(has_secret: bool) -> AppCredentials {
         let client_secret = has_secret.then(|| Secret::new("s"));
-        AppCredentials { app: app(), client_secret, certificate: None }
+        AppCredentials { app: app(), client_secret, certificate: None, service_account: None }
     }
 
     fn refused(code: u32) -> Result<TokenAnswer, FlowError> {

@@ -112,7 +112,7 @@ fn finish(
 }
 
 /// The public half of a private key, as certificates hold it.
-fn public_key(key: &Pem) -> Result<Vec<u8>, CertificateError> {
+pub(super) fn public_key(key: &Pem) -> Result<Vec<u8>, CertificateError> {
     let der = match key.label.as_str() {
         "PRIVATE KEY" => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.contents.as_slice())),
         "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(key.contents.as_slice())),

@@ -23,7 +23,7 @@ impl Made {
         self.key.to_public_key().to_public_key_pem(LineEnding::LF).unwrap()
     }
 
-    fn key_pem(&self) -> String {
+    pub(crate) fn key_pem(&self) -> String {
         self.key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
     }
 }

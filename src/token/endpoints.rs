@@ -25,6 +25,8 @@ pub struct Endpoints {
     pub scopes: Vec<String>,
     /// The scope of the app's own tokens, if the provider has such.
     pub app_scope: Option<String>,
+    /// The scope of a service account's tokens for a user, if the provider has such accounts.
+    pub service_account_scope: Option<String>,
     /// Tells more of who signed in, where the identity token does not (OpenID Connect Core §5.3).
     pub userinfo: Option<Url>,
     /// How a client proves itself at the token endpoint.
@@ -126,6 +128,7 @@ impl Endpoints {
             (None, _, _) => Self::discover(app, preset, http).await?,
         };
         if let Some(scopes) = &app.scopes {
+            found.service_account_scope = found.service_account_scope.map(|_| scopes.join(" "));
             found.scopes = match app.provider {
                 ProviderKind::Oidc => found.scopes.iter().chain(scopes).cloned().collect(),
                 ProviderKind::Office365
@@ -138,6 +141,15 @@ impl Endpoints {
             };
         }
         Ok(found)
+    }
+
+    /// Where the service account of an app asks for tokens; `None`: its provider has no such accounts.
+    #[must_use]
+    pub fn for_service_account(app: &App) -> Option<Result<Url, FlowError>> {
+        let preset = Provider::of_kind(app.provider)?.oauth.as_ref()?;
+        let (authorize, token) = (preset.authorize.as_deref()?, preset.token.as_deref()?);
+        preset.service_account_scope.as_ref()?;
+        Some(Self::fixed(app, preset, authorize, token).map(|found| found.token))
     }
 
     fn entra(app: &App, preset: &OauthPreset, authority: &str) -> Result<Self, FlowError> {
@@ -174,6 +186,7 @@ impl Endpoints {
             device: None,
             native_redirect: preset.native_redirect.clone(),
             app_scope: preset.app_scope.clone(),
+            service_account_scope: preset.service_account_scope.clone(),
             issuer: preset.issuer.clone().unwrap_or_default(),
             scopes: preset.scopes.clone(),
             userinfo: None,

@@ -5,6 +5,7 @@ use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
 use super::assertion;
 use super::carry::{Wire, fetch};
 use super::endpoints::{ClientAuth, Endpoints};
+use super::service_account::{self, Wish};
 use crate::clock;
 use crate::domain::Secret;
 use crate::domain::app::AppCredentials;
@@ -184,6 +185,22 @@ impl OauthClient {
         let wire = Wire::new(&self.http);
         drop(request.request_async(&|made| wire.send(made)).await);
         answer::read(&wire.answer()?)
+    }
+
+    /// A token of the app's service account: for a user, or of its own, which opens no mailbox.
+    ///
+    /// # Errors
+    /// [`FlowError`].
+    pub async fn jwt_bearer(&self, user: Option<&str>) -> Result<TokenAnswer, FlowError> {
+        let missing = || FlowError::Endpoint(String::from("the app has no service account's key"));
+        let account = self.credentials.service_account.as_ref().ok_or_else(missing)?;
+        let scope = self.endpoints.service_account_scope.as_deref().ok_or_else(missing)?;
+        let wish = Wish { audience: self.endpoints.token.as_str(), scope, user };
+        let signed = service_account::sign(account, &wish, clock::now());
+        let signed = signed.map_err(|error| FlowError::Endpoint(error.to_string()))?;
+        let form = [("grant_type", service_account::GRANT_TYPE), ("assertion", signed.as_str())];
+        let request = self.http.post(self.endpoints.token.clone()).form(&form).build();
+        answer::read(&fetch(&self.http, request.map_err(|error| unbuilt(&error))?).await?)
     }
 
     /// Asks for a device code (RFC 8628 §3.1).

@@ -53,7 +53,12 @@ fn credentials(provider: ProviderKind, authority: &str) -> AppCredentials {
         domains: vec![],
         secret_expires_at: None,
     };
-    AppCredentials { app, client_secret: Some(Secret::new("s&cret")), certificate: None }
+    AppCredentials {
+        app,
+        client_secret: Some(Secret::new("s&cret")),
+        certificate: None,
+        service_account: None,
+    }
 }
 
 async fn client(base: &str) -> OauthClient {

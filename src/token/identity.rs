@@ -180,7 +180,9 @@ impl Claims {
                 let own = login.iter().chain(aliases).map(String::as_str);
                 (own.chain([mailbox.address.as_str()]).collect(), delegates)
             }
-            Auth::AppOnly { .. } | Auth::Password { .. } => (vec![mailbox.address.as_str()], &[]),
+            Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
+                (vec![mailbox.address.as_str()], &[])
+            }
         };
         let pin = pinned.filter(|pin| pin.oid.is_some());
         let is_own = match pin {

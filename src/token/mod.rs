@@ -1,5 +1,6 @@
 //! Access tokens: the words of the token actors, the OAuth requests, and the decisions when to make them.
 
+mod act_for_user;
 mod actor;
 mod answer;
 mod app_actor;
@@ -14,9 +15,12 @@ pub mod identity;
 pub mod lifecycle;
 pub mod protocol;
 mod refresher;
+mod service_account;
 pub mod trial;
 mod verify;
+mod verify_account;
 
+pub use act_for_user::scope_of as service_account_scope;
 pub use actor::{TokenActor, TokenDeps};
 pub use answer::{FlowError, TokenAnswer};
 pub use app_actor::{AppActor, outcome};
@@ -26,4 +30,6 @@ pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
 pub use refresher::AppDoor;
+pub use service_account::{KeyFileError, read as read_service_account};
 pub use verify::{Verified, tenant_id, verify};
+pub use verify_account::verify_account;

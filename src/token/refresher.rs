@@ -1,5 +1,6 @@
 //! One refresh of one mailbox's grant: leave is asked for, the grant is marked, the request is sent, and the answer is
-//! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them.
+//! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them; a service
+//! account's have each one of their own (`act_for_user`).
 
 use super::app_actor::{app_facts, outcome};
 use super::gate::Outcome;
@@ -80,8 +81,10 @@ impl Refresher {
     }
 
     pub(super) async fn refresh(&self, asked: Asked) -> Refreshed {
-        if matches!(self.stored.mailbox.auth, Auth::AppOnly { .. }) {
-            return self.shared(asked).await;
+        match self.stored.mailbox.auth {
+            Auth::AppOnly { .. } => return self.shared(asked).await,
+            Auth::ServiceAccount { .. } => return self.act_for_user(asked).await,
+            Auth::Oauth { .. } | Auth::Password { .. } => {}
         }
         let Some(door) = &self.app else { return refused(TokenError::NoTokens) };
         match self.deps.store.grant(self.owner.mailbox) {
@@ -90,8 +93,7 @@ impl Refresher {
             Ok(Some(_)) => {}
             Err(error) => return Refreshed::Fatal(error),
         }
-        let may = MayRequest { mailbox: self.owner.mailbox, urgent: asked.is_urgent };
-        let permit = match door.may.send(may).await.unwrap_or_else(|_| Err(Waiting::for_restart())) {
+        let permit = match self.leave(door, &asked).await {
             Ok(permit) => permit,
             Err(waiting) => return Refreshed::Waits(waiting),
         };
@@ -110,6 +112,12 @@ impl Refresher {
         };
         sent.permit.ended(sent.ended);
         refreshed
+    }
+
+    /// Leave to send a request.
+    pub(super) async fn leave(&self, door: &AppDoor, asked: &Asked) -> Result<Permit, Waiting> {
+        let may = MayRequest { mailbox: self.owner.mailbox, urgent: asked.is_urgent };
+        door.may.send(may).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
     }
 
     /// The app's own token.
@@ -238,11 +246,11 @@ impl Refresher {
     }
 }
 
-fn refused(error: TokenError) -> Refreshed {
+pub(super) fn refused(error: TokenError) -> Refreshed {
     Refreshed::Refused { error, until: None }
 }
 
-fn refusal(step: Step, diagnosis: Box<Diagnosis>) -> Refreshed {
+pub(super) fn refusal(step: Step, diagnosis: Box<Diagnosis>) -> Refreshed {
     let (error, until) = match step {
         Step::RetryAt(until) => (TokenError::Unreachable(diagnosis), Some(until)),
         Step::SignIn => (TokenError::SignInNeeded(diagnosis), None),

@@ -126,6 +126,9 @@ async fn roll_back(
 /// Asks for a token of the app's own, where the provider has such.
 pub(super) async fn request(http: &reqwest::Client, app: &AppCredentials) -> Result<TokenAnswer, FlowError> {
     let endpoints = Endpoints::of(&app.app, http).await?;
+    if app.service_account.is_some() {
+        return OauthClient::new(http.clone(), endpoints, app.clone()).jwt_bearer(None).await;
+    }
     let scope = endpoints.app_scope.clone();
     let scope =
         scope.ok_or_else(|| FlowError::Endpoint(String::from("this provider has no app-only tokens")))?;

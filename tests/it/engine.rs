@@ -331,6 +331,7 @@ pub fn web_app(world: &World) -> AppCredentials {
         },
         client_secret: Some(Secret::new(web.secret())),
         certificate: None,
+        service_account: None,
     }
 }
 

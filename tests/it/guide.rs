@@ -66,6 +66,30 @@ fn each_way_has_its_own_steps_for_this_installation() {
 }
 
 #[test]
+fn a_service_account_has_a_guide_of_google_s_steps() {
+    let (_data, _running, api) = served("https://mail.firma.test/");
+    let app = json!({"id": "g", "provider": "google", "domains": ["makler.test"],
+        "scopes": ["https://www.googleapis.com/auth/gmail.imap_admin"]});
+    api.post("/v1/apps", &app).ok(201);
+    for (language, words) in [
+        (
+            "en",
+            ["Gmail API", "Add key > Create new key > JSON", "Domain-wide delegation", "Super administrator"],
+        ),
+        ("de", ["Gmail API", "Neuen Schlüssel erstellen > JSON", "Domainweite Delegierung", "Super Admin"]),
+    ] {
+        let guide = api.get(&format!("/v1/apps/g/guide?way=service_account&language={language}")).ok(200);
+        for word in words.into_iter().chain(["<client id>", "auth/gmail.imap_admin", "makler.test"]) {
+            assert!(steps(&guide).contains(word), "{word} is missing: {}", steps(&guide));
+        }
+        assert_eq!((&guide["scripts"], &guide["redirect_uri"]), (&json!([]), &Value::Null));
+    }
+    let text = api.get("/v1/apps/g/guide?way=service_account&format=markdown").text();
+    assert!(text.contains("```sh\ngcloud services enable") && !text.contains("powershell"), "{text}");
+    api.get("/v1/apps/o365/guide?way=service_account").problem(422, "no_such_way");
+}
+
+#[test]
 fn an_address_that_entra_refuses_is_said_to_be_one() {
     let (_data, _running, api) = served("http://mail.firma.test/");
     let notes = api.get("/v1/apps/o365/guide").ok(200)["notes"].clone();

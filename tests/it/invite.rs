@@ -223,3 +223,29 @@ fn an_app_s_fault_is_told_once_for_all_its_mailboxes() {
     assert!(sent[1].1.contains("ends in 7 days or less"), "{}", sent[1].1);
     assert_eq!(sent.len(), 2);
 }
+
+#[test]
+fn a_refused_secret_is_told_once_although_everything_goes_on() {
+    let scene = scene(|_| {});
+    let (ben, grant) = oauth_mailbox(&scene.world, &scene.running, BEN, scene.world.imaps_port());
+    let ben = scene.running.add(ben, &grant);
+    scene.running.until_live(ben.incarnation);
+    scene.api.patch("/v1/apps/o365", &json!({"client_secret": "not~the~secret"})).ok(200);
+    let sent = scene.until_sent(1);
+    assert_eq!(sent[0].0, BEN);
+    for word in
+        ["New secret refused", "client_secret_rolled_back", "o365", "ben", "The client secret of the app"]
+    {
+        assert!(sent[0].1.contains(word), "{word}: {}", sent[0].1);
+    }
+    // another try is another cause, and what was told is not told again
+    scene.api.patch("/v1/apps/o365", &json!({"client_secret": "nor~this~one"})).ok(200);
+    scene.until_sent(2);
+    scene.api.post("/v1/mailboxes/anna/pause", &json!({})).ok(200);
+    scene.api.post("/v1/mailboxes/anna/resume", &json!({})).ok(200);
+    let told = scene.running.events_of(EventType::AppSecretRolledBack);
+    assert_eq!((told.len(), scene.sent().len()), (2, 2));
+    scene.running.until(ben.incarnation, "live all along", |status| {
+        status.state == stafette::domain::MailboxState::Live
+    });
+}

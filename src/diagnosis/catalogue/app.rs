@@ -174,20 +174,13 @@ super::entries! {
             "Certificates & secrets > Certificates > Upload certificate"
             => "Zertifikate & Geheimnisse > Zertifikate > Zertifikat hochladen",
         ];
-    /// Domain-wide delegation is missing.
-    DELEGATION_MISSING = "google_delegation_missing", TenantAdmin, AfterFix, "Domain-wide delegation missing" => "Domainweite Delegierung fehlt",
-        "The service account may not act for {address}: its scope is not delegated."
-        => "Das Dienstkonto darf nicht für {address} handeln: sein Scope ist nicht delegiert.",
-        "Enter the client id and the scope https://mail.google.com/ under domain-wide delegation."
-        => "Client-ID und den Scope https://mail.google.com/ unter der domainweiten Delegierung eintragen.",
-        clicks [
-            "Google Admin console > Security > Access and data control > API controls"
-            => "Google Admin-Konsole > Sicherheit > Zugriffs- und Datenkontrolle > API-Steuerung",
-            "Domain-wide delegation > Add new"
-            => "Domainweite Delegierung > Neu hinzufügen",
-            "Client id {client_id}, scope https://mail.google.com/"
-            => "Client-ID {client_id}, Scope https://mail.google.com/",
-        ];
+    /// A new credential that was refused on trial.
+    SECRET_ROLLED_BACK = "client_secret_rolled_back", AppOwner, AfterFix, "New secret refused" => "Neues Geheimnis abgelehnt",
+        "The new secret, certificate or key of the app {client_id} was refused; the one before is in use again."
+        => "Das neue Geheimnis, Zertifikat oder der neue Schlüssel der App {client_id} wurde abgelehnt; es gilt wieder \
+         das vorherige.",
+        "Enter another one before the one in use ends. Why it was refused: {detail}"
+        => "Ein anderes eingeben, bevor das gültige endet. Warum es abgelehnt wurde: {detail}";
     /// A client secret that ends soon.
     SECRET_EXPIRING = "client_secret_expiring", AppOwner, AfterFix,
         "Client secret expires soon" => "Geheimer Clientschlüssel läuft bald ab",

@@ -4,12 +4,14 @@
 //! table.
 
 mod app;
+mod google;
 mod mail;
 mod net;
 mod sign_in;
 mod states;
 
 pub use app::*;
+pub use google::*;
 pub use mail::*;
 pub use net::*;
 pub use sign_in::*;
@@ -84,7 +86,10 @@ use entries;
 
 /// All entries, for documentation and tests.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    [sign_in::ENTRIES, app::ENTRIES, mail::ENTRIES, net::ENTRIES].into_iter().flatten().copied()
+    [sign_in::ENTRIES, app::ENTRIES, google::ENTRIES, mail::ENTRIES, net::ENTRIES]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The entry of a code.

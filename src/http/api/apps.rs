@@ -36,6 +36,9 @@ struct AppForm {
     /// Likewise; a PEM text with certificate and private key.
     #[serde(default, deserialize_with = "said")]
     client_certificate: Option<Option<Secret>>,
+    /// Likewise; a key file of Google's, as an object or as a text.
+    #[serde(default, deserialize_with = "said")]
+    service_account: Option<Option<Value>>,
     #[serde(default)]
     authority: Option<String>,
     #[serde(default)]
@@ -133,9 +136,16 @@ pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -
         let mut value = view(&shared.store, &known.value)?;
         merge(&mut value, &change);
         // a merge removes what is null; here null means: none
-        for name in ["client_secret", "client_certificate"] {
+        for name in ["client_secret", "client_certificate", "service_account"] {
             if change.get(name).is_some_and(Value::is_null) {
                 set(&mut value, name, Value::Null);
+            }
+        }
+        if let Some(given @ (Value::Object(_) | Value::String(_))) = change.get("service_account") {
+            // a file is whole; the client id is in it
+            set(&mut value, "service_account", given.clone());
+            if change.get("client_id").is_none() {
+                set(&mut value, "client_id", Value::Null);
             }
         }
         let before = known.value.credential();
@@ -199,7 +209,7 @@ async fn replace(
 }
 
 async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Replaced) -> Result<(), Problem> {
-    presets::adopt(shared, &credentials.app).await?;
+    presets::adopt(shared, credentials).await?;
     let told = match replaced {
         Replaced::OnTrial(_) => shared.credential_replaced(&credentials.app.id).await,
         Replaced::Nothing | Replaced::ForGood => shared.app_changed(&credentials.app.id).await,
@@ -210,7 +220,9 @@ async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Repla
 fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {
     let mut shown = serde_json::to_value(&credentials.app).unwrap_or_default();
     set(&mut shown, "client_secret_set", json!(credentials.client_secret.is_some()));
-    set(&mut shown, "client_certificate", credential_form::view(&credentials.credential()));
+    let credential = credentials.credential();
+    set(&mut shown, "client_certificate", credential_form::view(&credential));
+    set(&mut shown, "service_account", credential_form::view_account(&credential));
     set(&mut shown, "rotation", rotation::view(store, &credentials.app.id, Language::default())?);
     Ok(shown)
 }
@@ -249,12 +261,6 @@ fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCrede
         let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
         Dialer::check_url(&url).map_err(|_| Problem::field("authority", "must be https"))?;
     }
-    let entered = Entered {
-        client_secret: form.client_secret,
-        client_certificate: form.client_certificate,
-        expires_at: form.secret_expires_at,
-    };
-    let credential = credential_form::read(entered, form.provider, known, clock::now())?;
     let domain = |text: &String| {
         let bare = trimmed(text).unwrap_or_default().trim_start_matches('@').to_lowercase();
         match word("domains", &bare)? {
@@ -263,7 +269,7 @@ fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCrede
         }
     };
     let scopes = form.scopes.filter(|scopes| !scopes.is_empty());
-    let app = App {
+    let mut app = App {
         id,
         provider: form.provider,
         tenant,
@@ -273,5 +279,14 @@ fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCrede
         domains: form.domains.iter().map(domain).collect::<Result<_, _>>()?,
         secret_expires_at: None,
     };
-    Ok(AppCredentials { app, client_secret: None, certificate: None }.with_credential(credential))
+    let entered = Entered {
+        client_secret: form.client_secret,
+        client_certificate: form.client_certificate,
+        service_account: form.service_account,
+        expires_at: form.secret_expires_at,
+    };
+    let credential = credential_form::read(entered, &app, known, clock::now())?;
+    app.client_id = credential_form::client_id(&app, &credential)?;
+    Ok(AppCredentials { app, client_secret: None, certificate: None, service_account: None }
+        .with_credential(credential))
 }

@@ -42,7 +42,9 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
         return move_app(&shared, &id, from, order).await;
     }
     let (plan, changed, links) = settled(async || {
-        let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
+        let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value;
+        sign_ins::serves_users(&app)?;
+        let app = app.app;
         may_invite(&shared, &app, order.invite)?;
         let (store, order) = (shared.store.clone(), order.clone());
         let (plan, approved) = pool(move || {

@@ -71,7 +71,9 @@ impl Item {
 pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, has_grant: bool) -> Group {
     let app = match &mailbox.auth {
         Auth::Oauth { app, .. } => app.as_ref(),
-        Auth::AppOnly { .. } | Auth::Password { .. } => return Group::OtherServerOrNotOauth,
+        Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
+            return Group::OtherServerOrNotOauth;
+        }
     };
     if !concerns(wanted, mailbox) {
         return Group::OtherServerOrNotOauth;
@@ -156,6 +158,8 @@ mod tests {
         let paused = Mailbox { active: false, ..mailbox(None, SERVER) };
         assert_eq!(of(&paused, false), Group::Inactive);
         let auth = Auth::Password { user: String::from("anna") };
+        assert_eq!(of(&Mailbox { auth, ..paused.clone() }, false), Group::OtherServerOrNotOauth);
+        let auth = Auth::ServiceAccount { app: AppId::new("gws").unwrap(), login: None };
         assert_eq!(of(&Mailbox { auth, ..paused }, false), Group::OtherServerOrNotOauth);
     }
 

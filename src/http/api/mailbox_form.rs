@@ -3,7 +3,8 @@
 use super::super::Shared;
 use super::super::extract::{trimmed, typed, word};
 use super::super::problem::Problem;
-use super::{apps::said, presets};
+use super::apps::said;
+use super::presets::{self, Serves};
 use crate::clock;
 use crate::config::Provider;
 use crate::domain::mailbox::{Owner, Policy};
@@ -101,6 +102,12 @@ enum AuthForm {
         #[serde(default)]
         app: Option<AppId>,
     },
+    ServiceAccount {
+        #[serde(default)]
+        app: Option<AppId>,
+        #[serde(default)]
+        login: Option<String>,
+    },
     Password {
         #[serde(default)]
         user: Option<String>,
@@ -128,11 +135,6 @@ pub(super) struct Posted {
 pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) -> Result<Posted, Problem> {
     if let Some(fields) = value.as_object_mut() {
         READ_ONLY.iter().for_each(|name| drop(fields.remove(*name)));
-    }
-    let kind = value.pointer("/auth/kind").and_then(Value::as_str);
-    if let Some(kind @ "service_account") = kind {
-        let detail = format!("auth.kind: {kind} is not available yet; use oauth, app_only or password");
-        return Err(Problem::unprocessable("not_available_yet", detail));
     }
     let form: MailboxForm = typed(&value)?;
     if let (Some(named), Some(given)) = (id, &form.id)
@@ -185,12 +187,29 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
 }
 
 /// The app that is named, else the one whose domains name the address.
-fn app_of(shared: &Shared, named: Option<AppId>, address: &str) -> Result<Option<App>, Problem> {
+fn app_of(
+    shared: &Shared,
+    named: Option<AppId>,
+    address: &str,
+    wanted: Serves,
+) -> Result<Option<App>, Problem> {
     let Some(id) = named else {
-        return Ok(presets::app_of_address(shared, address)?.map(|found| found.app));
+        return Ok(presets::app_of_address(shared, address, wanted)?.map(|found| found.app));
     };
     let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
-    Ok(Some(shared.store.app(&id)?.ok_or_else(unknown)?.value.app))
+    let app = shared.store.app(&id)?.ok_or_else(unknown)?.value;
+    let problem = match (wanted, Serves::of(&app)) {
+        (Serves::ServiceAccount, Serves::Registration) => {
+            "has no service account: enter its key file in the app as service_account"
+        }
+        (Serves::Registration, Serves::ServiceAccount) => {
+            "is a service account, through which nobody signs in: set auth.kind to service_account"
+        }
+        (Serves::Registration, Serves::Registration) | (Serves::ServiceAccount, Serves::ServiceAccount) => {
+            return Ok(Some(app.app));
+        }
+    };
+    Err(Problem::field("auth.app", problem))
 }
 
 struct AuthParts {
@@ -203,7 +222,7 @@ struct AuthParts {
 fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
     match form {
         AuthForm::Oauth { app, login, aliases, delegates, refresh_token } => {
-            let app = app_of(shared, app, address)?;
+            let app = app_of(shared, app, address, Serves::Registration)?;
             let take_over = refresh_token.map(|token| take_over(shared, app.as_ref(), &token)).transpose()?;
             let login = login.as_deref().and_then(trimmed);
             let names = |names: Option<Vec<String>>| {
@@ -216,12 +235,21 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         }
         AuthForm::AppOnly { app } => {
             let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
-            let app = app_of(shared, app, address)?.ok_or_else(missing)?;
+            let app = app_of(shared, app, address, Serves::Registration)?.ok_or_else(missing)?;
             let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
             if preset.is_none_or(|preset| preset.app_scope.is_none()) {
                 return Err(Problem::field("auth.app", "has no app-only tokens: only Microsoft 365 has"));
             }
             let auth = Auth::AppOnly { app: app.id.clone() };
+            Ok(AuthParts { auth, grant: None, take_over: None, app: Some(app) })
+        }
+        AuthForm::ServiceAccount { app, login } => {
+            let missing =
+                || Problem::field("auth.app", "is missing: service_account needs an app that is one");
+            let app = app_of(shared, app, address, Serves::ServiceAccount)?.ok_or_else(missing)?;
+            let login = login.as_deref().and_then(trimmed);
+            let login = login.map(|login| mail_address("auth.login", &login)).transpose()?;
+            let auth = Auth::ServiceAccount { app: app.id.clone(), login };
             Ok(AuthParts { auth, grant: None, take_over: None, app: Some(app) })
         }
         AuthForm::Password { user, password } => {

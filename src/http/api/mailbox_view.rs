@@ -97,7 +97,7 @@ fn fits(mailbox: &Mailbox, grant: &Grant) -> bool {
         | (Auth::Oauth { .. }, GrantSecret::Refresh { .. }) => true,
         (Auth::Password { .. }, GrantSecret::Refresh { .. })
         | (Auth::Oauth { .. }, GrantSecret::Password { .. })
-        | (Auth::AppOnly { .. }, _) => false,
+        | (Auth::AppOnly { .. } | Auth::ServiceAccount { .. }, _) => false,
     }
 }
 
@@ -121,7 +121,10 @@ pub(super) fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxSt
     match &mailbox.auth {
         Auth::Oauth { app: None, .. } => return MailboxState::AwaitingApp,
         Auth::Oauth { app: Some(_), .. } if grant.is_none() => return MailboxState::AwaitingSignIn,
-        Auth::Oauth { app: Some(_), .. } | Auth::AppOnly { .. } | Auth::Password { .. } => {}
+        Auth::Oauth { app: Some(_), .. }
+        | Auth::AppOnly { .. }
+        | Auth::ServiceAccount { .. }
+        | Auth::Password { .. } => {}
     }
     match status.state {
         MailboxState::Paused | MailboxState::AwaitingApp | MailboxState::AwaitingSignIn => {

@@ -272,7 +272,9 @@ pub(super) fn needs_password(posted: &Posted, stored: Option<&StoredMailbox>) ->
         Auth::Password { .. } if posted.grant.is_none() && !has_one => {
             Err(Problem::field("auth.password", "is missing (it is needed again when auth.user changes)"))
         }
-        Auth::Password { .. } | Auth::Oauth { .. } | Auth::AppOnly { .. } => Ok(()),
+        Auth::Password { .. } | Auth::Oauth { .. } | Auth::AppOnly { .. } | Auth::ServiceAccount { .. } => {
+            Ok(())
+        }
     }
 }
 

@@ -76,7 +76,10 @@ fn asks_for(shared: &Shared, value: &Value) -> Result<Option<String>, StoreError
     if !may_be_asked || is_said("/provider") || is_said("/auth/app") || has_servers {
         return Ok(None);
     }
-    let is_known = provider_of_domain(&domain).is_some() || app_of_address(shared, &address)?.is_some();
+    let is_account = value.pointer("/auth/kind").is_some_and(|kind| kind == "service_account");
+    let wanted = if is_account { Serves::ServiceAccount } else { Serves::Registration };
+    let is_known =
+        provider_of_domain(&domain).is_some() || app_of_address(shared, &address, wanted)?.is_some();
     Ok((!is_known).then_some(domain))
 }
 
@@ -85,15 +88,39 @@ pub(super) fn domain(address: &str) -> String {
     address.rsplit('@').next().unwrap_or_default().to_lowercase()
 }
 
-/// The app whose domains name this address.
-pub(super) fn app_of_address(shared: &Shared, address: &str) -> Result<Option<AppCredentials>, StoreError> {
+/// By what an app serves its mailboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// Users sign in through it, or it is let in itself.
+    Registration,
+    /// It is a service account that acts for users.
+    ServiceAccount,
+}
+
+impl Serves {
+    /// How an app does.
+    pub(super) fn of(app: &AppCredentials) -> Self {
+        if app.service_account.is_some() { Self::ServiceAccount } else { Self::Registration }
+    }
+}
+
+/// The app whose domains name this address, and which serves so.
+pub(super) fn app_of_address(
+    shared: &Shared,
+    address: &str,
+    wanted: Serves,
+) -> Result<Option<AppCredentials>, StoreError> {
     let domain = domain(address);
-    let serves = |app: &App| app.domains.contains(&domain);
-    Ok(shared.store.apps()?.into_iter().map(|row| row.value).find(|app| serves(&app.app)))
+    let fits = |app: &AppCredentials| app.app.domains.contains(&domain) && Serves::of(app) == wanted;
+    Ok(shared.store.apps()?.into_iter().map(|row| row.value).find(fits))
 }
 
 /// Gives a new or changed app to the mailboxes of its domains that wait for one.
-pub(super) async fn adopt(shared: &Shared, app: &App) -> Result<(), Problem> {
+pub(super) async fn adopt(shared: &Shared, credentials: &AppCredentials) -> Result<(), Problem> {
+    let app = &credentials.app;
+    if Serves::of(credentials) != Serves::Registration {
+        return Ok(());
+    }
     for mut stored in shared.store.mailboxes()? {
         if !waits_for(&stored.mailbox, app) {
             continue;

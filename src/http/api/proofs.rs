@@ -17,6 +17,13 @@ pub(super) fn checks(app: &App, redirect_uri: &str, facts: &AppFacts) -> [Check;
 pub(super) fn expiry(credentials: &AppCredentials, now: Timestamp) -> Check {
     const NAME: &str = "secret_expiry";
     let credential = credentials.credential();
+    if credentials.service_account.is_some() {
+        return Check::new(
+            NAME,
+            CheckResult::Skipped,
+            "a service account's key ends only when it is deleted",
+        );
+    }
     if credential.is_none() {
         return Check::new(NAME, CheckResult::Skipped, "there is no secret that could end");
     }
@@ -130,7 +137,8 @@ mod tests {
             let mut app = app("c");
             app.secret_expires_at = days.map(|days| Timestamp(now.0 + days * 24 * 3600 * 1000));
             let client_secret = secret.map(Secret::new);
-            let check = expiry(&AppCredentials { app, client_secret, certificate: None }, now);
+            let check =
+                expiry(&AppCredentials { app, client_secret, certificate: None, service_account: None }, now);
             (check.result, check.detail)
         };
         let (result, detail) = of(Some("s"), None);

@@ -4,7 +4,7 @@
 use super::super::Shared;
 use crate::diagnosis::{Language, catalogue as c, shown};
 use crate::domain::app::AppCredentials;
-use crate::domain::{AppId, Auth, Credential, MailboxState, Rotation, Timestamp};
+use crate::domain::{AppId, Credential, MailboxState, Rotation, Timestamp};
 use crate::store::{Replaced, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn decide(
     if is_dead || is_back || before.is_none() || after.is_none() || !stake.is_used {
         return Replaced::ForGood;
     }
-    Replaced::OnTrial(before)
+    Replaced::OnTrial(Box::new(before))
 }
 
 /// What replacing an app means for its credential.
@@ -56,8 +56,7 @@ pub(super) fn replaced(
 fn stake(store: &Store, app: &AppId) -> Result<Stake, StoreError> {
     let mut stake = Stake { is_used: false, is_refused: false };
     for stored in store.mailboxes()?.iter().filter(|stored| stored.mailbox.app() == Some(app)) {
-        let is_app_only = matches!(stored.mailbox.auth, Auth::AppOnly { .. });
-        stake.is_used |= is_app_only || store.grant(stored.incarnation)?.is_some();
+        stake.is_used |= stored.mailbox.auth.needs_no_user() || store.grant(stored.incarnation)?.is_some();
         stake.is_refused |= stored.mailbox.active && is_refused(store, stored)?;
     }
     Ok(stake)
@@ -66,7 +65,8 @@ fn stake(store: &Store, app: &AppId) -> Result<Stake, StoreError> {
 /// Whether the app is broken for this mailbox because its credential is.
 fn is_refused(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
     let status = store.status(stored.incarnation)?.value;
-    let entries = [&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE, &c::APP_REFUSED];
+    let entries =
+        [&c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE, &c::GOOGLE_KEY_REFUSED, &c::APP_REFUSED];
     let code = status.diagnosis.map(|diagnosis| diagnosis.code).unwrap_or_default();
     Ok(status.state == MailboxState::AppBroken && entries.iter().any(|entry| entry.code == code))
 }
@@ -117,13 +117,18 @@ mod tests {
             domains: Vec::new(),
             secret_expires_at: expires_at,
         };
-        AppCredentials { app, client_secret: secret.map(Secret::new), certificate: None }
+        AppCredentials {
+            app,
+            client_secret: secret.map(Secret::new),
+            certificate: None,
+            service_account: None,
+        }
     }
 
     #[test]
     fn the_one_before_is_kept_if_something_is_at_stake_and_it_is_any_good() {
         let (old, new) = (app(Some("a"), None), app(Some("b"), None));
-        let kept = Replaced::OnTrial(old.credential());
+        let kept = Replaced::OnTrial(Box::new(old.credential()));
         assert_eq!(decide(&old, &new, None, USED, NOW), kept);
         let unused = Stake { is_used: false, ..USED };
         assert_eq!(decide(&old, &new, None, unused, NOW), Replaced::ForGood, "nobody needs it");
@@ -131,7 +136,7 @@ mod tests {
         assert_eq!(decide(&old, &new, None, refused, NOW), Replaced::ForGood, "the app is broken by it");
         assert_eq!(decide(&app(Some("a"), Some(NOW)), &new, None, USED, NOW), Replaced::ForGood, "expired");
         let later = app(Some("a"), Some(Timestamp(NOW.0 + 1)));
-        assert_eq!(decide(&later, &new, None, USED, NOW), Replaced::OnTrial(later.credential()));
+        assert_eq!(decide(&later, &new, None, USED, NOW), Replaced::OnTrial(Box::new(later.credential())));
         assert_eq!(decide(&app(None, None), &new, None, USED, NOW), Replaced::ForGood, "the first one");
         assert_eq!(decide(&old, &app(None, None), None, USED, NOW), Replaced::ForGood, "taken away");
     }
@@ -143,7 +148,7 @@ mod tests {
         assert_eq!(decide(&old, &new, None, USED, NOW), Replaced::ForGood);
         new.app.client_id = String::from("c");
         new.app.domains = vec![String::from("makler.example")];
-        assert_eq!(decide(&old, &new, None, USED, NOW), Replaced::OnTrial(old.credential()));
+        assert_eq!(decide(&old, &new, None, USED, NOW), Replaced::OnTrial(Box::new(old.credential())));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use super::super::extract::{json, pool, query, set, typed};
 use super::super::language::{language, language_of};
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
+use super::presets::Serves;
 use super::{apps, events};
 use crate::clock;
 use crate::config::Provider;
 use crate::diagnosis::{self, Language};
+use crate::domain::app::AppCredentials;
 use crate::domain::{App, Auth, GrantWay, SignInId};
 use crate::events::EventType;
 use crate::store::{Commit, Row, SignIn, SignInState, StoredMailbox};
@@ -70,14 +72,30 @@ pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App
             shared.store.app(moving.as_ref().map_or(app, |moving| &moving.to))?
         }
         Auth::Oauth { app: None, .. } => None,
-        Auth::AppOnly { .. } | Auth::Password { .. } => {
+        Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
             return Err(Problem::conflict("no_sign_in", "this mailbox does not sign in by OAuth"));
         }
     };
     let no_app = || Problem::conflict("app_incomplete", "no app is named for this mailbox: set auth.app");
-    let app = app.ok_or_else(no_app)?.value.app;
-    is_complete(&app)?;
-    Ok(app)
+    let app = app.ok_or_else(no_app)?.value;
+    serves_users(&app)?;
+    is_complete(&app.app)?;
+    Ok(app.app)
+}
+
+/// Whether an app is one that users sign in through at all.
+pub(super) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
+    match Serves::of(app) {
+        Serves::Registration => Ok(()),
+        Serves::ServiceAccount => {
+            let detail = format!(
+                "the app {} is a service account, through which nobody signs in: set auth.kind of its mailboxes to \
+                 service_account, or use another app",
+                app.app.id
+            );
+            Err(Problem::conflict("no_sign_in", detail))
+        }
+    }
 }
 
 /// Whether anybody can sign in through an app; else what it lacks.

@@ -5,16 +5,18 @@ use super::super::extract::{json, typed};
 use super::super::problem::{Answer, Problem};
 use super::super::signin;
 use super::guide::consent;
-use super::{apps, proofs};
+use super::presets::{self, Serves};
+use super::{apps, proofs, sign_ins};
 use crate::clock;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth};
 use crate::store::{FoundTenant, StoreError};
-use crate::token::{Check, CheckResult, Verified, trial, verify as look};
+use crate::token::{Check, CheckResult, Verified, trial, verify as look, verify_account};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,9 +46,16 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     let mut checks = Vec::new();
     let missing = apps::missing_fields(&credentials.app);
     let mut tenant_id = None;
+    let is_account = Serves::of(&credentials) == Serves::ServiceAccount;
+    if order.sign_in {
+        sign_ins::serves_users(&credentials)?;
+    }
     if missing.is_empty() {
         checks.push(Check::new("fields", CheckResult::Ok, "nothing is missing"));
-        let found: Verified = look(&shared.http, &credentials, is_app_only).await;
+        let found: Verified = match is_account {
+            true => verify_account(&shared.http, &credentials, &users_of(&shared, &id)?).await,
+            false => look(&shared.http, &credentials, is_app_only).await,
+        };
         if let Some(asked) = &found.asked {
             // a credential on trial is proven, or refused, by this as by any other request
             trial::settle(&shared.store, &credentials, true, asked.as_ref().copied()).await?;
@@ -59,7 +68,9 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     }
     checks.push(proofs::expiry(&credentials, clock::now()));
     let facts = shared.store.app_facts(&id)?.value;
-    checks.extend(proofs::checks(&credentials.app, &shared.callback_uri(), &facts));
+    if !is_account {
+        checks.extend(proofs::checks(&credentials.app, &shared.callback_uri(), &facts));
+    }
     if let (Some(found), Some(named)) = (&tenant_id, &credentials.app.tenant) {
         keep(&shared, &id, FoundTenant { named: named.clone(), id: found.clone() }).await?;
     }
@@ -73,6 +84,22 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         "consent_url": consent_url, "sign_in": sign_in});
     Ok(HttpResponse::Ok().json(shown))
 }
+
+/// For whom a service account is to act: one user of each domain, as each has its own administrator.
+fn users_of(shared: &Shared, id: &AppId) -> Result<Vec<String>, StoreError> {
+    let mut users = BTreeMap::new();
+    for stored in shared.store.mailboxes()? {
+        let Auth::ServiceAccount { app, .. } = &stored.mailbox.auth else { continue };
+        if app == id && stored.mailbox.active {
+            let login = stored.mailbox.login();
+            users.entry(presets::domain(login)).or_insert_with(|| String::from(login));
+        }
+    }
+    Ok(users.into_values().take(MOST_DOMAINS).collect())
+}
+
+/// A person waits while they are asked for one after another.
+const MOST_DOMAINS: usize = 10;
 
 /// Where anybody of the tenant signs in, to prove redirect and consent; nothing else of it is stored.
 async fn trial_link(shared: &Shared, credentials: &AppCredentials) -> Result<Value, Problem> {

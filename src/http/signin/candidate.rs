@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
 use crate::token::lifecycle::{before_refresh, with_answer};
-use crate::token::{FlowError, TokenAnswer};
+use crate::token::{FlowError, TokenAnswer, trial};
 use actix_web::web::Data;
 use std::time::Duration;
 
@@ -211,7 +211,7 @@ fn move_to(
     match &mut now.mailbox.auth {
         Auth::Oauth { app, .. } => *app = Some(to.clone()),
         Auth::AppOnly { app } => *app = to.clone(),
-        Auth::Password { .. } => return Err(StoreError::Stale),
+        Auth::ServiceAccount { .. } | Auth::Password { .. } => return Err(StoreError::Stale),
     }
     shared.store.arrive(commit, now.incarnation)?;
     shared.store.put_mailbox(commit, &now)
@@ -316,23 +316,34 @@ async fn refresh(
     let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
         return unusable("the candidate holds no refresh token");
     };
-    let client = match Provider::of(shared, &row.value, stored).await? {
-        Ok(provider) => provider.client,
+    let mut provider = match Provider::of(shared, &row.value, stored).await? {
+        Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };
     let _answer_is_waited_for = shared.on_their_way.read().await;
     let (marked, _) = before_refresh(candidate, clock::now());
     row.value.candidate = Some(marked.clone());
     put(shared, row).await?;
-    let issued_at = clock::now();
-    let scopes = &client.endpoints().scopes;
-    Ok(match client.refresh(&refresh_token, scopes, marked.send_client_secret).await {
-        Err(error) => Err(error),
-        Ok(answer) => {
-            let grant = with_answer(marked, &answer, issued_at);
-            row.value.candidate = Some(grant.clone());
-            put(shared, row).await?;
-            Ok((grant, answer))
-        }
-    })
+    loop {
+        let issued_at = clock::now();
+        let (client, sent) = (&provider.client, marked.send_client_secret);
+        let asked = client.refresh(&refresh_token, &client.endpoints().scopes, sent).await;
+        let answer = match asked {
+            Ok(answer) => answer,
+            // a refused client has used nothing up: the credential before is in use again
+            Err(error) if trial::settle(&shared.store, &provider.app, sent, Err(&error)).await? => {
+                provider = match Provider::of(shared, &row.value, stored).await? {
+                    Ok(provider) => provider,
+                    Err(error) => return Ok(Err(error)),
+                };
+                continue;
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        let grant = with_answer(marked, &answer, issued_at);
+        row.value.candidate = Some(grant.clone());
+        put(shared, row).await?;
+        trial::settle(&shared.store, &provider.app, sent, Ok(())).await?;
+        return Ok(Ok((grant, answer)));
+    }
 }

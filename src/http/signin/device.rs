@@ -12,7 +12,7 @@ use crate::clock;
 use crate::diagnosis::{catalogue, describe};
 use crate::domain::{Disposition, GrantWay, SignInId};
 use crate::store::{DeviceAttempt, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::{DevicePoll, FlowError};
+use crate::token::{DeviceGrant, DevicePoll, FlowError, trial};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use std::time::Duration;
@@ -43,11 +43,16 @@ pub(super) async fn begin(
         Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };
-    let code = match provider.client.request_device_code(false).await {
-        Err(error) if error.wants_secret_the_other_way() => provider.client.request_device_code(true).await,
-        other => other,
-    };
-    let code = match code {
+    let mut code = get_code(shared, &provider).await?;
+    if matches!(code, Ok(None)) {
+        // the credential that was refused is replaced by the one before
+        code = match Provider::of(shared, &row.value, stored).await? {
+            Ok(again) => get_code(shared, &again).await?,
+            Err(error) => Err(error),
+        };
+    }
+    let not_now = || FlowError::Endpoint(String::from("the app is being changed: try again"));
+    let code = match code.and_then(|code| code.ok_or_else(not_now)) {
         Ok(code) => code,
         Err(error) => return Ok(Err(error)),
     };
@@ -64,6 +69,22 @@ pub(super) async fn begin(
     put(shared, row).await?;
     watch(shared, row.value.id);
     Ok(Ok(see_other(&shared.link(&row.value))))
+}
+
+/// A code; `None`: the app has another credential than the one that was refused.
+async fn get_code(
+    shared: &Shared,
+    provider: &Provider,
+) -> Result<Result<Option<DeviceGrant>, FlowError>, Problem> {
+    let sends = provider.client.endpoints().device_needs_secret && provider.app.is_confidential();
+    let (asked, sent) = match provider.client.request_device_code(false).await {
+        Err(error) if error.wants_secret_the_other_way() => {
+            (provider.client.request_device_code(true).await, true)
+        }
+        other => (other, sends),
+    };
+    let is_replaced = trial::settle(&shared.store, &provider.app, sent, asked.as_ref().map(drop)).await?;
+    Ok(if is_replaced { Ok(None) } else { asked.map(Some) })
 }
 
 /// The page of a code that is waited for; it asks again by itself.
@@ -161,7 +182,21 @@ async fn ask(
         }
     };
     let declined = || Ending { state: SignInState::Declined, ..Ending::unusable() };
-    Ok(match provider.client.poll_device(&code.device_code, code.send_client_secret).await {
+    let polled = provider.client.poll_device(&code.device_code, code.send_client_secret).await;
+    let sent = sends_secret(&provider, code);
+    let answer = match &polled {
+        Ok(DevicePoll::Done(_)) => Some(Ok(())),
+        // nothing was given yet
+        Ok(DevicePoll::Pending | DevicePoll::SlowDown | DevicePoll::Declined | DevicePoll::Expired) => None,
+        Err(error) => Some(Err(error)),
+    };
+    if let Some(answer) = answer
+        && trial::settle(&shared.store, &provider.app, sent, answer).await?
+    {
+        // the one before is in use again, and a refused client has used no code up
+        return Ok(Asked::Pending);
+    }
+    Ok(match polled {
         Ok(DevicePoll::Pending) => Asked::Pending,
         Ok(DevicePoll::SlowDown) => {
             Asked::Changed(DeviceAttempt { interval: code.interval.saturating_add(SLOWER), ..code.clone() })
@@ -172,10 +207,7 @@ async fn ask(
         }),
         Ok(DevicePoll::Expired) => Asked::Ended(Ending { state: SignInState::Waiting, ..declined() }),
         Ok(DevicePoll::Done(answer)) => {
-            let is_confidential = provider.client.endpoints().device_needs_secret;
-            let send_client_secret =
-                code.send_client_secret || (is_confidential && provider.app.is_confidential());
-            let came = Came { answer, way: GrantWay::Device, send_client_secret, nonce: None };
+            let came = Came { answer, way: GrantWay::Device, send_client_secret: sent, nonce: None };
             Asked::Done(Box::new(provider), came)
         }
         Err(error) if error.wants_secret_the_other_way() && provider.app.is_confidential() => {
@@ -189,6 +221,12 @@ async fn ask(
         Err(error) if is_passing(&error) => Asked::Away,
         Err(error) => Asked::Ended(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
     })
+}
+
+/// Whether the app proves itself when it asks about a code.
+fn sends_secret(provider: &Provider, code: &DeviceAttempt) -> bool {
+    let needs = provider.client.endpoints().device_needs_secret;
+    code.send_client_secret || (needs && provider.app.is_confidential())
 }
 
 /// Whether it says nothing of the code: RFC 8628 §3.5 has a client go on.

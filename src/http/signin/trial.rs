@@ -30,7 +30,7 @@ use crate::token::lifecycle::{
     with_secret_inverted,
 };
 use crate::token::protocol::{Permit, Waiting};
-use crate::token::{FlowError, TokenAnswer, outcome};
+use crate::token::{FlowError, TokenAnswer, outcome, trial as credential};
 use std::time::Duration;
 
 /// How long a full disk, or somebody else's write, is left alone.
@@ -67,7 +67,7 @@ async fn attempt(shared: &Shared, turn: Turn) -> Result<Next, Problem> {
         let fits = match &stored.mailbox.auth {
             Auth::Oauth { .. } => !row.value.by_app,
             Auth::AppOnly { .. } => row.value.by_app,
-            Auth::Password { .. } => false,
+            Auth::ServiceAccount { .. } | Auth::Password { .. } => false,
         };
         is_it && fits && row.value.expires_at > clock::now()
     });
@@ -170,12 +170,19 @@ impl Case<'_> {
                 self.row.value.diagnosis = None;
                 self.put_answer().await?;
                 crate::faults::point("take_over.stored", &self.stored.mailbox.id);
+                let sent = grant.send_client_secret;
+                credential::settle(&self.shared.store, &provider.app, sent, Ok(())).await?;
                 Ok(Ok((grant, answer)))
             }
             Err(error) => {
                 let verdict = self.verdict(&error, in_doubt, provider.facts(&self.stored));
-                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis));
                 self.row.value.candidate = Some(with_failure(marked, &verdict, clock::now()));
+                if credential::settle(&self.shared.store, &provider.app, true, Err(&error)).await? {
+                    // the one before is in use again
+                    let at_once = Step::RetryAt(clock::now());
+                    return Ok(Err(self.again(at_once, verdict.diagnosis, Why::App).await?));
+                }
+                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis));
                 Ok(Err(self.again(verdict.step, verdict.diagnosis, Why::App).await?))
             }
         }

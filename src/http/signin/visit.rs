@@ -97,7 +97,9 @@ fn buttons(link: &str, ways: &[GrantWay], language: &str) -> String {
             GrantWay::Redirect => ("redirect", BUTTON),
             GrantWay::Native => ("native", BY_PASTE),
             GrantWay::Device => ("device", BY_DEVICE),
-            GrantWay::Imported | GrantWay::AppOnly | GrantWay::Password => return String::new(),
+            GrantWay::Imported | GrantWay::AppOnly | GrantWay::ServiceAccount | GrantWay::Password => {
+                return String::new();
+            }
         };
         let label = label.in_language(language);
         format!("<p><button name=\"way\" value=\"{name}\" id=\"{name}\">{label}</button></p>")
@@ -122,7 +124,11 @@ pub(super) async fn start(
     let begun = match way.unwrap_or(GrantWay::Redirect) {
         GrantWay::Device => device::begin(&shared, &mut row, &stored).await?,
         GrantWay::Native => paste::begin(&shared, &mut row, &stored, language).await?,
-        GrantWay::Redirect | GrantWay::Imported | GrantWay::AppOnly | GrantWay::Password => {
+        GrantWay::Redirect
+        | GrantWay::Imported
+        | GrantWay::AppOnly
+        | GrantWay::ServiceAccount
+        | GrantWay::Password => {
             let location = attempt(&shared, &mut row, &stored, shared.callback_uri()).await?;
             location.map(|location| see_other(&location))
         }
@@ -140,6 +146,7 @@ pub(super) fn name(way: GrantWay) -> &'static str {
         GrantWay::Device => "device",
         GrantWay::Imported => "imported",
         GrantWay::AppOnly => "app_only",
+        GrantWay::ServiceAccount => "service_account",
         GrantWay::Password => "password",
     }
 }

@@ -5,6 +5,7 @@ pub mod assertion;
 mod authorize;
 mod control;
 mod errors;
+pub mod google;
 mod keys;
 pub mod model;
 mod publish;
@@ -105,6 +106,13 @@ impl Entra {
     /// Adds the application or replaces the one of the same client id.
     pub fn put_app(&self, app: App) {
         control::put_app(&mut self.state(), app);
+    }
+
+    /// Adds the service account or replaces the one of the same address.
+    pub fn put_service_account(&self, account: google::ServiceAccount) {
+        let known = &mut self.state().options.service_accounts;
+        known.retain(|known| known.client_email != account.client_email);
+        known.push(account);
     }
 
     pub fn add_redirect(&self, client_id: &str, uri: &str, platform: Platform) {

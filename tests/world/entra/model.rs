@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::assertion::Certificate;
+use super::google::ServiceAccount;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tenant {
@@ -109,6 +110,8 @@ pub struct EntraOptions {
     pub tenants: Vec<Tenant>,
     pub users: Vec<User>,
     pub apps: Vec<App>,
+    /// Those that Google knows; this stand-in is Google, too.
+    pub service_accounts: Vec<ServiceAccount>,
     /// Length of access tokens in characters.
     pub access_token_length: usize,
     pub access_token_seconds: u64,
@@ -140,6 +143,7 @@ impl Default for EntraOptions {
             tenants: vec![tenant(MAKLER_TENANT, "makler.test"), tenant(KUNDE_TENANT, "kunde.test")],
             users: Vec::new(),
             apps: vec![web_app(), native_app(), daemon_app()],
+            service_accounts: Vec::new(),
             access_token_length: 1_800,
             access_token_seconds: 3_599,
             code_seconds: 600,

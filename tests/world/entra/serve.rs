@@ -9,6 +9,7 @@ use super::super::http::{Answer, Request, Response};
 use super::authorize;
 use super::control;
 use super::errors::Refusal;
+use super::google;
 use super::keys::Keys;
 use super::scopes;
 use super::script::{Drop, Instead};
@@ -56,6 +57,9 @@ fn endpoint_of(path: &str) -> (String, &'static str) {
     let rest = path.trim_start_matches('/');
     if rest == "introspect" {
         return (String::new(), "introspect");
+    }
+    if rest == "token" {
+        return (String::new(), "google_token");
     }
     if rest == "device" {
         return (String::new(), "device");
@@ -147,6 +151,7 @@ fn genuine_answer(
             let asking = &mut Asking { tenant, form: &form, base: &site.base, keys: &site.keys, log };
             token::answer(state, asking).map(|value| Response::json(200, &value))
         }
+        "google_token" => Ok(google::answer(state, &site.base, &request.form(), log)),
         "devicecode" => device_code(site, state, tenant, request).map(|value| Response::json(200, &value)),
         "device" => Ok(authorize::device_page(state, request)),
         "adminconsent" => authorize::admin_consent(state, tenant, request),

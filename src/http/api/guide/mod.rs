@@ -10,6 +10,7 @@ use super::super::problem::{Answer, Problem};
 use super::apps;
 use crate::config::Provider;
 use crate::domain::{App, AppId};
+use crate::token::{Endpoints, service_account_scope};
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -27,8 +28,8 @@ enum Format {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GuideQuery {
-    #[serde(default)]
-    way: Way,
+    /// Absent: a service account's own, else by redirect.
+    way: Option<Way>,
     #[serde(default)]
     language: Language,
     #[serde(default)]
@@ -39,8 +40,13 @@ struct GuideQuery {
 pub(super) async fn guide(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let GuideQuery { way, language, format } = query(request.query_string())?;
-    let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value.app;
-    let facts = facts(&shared, &app, way)?;
+    let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value;
+    let usual = if app.service_account.is_some() { Way::ServiceAccount } else { Way::default() };
+    let (way, app) = (way.unwrap_or(usual), app.app);
+    let facts = match way {
+        Way::ServiceAccount => account_facts(&app)?,
+        Way::Redirect | Way::Native | Way::Device | Way::AppOnly => facts(&shared, &app, way)?,
+    };
     let mut mailboxes: Vec<String> = shared
         .store
         .mailboxes()?
@@ -52,7 +58,7 @@ pub(super) async fn guide(shared: Data<Shared>, id: Path<String>, request: HttpR
         mailboxes.push(String::from("<mailbox>"));
     }
     let broken = |error: toml::de::Error| Problem::internal(format!("the guide's texts: {error}"));
-    let texts = Texts::of(language).map_err(broken)?;
+    let texts = Texts::of(way, language).map_err(broken)?;
     let steps = texts.steps(way, &facts, &mailboxes);
     let scripts = texts::scripts(way, &facts).map_err(broken)?;
     let is_reachable = way != Way::Redirect || is_accepted(&shared.public_url);
@@ -77,9 +83,13 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let required = preset.and_then(|preset| preset.tenant.as_ref()).is_some_and(|tenant| tenant.required);
     let Some(authority) = preset.and_then(|preset| preset.authority.as_deref()).filter(|_| required) else {
+        let account = match Endpoints::for_service_account(app) {
+            Some(_) => " Without users, by a service account: ask with way=service_account.",
+            None => "",
+        };
         let detail = format!(
             "there is a guide for Microsoft 365 only; register {} as redirect URI with this provider, and enter the \
-             client id and secret that it gives you",
+             client id and secret that it gives you.{account}",
             shared.callback_uri()
         );
         return Err(Problem::unprocessable("not_available_yet", detail));
@@ -95,7 +105,7 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
         Way::Native => format!("{authority}/common/oauth2/nativeclient"),
         // for the consent link alone
         Way::AppOnly if shared.redirects_work() => shared.callback_uri(),
-        Way::Device | Way::AppOnly => String::new(),
+        Way::Device | Way::AppOnly | Way::ServiceAccount => String::new(),
     };
     let comes_back = redirect_uri == shared.callback_uri();
     let consent_url = consent::url(shared, app, comes_back)?.unwrap_or_default();
@@ -107,6 +117,22 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
         ("tenant", tenant),
         ("client_id", String::from(client_id)),
         ("redirect_uri", redirect_uri),
+    ]))
+}
+
+/// What the guide of a service account is filled in with.
+fn account_facts(app: &App) -> Result<Facts, Problem> {
+    if Endpoints::for_service_account(app).is_none() {
+        let detail = format!("only Google has service accounts, {} has none", app.provider.name());
+        return Err(Problem::unprocessable("no_such_way", detail));
+    }
+    let or = |text: String, unknown: &str| if text.is_empty() { String::from(unknown) } else { text };
+    Ok(Facts::from([
+        ("app", app.id.to_string()),
+        ("way", String::from("service_account")),
+        ("client_id", or(app.client_id.clone(), "<client id>")),
+        ("scope", service_account_scope(app)),
+        ("domains", or(app.domains.join(", "), "<domain>")),
     ]))
 }
 

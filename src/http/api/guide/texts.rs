@@ -16,6 +16,8 @@ pub(super) enum Way {
     Device,
     /// Without users.
     AppOnly,
+    /// By a Google service account.
+    ServiceAccount,
 }
 
 /// A language of the guide.
@@ -36,6 +38,8 @@ pub(super) struct Texts {
     pub(super) unset_public_url: String,
     pub(super) who: String,
     pub(super) scripts: String,
+    /// What the steps' commands are for.
+    shell: String,
     step: Vec<StepText>,
 }
 
@@ -116,9 +120,12 @@ pub(super) struct Script {
 pub(super) type Facts = BTreeMap<&'static str, String>;
 
 impl Texts {
-    /// The words of a language.
-    pub(super) fn of(language: Language) -> Result<Self, toml::de::Error> {
+    /// The words of a language for a way.
+    pub(super) fn of(way: Way, language: Language) -> Result<Self, toml::de::Error> {
+        let is_google = way == Way::ServiceAccount;
         toml::from_str(match language {
+            Language::En if is_google => include_str!("../../../../config/guide/google.en.toml"),
+            Language::De if is_google => include_str!("../../../../config/guide/google.de.toml"),
             Language::En => include_str!("../../../../config/guide/en.toml"),
             Language::De => include_str!("../../../../config/guide/de.toml"),
         })
@@ -152,8 +159,11 @@ impl Texts {
     }
 }
 
-/// The scripts of a way.
-pub(super) fn scripts(way: Way, facts: &Facts) -> Result<[Script; 2], toml::de::Error> {
+/// The scripts of a way; the steps of a service account hold their commands themselves.
+pub(super) fn scripts(way: Way, facts: &Facts) -> Result<Vec<Script>, toml::de::Error> {
+    if way == Way::ServiceAccount {
+        return Ok(Vec::new());
+    }
     let data: Scripts = toml::from_str(include_str!("../../../../config/guide/scripts.toml"))?;
     let permissions = if way == Way::AppOnly { &data.application } else { &data.delegated };
     let has_secret = matches!(way, Way::Redirect | Way::AppOnly);
@@ -181,7 +191,7 @@ pub(super) fn scripts(way: Way, facts: &Facts) -> Result<[Script; 2], toml::de::
         name,
         text: fill(&fill(text.trim_start(), &ours, as_is), facts, escape),
     };
-    Ok([made("powershell", &texts.powershell, powershell), made("azure_cli", &texts.azure_cli, shell)])
+    Ok(vec![made("powershell", &texts.powershell, powershell), made("azure_cli", &texts.azure_cli, shell)])
 }
 
 fn has_redirect(facts: &Facts) -> bool {
@@ -252,10 +262,12 @@ pub(super) fn markdown(
             lines.push(String::new());
         }
         if !step.commands.is_empty() {
-            lines.push(format!("```powershell\n{}\n```\n", step.commands.join("\n")));
+            lines.push(format!("```{}\n{}\n```\n", texts.shell, step.commands.join("\n")));
         }
     }
-    lines.extend([format!("## {}", texts.scripts), String::new()]);
+    if !scripts.is_empty() {
+        lines.extend([format!("## {}", texts.scripts), String::new()]);
+    }
     for script in scripts {
         let kind = if script.name == "powershell" { "powershell" } else { "sh" };
         lines.push(format!("```{kind}\n{}\n```\n", script.text.trim_end()));
@@ -267,7 +279,7 @@ pub(super) fn markdown(
 mod tests {
     use super::*;
 
-    const WAYS: [Way; 4] = [Way::Redirect, Way::Native, Way::Device, Way::AppOnly];
+    const WAYS: [Way; 5] = [Way::Redirect, Way::Native, Way::Device, Way::AppOnly, Way::ServiceAccount];
 
     fn facts(tenant: &str) -> Facts {
         Facts::from([
@@ -277,6 +289,8 @@ mod tests {
             ("client_id", String::from("the-client")),
             ("redirect_uri", String::from("https://mail.example/sign-in/callback")),
             ("consent_url", String::from("https://login.example/consent")),
+            ("scope", String::from("https://mail.google.com/")),
+            ("domains", String::from("makler.example")),
         ])
     }
 
@@ -284,7 +298,7 @@ mod tests {
     fn both_languages_have_the_same_steps_and_nothing_is_left_open() {
         for way in WAYS {
             let made = [Language::En, Language::De].map(|language| {
-                let texts = Texts::of(language).unwrap();
+                let texts = Texts::of(way, language).unwrap();
                 let mailboxes = [String::from("anna@makler.example")];
                 let steps = texts.steps(way, &facts("t"), &mailboxes);
                 let scripts = scripts(way, &facts("t")).unwrap();
@@ -298,6 +312,8 @@ mod tests {
                     "consent_url",
                     "address",
                     "resource",
+                    "scope",
+                    "domains",
                 ] {
                     assert!(!text.contains(&format!("{{{name}}}")), "{name} is open in {text}");
                 }
@@ -323,7 +339,8 @@ mod tests {
             ),
             (Way::AppOnly, vec!["IMAP.AccessAsApp", "00000002-0000-0ff1", "=Role"], "AccessAsUser"),
         ] {
-            let text = scripts(way, &facts("t")).unwrap().map(|script| script.text).join("\n");
+            let texts = scripts(way, &facts("t")).unwrap().into_iter().map(|script| script.text);
+            let text = texts.collect::<Vec<_>>().join("\n");
             for word in wanted {
                 assert!(text.contains(word), "{way:?} lacks {word}: {text}");
             }
@@ -333,10 +350,11 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_cannot_leave_its_quotes() {
-        let [powershell, shell] = scripts(Way::Redirect, &facts("t'; rm -rf / #{client_id}")).unwrap();
+        let made = scripts(Way::Redirect, &facts("t'; rm -rf / #{client_id}")).unwrap();
+        let [powershell, shell] = made.as_slice() else { panic!("{made:?}") };
         assert!(powershell.text.contains("'t''; rm -rf / #{client_id}'"), "{}", powershell.text);
         assert!(shell.text.contains("'t'\\''; rm -rf / #{client_id}'"), "{}", shell.text);
-        let texts = Texts::of(Language::En).unwrap();
+        let texts = Texts::of(Way::AppOnly, Language::En).unwrap();
         let steps = texts.steps(Way::AppOnly, &facts("t"), &[String::from("o'hara@x.test")]);
         let all: String = steps.iter().flat_map(|step| step.commands.clone()).collect();
         assert!(all.contains("-Identity 'o''hara@x.test'"), "{all}");
