@@ -105,7 +105,7 @@ fn bodies_that_are_too_large_or_of_another_kind_are_refused_by_name() {
     api.send(other).problem(415, "unsupported_media_type");
 }
 
-const APP: [&str; 11] = [
+const APP: [&str; 12] = [
     "authority",
     "client_certificate",
     "client_id",
@@ -116,6 +116,7 @@ const APP: [&str; 11] = [
     "rotation",
     "scopes",
     "secret_expires_at",
+    "service_account",
     "tenant",
 ];
 
@@ -136,7 +137,7 @@ fn an_app_is_created_shown_changed_and_removed_and_its_secret_never_comes_back()
             "id": "o365", "provider": "office365", "tenant": "contoso.example", "client_id": "abc",
             "client_secret_set": true, "authority": null, "scopes": null, "domains": ["makler.test"],
             "secret_expires_at": "2027-01-01T00:00:00Z", "rotation": null,
-            "client_certificate": null,
+            "client_certificate": null, "service_account": null,
         })
     );
     api.post("/v1/apps", &posted).problem(409, "app_exists");

@@ -148,6 +148,7 @@ fn from_a_key_file_three_mailboxes_are_live_without_a_user() {
     let verified = scene.verified();
     assert_eq!(verified["service_account"], ["ok"]);
     assert_eq!(verified["delegation"], ["ok", "ok"], "a user of each domain");
+    assert_eq!(verified["secret_expiry"], ["skipped"]);
     assert!(!verified.contains_key("redirect"), "{verified:?}");
 
     let report = scene.api.get("/v1/mailboxes/anna/diagnosis").ok(200);
@@ -159,10 +160,13 @@ fn from_a_key_file_three_mailboxes_are_live_without_a_user() {
         event.data["subject"] == "by delegation"
             && event.mailbox.as_ref().is_some_and(|id| id.as_str() == "ben")
     });
+    let old = json!({"id": "old", "provider": "google", "client_id": "1-a", "client_secret": "GOCSPX-a-long-value"});
+    scene.api.post("/v1/apps", &old).ok(201);
     for (path, body) in [
         ("/v1/mailboxes/anna/sign-in", json!({})),
         ("/v1/apps/gws/verify", json!({"sign_in": true})),
         ("/v1/apps/gws/distribute", json!({})),
+        ("/v1/apps/gws/distribute", json!({"from": "old"})),
     ] {
         scene.api.post(path, &body).problem(409, "no_sign_in");
     }

@@ -52,9 +52,13 @@ pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Or
 
 /// The new app, if mailboxes can be moved from the old one to it.
 fn both(shared: &Shared, id: &AppId, from: &AppId) -> Result<App, Problem> {
-    let app = shared.store.app(id)?.ok_or_else(|| apps::no_such_app(id))?.value.app;
+    let app = shared.store.app(id)?.ok_or_else(|| apps::no_such_app(id))?.value;
     let unknown = || Problem::field("from", format!("there is no app {:?}", from.as_str()));
-    let old = shared.store.app(from)?.ok_or_else(unknown)?.value.app;
+    let old = shared.store.app(from)?.ok_or_else(unknown)?.value;
+    for app in [&app, &old] {
+        sign_ins::serves_users(app)?;
+    }
+    let (app, old) = (app.app, old.app);
     if app.id == old.id {
         return Err(Problem::field("from", "is the app itself: name the one that the mailboxes have now"));
     }

@@ -59,7 +59,11 @@ pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, known: Known) -> Gro
     if mailbox.app() == Some(&wanted.app.id) {
         return Group::AlreadyOnThisApp;
     }
-    if mailbox.app() != Some(wanted.from) || !wanted.server.is_none_or(|server| goes_through(mailbox, server))
+    // users sign in through either app, or both are let in themselves: a service account is neither
+    let acts_for_user = matches!(mailbox.auth, Auth::ServiceAccount { .. });
+    if acts_for_user
+        || mailbox.app() != Some(wanted.from)
+        || !wanted.server.is_none_or(|server| goes_through(mailbox, server))
     {
         return Group::NotOnThatApp;
     }
@@ -134,5 +138,7 @@ mod tests {
         assert_eq!(of(&oauth(None), false, false, None), Group::NotOnThatApp);
         let auth = Auth::Password { user: String::from("anna") };
         assert_eq!(of(&mailbox(auth), true, false, None), Group::NotOnThatApp);
+        let auth = Auth::ServiceAccount { app: id("old"), login: None };
+        assert_eq!(of(&mailbox(auth), false, false, None), Group::NotOnThatApp);
     }
 }

@@ -28,6 +28,10 @@ pub(super) fn expiry(credentials: &AppCredentials, now: Timestamp) -> Check {
         return Check::new(NAME, CheckResult::Skipped, "there is no secret that could end");
     }
     let Some(ends_at) = credential.expires_at else {
+        if credential.service_account.is_some() {
+            let detail = "a service account's key does not end by itself, unless its organization limits it";
+            return Check::new(NAME, CheckResult::Skipped, detail);
+        }
         let detail =
             "unknown: nobody is warned before it ends. Enter secret_expires_at as the portal shows it";
         return Check::new(NAME, CheckResult::NotYetProved, detail);
