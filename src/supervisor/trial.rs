@@ -4,8 +4,8 @@
 use super::Supervisor;
 use super::protocol::TryCredential;
 use crate::clock;
-use crate::domain::{AppId, Auth, Grant, Incarnation, Timestamp};
-use crate::store::{Store, StoreError};
+use crate::domain::{AppId, Auth, Grant, Incarnation, Rotation, Timestamp};
+use crate::store::{Row, Store, StoreError};
 use crate::token::{RefreshNow, TokenActor, TokenDeps, TokenError, trial};
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,9 @@ async fn attempt(
     }
     trial::probe(&deps.http, store, app).await?;
     let read = store.rotation(app)?.filter(|row| row.value.on_trial().is_some());
-    match read.filter(|_| clock::now() >= since.plus(UNPROVEN_FOR)) {
+    // one that was entered since then has a day of its own
+    let is_due = |read: &Row<Rotation>| read.value.since <= since && clock::now() >= since.plus(UNPROVEN_FOR);
+    match read.filter(is_due) {
         Some(read) => {
             tracing::warn!(%app, "nobody could prove the app's new credential; the one before is erased");
             store.end_rotation(app, &read).await

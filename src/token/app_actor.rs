@@ -92,12 +92,13 @@ impl AppActor {
         }
     }
 
-    /// Lets those in who may leave now, and sends away those who may not any more.
+    /// Lets those in who may leave now, and sends away those before them who may not any more. Whoever is behind the
+    /// first one without room is looked at when there is some: a fleet that starts is a long queue.
     fn let_in(&mut self, context: &mut Context<Self>) {
         if self.gate.is_trial() && self.read().is_err() {
             tracing::debug!(app = %self.app, "the app cannot be read, its requests leave one by one");
         }
-        for Queued { who, reply } in std::mem::take(&mut self.queue) {
+        while let Some(Queued { who, reply }) = self.queue.pop_front() {
             if reply.is_closed() {
                 self.free(who, Outcome::Neutral);
                 continue;
@@ -114,7 +115,10 @@ impl AppActor {
                         actor.let_in(context);
                     }));
                 }
-                Ok(()) => self.queue.push_back(Queued { who, reply }),
+                Ok(()) => {
+                    self.queue.push_front(Queued { who, reply });
+                    break;
+                }
             }
         }
     }
