@@ -200,11 +200,10 @@ async fn replace(
 
 async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Replaced) -> Result<(), Problem> {
     presets::adopt(shared, &credentials.app).await?;
-    let told = match replaced {
+    match replaced {
         Replaced::OnTrial(_) => shared.credential_replaced(&credentials.app.id).await,
         Replaced::Nothing | Replaced::ForGood => shared.app_changed(&credentials.app.id).await,
-    };
-    told
+    }
 }
 
 fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {
