@@ -19,7 +19,7 @@
 //! | `Stop` | Supervisor → any | – | the store refuses what a replaced actor commits |
 //! | `ChildExited` | exit guard → Supervisor | – | noted in the log |
 //! | `Reconcile` | http, app → Supervisor | – | the next change, or a start, does it |
-//! | `Wake` | http → Supervisor | – | the next poll does it |
+//! | `Wake` | http, notify → Supervisor | – | the next poll does it |
 //! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
 //! | `TryCredential` | http → Supervisor | – | the supervisor looks for credentials on trial by itself |
 //! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |

@@ -1,8 +1,10 @@
 //! Telling the supervisor. A lost wake-up costs latency, never mail: it is only noted.
 
 use super::Shared;
+use super::extract::pool;
+use super::problem::Problem;
 use crate::domain::{AppId, Incarnation};
-use crate::store::StoreError;
+use crate::store::StoredMailbox;
 use crate::supervisor::protocol::{Reconcile, TryCredential, Wake, WakeReason};
 use std::time::Duration;
 
@@ -25,13 +27,20 @@ impl Shared {
     }
 
     /// An app changed: its mailboxes look at it again.
-    pub(super) async fn app_changed(&self, app: &AppId) -> Result<(), StoreError> {
+    pub(super) async fn app_changed(&self, app: &AppId) -> Result<(), Problem> {
         self.trials.app_changed(app);
         self.reconcile().await;
-        for stored in self.store.mailboxes()?.iter().filter(|stored| stored.mailbox.app() == Some(app)) {
-            self.wake(stored.incarnation, WakeReason::Grant);
-        }
+        let mailboxes = self.mailboxes_of(app).await?;
+        mailboxes.iter().for_each(|stored| self.wake(stored.incarnation, WakeReason::Grant));
         Ok(())
+    }
+
+    /// The mailboxes of an app. All are read for it, which takes too long for an arbiter.
+    pub(super) async fn mailboxes_of(&self, app: &AppId) -> Result<Vec<StoredMailbox>, Problem> {
+        let store = self.store.clone();
+        let mut found = pool(move || store.mailboxes()).await?;
+        found.retain(|stored| stored.mailbox.app() == Some(app));
+        Ok(found)
     }
 
     /// An app's credential is new: a mailbox tries it.

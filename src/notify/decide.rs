@@ -3,7 +3,7 @@
 
 use crate::domain::{Incarnation, MailboxId, MailboxState, SendState, SignInId, Timestamp};
 use crate::store::{Cause, Notice};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Reminders after the invitation.
@@ -100,7 +100,7 @@ pub(super) fn decide(
 fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp) -> Vec<Deed> {
     let mailboxes: BTreeMap<Incarnation, &Seen> = seen.iter().map(|seen| (seen.incarnation, seen)).collect();
     let mut deeds = Vec::new();
-    let mut invited = Vec::new();
+    let mut invited = BTreeSet::new();
     for notice in notices {
         let Notice::Invitation { incarnation, sign_in, mails, last, overdue, .. } = notice else { continue };
         let waits = mailboxes.get(incarnation).filter(|seen| seen.waits_for_sign_in());
@@ -108,7 +108,7 @@ fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp)
             deeds.push(Deed::Close(notice.clone()));
             continue;
         };
-        invited.push(*incarnation);
+        invited.insert(*incarnation);
         if *mails == 0 {
             if rules.can_send && seen.can_sign_in {
                 deeds.push(Deed::Invite(*incarnation));

@@ -401,3 +401,22 @@ fn a_refused_user_is_asked_to_sign_in_where_somebody_writes() {
     let shown = api.get("/v1/mailboxes/anna").ok(200);
     assert_eq!(shown["diagnosis"]["code"], "sign_in_again", "why he is asked is still told: {shown}");
 }
+
+#[test]
+fn a_token_that_waits_for_a_good_secret_is_tried_when_one_is_entered_though_others_need_the_app() {
+    let scene = scene(&[ANNA, BEN]);
+    let Scene { world, running, api, .. } = &scene;
+    let right = web_app(world).client_secret.unwrap();
+    api.patch("/v1/apps/o365", &json!({"client_secret": "mistyped"})).ok(200);
+    // somebody who is at rest has a grant by the app: its secret is replaced on trial
+    let (mut ben, grant) = crate::engine::oauth_mailbox(world, running, BEN, world.imaps_port());
+    ben.active = false;
+    running.add(ben, &grant);
+    api.post("/v1/mailboxes", &with_token(world, ANNA, &token_of(world, ANNA))).ok(201);
+    let waiting = scene.until("anna", "needs_admin");
+    assert_eq!(waiting["diagnosis"]["code"], "client_secret_wrong", "{waiting}");
+    let app = api.patch("/v1/apps/o365", &json!({"client_secret": right.expose()})).ok(200);
+    assert!(app["rotation"].is_object(), "{app}");
+    scene.until("anna", "done");
+    scene.until_live("anna");
+}

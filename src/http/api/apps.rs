@@ -168,8 +168,7 @@ pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
     let id = AppId::new(id.into_inner())?;
     settled(async || {
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
-        let users = shared.store.mailboxes()?;
-        let count = users.iter().filter(|stored| stored.mailbox.app() == Some(&id)).count();
+        let count = shared.mailboxes_of(&id).await?.len();
         if count > 0 {
             let detail = format!("{count} mailboxes use the app {id}: give them another one first");
             return Err(Problem::conflict("app_in_use", detail));
@@ -203,18 +202,18 @@ async fn replace(
     credentials: &AppCredentials,
 ) -> Result<Replaced, Problem> {
     let now = clock::now();
-    let replaced = rotation::replaced(&shared.store, &known.value, credentials, now)?;
+    let (store, old, new) = (shared.store.clone(), known.value.clone(), credentials.clone());
+    let replaced = pool(move || rotation::replaced(&store, &old, &new, now)).await?;
     shared.store.replace_app(credentials, known.generation, replaced.clone(), now).await?;
     Ok(replaced)
 }
 
 async fn changed(shared: &Shared, credentials: &AppCredentials, replaced: &Replaced) -> Result<(), Problem> {
     presets::adopt(shared, credentials).await?;
-    let told = match replaced {
+    match replaced {
         Replaced::OnTrial(_) => shared.credential_replaced(&credentials.app.id).await,
         Replaced::Nothing | Replaced::ForGood => shared.app_changed(&credentials.app.id).await,
-    };
-    Ok(told?)
+    }
 }
 
 fn view(store: &Store, credentials: &AppCredentials) -> Result<Value, StoreError> {

@@ -1,13 +1,14 @@
 //! One link for each person: the page of a sign-in shows what else its owner has to sign in for.
 
 use super::super::Shared;
+use super::super::extract::pool;
 use super::super::problem::Problem;
 use super::page::{Words, escape};
 use super::visit::{gone, see_other, usable};
 use crate::clock;
 use crate::domain::{Auth, MailboxId};
 use crate::events::EventType;
-use crate::store::{Commit, SignIn, StoreError, StoredMailbox};
+use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -18,13 +19,13 @@ const OTHERS: Words = Words {
 const SIGN_IN: Words = Words { en: "Sign in for", de: "Anmelden für" };
 
 /// The other mailboxes of the owner that somebody has to sign in for, each with a button; empty if there are none.
-pub(super) fn others(
+pub(super) async fn others(
     shared: &Shared,
     sign_in: &SignIn,
     stored: &StoredMailbox,
     language: &str,
-) -> Result<String, StoreError> {
-    let waiting = of_owner(shared, stored)?;
+) -> Result<String, Problem> {
+    let waiting = of_owner(shared, stored).await?;
     if waiting.is_empty() {
         return Ok(String::new());
     }
@@ -49,7 +50,7 @@ pub(super) async fn start(
 ) -> Result<HttpResponse, Problem> {
     let (token, wanted) = path.into_inner();
     let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
-    let other = of_owner(&shared, &stored)?.into_iter().find(|other| other.mailbox.id == wanted);
+    let other = of_owner(&shared, &stored).await?.into_iter().find(|other| other.mailbox.id == wanted);
     let Some(other) = other else { return Ok(gone(&request)) };
     let SignIn { return_to, language, ways, .. } = row.value;
     let now = clock::now();
@@ -63,7 +64,7 @@ pub(super) async fn start(
 }
 
 /// The owner's other mailboxes that wait for a sign-in, or for one by another app.
-fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox>, StoreError> {
+async fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox>, Problem> {
     let owner = |stored: &StoredMailbox| {
         stored
             .mailbox
@@ -73,15 +74,27 @@ fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredMailbox
             .filter(|text| !text.is_empty())
     };
     let Some(own) = owner(stored) else { return Ok(Vec::new()) };
+    let (store, incarnation) = (shared.store.clone(), stored.incarnation);
+    // all mailboxes are read
+    pool(move || {
+        waiting(&store, |other| other.incarnation != incarnation && owner(other).as_ref() == Some(&own))
+    })
+    .await
+}
+
+/// Those of these mailboxes that somebody has to sign in for.
+fn waiting(
+    store: &Store,
+    is_meant: impl Fn(&StoredMailbox) -> bool,
+) -> Result<Vec<StoredMailbox>, StoreError> {
     let mut waiting = Vec::new();
-    for other in shared.store.mailboxes()? {
-        let is_other = other.incarnation != stored.incarnation && owner(&other).as_ref() == Some(&own);
+    for other in store.mailboxes()? {
         let signs_in = matches!(other.mailbox.auth, Auth::Oauth { app: Some(_), .. }) && other.mailbox.active;
         let waits = || -> Result<bool, StoreError> {
-            let has_none = shared.store.grant(other.incarnation)?.is_none();
-            Ok(has_none || shared.store.move_of(&other)?.is_some())
+            let has_none = store.grant(other.incarnation)?.is_none();
+            Ok(has_none || store.move_of(&other)?.is_some())
         };
-        if is_other && signs_in && waits()? {
+        if is_meant(&other) && signs_in && waits()? {
             waiting.push(other);
         }
     }

@@ -69,7 +69,7 @@ pub(super) async fn show(
         lead.in_language(language),
         escape(&stored.mailbox.address),
         buttons(&shared.link(&row.value), &shared.ways_of(&row.value, &stored)?, language),
-        owner::others(&shared, &row.value, &stored, language)?,
+        owner::others(&shared, &row.value, &stored, language).await?,
         way_back(&row.value, row.value.state, BACK.in_language(language)),
     );
     let title = TITLE.in_language(language);
