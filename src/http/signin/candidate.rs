@@ -26,6 +26,8 @@ const CLEANING: Duration = Duration::from_secs(3600);
 const ACCEPTABLE: Duration = Duration::from_secs(24 * 3600);
 /// A candidate that cannot be tried at the moment is tried again after this.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How long a full disk is left alone.
+const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes a sign-in over the one that was read.
 pub(super) async fn put(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), StoreError> {
@@ -33,6 +35,19 @@ pub(super) async fn put(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), St
     row.generation = row.generation.saturating_add(1);
     shared.sign_in_changed();
     Ok(())
+}
+
+/// The same with a refresh token that was just received, all there is of it: a full disk is waited out with it in hand.
+pub(super) async fn put_answer(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), StoreError> {
+    loop {
+        match put(shared, row).await {
+            Err(StoreError::Full { path }) => {
+                tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
+                tokio::time::sleep(FULL_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Ends an attempt without a grant.
@@ -105,7 +120,7 @@ pub(super) async fn try_out(
 ) -> Result<Result<(), Diagnosis>, Problem> {
     row.value.state = SignInState::Probing;
     row.value.candidate = Some(grant.clone());
-    put(shared, row).await?;
+    put_answer(shared, row).await?;
     if let Err(diagnosis) = (shared.probe)(stored.clone(), access_token.clone()).await {
         return Ok(Err(diagnosis));
     }
@@ -342,7 +357,7 @@ async fn refresh(
         };
         let grant = with_answer(marked, &answer, issued_at);
         row.value.candidate = Some(grant.clone());
-        put(shared, row).await?;
+        put_answer(shared, row).await?;
         trial::settle(&shared.store, &provider.app, sent, Ok(())).await?;
         return Ok(Ok((grant, answer)));
     }

@@ -12,7 +12,7 @@ use super::super::Shared;
 use super::super::problem::Problem;
 use super::account::{Unknown, told_of_refresh};
 use super::board::{Next, Turn, Why};
-use super::candidate::{end, is_overtaken, keep, put, settle};
+use super::candidate::{end, is_overtaken, keep, put, put_answer, settle};
 use super::redeem::Provider;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
@@ -168,7 +168,7 @@ impl Case<'_> {
                 let grant = with_answer(marked, &answer, issued_at);
                 self.row.value.candidate = Some(grant.clone());
                 self.row.value.diagnosis = None;
-                self.put_answer().await?;
+                put_answer(self.shared, &mut self.row).await?;
                 crate::faults::point("take_over.stored", &self.stored.mailbox.id);
                 let sent = grant.send_client_secret;
                 credential::settle(&self.shared.store, &provider.app, sent, Ok(())).await?;
@@ -193,19 +193,6 @@ impl Case<'_> {
         let app = self.app().ok_or(Waiting { error: None, until: None })?;
         let asked = AskLeave { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
         self.shared.supervisor.leave.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
-    }
-
-    /// The answer is all there is of the new refresh token: a full disk is waited out with it in hand.
-    async fn put_answer(&mut self) -> Result<(), StoreError> {
-        loop {
-            match put(self.shared, &mut self.row).await {
-                Err(StoreError::Full { path }) => {
-                    tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
-                    tokio::time::sleep(SOON).await;
-                }
-                other => return other,
-            }
-        }
     }
 
     /// The request did not leave.
