@@ -133,6 +133,7 @@ async fn poll(shared: &Shared, id: SignInId) -> Result<(), Problem> {
         if stored_now.generation != stored.generation {
             continue;
         }
+        let _answer_is_waited_for = shared.on_their_way.read().await;
         match ask(shared, &row.value, &stored, &code).await? {
             Asked::Pending => failures = 0,
             Asked::Away => failures = failures.saturating_add(1),

@@ -118,6 +118,8 @@ pub(super) async fn redeem_code(
     if issuer.is_some_and(|issuer| !expected.contains('{') && issuer != expected) {
         return Ok(Ending::unusable());
     }
+    // a code is used up by its request: SIGTERM waits for what came of it
+    let _answer_is_waited_for = shared.on_their_way.read().await;
     let native = provider.client.endpoints().native_redirect.as_deref();
     let way = if native == Some(&attempt.redirect_uri) { GrantWay::Native } else { GrantWay::Redirect };
     let (mut exchanged, mut send_client_secret) = exchange(&provider, attempt, &code, way).await;
@@ -211,10 +213,12 @@ pub(super) async fn judge(
         let told = Told::WrongAccount { name: who.name, acceptable };
         return Ok(Ending { state: SignInState::WrongAccount, told, diagnosis: None });
     }
+    // the refresh token first
+    let tried = try_out(shared, row, stored, grant, answer.access_token.clone()).await?;
     if way == GrantWay::Redirect {
         note_sign_in(shared, provider, &answer).await;
     }
-    Ok(match try_out(shared, row, stored, grant, answer.access_token).await? {
+    Ok(match tried {
         Ok(()) => Ending { state: SignInState::Done, told: Told::Connected, diagnosis: None },
         Err(diagnosis) => Ending::diagnosed(diagnosis),
     })
