@@ -308,6 +308,7 @@ fn mailbox(port: u16) -> (Mailbox, Grant) {
         refresh_in_flight_since: None,
         taken_over: None,
         app: None,
+        client_id: None,
     };
     (mailbox, grant)
 }

@@ -1,6 +1,6 @@
 //! What lets us obtain access tokens for a mailbox.
 
-use super::{AppId, Secret, Timestamp};
+use super::{App, AppId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a grant was obtained.
@@ -80,6 +80,9 @@ pub struct Grant {
     /// The app whose client it was issued to, where that is known: no other one may send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppId>,
+    /// That app's client id when it was issued: an app may be given another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
 }
 
 /// How a refresh ended.
@@ -109,6 +112,13 @@ pub struct GrantInfo {
 }
 
 impl Grant {
+    /// Whether an app is the client that it was issued to, as far as that is known: no other one may send it.
+    #[must_use]
+    pub fn is_issued_to(&self, app: &App) -> bool {
+        self.app.as_ref().is_none_or(|id| *id == app.id)
+            && self.client_id.as_ref().is_none_or(|client_id| *client_id == app.client_id)
+    }
+
     /// The part that may be shown.
     #[must_use]
     pub fn info(&self) -> GrantInfo {

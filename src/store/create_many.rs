@@ -121,6 +121,7 @@ mod tests {
             refresh_in_flight_since: None,
             taken_over: None,
             app: None,
+            client_id: None,
         });
         anna.smtp_password = Some(Secret::new("smtp"));
         let grant = anna.grant.clone();

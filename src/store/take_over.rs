@@ -73,6 +73,7 @@ impl SignIn {
             refresh_in_flight_since: None,
             taken_over: Some(token_sha256.clone()),
             app: stored.mailbox.app().cloned(),
+            client_id: None,
         });
         sign_in.imported = Some(Imported {
             token_sha256,

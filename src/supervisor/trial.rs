@@ -165,6 +165,7 @@ mod tests {
             refresh_in_flight_since: None,
             taken_over: None,
             app: None,
+            client_id: None,
         }
     }
 

@@ -89,6 +89,7 @@ fn grant() -> Grant {
         refresh_in_flight_since: None,
         taken_over: None,
         app: None,
+        client_id: None,
     }
 }
 

@@ -155,8 +155,8 @@ impl Refresher {
         let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
             return Ok(refused(TokenError::NotSignedIn));
         };
-        if let Some(foreign) = grant.app.as_ref().filter(|issued_to| **issued_to != app.value.app.id) {
-            return Ok(refused(TokenError::SignInNeeded(Box::new(self.other_app(foreign)))));
+        if !grant.is_issued_to(&app.value.app) {
+            return Ok(refused(TokenError::SignInNeeded(Box::new(self.other_client(&grant)))));
         }
         // durable before the request leaves: a start that finds the mark knows that the answer may be lost
         let (mut marked, in_doubt) = before_refresh(grant, clock::now());
@@ -169,6 +169,7 @@ impl Refresher {
                 sent.ended = Outcome::Good;
                 let mut grant = with_answer(marked, &answer, issued_at);
                 grant.app = Some(app.value.app.id.clone());
+                grant.client_id = Some(app.value.app.client_id.clone());
                 self.put_answer(generation.saturating_add(1), &grant).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
                 trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
@@ -197,9 +198,12 @@ impl Refresher {
     }
 
     /// The mailbox was given another app than the one that the user signed in through.
-    fn other_app(&self, issued_to: &AppId) -> Diagnosis {
-        let said =
-            format!("the user signed in through the app {issued_to}, and the mailbox has another one now");
+    fn other_client(&self, grant: &Grant) -> Diagnosis {
+        let app = grant.app.as_ref().map(AppId::as_str).unwrap_or_default();
+        let client_id = grant.client_id.as_deref().unwrap_or_default();
+        let said = format!(
+            "the user signed in through the app {app} (client id {client_id}), and the mailbox has another one now"
+        );
         let facts = Facts { address: &self.stored.mailbox.address, ..Facts::default() };
         describe(&c::SIGN_IN_AGAIN, &facts, Some(&said))
     }

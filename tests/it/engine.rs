@@ -309,6 +309,7 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
         refresh_in_flight_since: None,
         taken_over: None,
         app: None,
+        client_id: None,
     };
     (mailbox, grant)
 }

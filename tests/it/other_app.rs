@@ -62,6 +62,23 @@ fn a_refresh_token_is_sent_by_the_app_it_was_issued_to_and_by_no_other() {
 }
 
 #[test]
+fn a_refresh_token_is_not_sent_by_another_client_of_the_same_app() {
+    let scene = scene();
+    scene.new_app();
+    assert_eq!(scene.come_back(&scene.choose(&scene.link(), ANNA)).status, 200);
+    scene.until_live();
+    let old = web_app(&scene.world);
+    let own = |id: &str, secret: &str| json!({"client_id": id, "client_secret": secret});
+    scene.api.patch("/v1/apps/o365", &own(NEW_CLIENT, NEW_SECRET)).ok(200);
+    scene.api.post("/v1/mailboxes/anna/refresh-token", &json!({})).problem(409, "needs_sign_in");
+    assert_eq!(scene.by_new_app(), 0);
+    // by mistake: the grant is still there
+    let secret = old.client_secret.unwrap();
+    scene.api.patch("/v1/apps/o365", &own(&old.app.client_id, secret.expose())).ok(200);
+    scene.api.post("/v1/mailboxes/anna/refresh-token", &json!({})).ok(200);
+}
+
+#[test]
 fn a_code_that_comes_back_to_another_app_is_not_sent() {
     let scene = scene();
     scene.new_app();

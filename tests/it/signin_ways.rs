@@ -204,6 +204,21 @@ fn an_administrator_accepts_a_colleague_and_nobody_else() {
 }
 
 #[test]
+fn an_accepted_colleague_is_tried_again_when_the_server_is_back() {
+    let scene = scene();
+    let link = scene.link();
+    scene.world.entra().delegate(BEN, ANNA);
+    assert_eq!(scene.come_back(&scene.choose(&link, BEN)).status, 403);
+    scene.proxy.refuse(true);
+    let accepted = scene.api.post(&format!("/v1/sign-ins/{}/accept", link.id), &Value::Null).ok(200);
+    assert_eq!(accepted["state"], "probing", "{accepted}");
+    scene.proxy.refuse(false);
+    scene.running.wait("the grant", || scene.grant());
+    scene.until_live();
+    assert_eq!(scene.state(&link), "done");
+}
+
+#[test]
 fn one_link_lists_all_mailboxes_of_its_owner_and_none_of_others() {
     let scene = scene();
     let mailbox = |id: &str, owner: &str| {

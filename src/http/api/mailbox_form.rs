@@ -295,6 +295,7 @@ fn password_grant(user: &str, password: Secret) -> Grant {
         refresh_in_flight_since: None,
         taken_over: None,
         app: None,
+        client_id: None,
     }
 }
 

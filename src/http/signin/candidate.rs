@@ -9,7 +9,7 @@ use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::{
     AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, GrantWay, RetryClass, Secret, SendState,
-    Timestamp, Who,
+    SignInId, Timestamp, Who,
 };
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
@@ -99,7 +99,7 @@ pub(in crate::http) async fn accept(
         shared.trials.add(stored.incarnation);
     }
     if !went_on? {
-        // taken up again by itself
+        // whoever asked for it goes on with it: `go_on_with`
         tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
     }
     Ok(row.value)
@@ -274,6 +274,22 @@ pub(in crate::http) async fn keep_house(shared: Data<Shared>, mut left: Vec<Row<
     }
 }
 
+/// Goes on with an accepted sign-in that could not be tried at once, until it has come to something.
+pub(in crate::http) async fn go_on_with(shared: Data<Shared>, id: SignInId) {
+    let pause = AGAIN.min(shared.config.timing.retry_cap);
+    loop {
+        tokio::time::sleep(pause).await;
+        let row = shared.store.sign_in(id).ok().flatten();
+        let Some(mut row) = row.filter(|row| row.value.state == SignInState::Probing) else { return };
+        match take_up(&shared, &mut row).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(problem) if problem.is_conflict() => {}
+            Err(error) => tracing::error!(%error, %id, "an accepted sign-in was not taken up again"),
+        }
+    }
+}
+
 /// Goes on with one; `false`: not possible now, again later.
 async fn take_up(shared: &Shared, row: &mut Row<SignIn>) -> Result<bool, Problem> {
     let stored = shared.store.mailbox(&row.value.mailbox)?;
@@ -335,6 +351,9 @@ async fn refresh(
         Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };
+    if !candidate.is_issued_to(&provider.app.app) {
+        return unusable("the app has another client id than when the user signed in");
+    }
     let _answer_is_waited_for = shared.on_their_way.read().await;
     let (marked, _) = before_refresh(candidate, clock::now());
     row.value.candidate = Some(marked.clone());

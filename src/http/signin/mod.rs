@@ -18,7 +18,7 @@ mod trial;
 mod visit;
 
 pub(super) use app_visit::{begin_trial, consent_state};
-pub(super) use candidate::{accept, keep_house, left_behind};
+pub(super) use candidate::{accept, go_on_with, keep_house, left_behind};
 pub(super) use paste::accept as accept_pasted;
 pub(super) use take_over::{Trials, resume as resume_trials, run as take_over, try_again};
 

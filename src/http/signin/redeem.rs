@@ -198,6 +198,7 @@ pub(super) async fn judge(
         refresh_in_flight_since: None,
         taken_over: None,
         app: Some(provider.app.app.id.clone()),
+        client_id: Some(provider.app.app.client_id.clone()),
     };
     let old = shared.store.grant(stored.incarnation)?;
     // a subject may be another one for each client (OpenID Connect Core §8.1)
