@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stafette::clock;
 use stafette::domain::{AppId, MailboxState, Secret};
 use stafette::store::StoredMailbox;
+use std::time::Duration;
 
 fn fleet() -> usize {
     std::env::var("STAFETTE_FLEET").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
@@ -58,9 +59,21 @@ impl Scene {
         self.running.store.status(stored.incarnation).unwrap().value.state
     }
 
+    /// Waits until all are there; however many they are, one more of them has to be now and then.
     fn until_all(&self, state: MailboxState) {
-        for stored in &self.mailboxes {
-            self.running.until(stored.incarnation, &format!("{state:?}"), |status| status.state == state);
+        let mut left: Vec<&StoredMailbox> = self.mailboxes.iter().collect();
+        while !left.is_empty() {
+            let looked_at = std::cell::Cell::new(clock::monotonic());
+            left = self.running.wait(&format!("{state:?}"), || {
+                // not all of them at every commit
+                if looked_at.get().elapsed() < Duration::from_millis(100) {
+                    return None;
+                }
+                looked_at.set(clock::monotonic());
+                let still: Vec<&StoredMailbox> =
+                    left.iter().copied().filter(|stored| self.state(stored) != state).collect();
+                (still.len() < left.len()).then_some(still)
+            });
         }
     }
 }
