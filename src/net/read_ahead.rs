@@ -13,7 +13,9 @@ const PIECE: usize = 64 << 10;
 /// A stream whose reads are made large.
 pub struct ReadAhead<S> {
     inner: S,
+    /// Empty, or a piece long.
     buffer: Vec<u8>,
+    filled: usize,
     taken: usize,
 }
 
@@ -21,19 +23,20 @@ impl<S> ReadAhead<S> {
     /// Wraps a stream.
     #[must_use]
     pub fn new(inner: S) -> Self {
-        Self { inner, buffer: Vec::new(), taken: 0 }
+        Self { inner, buffer: Vec::new(), filled: 0, taken: 0 }
     }
 }
 
 impl<S: AsyncRead + Unpin> ReadAhead<S> {
     /// Reads the next piece into an empty buffer; nothing read is the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.taken = 0;
-        self.buffer.resize(PIECE, 0);
+        (self.filled, self.taken) = (0, 0);
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; PIECE];
+        }
         let mut piece = ReadBuf::new(&mut self.buffer);
         let polled = Pin::new(&mut self.inner).poll_read(cx, &mut piece);
-        let filled = piece.filled().len();
-        self.buffer.truncate(filled);
+        self.filled = piece.filled().len();
         if polled.is_pending() {
             self.buffer = Vec::new();
         }
@@ -44,10 +47,10 @@ impl<S: AsyncRead + Unpin> ReadAhead<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.taken == this.buffer.len() {
+        if this.taken == this.filled {
             ready!(this.poll_fill(cx))?;
         }
-        let rest = this.buffer.get(this.taken..).unwrap_or_default();
+        let rest = this.buffer.get(this.taken..this.filled).unwrap_or_default();
         let fresh = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
         buf.put_slice(fresh);
         this.taken = this.taken.saturating_add(fresh.len());
@@ -71,7 +74,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
 
 impl<S> fmt::Debug for ReadAhead<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadAhead").field("ahead", &(self.buffer.len() - self.taken)).finish_non_exhaustive()
+        f.debug_struct("ReadAhead")
+            .field("ahead", &self.filled.saturating_sub(self.taken))
+            .finish_non_exhaustive()
     }
 }
 
