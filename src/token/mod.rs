@@ -29,7 +29,7 @@ pub use certificate::{CertificateError, read as read_certificate};
 pub use endpoints::Endpoints;
 pub use flows::{AuthorizeRequest, DeviceGrant, DevicePoll, OauthClient};
 pub use protocol::{AccessToken, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected};
-pub use refresher::AppDoor;
+pub use refresher::{AppDoor, refresh_as_granted};
 pub use service_account::{KeyFileError, read as read_service_account};
 pub use verify::{Verified, tenant_id, verify};
 pub use verify_account::verify_account;

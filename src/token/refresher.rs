@@ -208,8 +208,6 @@ impl Refresher {
         describe(&c::SIGN_IN_AGAIN, &facts, Some(&said))
     }
 
-    /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and
-    /// kept if it works.
     async fn request(
         &self,
         app: &AppCredentials,
@@ -217,17 +215,8 @@ impl Refresher {
         marked: &mut Grant,
     ) -> Result<TokenAnswer, FlowError> {
         let endpoints = Endpoints::of(&app.app, &self.deps.http).await?;
-        let scopes = endpoints.scopes.clone();
         let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
-        let first = client.refresh(refresh_token, &scopes, marked.send_client_secret).await;
-        let other_way =
-            first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
-        if !other_way {
-            return first;
-        }
-        let second = client.refresh(refresh_token, &scopes, !marked.send_client_secret).await?;
-        *marked = with_secret_inverted(marked.clone());
-        Ok(second)
+        refresh_as_granted(&client, app, refresh_token, marked).await
     }
 
     async fn put(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
@@ -248,6 +237,28 @@ impl Refresher {
             }
         }
     }
+}
+
+/// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and kept if
+/// it works. Before this is called, the grant must say durably that a refresh is in flight.
+///
+/// # Errors
+/// [`FlowError`].
+pub async fn refresh_as_granted(
+    client: &OauthClient,
+    app: &AppCredentials,
+    refresh_token: &Secret,
+    marked: &mut Grant,
+) -> Result<TokenAnswer, FlowError> {
+    let scopes = &client.endpoints().scopes;
+    let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
+    let other_way = first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
+    if !other_way {
+        return first;
+    }
+    let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;
+    *marked = with_secret_inverted(marked.clone());
+    Ok(second)
 }
 
 pub(super) fn refused(error: TokenError) -> Refreshed {

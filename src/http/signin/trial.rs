@@ -27,10 +27,9 @@ use crate::token::gate::{Outcome, probe_pause};
 use crate::token::identity::{Claims, Identity, IdentityError};
 use crate::token::lifecycle::{
     Circumstances, Step, Verdict, after_failure, before_refresh, pause, with_answer, with_failure,
-    with_secret_inverted,
 };
 use crate::token::protocol::{Permit, Waiting};
-use crate::token::{FlowError, TokenAnswer, outcome, trial as credential};
+use crate::token::{FlowError, TokenAnswer, outcome, refresh_as_granted, trial as credential};
 use std::time::Duration;
 
 /// How long a full disk, or somebody else's write, is left alone.
@@ -160,7 +159,7 @@ impl Case<'_> {
         put(self.shared, &mut self.row).await?;
         crate::faults::point("take_over.marked", &self.stored.mailbox.id);
         let issued_at = clock::now();
-        match ask(provider, &refresh_token, &mut marked).await {
+        match refresh_as_granted(&provider.client, &provider.app, &refresh_token, &mut marked).await {
             Ok(answer) => {
                 crate::faults::point("take_over.answered", &self.stored.mailbox.id);
                 permit.ended(Outcome::Good);
@@ -352,23 +351,6 @@ impl Case<'_> {
         tracing::info!(%mailbox, ?state, code = found.code, "a refresh token was not taken over");
         Ok(Next::Settled)
     }
-}
-
-/// Whether the secret goes along is what the candidate says; what the provider demands instead is tried once, and kept
-/// if it works.
-async fn ask(
-    provider: &Provider,
-    refresh_token: &Secret,
-    marked: &mut Grant,
-) -> Result<TokenAnswer, FlowError> {
-    let (client, scopes) = (&provider.client, &provider.client.endpoints().scopes);
-    let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
-    if !(provider.app.is_confidential() && first.as_ref().is_err_and(FlowError::wants_secret_the_other_way)) {
-        return first;
-    }
-    let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;
-    *marked = with_secret_inverted(marked.clone());
-    Ok(second)
 }
 
 /// What is to be clicked and typed is made anew from code and facts when it is shown: a token needs the room.
