@@ -41,7 +41,7 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
     if let Some(from) = order.from.clone() {
         return move_app(&shared, &id, from, order).await;
     }
-    let (plan, changed, links) = settled(async || {
+    let (plan, changed, asked) = settled(async || {
         let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value;
         sign_ins::serves_users(&app)?;
         let app = app.app;
@@ -55,38 +55,88 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
         .await?;
         let count = plan.changes.len();
         match approved {
-            Some((commit, links)) if count > 0 => {
+            Some((commit, asked)) if count > 0 => {
                 shared.store.commit(commit).await?;
-                Ok((plan, count, links))
+                Ok((plan, count, asked))
             }
-            Some(_) | None => Ok((plan, 0, Vec::new())),
+            Some(_) | None => Ok((plan, 0, Asked::default())),
         }
     })
     .await?;
     if changed > 0 {
         shared.reconcile().await;
     }
-    let invited = match order.invite {
-        Some(Delivery::Mail) => changed,
-        Some(Delivery::Link) => links.len(),
-        None => 0,
-    };
-    let links = shown_links(&shared, &links);
     let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
-        "invited": invited, "links": links, "groups": shown_groups(Group::ALL, &plan.groups)});
+        "invited": asked.count, "links": asked.shown_links(&shared), "groups": shown_groups(Group::ALL, &plan.groups)});
     Ok(HttpResponse::Ok().json(shown))
 }
 
-/// Sign-ins whose links somebody else delivers, with their mailboxes' addresses.
-pub(super) type Links = Vec<(String, SignIn)>;
+/// Users who are asked to sign in.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) count: usize,
+    /// Sign-ins whose links somebody else delivers, with their mailboxes' addresses.
+    links: Vec<(String, SignIn)>,
+}
 
-/// Links as they are shown: once.
-pub(super) fn shown_links(shared: &Shared, links: &Links) -> Vec<Value> {
-    let shown = |(address, sign_in): &(String, SignIn)| {
-        json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
-            "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
-    };
-    links.iter().map(shown).collect()
+impl Asked {
+    /// By the notifier; a restart in between changes nothing about that.
+    pub(super) fn mail(
+        &mut self,
+        store: &Store,
+        commit: &mut Commit,
+        stored: &StoredMailbox,
+    ) -> Result<(), Problem> {
+        self.count = self.count.saturating_add(1);
+        Ok(notify::ask_for_invitation(store, commit, stored)?)
+    }
+
+    /// By a link.
+    pub(super) fn give(&mut self, stored: &StoredMailbox, sign_in: SignIn) {
+        self.count = self.count.saturating_add(1);
+        self.links.push((stored.mailbox.address.clone(), sign_in));
+    }
+
+    /// Links as they are shown: once.
+    pub(super) fn shown_links(&self, shared: &Shared) -> Vec<Value> {
+        let shown = |(address, sign_in): &(String, SignIn)| {
+            json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
+                "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
+        };
+        self.links.iter().map(shown).collect()
+    }
+}
+
+/// Whether somebody signed in to a mailbox, or a refresh token of another system is being tried for it.
+pub(super) fn has_sign_in(store: &Store, stored: &StoredMailbox) -> Result<bool, Problem> {
+    let handed_in = store.take_over(stored.incarnation)?;
+    let is_tried = handed_in.is_some_and(|row| row.value.is_to_be_tried());
+    Ok(is_tried || store.grant(stored.incarnation)?.is_some())
+}
+
+/// Gives an app to a mailbox that nobody signed in to, and asks its user.
+pub(super) fn change(
+    store: &Store,
+    commit: &mut Commit,
+    (stored, app): (&StoredMailbox, &App),
+    invite: Option<Delivery>,
+    asked: &mut Asked,
+) -> Result<(), Problem> {
+    let mut changed = stored.clone();
+    presets::give(&mut changed, app);
+    store.end_move(commit, stored.incarnation);
+    store.put_mailbox(commit, &changed)?;
+    // somebody who signs in meanwhile keeps the app that he signed in through
+    store.expect_no_grant(commit, stored.incarnation);
+    match invite {
+        Some(Delivery::Mail) => asked.mail(store, commit, stored)?,
+        Some(Delivery::Link) => {
+            let sign_in = link(store, commit, stored, None, None)?;
+            asked.give(stored, sign_in);
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Whether users can be asked, before anything is changed.
@@ -127,10 +177,7 @@ impl Plan {
         }
         let mut plan = Self { groups: BTreeMap::new(), changes: Vec::new() };
         for stored in store.mailboxes()? {
-            let handed_in = store.take_over(stored.incarnation)?;
-            let is_tried = handed_in.is_some_and(|row| row.value.is_to_be_tried());
-            let has_grant = is_tried || store.grant(stored.incarnation)?.is_some();
-            let found = group(&wanted, &stored.mailbox, has_grant);
+            let found = group(&wanted, &stored.mailbox, has_sign_in(store, &stored)?);
             plan.groups.entry(found).or_default().push(Item::of(&stored.mailbox));
             if found == Group::WillChange {
                 plan.changes.push(stored);
@@ -140,27 +187,13 @@ impl Plan {
     }
 
     /// One commit of all changes, if they are as many as were expected.
-    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Links), Problem> {
+    fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Asked), Problem> {
         approve(self.changes.len(), order.expect, "will_change")?;
-        let (mut commit, mut links) = (Commit::default(), Vec::new());
+        let (mut commit, mut asked) = (Commit::default(), Asked::default());
         for stored in &self.changes {
-            let mut changed = stored.clone();
-            presets::give(&mut changed, app);
-            store.end_move(&mut commit, stored.incarnation);
-            store.put_mailbox(&mut commit, &changed)?;
-            // somebody who signs in meanwhile keeps the app that he signed in through
-            store.expect_no_grant(&mut commit, stored.incarnation);
-            match order.invite {
-                // the notifier sends it; a restart in between changes nothing about that
-                Some(Delivery::Mail) => notify::ask_for_invitation(store, &mut commit, stored)?,
-                Some(Delivery::Link) => {
-                    let sign_in = link(store, &mut commit, stored, None, None)?;
-                    links.push((stored.mailbox.address.clone(), sign_in));
-                }
-                None => {}
-            }
+            change(store, &mut commit, (stored, app), order.invite, &mut asked)?;
         }
-        Ok((commit, links))
+        Ok((commit, asked))
     }
 }
 

@@ -4,15 +4,14 @@
 use super::super::Shared;
 use super::super::extract::{pool, settled};
 use super::super::problem::{Answer, Problem};
-use super::distribute::{Links, Order, approve, may_invite, shown_groups, shown_links};
+use super::distribute::{Asked, Order, approve, change, has_sign_in, may_invite, shown_groups};
 use super::distribution::Item;
-use super::invite::{Delivery, link};
+use super::invite::Delivery;
 use super::moving::{Group, Known, Wanted, group};
-use super::{apps, presets, sign_ins};
+use super::{apps, sign_ins};
 use crate::clock;
 use crate::domain::{App, AppId, Incarnation};
 use crate::events::EventType;
-use crate::notify;
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use actix_web::HttpResponse;
 use serde_json::json;
@@ -37,7 +36,7 @@ pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Or
         Ok((plan, done))
     })
     .await?;
-    let Done { moving, links, changed, invited } = done;
+    let Done { moving, changed, asked } = done;
     if changed > 0 {
         shared.reconcile().await;
     }
@@ -47,7 +46,7 @@ pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Or
     let groups = shown_groups(Group::ALL, &plan.groups(&moving));
     Ok(HttpResponse::Ok()
         .json(json!({"app": id, "from": from, "server": order.server, "applied": order.apply,
-        "changed": changed, "invited": invited, "links": shown_links(shared, &links), "groups": groups})))
+        "changed": changed, "invited": asked.count, "links": asked.shown_links(shared), "groups": groups})))
 }
 
 /// The new app, if mailboxes can be moved from the old one to it.
@@ -88,9 +87,8 @@ struct Plan {
 struct Done {
     /// The sign-ins that move mailboxes.
     moving: BTreeMap<Incarnation, SignIn>,
-    links: Links,
     changed: usize,
-    invited: usize,
+    asked: Asked,
 }
 
 impl Plan {
@@ -98,10 +96,8 @@ impl Plan {
         let wanted = Wanted { app, from, server };
         let mut plan = Self { seen: Vec::new(), moves: Vec::new(), changes: Vec::new() };
         for stored in store.mailboxes()? {
-            let handed_in = store.take_over(stored.incarnation)?;
-            let is_tried = handed_in.is_some_and(|row| row.value.is_to_be_tried());
             let known = Known {
-                has_grant: is_tried || store.grant(stored.incarnation)?.is_some(),
+                has_grant: has_sign_in(store, &stored)?,
                 is_moving: is_moving(store, &stored, &app.id)?,
             };
             let found = group(&wanted, &stored.mailbox, known);
@@ -129,20 +125,7 @@ impl Plan {
             done.moving.insert(stored.incarnation, sign_in);
         }
         for stored in &self.changes {
-            let mut changed = stored.clone();
-            presets::give(&mut changed, app);
-            store.end_move(&mut commit, stored.incarnation);
-            store.put_mailbox(&mut commit, &changed)?;
-            // somebody who signs in meanwhile keeps the app that he signed in through
-            store.expect_no_grant(&mut commit, stored.incarnation);
-            match order.invite {
-                Some(Delivery::Mail) => done.mail(store, &mut commit, stored)?,
-                Some(Delivery::Link) => {
-                    let sign_in = link(store, &mut commit, stored, None, None)?;
-                    done.give(stored, sign_in);
-                }
-                None => {}
-            }
+            change(store, &mut commit, (stored, app), order.invite, &mut done.asked)?;
         }
         Ok((commit, done))
     }
@@ -168,23 +151,13 @@ impl Done {
         invite: Option<Delivery>,
     ) -> Result<(), Problem> {
         if invite == Some(Delivery::Mail) {
-            return self.mail(store, commit, stored);
+            return self.asked.mail(store, commit, stored);
         }
         commit.event(sign_in.told_as(EventType::SignInRequested, clock::now()));
         if invite == Some(Delivery::Link) {
-            self.give(stored, sign_in.clone());
+            self.asked.give(stored, sign_in.clone());
         }
         Ok(())
-    }
-
-    fn mail(&mut self, store: &Store, commit: &mut Commit, stored: &StoredMailbox) -> Result<(), Problem> {
-        self.invited = self.invited.saturating_add(1);
-        Ok(notify::ask_for_invitation(store, commit, stored)?)
-    }
-
-    fn give(&mut self, stored: &StoredMailbox, sign_in: SignIn) {
-        self.invited = self.invited.saturating_add(1);
-        self.links.push((stored.mailbox.address.clone(), sign_in));
     }
 }
 
