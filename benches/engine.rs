@@ -296,20 +296,11 @@ fn mailbox(port: u16) -> (Mailbox, Grant) {
         labels: BTreeMap::new(),
         active: true,
     };
-    let grant = Grant {
-        way: GrantWay::Password,
-        secret: GrantSecret::Password { user: USER.into(), password: Secret::new("pass") },
-        send_client_secret: false,
-        signed_in_as: None,
-        signed_in_at: Timestamp(0),
-        scopes: vec![],
-        access_token_expires_at: None,
-        last_refresh: None,
-        refresh_in_flight_since: None,
-        taken_over: None,
-        app: None,
-        client_id: None,
-    };
+    let grant = Grant::new(
+        GrantWay::Password,
+        GrantSecret::Password { user: USER.into(), password: Secret::new("pass") },
+        Timestamp(0),
+    );
     (mailbox, grant)
 }
 

@@ -112,6 +112,25 @@ pub struct GrantInfo {
 }
 
 impl Grant {
+    /// A grant as it begins: without a client secret along, and with nothing known of it yet.
+    #[must_use]
+    pub fn new(way: GrantWay, secret: GrantSecret, signed_in_at: Timestamp) -> Self {
+        Self {
+            way,
+            secret,
+            send_client_secret: false,
+            signed_in_as: None,
+            signed_in_at,
+            scopes: Vec::new(),
+            access_token_expires_at: None,
+            last_refresh: None,
+            refresh_in_flight_since: None,
+            taken_over: None,
+            app: None,
+            client_id: None,
+        }
+    }
+
     /// Whether an app is the client that it was issued to, as far as that is known: no other one may send it.
     #[must_use]
     pub fn is_issued_to(&self, app: &App) -> bool {

@@ -109,20 +109,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         let mut anna = new("anna");
-        anna.grant = Some(Grant {
-            way: GrantWay::Password,
-            secret: GrantSecret::Password { user: "anna".into(), password: Secret::new("pass") },
-            send_client_secret: false,
-            signed_in_as: None,
-            signed_in_at: Timestamp(1),
-            scopes: vec![],
-            access_token_expires_at: None,
-            last_refresh: None,
-            refresh_in_flight_since: None,
-            taken_over: None,
-            app: None,
-            client_id: None,
-        });
+        anna.grant = Some(Grant::new(
+            GrantWay::Password,
+            GrantSecret::Password { user: "anna".into(), password: Secret::new("pass") },
+            Timestamp(1),
+        ));
         anna.smtp_password = Some(Secret::new("smtp"));
         let grant = anna.grant.clone();
         let created = store.create_mailboxes_blocking(vec![anna, new("ben"), new("carl")]).unwrap();

@@ -86,18 +86,13 @@ mod tests {
             (0..bytes / 32).flat_map(|_| crate::store::vault::random::<32>().unwrap()).collect();
         let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
         Grant {
-            way: GrantWay::Redirect,
-            secret: GrantSecret::Refresh { refresh_token: Secret::new(token) },
             send_client_secret: true,
-            signed_in_as: None,
-            signed_in_at: Timestamp(1),
             scopes: vec!["https://outlook.office.com/IMAP.AccessAsUser.All".into()],
-            access_token_expires_at: None,
-            last_refresh: None,
-            refresh_in_flight_since: None,
-            taken_over: None,
-            app: None,
-            client_id: None,
+            ..Grant::new(
+                GrantWay::Redirect,
+                GrantSecret::Refresh { refresh_token: Secret::new(token) },
+                Timestamp(1),
+            )
         }
     }
 

@@ -61,19 +61,12 @@ impl SignIn {
         let token_sha256 = token.sha256();
         sign_in.state = SignInState::SignedIn;
         sign_in.expires_at = now.plus(LIFE);
+        let secret = GrantSecret::Refresh { refresh_token: token.refresh_token.clone() };
         sign_in.candidate = Some(Grant {
-            way: GrantWay::Imported,
-            secret: GrantSecret::Refresh { refresh_token: token.refresh_token.clone() },
             send_client_secret: token.send_client_secret,
-            signed_in_as: None,
-            signed_in_at: now,
-            scopes: Vec::new(),
-            access_token_expires_at: None,
-            last_refresh: None,
-            refresh_in_flight_since: None,
             taken_over: Some(token_sha256.clone()),
             app: stored.mailbox.app().cloned(),
-            client_id: None,
+            ..Grant::new(GrantWay::Imported, secret, now)
         });
         sign_in.imported = Some(Imported {
             token_sha256,

@@ -154,18 +154,13 @@ mod tests {
 
     fn grant(send_client_secret: bool, last: Option<&str>) -> Grant {
         Grant {
-            way: GrantWay::Redirect,
-            secret: GrantSecret::Refresh { refresh_token: Secret::new("r") },
             send_client_secret,
-            signed_in_as: None,
-            signed_in_at: Timestamp(0),
-            scopes: Vec::new(),
-            access_token_expires_at: None,
             last_refresh: last.map(|result| LastRefresh { at: Timestamp(0), result: String::from(result) }),
-            refresh_in_flight_since: None,
-            taken_over: None,
-            app: None,
-            client_id: None,
+            ..Grant::new(
+                GrantWay::Redirect,
+                GrantSecret::Refresh { refresh_token: Secret::new("r") },
+                Timestamp(0),
+            )
         }
     }
 

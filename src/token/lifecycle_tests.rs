@@ -78,18 +78,9 @@ fn cut(maybe_consumed: bool) -> FlowError {
 
 fn grant() -> Grant {
     Grant {
-        way: GrantWay::Redirect,
-        secret: GrantSecret::Refresh { refresh_token: Secret::new("old") },
         send_client_secret: true,
-        signed_in_as: None,
-        signed_in_at: NOW,
         scopes: vec!["a".into()],
-        access_token_expires_at: None,
-        last_refresh: None,
-        refresh_in_flight_since: None,
-        taken_over: None,
-        app: None,
-        client_id: None,
+        ..Grant::new(GrantWay::Redirect, GrantSecret::Refresh { refresh_token: Secret::new("old") }, NOW)
     }
 }
 

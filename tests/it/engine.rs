@@ -297,20 +297,11 @@ pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbo
         labels: BTreeMap::new(),
         active: true,
     };
-    let grant = Grant {
-        way: GrantWay::Password,
-        secret: GrantSecret::Password { user: address.into(), password: Secret::new("pass") },
-        send_client_secret: false,
-        signed_in_as: None,
-        signed_in_at: Timestamp(0),
-        scopes: vec![],
-        access_token_expires_at: None,
-        last_refresh: None,
-        refresh_in_flight_since: None,
-        taken_over: None,
-        app: None,
-        client_id: None,
-    };
+    let grant = Grant::new(
+        GrantWay::Password,
+        GrantSecret::Password { user: address.into(), password: Secret::new("pass") },
+        Timestamp(0),
+    );
     (mailbox, grant)
 }
 

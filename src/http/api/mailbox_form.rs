@@ -283,20 +283,8 @@ fn take_over(shared: &Shared, app: Option<&App>, token: &Secret) -> Result<TakeO
 }
 
 fn password_grant(user: &str, password: Secret) -> Grant {
-    Grant {
-        way: GrantWay::Password,
-        secret: GrantSecret::Password { user: String::from(user), password },
-        send_client_secret: false,
-        signed_in_as: None,
-        signed_in_at: clock::now(),
-        scopes: Vec::new(),
-        access_token_expires_at: None,
-        last_refresh: None,
-        refresh_in_flight_since: None,
-        taken_over: None,
-        app: None,
-        client_id: None,
-    }
+    let secret = GrantSecret::Password { user: String::from(user), password };
+    Grant::new(GrantWay::Password, secret, clock::now())
 }
 
 fn mail_address(field: &str, text: &str) -> Result<String, Problem> {

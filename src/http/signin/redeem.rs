@@ -187,18 +187,13 @@ pub(super) async fn judge(
     row.value.signed_in_as = Some(who.clone());
     let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(Ending::unusable()) };
     let grant = Grant {
-        way,
-        secret: GrantSecret::Refresh { refresh_token },
         send_client_secret,
         signed_in_as: Some(who.clone()),
-        signed_in_at: now,
         scopes: answer.scopes.clone(),
         access_token_expires_at: Some(now.plus(answer.expires_in)),
-        last_refresh: None,
-        refresh_in_flight_since: None,
-        taken_over: None,
         app: Some(provider.app.app.id.clone()),
         client_id: Some(provider.app.app.client_id.clone()),
+        ..Grant::new(way, GrantSecret::Refresh { refresh_token }, now)
     };
     let old = shared.store.grant(stored.incarnation)?;
     // a subject may be another one for each client (OpenID Connect Core §8.1)
