@@ -36,6 +36,8 @@ pub(super) struct Door {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<ServerConfig>,
     pub(super) address: SocketAddr,
+    /// The configuration's key.
+    pub(super) key: &'static str,
 }
 
 impl Door {
@@ -47,7 +49,7 @@ impl Door {
         if tls.is_none() && !bound.ip().is_loopback() {
             tracing::warn!(address = %bound, "{key} is open to other machines without TLS: put a TLS proxy in front, or name certificate and key");
         }
-        Ok(Self { listener, tls, address: bound })
+        Ok(Self { listener, tls, address: bound, key })
     }
 }
 

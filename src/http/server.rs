@@ -50,12 +50,12 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     .tcp_nodelay(true)
     .disable_signals()
     .shutdown_timeout(drain);
-    for Door { listener, tls, address } in [Some(doors.api), doors.pages].into_iter().flatten() {
+    for Door { listener, tls, address, key } in [Some(doors.api), doors.pages].into_iter().flatten() {
         let listening = match tls {
             Some(tls) => server.listen_rustls_0_23(listener, tls),
             None => server.listen(listener),
         };
-        server = listening.map_err(|source| BindError::Listen { address, key: "http.listen", source })?;
+        server = listening.map_err(|source| BindError::Listen { address, key, source })?;
     }
     Ok(Bound { server: server.run(), address, public_url })
 }
