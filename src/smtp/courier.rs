@@ -13,14 +13,11 @@ use super::session::{SmtpSession, SmtpTiming};
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Diagnosis, Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
-use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
+use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox, wait_for_room};
 use crate::token::protocol::{GetAccessToken, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a full disk is left alone.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// One mailbox's way to its SMTP server.
 pub(super) struct Courier {
@@ -259,8 +256,7 @@ impl Courier {
             match self.put(&concluded, row.generation, &events).await {
                 Ok(()) => return Ok(events),
                 Err(StoreError::Full { path }) => {
-                    tracing::error!(path = %path.display(), "no space left for what became of a message, waiting with it");
-                    tokio::time::sleep(FULL_PAUSE).await;
+                    wait_for_room("what became of a message", &path).await;
                 }
                 // compaction moved its body meanwhile
                 Err(StoreError::Conflict) => {}

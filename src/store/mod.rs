@@ -66,7 +66,7 @@ pub use pack::{FRAME, RecordHeader, RecordKind, encode as encode_record};
 pub use rotation::Replaced;
 pub(crate) use sign_ins::with_id;
 pub use sign_ins::{Attempt, DeviceAttempt, SignIn, SignInState};
-pub use space::Measure;
+pub use space::{FULL_PAUSE, Measure, keep_token, wait_for_room};
 pub use take_over::{Imported, TakeOver};
 pub use uid_index::UidEntry;
 pub use vault::Key;

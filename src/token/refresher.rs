@@ -13,12 +13,10 @@ use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
-use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox};
+use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
 use actix::Recipient;
 use std::time::Duration;
 
-/// How long a full disk is left alone.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
 /// How long an app's token must still be valid: shorter than what asks for it wants.
 const SHARED_VALIDITY: Duration = Duration::from_secs(120);
 
@@ -170,7 +168,7 @@ impl Refresher {
                 let mut grant = with_answer(marked, &answer, issued_at);
                 grant.app = Some(app.value.app.id.clone());
                 grant.client_id = Some(app.value.app.client_id.clone());
-                self.put_answer(generation.saturating_add(1), &grant).await?;
+                keep_token(async || self.put(generation.saturating_add(1), &grant).await).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
                 trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
                 let expires_at = issued_at.plus(answer.expires_in);
@@ -223,19 +221,6 @@ impl Refresher {
         let mut commit = Commit::by(self.owner);
         self.deps.store.put_grant(&mut commit, self.owner.mailbox, generation, grant)?;
         self.deps.store.commit(commit).await.map(drop)
-    }
-
-    /// The answer is all there is of the new refresh token: a full disk is waited out with it in hand.
-    async fn put_answer(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
-        loop {
-            match self.put(generation, grant).await {
-                Err(StoreError::Full { path }) => {
-                    tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
-                    tokio::time::sleep(FULL_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
     }
 }
 

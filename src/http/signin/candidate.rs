@@ -11,7 +11,7 @@ use crate::domain::{
     AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, GrantWay, RetryClass, Secret, SendState,
     SignInId, Timestamp, Who,
 };
-use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox};
+use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox, keep_token};
 use crate::supervisor::protocol::WakeReason;
 use crate::token::lifecycle::{before_refresh, with_answer};
 use crate::token::{FlowError, TokenAnswer, trial};
@@ -26,8 +26,6 @@ const CLEANING: Duration = Duration::from_secs(3600);
 const ACCEPTABLE: Duration = Duration::from_secs(24 * 3600);
 /// A candidate that cannot be tried at the moment is tried again after this.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How long a full disk is left alone.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes a sign-in over the one that was read.
 pub(super) async fn put(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), StoreError> {
@@ -39,15 +37,7 @@ pub(super) async fn put(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), St
 
 /// The same with a refresh token that was just received, all there is of it: a full disk is waited out with it in hand.
 pub(super) async fn put_answer(shared: &Shared, row: &mut Row<SignIn>) -> Result<(), StoreError> {
-    loop {
-        match put(shared, row).await {
-            Err(StoreError::Full { path }) => {
-                tracing::error!(path = %path.display(), "no space left for a refresh token, waiting with it");
-                tokio::time::sleep(FULL_PAUSE).await;
-            }
-            other => return other,
-        }
-    }
+    keep_token(async || put(shared, row).await).await
 }
 
 /// Ends an attempt without a grant.
