@@ -7,10 +7,6 @@ use crate::token::protocol::{AccessToken, GetAppToken, MayRequest, Permit, Waiti
 use crate::token::{AppActor, AppDoor, TokenDeps};
 use actix::{Actor, Addr, ArbiterHandle, Handler, ResponseFuture};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// How long an app's own token must still be valid to be tried.
-const TRIED_FOR: Duration = Duration::from_secs(60);
 
 /// The app actors.
 pub(super) struct Apps {
@@ -67,7 +63,7 @@ impl Handler<AskAppToken> for Supervisor {
         let door = self.door(&app, context);
         Box::pin(async move {
             let door = door.ok_or_else(Waiting::for_restart)?;
-            let asked = GetAppToken { mailbox, min_validity: TRIED_FOR, refused: None, urgent };
+            let asked = GetAppToken { mailbox, refused: None, urgent };
             door.token.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
         })
     }

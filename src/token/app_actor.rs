@@ -1,7 +1,7 @@
 //! The shell of one app: its gate, and the token that all its app-only mailboxes share.
 
 use super::gate::{Admission, Gate, Outcome, probe_pause};
-use super::lifecycle::{Circumstances, Step, after_failure, may_serve, refresh_at};
+use super::lifecycle::{Circumstances, Step, after_failure, refresh_at};
 use super::protocol::{AccessToken, AppMended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
 use super::{FlowError, TokenAnswer, TokenDeps, trial};
 use crate::clock;
@@ -144,8 +144,8 @@ impl AppActor {
         let is_due = now >= refresh_at(shared.issued_at, shared.token.expires_at, 1.0);
         let is_refused = message.refused.as_ref() == Some(&shared.token.token);
         let is_young = now < shared.issued_at.plus(YOUNG);
-        let fits = may_serve(&shared.token, None, message.min_validity, now);
-        (fits && !is_due && (!is_refused || is_young)).then(|| shared.token.clone())
+        // one that is not due outlives whatever is done with it
+        (!shared.token.token.is_empty() && !is_due && (!is_refused || is_young)).then(|| shared.token.clone())
     }
 
     fn ask(&mut self, who: Incarnation, generation: u64, app: AppCredentials, context: &mut Context<Self>) {

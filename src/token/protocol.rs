@@ -54,8 +54,6 @@ pub struct MayRequest {
 pub struct GetAppToken {
     /// Who asks.
     pub mailbox: Incarnation,
-    /// How long it must still be valid.
-    pub min_validity: Duration,
     /// The token that a server refused.
     pub refused: Option<Secret>,
     /// A person said "now".

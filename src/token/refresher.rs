@@ -15,10 +15,6 @@ use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
 use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
 use actix::Recipient;
-use std::time::Duration;
-
-/// How long an app's token must still be valid: shorter than what asks for it wants.
-const SHARED_VALIDITY: Duration = Duration::from_secs(120);
 
 /// The way to a mailbox's app actor.
 #[derive(Clone)]
@@ -121,12 +117,8 @@ impl Refresher {
     /// The app's own token.
     async fn shared(&self, asked: Asked) -> Refreshed {
         let Some(door) = &self.app else { return refused(TokenError::NotSignedIn) };
-        let message = GetAppToken {
-            mailbox: self.owner.mailbox,
-            min_validity: SHARED_VALIDITY,
-            refused: asked.refused,
-            urgent: asked.is_urgent,
-        };
+        let message =
+            GetAppToken { mailbox: self.owner.mailbox, refused: asked.refused, urgent: asked.is_urgent };
         match door.token.send(message).await.unwrap_or_else(|_| Err(Waiting::for_restart())) {
             Ok(token) => {
                 let (issued_at, expires_at) = (token.issued_at, token.expires_at);
