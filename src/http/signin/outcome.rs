@@ -28,7 +28,7 @@ const ACCEPTABLE: Words = Words {
 };
 const CHOOSE: Words = Words { en: "Choose another account", de: "Anderes Konto wählen" };
 const AGAIN: Words = Words { en: "Try again", de: "Noch einmal versuchen" };
-const BACK: Words = Words { en: "Back to the application", de: "Zurück zur Anwendung" };
+pub(super) const BACK: Words = Words { en: "Back to the application", de: "Zurück zur Anwendung" };
 const FOREIGN: Words = Words {
     en: "This sign-in is not known here, or was finished already",
     de: "Diese Anmeldung ist hier nicht bekannt oder schon abgeschlossen",

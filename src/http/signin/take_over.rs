@@ -1,6 +1,6 @@
 //! The worker that goes on with what needs no user: refresh tokens of another system, and mailboxes that an app opens by
-//! itself. A few mailboxes at a time, woken when one is handed in
-//! and when something changes that one waits for. What it lost with the process is found again at the next start.
+//! itself. A few mailboxes at a time, woken when one is handed in and when something changes that one waits for. What it
+//! lost with the process is found again at the next start.
 
 use super::super::Shared;
 use super::board::{Board, Next, Turn, Why};

@@ -3,7 +3,7 @@
 use super::super::Shared;
 use super::super::auth::{random_text, same};
 use super::super::problem::Problem;
-use super::outcome::{in_words, way_back};
+use super::outcome::{BACK, in_words, way_back};
 use super::page::{Words, escape, language, page, waiting_page};
 use super::redeem::Provider;
 use super::{device, owner, paste};
@@ -38,7 +38,6 @@ const NOT_NOW: Words = Words {
     en: "Sign-in is not possible at the moment",
     de: "Die Anmeldung ist im Augenblick nicht möglich",
 };
-const BACK: Words = Words { en: "Back to the application", de: "Zurück zur Anwendung" };
 
 /// GET `/sign-in/{token}`.
 pub(super) async fn show(
