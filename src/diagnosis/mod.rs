@@ -15,7 +15,7 @@ pub use language::Language;
 pub use oauth::{OauthClass, OauthFailure, classify_oauth};
 pub use smtp::{SmtpFinding, SmtpScope, smtp};
 
-use crate::domain::{Diagnosis, KeptFacts, Remedy};
+use crate::domain::{App, Diagnosis, KeptFacts, Remedy};
 
 /// What is filled into the catalogue's texts. An empty fact leaves its name in angle brackets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,7 +32,14 @@ pub struct Facts<'a> {
     pub detail: &'a str,
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// What an app says of itself.
+    #[must_use]
+    pub fn of_app(app: &'a App) -> Self {
+        let tenant = app.tenant.as_deref().unwrap_or_default();
+        Self { tenant, client_id: &app.client_id, ..Self::default() }
+    }
+
     fn keep(&self) -> KeptFacts {
         KeptFacts {
             address: String::from(self.address),

@@ -22,13 +22,8 @@ pub(super) enum Pass {
 
 impl Visit<'_> {
     pub(super) fn facts(&self) -> Facts<'_> {
-        let app = self.app.as_ref().map(|app| &app.app);
-        Facts {
-            address: &self.stored.mailbox.address,
-            tenant: app.and_then(|app| app.tenant.as_deref()).unwrap_or_default(),
-            client_id: app.map_or("", |app| &app.client_id),
-            ..Facts::default()
-        }
+        let app = self.app.as_ref().map_or_else(Facts::default, |app| Facts::of_app(&app.app));
+        Facts { address: &self.stored.mailbox.address, ..app }
     }
 
     fn found(&self, entry: &Entry, detail: &str, evidence: Option<&str>) -> Diagnosis {

@@ -2,7 +2,7 @@
 //! its own, and nothing of it is stored: it is asked for anew, with the app's leave.
 
 use super::answer::FlowError;
-use super::app_actor::{app_facts, outcome};
+use super::app_actor::outcome;
 use super::gate::{Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, Verdict, after_failure};
 use super::protocol::TokenError;
@@ -46,7 +46,7 @@ impl Refresher {
                     signed_in_at: None,
                     now: clock::now(),
                     jitter: rand::random::<f64>(),
-                    facts: Facts { address: mailbox.login(), detail: &scope, ..app_facts(&app.app) },
+                    facts: Facts { address: mailbox.login(), detail: &scope, ..Facts::of_app(&app.app) },
                 };
                 let verdict = verdict(&error, app.service_account.is_some(), &around);
                 let ended = outcome_for(&error, &verdict, mailbox.login());

@@ -207,7 +207,7 @@ impl AppActor {
             signed_in_at: None,
             now: clock::now(),
             jitter: rand::random::<f64>(),
-            facts: app_facts(&app.app),
+            facts: Facts::of_app(&app.app),
         };
         let verdict = after_failure(error, &around);
         self.free(
@@ -265,12 +265,6 @@ pub fn outcome(error: &FlowError, step: Step, diagnosis: &crate::domain::Diagnos
         Step::AppBroken(_) | Step::NeedsAdmin(_) => Outcome::NeedsFix(diagnosis.code.clone()),
         Step::RetryAt(_) | Step::SignIn => Outcome::Neutral,
     }
-}
-
-/// What the app's part of a diagnosis is filled with.
-pub(super) fn app_facts(app: &crate::domain::App) -> Facts<'_> {
-    let tenant = app.tenant.as_deref().unwrap_or_default();
-    Facts { tenant, client_id: &app.client_id, ..Facts::default() }
 }
 
 fn broken_store(error: &crate::store::StoreError) -> Waiting {

@@ -48,11 +48,6 @@ impl Check {
     }
 }
 
-/// What is filled into the texts.
-pub(super) fn facts(app: &App) -> Facts<'_> {
-    Facts { tenant: app.tenant.as_deref().unwrap_or_default(), client_id: &app.client_id, ..Facts::default() }
-}
-
 /// The tenant's id in the issuer that its metadata document names.
 pub(super) fn tenant_in(issuer: &str) -> Option<String> {
     let parts: Vec<&str> = issuer.trim_end_matches('/').split('/').collect();
@@ -76,13 +71,13 @@ pub(super) fn client(credentials: &AppCredentials, answer: &Result<TokenAnswer, 
         Err(FlowError::Refused { failure }) => failure,
         Err(other) => {
             let open = |name| Check {
-                diagnosis: Some(other.diagnosis(&facts(app))),
+                diagnosis: Some(other.diagnosis(&Facts::of_app(app))),
                 ..Check::new(name, NotYetProved, "the identity provider did not answer the token request")
             };
             return [open("client_id"), open(proof)];
         }
     };
-    let diagnosis = failure.diagnosis(&facts(app));
+    let diagnosis = failure.diagnosis(&Facts::of_app(app));
     let is = |entries: &[&Entry]| entries.iter().any(|entry| entry.code == failure.entry.code);
     if is(&[&c::APP_NOT_FOUND]) {
         let detail = "the tenant knows no app of this client id. It is the Application (client) ID of the app \
@@ -146,7 +141,7 @@ pub(super) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_used: bool) -
                  and let an administrator consent",
                 missing.join(" and ")
             );
-            Check::failed(NAME, detail, describe(&c::ADMIN_CONSENT, &facts(app), None))
+            Check::failed(NAME, detail, describe(&c::ADMIN_CONSENT, &Facts::of_app(app), None))
         }
     }
 }

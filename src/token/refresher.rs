@@ -2,7 +2,7 @@
 //! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them; a service
 //! account's have each one of their own (`act_for_user`).
 
-use super::app_actor::{app_facts, outcome};
+use super::app_actor::outcome;
 use super::gate::Outcome;
 use super::lifecycle::{
     Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
@@ -173,7 +173,7 @@ impl Refresher {
                     signed_in_at: Some(marked.signed_in_at),
                     now: clock::now(),
                     jitter: rand::random::<f64>(),
-                    facts: Facts { address: &self.stored.mailbox.address, ..app_facts(&app.value.app) },
+                    facts: Facts { address: &self.stored.mailbox.address, ..Facts::of_app(&app.value.app) },
                 };
                 let verdict = after_failure(&error, &around);
                 sent.ended = outcome(&error, verdict.step, &verdict.diagnosis);

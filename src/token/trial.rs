@@ -1,9 +1,9 @@
 //! The trial of an app's new credential: what the answer to a request made with it says, and writing that down. Until
 //! it is proven the one before is kept; refused, the app goes back to that one and the request is made again.
 
-use super::app_actor::app_facts;
 use super::{Endpoints, FlowError, OauthClient, TokenAnswer};
 use crate::clock;
+use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Rotation};
 use crate::store::{Row, Store, StoreError};
@@ -113,7 +113,7 @@ async fn roll_back(
     rotation: &Row<Rotation>,
     error: &FlowError,
 ) -> Result<(), StoreError> {
-    let diagnosis = error.diagnosis(&app_facts(&app.value.app));
+    let diagnosis = error.diagnosis(&Facts::of_app(&app.value.app));
     crate::faults::fail("rotation.refused")?;
     tracing::error!(
         app = %app.value.app.id, code = diagnosis.code,

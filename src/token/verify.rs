@@ -1,12 +1,12 @@
 //! `app verify`: proves what can be proved of an app without a user, and says of the rest that it is not proved yet.
 
 use super::answer::FlowError;
-use super::app_checks::{self, Check, CheckResult, facts};
+use super::app_checks::{self, Check, CheckResult};
 use super::carry::fetch;
 use super::endpoints::{Endpoints, checked};
 use super::flows::OauthClient;
 use crate::config::{OauthPreset, Provider};
-use crate::diagnosis::{catalogue as c, classify_oauth, describe};
+use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::App;
 use crate::domain::app::AppCredentials;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app
     let endpoints = match Endpoints::of(app, http).await {
         Ok(endpoints) => endpoints,
         Err(error) => {
-            let diagnosis = error.diagnosis(&facts(app));
+            let diagnosis = error.diagnosis(&Facts::of_app(app));
             verified.checks.push(Check::failed("authority", error.to_string(), diagnosis));
             let proof = app_checks::credential_name(credentials);
             skip_rest(&mut verified, &["tenant", "client_id", proof, "app_roles"]);
@@ -123,7 +123,7 @@ async fn authority(
                 }
                 Metadata::NoTenant(_) | Metadata::Away(_) => "there is no such tenant",
             };
-            let diagnosis = describe(&c::TENANT_NOT_FOUND, &facts(app), Some(&said));
+            let diagnosis = describe(&c::TENANT_NOT_FOUND, &Facts::of_app(app), Some(&said));
             verified.checks.push(Check::failed("tenant", detail, diagnosis));
             false
         }
@@ -148,7 +148,7 @@ async fn issuer(http: &reqwest::Client, app: &App, issuer: &str, verified: &mut 
 }
 
 fn away(app: &App, error: &FlowError, verified: &mut Verified) -> bool {
-    let diagnosis = error.diagnosis(&facts(app));
+    let diagnosis = error.diagnosis(&Facts::of_app(app));
     verified.checks.push(Check::failed("authority", error.to_string(), diagnosis));
     skip_rest(verified, &["tenant"]);
     false

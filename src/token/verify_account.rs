@@ -3,7 +3,6 @@
 
 use super::act_for_user::{scope_of, verdict};
 use super::answer::{FlowError, TokenAnswer};
-use super::app_actor::app_facts;
 use super::app_checks::{Check, CheckResult};
 use super::lifecycle::{Circumstances, Step};
 use super::verify::Verified;
@@ -81,7 +80,7 @@ fn judged(credentials: &AppCredentials, user: &str, error: &FlowError) -> (bool,
         signed_in_at: None,
         now: clock::now(),
         jitter: 0.0,
-        facts: Facts { address: user, detail: &scope, ..app_facts(&credentials.app) },
+        facts: Facts { address: user, detail: &scope, ..Facts::of_app(&credentials.app) },
     };
     let found = verdict(error, credentials.service_account.is_some(), &around);
     (matches!(found.step, Step::RetryAt(_)), found.diagnosis)

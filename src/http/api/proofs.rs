@@ -40,9 +40,7 @@ pub(super) fn expiry(credentials: &AppCredentials, now: Timestamp) -> Check {
     if ends_at > now {
         return Check::new(NAME, CheckResult::Ok, format!("it ends at {ends}: {left} days are left"));
     }
-    let app = &credentials.app;
-    let tenant = app.tenant.as_deref().unwrap_or_default();
-    let facts = Facts { tenant, client_id: &app.client_id, ..Facts::default() };
+    let facts = Facts::of_app(&credentials.app);
     Check::failed(NAME, format!("it ended at {ends}"), describe(&catalogue::SECRET_EXPIRED, &facts, None))
 }
 
