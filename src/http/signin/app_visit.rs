@@ -6,7 +6,7 @@ use super::super::auth::random_text;
 use super::super::problem::Problem;
 use super::app_page::{self, Told};
 use super::callback::Returned;
-use super::redeem::{Provider, exchange};
+use super::redeem::{Provider, exchange_settled};
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::app::AppCredentials;
@@ -14,7 +14,7 @@ use crate::domain::{App, AppId, Diagnosis, GrantWay, RetryClass, Secret, Timesta
 use crate::store::{AppFacts, Attempt, Proof, ProvedBy, Registration, StoreError};
 use crate::token::identity;
 use crate::token::lifecycle::missing_scopes;
-use crate::token::{AuthorizeRequest, FlowError, TokenAnswer, tenant_id, trial};
+use crate::token::{AuthorizeRequest, FlowError, TokenAnswer, tenant_id};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -118,7 +118,7 @@ async fn consent_returned(shared: &Shared, app: &App, returned: &Returned) -> Re
         }
         Some(false) => {
             let evidence = format!("consent was given for the tenant {theirs}");
-            let diagnosis = describe(&c::ADMIN_CONSENT, &facts(app), Some(&evidence));
+            let diagnosis = describe(&c::ADMIN_CONSENT, &Facts::of_app(app), Some(&evidence));
             note(shared, app, ProvedBy::AdminConsent, Some(Some(diagnosis))).await?;
             Ok(Told::OtherTenant { theirs, wanted: app.tenant.clone().unwrap_or_default() })
         }
@@ -142,7 +142,7 @@ async fn trial_returned(
     note(shared, app, ProvedBy::TrialSignIn, None).await?;
     let (provider, answer) = match redeem(shared, credentials, attempt, &code).await? {
         Ok(redeemed) => redeemed,
-        Err(error) => return Ok(Told::TrialRefused(Box::new(error.diagnosis(&facts(app))))),
+        Err(error) => return Ok(Told::TrialRefused(Box::new(error.diagnosis(&Facts::of_app(app))))),
     };
     // from here on the tokens are only looked at, and dropped
     let issuer = &provider.client.endpoints().issuer;
@@ -162,7 +162,7 @@ async fn trial_returned(
     let missing = missing_scopes(&provider.client.endpoints().scopes, &answer.scopes);
     if !missing.is_empty() {
         let evidence = format!("not granted: {}", missing.join(" "));
-        let diagnosis = describe(&c::CONSENT_MISSING, &facts(app), Some(&evidence));
+        let diagnosis = describe(&c::CONSENT_MISSING, &Facts::of_app(app), Some(&evidence));
         note(shared, app, ProvedBy::TrialSignIn, Some(Some(diagnosis.clone()))).await?;
         return Ok(Told::TrialRefused(Box::new(diagnosis)));
     }
@@ -176,19 +176,12 @@ async fn redeem(
     attempt: &Attempt,
     code: &Secret,
 ) -> Result<Result<(Provider, TokenAnswer), FlowError>, Problem> {
-    let mut provider = match Provider::of_app(shared, credentials).await {
+    let provider = match Provider::of_app(shared, credentials).await {
         Ok(provider) => provider,
         Err(error) => return Ok(Err(error)),
     };
-    let (mut exchanged, sent) = exchange(&provider, attempt, code, GrantWay::Redirect).await;
-    let answer = exchanged.as_ref().map(|_| ());
-    if trial::settle(&shared.store, credentials, sent, answer).await?
-        && let Some(app) = shared.store.app(&credentials.app.id)?
-        && let Ok(again) = Provider::of_app(shared, &app.value).await
-    {
-        provider = again;
-        exchanged = exchange(&provider, attempt, code, GrantWay::Redirect).await.0;
-    }
+    let (provider, exchanged, _) =
+        exchange_settled(shared, provider, attempt, code, GrantWay::Redirect).await?;
     Ok(exchanged.map(|answer| (provider, answer)))
 }
 
@@ -200,19 +193,15 @@ fn refusal(app: &App, returned: &Returned) -> Diagnosis {
     let is_unnamed = matches!(error, "permission_denied" | "") && !said.contains("AADSTS");
     if is_unnamed {
         let evidence = if said.is_empty() { "neither consent nor an error came back" } else { said };
-        return describe(&c::ADMIN_CONSENT, &facts(app), Some(evidence));
+        return describe(&c::ADMIN_CONSENT, &Facts::of_app(app), Some(evidence));
     }
     let answer = serde_json::json!({"error": error, "error_description": said});
-    classify_oauth(400, answer.to_string().as_bytes(), None).diagnosis(&facts(app))
+    classify_oauth(400, answer.to_string().as_bytes(), None).diagnosis(&Facts::of_app(app))
 }
 
 fn is_about_consent(diagnosis: &Diagnosis) -> bool {
     let entries = [&c::ADMIN_CONSENT, &c::CONSENT_MISSING, &c::CONSENT_DECLINED];
     entries.iter().any(|entry| entry.code == diagnosis.code)
-}
-
-fn facts(app: &App) -> Facts<'_> {
-    Facts { tenant: app.tenant.as_deref().unwrap_or_default(), client_id: &app.client_id, ..Facts::default() }
 }
 
 /// Whether that is the app's tenant; `None`: it cannot be found out now.

@@ -91,12 +91,7 @@ impl Provider {
     }
 
     pub(super) fn facts<'a>(&'a self, stored: &'a StoredMailbox) -> Facts<'a> {
-        Facts {
-            address: &stored.mailbox.address,
-            tenant: self.app.app.tenant.as_deref().unwrap_or_default(),
-            client_id: &self.app.app.client_id,
-            ..Facts::default()
-        }
+        Facts { address: &stored.mailbox.address, ..Facts::of_app(&self.app.app) }
     }
 }
 
@@ -109,7 +104,7 @@ pub(super) async fn redeem_code(
     code: Secret,
     issuer: Option<&str>,
 ) -> Result<Ending, Problem> {
-    let mut provider = match Provider::of(shared, &row.value, stored).await? {
+    let provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&address_only(stored)))),
     };
@@ -122,15 +117,8 @@ pub(super) async fn redeem_code(
     let _answer_is_waited_for = shared.on_their_way.read().await;
     let native = provider.client.endpoints().native_redirect.as_deref();
     let way = if native == Some(&attempt.redirect_uri) { GrantWay::Native } else { GrantWay::Redirect };
-    let (mut exchanged, mut send_client_secret) = exchange(&provider, attempt, &code, way).await;
-    let answer = exchanged.as_ref().map(|_| ());
-    if trial::settle(&shared.store, &provider.app, send_client_secret, answer).await? {
-        // a new secret was refused, which uses no code up: the one before is in use again
-        if let Ok(again) = Provider::of(shared, &row.value, stored).await? {
-            provider = again;
-            (exchanged, send_client_secret) = exchange(&provider, attempt, &code, way).await;
-        }
-    }
+    let (provider, exchanged, send_client_secret) =
+        exchange_settled(shared, provider, attempt, &code, way).await?;
     let answer = match exchanged {
         Ok(answer) => answer,
         Err(error) => return Ok(Ending::diagnosed(error.diagnosis(&provider.facts(stored)))),
@@ -139,9 +127,31 @@ pub(super) async fn redeem_code(
     judge(shared, row, stored, &provider, came).await
 }
 
+/// [`exchange`], and what its answer means for a credential on trial. The provider as it is from then on, the answer, and
+/// whether the secret went along.
+pub(super) async fn exchange_settled(
+    shared: &Shared,
+    provider: Provider,
+    attempt: &Attempt,
+    code: &Secret,
+    way: GrantWay,
+) -> Result<(Provider, Result<TokenAnswer, FlowError>, bool), Problem> {
+    let (exchanged, sent) = exchange(&provider, attempt, code, way).await;
+    let answer = exchanged.as_ref().map(|_| ());
+    // a new secret was refused, which uses no code up: the one before is in use again
+    if trial::settle(&shared.store, &provider.app, sent, answer).await?
+        && let Some(app) = shared.store.app(&provider.app.app.id)?
+        && let Ok(again) = Provider::of_app(shared, &app.value).await
+    {
+        let (exchanged, sent) = exchange(&again, attempt, code, way).await;
+        return Ok((again, exchanged, sent));
+    }
+    Ok((provider, exchanged, sent))
+}
+
 /// Sends a code, with the client secret or without; what the provider demands instead is tried once. The answer, and
 /// whether the secret went along.
-pub(super) async fn exchange(
+async fn exchange(
     provider: &Provider,
     attempt: &Attempt,
     code: &Secret,
