@@ -7,6 +7,7 @@ use super::apps::said;
 use super::presets::{self, Serves};
 use crate::clock;
 use crate::config::Provider;
+use crate::domain::app::AppCredentials;
 use crate::domain::mailbox::{Owner, Policy};
 use crate::domain::{
     App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
@@ -192,9 +193,9 @@ fn app_of(
     named: Option<AppId>,
     address: &str,
     wanted: Serves,
-) -> Result<Option<App>, Problem> {
+) -> Result<Option<AppCredentials>, Problem> {
     let Some(id) = named else {
-        return Ok(presets::app_of_address(shared, address, wanted)?.map(|found| found.app));
+        return Ok(presets::app_of_address(shared, address, wanted)?);
     };
     let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
     let app = shared.store.app(&id)?.ok_or_else(unknown)?.value;
@@ -206,7 +207,7 @@ fn app_of(
             "is a service account, through which nobody signs in: set auth.kind to service_account"
         }
         (Serves::Registration, Serves::Registration) | (Serves::ServiceAccount, Serves::ServiceAccount) => {
-            return Ok(Some(app.app));
+            return Ok(Some(app));
         }
     };
     Err(Problem::field("auth.app", problem))
@@ -223,19 +224,19 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
     match form {
         AuthForm::Oauth { app, login, aliases, delegates, refresh_token } => {
             let app = app_of(shared, app, address, Serves::Registration)?;
-            let take_over = refresh_token.map(|token| take_over(shared, app.as_ref(), &token)).transpose()?;
+            let take_over = refresh_token.map(|token| take_over(app.as_ref(), &token)).transpose()?;
             let login = login.as_deref().and_then(trimmed);
             let names = |names: Option<Vec<String>>| {
                 names.unwrap_or_default().iter().filter_map(|name| trimmed(name)).collect()
             };
             let (aliases, delegates) = (names(aliases), names(delegates));
-            let id = app.as_ref().map(|app| app.id.clone());
-            let auth = Auth::Oauth { app: id, login, aliases, delegates };
+            let app = app.map(|found| found.app);
+            let auth = Auth::Oauth { app: app.as_ref().map(|app| app.id.clone()), login, aliases, delegates };
             Ok(AuthParts { auth, grant: None, take_over, app })
         }
         AuthForm::AppOnly { app } => {
             let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
-            let app = app_of(shared, app, address, Serves::Registration)?.ok_or_else(missing)?;
+            let app = app_of(shared, app, address, Serves::Registration)?.ok_or_else(missing)?.app;
             let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
             if preset.is_none_or(|preset| preset.app_scope.is_none()) {
                 return Err(Problem::field("auth.app", "has no app-only tokens: only Microsoft 365 has"));
@@ -246,7 +247,7 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         AuthForm::ServiceAccount { app, login } => {
             let missing =
                 || Problem::field("auth.app", "is missing: service_account needs an app that is one");
-            let app = app_of(shared, app, address, Serves::ServiceAccount)?.ok_or_else(missing)?;
+            let app = app_of(shared, app, address, Serves::ServiceAccount)?.ok_or_else(missing)?.app;
             let login = login.as_deref().and_then(trimmed);
             let login = login.map(|login| mail_address("auth.login", &login)).transpose()?;
             let auth = Auth::ServiceAccount { app: app.id.clone(), login };
@@ -266,7 +267,7 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
 /// Longer than any provider's, and what fits a row with everything around it.
 const LONGEST_TOKEN: usize = 3500;
 
-fn take_over(shared: &Shared, app: Option<&App>, token: &Secret) -> Result<TakeOver, Problem> {
+fn take_over(app: Option<&AppCredentials>, token: &Secret) -> Result<TakeOver, Problem> {
     const FIELD: &str = "auth.refresh_token";
     let refresh_token = trimmed(token.expose()).map(Secret::new);
     let refresh_token = refresh_token.ok_or_else(|| Problem::field(FIELD, "is empty"))?;
@@ -278,8 +279,8 @@ fn take_over(shared: &Shared, app: Option<&App>, token: &Secret) -> Result<TakeO
         return Err(Problem::field(FIELD, detail));
     }
     let unnamed = || Problem::field(FIELD, "belongs to the app it was issued to: name it in auth.app");
-    let app = shared.store.app(&app.ok_or_else(unnamed)?.id)?.ok_or_else(unnamed)?.value;
-    Ok(TakeOver { refresh_token, send_client_secret: app.is_confidential() })
+    let send_client_secret = app.ok_or_else(unnamed)?.is_confidential();
+    Ok(TakeOver { refresh_token, send_client_secret })
 }
 
 fn password_grant(user: &str, password: Secret) -> Grant {
