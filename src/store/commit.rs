@@ -81,6 +81,11 @@ pub(super) enum Op {
         expect: Expect,
         payload: Vec<u8>,
     },
+    /// Nothing is written; the row must be as it was when it was read.
+    Require {
+        key: Key,
+        expect: Expect,
+    },
     /// Its further pieces go with a row.
     Delete {
         key: Key,

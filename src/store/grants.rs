@@ -65,7 +65,7 @@ impl Store {
 
     /// Makes a commit conflict if the mailbox has a grant when it is checked.
     pub fn expect_no_grant(&self, commit: &mut Commit, mailbox: Incarnation) {
-        commit.ops.push(Op::Delete { key: keys::grant(mailbox), expect: Expect::Absent });
+        commit.ops.push(Op::Require { key: keys::grant(mailbox), expect: Expect::Absent });
     }
 
     /// Adds the removal of a grant that was read with this generation to a commit.

@@ -6,7 +6,7 @@ use super::committer::sled_error;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, keys};
 use crate::domain::app::AppCredentials;
-use crate::domain::{AppId, Credential, Diagnosis, Rotation, RotationState, Timestamp};
+use crate::domain::{App, AppId, Credential, Diagnosis, Rotation, RotationState, Timestamp};
 use crate::events::{EventDraft, EventType};
 use serde_json::json;
 
@@ -84,18 +84,20 @@ impl Store {
     /// The new credential was taken: the one before is erased.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the rotation is not the one that was read.
+    /// [`StoreError::Conflict`] if the app or its rotation is not the one that was read: the two are read one after
+    /// the other, and the rotation may be that of a newer credential than the app's.
     pub async fn prove_rotation(
         &self,
-        app: &AppCredentials,
+        app: &Row<AppCredentials>,
         read: &Row<Rotation>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let App { id, client_id, secret_expires_at, .. } = &app.value.app;
         let mut commit = Commit::default();
+        commit.ops.push(Op::Require { key: keys::app(id), expect: Expect::Generation(app.generation) });
         let rotation = Rotation { state: RotationState::Proven, since: now, diagnosis: None, previous: None };
-        self.add_rotation(&mut commit, &app.app.id, &rotation, Some(read))?;
-        let data = json!({"app": app.app.id, "client_id": app.app.client_id,
-            "expires_at": app.app.secret_expires_at});
+        self.add_rotation(&mut commit, id, &rotation, Some(read))?;
+        let data = json!({"app": id, "client_id": client_id, "expires_at": secret_expires_at});
         commit.event(EventDraft::of_no_mailbox(EventType::AppSecretRotated, now, &data));
         commit.vital = true;
         self.commit(commit).await.map(drop)
@@ -158,7 +160,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::diagnosis::{Facts, catalogue, describe};
-    use crate::domain::{App, ClientCertificate, ProviderKind, Secret};
+    use crate::domain::{ClientCertificate, ProviderKind, Secret};
     use crate::events::Cursor;
     use crate::store::tests::{open, runtime};
     use base64::Engine;
@@ -221,6 +223,27 @@ mod tests {
             store.replace_app(&key(1), 1, on_trial, NOW).await.unwrap();
         });
         assert!(store.app(&key(0).app.id).unwrap().unwrap().value.credential().is_same(&key(1).credential()));
+    }
+
+    #[test]
+    fn an_answer_to_the_credential_before_proves_nothing_of_the_one_that_came_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let id = app(0).app.id;
+        runtime().block_on(async {
+            store.put_app(&app(0), 0).await.unwrap();
+            // whoever has the answer reads the app, then its rotation; another credential comes in between
+            let read = store.app(&id).unwrap().unwrap();
+            let on_trial = Replaced::OnTrial(Box::new(app(0).credential()));
+            store.replace_app(&app(1), 1, on_trial, NOW).await.unwrap();
+            let rotation = store.rotation(&id).unwrap().unwrap();
+            let proven = store.prove_rotation(&read, &rotation, NOW).await;
+            assert!(matches!(proven, Err(StoreError::Conflict)), "{proven:?}");
+            assert_eq!(store.apps_on_trial().unwrap(), [(id.clone(), NOW)], "the good one is kept");
+            let read = store.app(&id).unwrap().unwrap();
+            store.prove_rotation(&read, &rotation, NOW).await.unwrap();
+        });
+        assert!(store.apps_on_trial().unwrap().is_empty());
     }
 
     #[test]

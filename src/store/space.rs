@@ -76,7 +76,7 @@ impl Space {
 
     /// Whether there is room for a commit.
     pub(super) fn admit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        if self.room.min_free == 0 || commit.ops.iter().all(removes) {
+        if self.room.min_free == 0 || commit.ops.iter().all(takes_no_room) {
             return Ok(());
         }
         if commit.vital {
@@ -145,8 +145,8 @@ fn has_body(op: &Op) -> bool {
     matches!(op, Op::AddMessage { body: Some(_), .. } | Op::AddSubmission { .. })
 }
 
-fn removes(op: &Op) -> bool {
-    matches!(op, Op::Delete { .. } | Op::RemoveMessage { .. } | Op::ForgetAside { .. })
+fn takes_no_room(op: &Op) -> bool {
+    matches!(op, Op::Require { .. } | Op::Delete { .. } | Op::RemoveMessage { .. } | Op::ForgetAside { .. })
 }
 
 /// How long a full disk is left alone.

@@ -74,6 +74,9 @@ impl<'v> Overlay<'v> {
             match op {
                 Op::Put { key, expect, payload } => self.put_row(key, expect, &payload)?,
                 Op::PutSealed { key, expect, payload } => self.put_sealed(key, expect, &payload)?,
+                Op::Require { key, expect } => {
+                    self.check(&key, expect)?;
+                }
                 Op::Delete { key, expect } => {
                     if expect != Expect::Any {
                         self.check(&key, expect)?;

@@ -101,7 +101,7 @@ pub(super) async fn settled(
 
 async fn prove(store: &Store, app: &Row<AppCredentials>, rotation: &Row<Rotation>) -> Result<(), StoreError> {
     crate::faults::fail("rotation.taken")?;
-    store.prove_rotation(&app.value, rotation, clock::now()).await?;
+    store.prove_rotation(app, rotation, clock::now()).await?;
     crate::faults::fail("rotation.proven")?;
     tracing::info!(app = %app.value.app.id, "the app's new credential is proven");
     Ok(())
