@@ -78,15 +78,24 @@ impl Scene {
     }
 }
 
+/// The most token requests that arrived within one minute of those from the `from`-th on.
+fn most_in_a_minute(world: &World, from: u64) -> usize {
+    let log = world.entra().log();
+    let at = log.iter().filter(|entry| entry.endpoint == "token").map(|entry| entry.at_ms);
+    let at: Vec<u64> = at.skip(usize::try_from(from).unwrap()).collect();
+    let within = |first: &u64| at.iter().filter(|at| (*first..first + 60_000).contains(*at)).count();
+    at.iter().map(within).max().unwrap_or(0)
+}
+
 #[test]
-fn an_expired_secret_costs_three_requests_and_after_its_replacement_all_are_live() {
+fn an_expired_secret_costs_three_requests_a_minute_and_after_its_replacement_all_are_live() {
     let signed_in = std::cell::Cell::new(0);
     let scene = scene(|world| {
         signed_in.set(world.entra().count("token"));
         world.entra().next_times("token", Instead::aadsts(7_000_222), u32::MAX);
     });
     scene.until_all(MailboxState::AppBroken);
-    let asked = scene.world.entra().count("token") - signed_in.get();
+    let asked = most_in_a_minute(&scene.world, signed_in.get());
     assert!((1..=3).contains(&asked), "{asked} requests");
     let shown = scene.api.get("/v1/mailboxes/user0").ok(200);
     assert_eq!(shown["diagnosis"]["code"], "client_secret_expired");
