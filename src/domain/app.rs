@@ -76,6 +76,39 @@ pub struct App {
     pub secret_expires_at: Option<Timestamp>,
 }
 
+/// Which registration at which authorization server an app is, whatever it proves itself with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    provider: ProviderKind,
+    authority: Option<String>,
+    tenant: Option<String>,
+    client_id: String,
+}
+
+impl Registration {
+    /// That of an app.
+    #[must_use]
+    pub fn of(app: &App) -> Self {
+        let App { provider, authority, tenant, client_id, .. } = app.clone();
+        let authority = authority.map(|url| url.trim_end_matches('/').to_owned());
+        Self { provider, authority, tenant, client_id }
+    }
+
+    /// Whether both are one client of one authorization server: no other one may send what was issued to it
+    /// (RFC 6749 §10.4). A tenant has several names.
+    #[must_use]
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        Self { tenant: None, ..self.clone() } == Self { tenant: None, ..other.clone() }
+    }
+}
+
+impl std::fmt::Display for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let server = self.authority.as_deref().unwrap_or_else(|| self.provider.name());
+        write!(f, "client id {} at {server}", self.client_id)
+    }
+}
+
 /// An app with its secret, certificate or key, as the token flows need it.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {

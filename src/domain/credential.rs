@@ -1,6 +1,6 @@
 //! What an app proves itself with at the token endpoint, and how its replacement is coming on.
 
-use super::app::AppCredentials;
+use super::app::{AppCredentials, Registration};
 use super::{Diagnosis, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -94,11 +94,7 @@ impl AppCredentials {
     /// Whether both are one registration at one provider, whatever it proves itself with.
     #[must_use]
     pub fn is_same_registration(&self, other: &Self) -> bool {
-        let named = |of: &Self| {
-            let app = &of.app;
-            (app.provider, app.tenant.clone(), app.client_id.clone(), app.authority.clone())
-        };
-        named(self) == named(other)
+        Registration::of(&self.app) == Registration::of(&other.app)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What lets us obtain access tokens for a mailbox.
 
+use super::app::Registration;
 use super::{App, AppId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -80,9 +81,9 @@ pub struct Grant {
     /// The app whose client it was issued to, where that is known: no other one may send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppId>,
-    /// That app's client id when it was issued: an app may be given another one.
+    /// What that app was when it was issued: an app may be given another client id or authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
+    pub registration: Option<Registration>,
 }
 
 /// How a refresh ended.
@@ -127,7 +128,7 @@ impl Grant {
             refresh_in_flight_since: None,
             taken_over: None,
             app: None,
-            client_id: None,
+            registration: None,
         }
     }
 
@@ -135,7 +136,7 @@ impl Grant {
     #[must_use]
     pub fn is_issued_to(&self, app: &App) -> bool {
         self.app.as_ref().is_none_or(|id| *id == app.id)
-            && self.client_id.as_ref().is_none_or(|client_id| *client_id == app.client_id)
+            && self.registration.as_ref().is_none_or(|known| known.is_same_client(&Registration::of(app)))
     }
 
     /// The part that may be shown.

@@ -3,7 +3,7 @@
 use super::commit::Op;
 use super::mailboxes::expect_read;
 use super::{Commit, Row, Store, StoreError, codec, keys};
-use crate::domain::app::AppCredentials;
+use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{App, AppId, Diagnosis, Timestamp};
 use crate::events::{EventDraft, EventType, expiry};
 use serde::{Deserialize, Serialize};
@@ -20,23 +20,6 @@ pub struct AppFacts {
     pub redirect: Option<Proof>,
     /// What became of the consent.
     pub consent: Option<Proof>,
-}
-
-/// What identifies a registration: what was proven of one says nothing about another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registration {
-    client_id: String,
-    tenant: Option<String>,
-    authority: Option<String>,
-}
-
-impl Registration {
-    /// That of an app.
-    #[must_use]
-    pub fn of(app: &App) -> Self {
-        let App { client_id, tenant, authority, .. } = app.clone();
-        Self { client_id, tenant, authority }
-    }
 }
 
 /// By what something was proven.

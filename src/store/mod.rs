@@ -47,7 +47,7 @@ mod tests;
 mod uid_index;
 mod vault;
 
-pub use app_facts::{AppFacts, FoundTenant, Proof, ProvedBy, Registration, ToldExpiry};
+pub use app_facts::{AppFacts, FoundTenant, Proof, ProvedBy, ToldExpiry};
 pub use codec::Row;
 pub use commit::{Body, Commit, Owner, Quarantined, Role};
 pub use committer::{Committed, Fatal};

@@ -11,7 +11,7 @@ use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
 use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
-use crate::domain::app::AppCredentials;
+use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
 use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
 use actix::Recipient;
@@ -159,7 +159,7 @@ impl Refresher {
                 sent.ended = Outcome::Good;
                 let mut grant = with_answer(marked, &answer, issued_at);
                 grant.app = Some(app.value.app.id.clone());
-                grant.client_id = Some(app.value.app.client_id.clone());
+                grant.registration = Some(Registration::of(&app.value.app));
                 keep_token(async || self.put(generation.saturating_add(1), &grant).await).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
                 trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
@@ -190,9 +190,9 @@ impl Refresher {
     /// The mailbox was given another app than the one that the user signed in through.
     fn other_client(&self, grant: &Grant) -> Diagnosis {
         let app = grant.app.as_ref().map(AppId::as_str).unwrap_or_default();
-        let client_id = grant.client_id.as_deref().unwrap_or_default();
+        let client = grant.registration.as_ref().map(Registration::to_string).unwrap_or_default();
         let said = format!(
-            "the user signed in through the app {app} (client id {client_id}), and the mailbox has another one now"
+            "the user signed in through the app {app} ({client}), and the mailbox has another one now"
         );
         let facts = Facts { address: &self.stored.mailbox.address, ..Facts::default() };
         describe(&c::SIGN_IN_AGAIN, &facts, Some(&said))

@@ -79,6 +79,26 @@ fn a_refresh_token_is_not_sent_by_another_client_of_the_same_app() {
 }
 
 #[test]
+fn a_refresh_token_is_not_sent_to_another_authority_than_it_came_from() {
+    let scene = scene();
+    assert_eq!(scene.come_back(&scene.choose(&scene.link(), ANNA)).status, 200);
+    scene.until_live();
+    let own = web_app(&scene.world).app.authority.unwrap();
+    // the stand-in by another name, so that whatever is sent there is seen
+    let other = own.replace("127.0.0.1", "localhost");
+    assert_ne!(own, other);
+    scene.api.patch("/v1/apps/o365", &json!({"authority": other})).ok(200);
+    let before = scene.world.entra().count("token");
+    let refused = scene.api.post("/v1/mailboxes/anna/refresh-token", &json!({}));
+    let problem = refused.problem(409, "needs_sign_in");
+    assert!(problem["diagnosis"]["evidence"].as_str().unwrap().contains(&own), "{problem}");
+    assert_eq!(scene.world.entra().count("token"), before);
+    // by mistake: the grant is still there; a last slash makes no difference
+    scene.api.patch("/v1/apps/o365", &json!({"authority": format!("{own}/")})).ok(200);
+    scene.api.post("/v1/mailboxes/anna/refresh-token", &json!({})).ok(200);
+}
+
+#[test]
 fn a_code_that_comes_back_to_another_app_is_not_sent() {
     let scene = scene();
     scene.new_app();

@@ -89,8 +89,8 @@ fn who(proof: &Proof) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::app::Registration;
     use crate::domain::{AppId, Diagnosis, ProviderKind, Secret};
-    use crate::store::Registration;
     use CheckResult::{Failed, NotYetProved, Ok as Good};
 
     const URI: &str = "https://mail.example/sign-in/callback";

@@ -342,7 +342,7 @@ async fn refresh(
         Err(error) => return Ok(Err(error)),
     };
     if !candidate.is_issued_to(&provider.app.app) {
-        return unusable("the app has another client id than when the user signed in");
+        return unusable("the app has another client id or authority than when the user signed in");
     }
     let _answer_is_waited_for = shared.on_their_way.read().await;
     let (marked, _) = before_refresh(candidate, clock::now());

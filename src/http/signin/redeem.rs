@@ -9,7 +9,7 @@ use super::candidate::{keep, state_of, try_out};
 use super::page::Words;
 use crate::clock;
 use crate::diagnosis::Facts;
-use crate::domain::app::AppCredentials;
+use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
 use crate::token::identity::{Identity, IdentityError};
@@ -202,7 +202,7 @@ pub(super) async fn judge(
         scopes: answer.scopes.clone(),
         access_token_expires_at: Some(now.plus(answer.expires_in)),
         app: Some(provider.app.app.id.clone()),
-        client_id: Some(provider.app.app.client_id.clone()),
+        registration: Some(Registration::of(&provider.app.app)),
         ..Grant::new(way, GrantSecret::Refresh { refresh_token }, now)
     };
     let old = shared.store.grant(stored.incarnation)?;
