@@ -26,6 +26,7 @@
 //! | `k` | incarnation, digest | submission of an idempotency key |
 //! | `w` | sign-in | sign-in under way, sealed |
 //! | `0` | incarnation | which sign-in holds the refresh token that was handed in last |
+//! | `3` | incarnation, sign-in | nothing: it is of this mailbox |
 //! | `1` | incarnation | which sign-in moves it to another app |
 //! | `2` | key of a sealed row, generation, number | a further piece of a value that is long |
 //! | `n` | invitation or alert | mail that was sent to people about it |
@@ -64,7 +65,7 @@ impl Builder {
 }
 
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
-pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk01";
+pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk013";
 
 /// Whether a key is that of a sealed row, whose value may be long.
 pub(super) fn is_sealed(key: &[u8]) -> bool {
@@ -164,6 +165,12 @@ pub(super) fn sign_in(id: SignInId) -> Key {
 }
 pub(super) fn sign_ins() -> Key {
     vec![b'w']
+}
+pub(super) fn sign_ins_of(mailbox: Incarnation) -> Key {
+    Builder::new(b'3').mailbox(mailbox).0
+}
+pub(super) fn sign_in_of(mailbox: Incarnation, id: SignInId) -> Key {
+    Builder::new(b'3').mailbox(mailbox).bytes(&id.0.to_bytes()).0
 }
 pub(super) fn take_over(mailbox: Incarnation) -> Key {
     Builder::new(b'0').mailbox(mailbox).0

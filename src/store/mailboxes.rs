@@ -148,9 +148,9 @@ impl Store {
         });
         commit.ops.push(Op::Delete { key: keys::incarnation(stored.incarnation), expect: Expect::Any });
         commit.ops.push(Op::Delete { key: keys::grant(stored.incarnation), expect: Expect::Any });
-        if let Some(row) = self.take_over(stored.incarnation)? {
-            // its row names a refresh token; whoever is trying it finds it gone
-            commit.ops.push(Op::Delete { key: keys::sign_in(row.value.id), expect: Expect::Any });
+        for row in self.sign_ins_of(stored.incarnation) {
+            // it may hold a refresh token; whoever is trying that finds it gone
+            commit.remove_sign_in(&row?.value);
         }
         self.put_smtp_password(&mut commit, stored.incarnation, None)?;
         commit.ops.push(Op::Put {

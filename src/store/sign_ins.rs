@@ -188,6 +188,17 @@ impl SignIn {
             && app.is_none_or(|begun_by| self.app_for(mailbox) == Some(begun_by))
     }
 
+    /// Whether somebody may begin it, or begin it anew, instead of another like it.
+    #[must_use]
+    pub fn serves_as(&self, other: &Self, now: Timestamp) -> bool {
+        let is_free = matches!(self.state, SignInState::Waiting | SignInState::Opened)
+            && (self.candidate.is_none() && self.imported.is_none() && !self.by_app)
+            && now < self.expires_at;
+        let is_like = (self.incarnation, &self.return_to, &self.language, &self.ways, &self.app)
+            == (other.incarnation, &other.return_to, &other.language, &other.ways, &other.app);
+        is_free && is_like
+    }
+
     /// What tells the application that there is one: never the link.
     #[must_use]
     pub fn told_as(&self, kind: EventType, now: Timestamp) -> EventDraft {
@@ -234,6 +245,10 @@ impl Store {
         let payload = self.seal_json(&key, sign_in)?;
         let expect = super::mailboxes::expect_read(generation);
         commit.ops.push(Op::PutSealed { key, expect, payload });
+        if generation == 0 {
+            let key = keys::sign_in_of(sign_in.incarnation, sign_in.id);
+            commit.ops.push(Op::Set { key, value: Vec::new() });
+        }
         // a refresh token that reached us is written as long as there is any room
         commit.vital |= sign_in.candidate.is_some();
         Ok(())
@@ -253,6 +268,32 @@ impl Store {
         Ok(found)
     }
 
+    /// The sign-ins of one mailbox, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`], each by itself.
+    pub fn sign_ins_of(
+        &self,
+        mailbox: Incarnation,
+    ) -> impl Iterator<Item = Result<Row<SignIn>, StoreError>> + '_ {
+        let keys = self.db().scan_prefix(keys::sign_ins_of(mailbox)).keys().rev();
+        keys.filter_map(|key| {
+            let read = || -> Result<Option<Row<SignIn>>, StoreError> {
+                let id = keys::trailing_ulid(&key.map_err(sled_error)?);
+                self.sign_in(SignInId(id.ok_or_else(|| codec::corrupt("a sign-in key"))?))
+            };
+            read().transpose()
+        })
+    }
+
+    /// The newest sign-in of a mailbox, of whatever kind.
+    ///
+    /// # Errors
+    /// As [`Store::sign_ins_of`].
+    pub fn newest_sign_in(&self, mailbox: Incarnation) -> Result<Option<Row<SignIn>>, StoreError> {
+        self.sign_ins_of(mailbox).next().transpose()
+    }
+
     /// Removes sign-ins that ended before `before` or whose mailbox is gone, and the candidates that nobody accepted in
     /// time.
     ///
@@ -263,7 +304,7 @@ impl Store {
         for Row { generation, value: mut sign_in } in self.sign_ins()? {
             let is_orphan = self.get(&keys::incarnation(sign_in.incarnation))?.is_none();
             if is_orphan || sign_in.expires_at < before {
-                commit.ops.push(Op::Delete { key: keys::sign_in(sign_in.id), expect: Expect::Any });
+                commit.remove_sign_in(&sign_in);
             } else if sign_in.accept_until.is_some_and(|until| until <= now) {
                 sign_in.candidate = None;
                 sign_in.accept_until = None;
@@ -271,6 +312,14 @@ impl Store {
             }
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
+    }
+}
+
+impl Commit {
+    pub(super) fn remove_sign_in(&mut self, sign_in: &SignIn) {
+        for key in [keys::sign_in(sign_in.id), keys::sign_in_of(sign_in.incarnation, sign_in.id)] {
+            self.ops.push(Op::Delete { key, expect: Expect::Any });
+        }
     }
 }
 

@@ -140,22 +140,6 @@ impl Store {
         commit.ops.push(Op::Put { key, expect: expect_read(generation), payload });
         Ok(true)
     }
-
-    /// The newest sign-in of a mailbox, of whatever kind. Reads them from the newest back.
-    ///
-    /// # Errors
-    /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
-    pub fn newest_sign_in(&self, mailbox: Incarnation) -> Result<Option<Row<SignIn>>, StoreError> {
-        for key in self.db().scan_prefix(keys::sign_ins()).keys().rev() {
-            let key = key.map_err(super::committer::sled_error)?;
-            let id = keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a sign-in key"))?;
-            let row = self.sign_in(SignInId(id))?;
-            if let Some(row) = row.filter(|row| row.value.incarnation == mailbox) {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

@@ -235,6 +235,11 @@ fn one_link_lists_all_mailboxes_of_its_owner_and_none_of_others() {
     assert_eq!(started.status, 303);
     let page = scene.api.send(scene.api.bare("GET", started.header("location"))).text();
     assert!(page.contains("<strong>info@makler.test</strong>"), "{page}");
+    let again = scene.form(&format!("{}/for/info", link.url), &[]);
+    assert_eq!(again.header("location"), started.header("location"), "one, however often it is pressed");
+    assert_eq!(scene.api.send(scene.api.bare("POST", started.header("location"))).status, 303);
+    let begun = scene.form(&format!("{}/for/info", link.url), &[]);
+    assert_eq!(begun.header("location"), started.header("location"), "one that was begun can be begun anew");
     assert_eq!(scene.form(&format!("{}/for/ben", link.url), &[]).status, 410, "not his");
 }
 

@@ -42,7 +42,8 @@ pub(super) async fn others(
     Ok(format!("<h2>{}</h2>{buttons}", OTHERS.in_language(language)))
 }
 
-/// POST `/sign-in/{token}/for/{mailbox}`: a sign-in of its own for another mailbox of the same owner.
+/// POST `/sign-in/{token}/for/{mailbox}`: a sign-in of its own for another mailbox of the same owner; one that waits
+/// already, however often the button is pressed.
 pub(super) async fn start(
     request: HttpRequest,
     shared: Data<Shared>,
@@ -56,6 +57,12 @@ pub(super) async fn start(
     let now = clock::now();
     let mut sign_in = shared.store.begin_sign_in(&other, return_to, language, now)?;
     sign_in.ways = ways;
+    for row in shared.store.sign_ins_of(other.incarnation) {
+        let known = row?.value;
+        if known.serves_as(&sign_in, now) {
+            return Ok(see_other(&shared.link(&known)));
+        }
+    }
     let mut commit = Commit::of_mailbox(other.incarnation);
     shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
     commit.event(sign_in.told_as(EventType::SignInRequested, now));
