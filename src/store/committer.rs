@@ -1,5 +1,5 @@
 //! The only writer. Commits of all actors arrive here; those that wait together are checked one by one,
-//! merged into one batch and made durable together: packs first, then the batch, then the answers.
+//! merged into one batch and made durable together: packs first, then the journal, then the batch, then the answers.
 //!
 //! A sync that fails is never repeated (the kernel may have dropped the pages): the waiters get an error
 //! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state.
@@ -7,6 +7,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::commit::{Body, Commit};
+use super::journal::{self, Journal};
 use super::packs::Packs;
 use super::space::Space;
 use super::stage::{Append, Changes, Overlay, View};
@@ -62,6 +63,7 @@ pub(super) struct Committer {
     /// sled's file on a descriptor of our own: its `flush()` ends in `sync_file_range`, which is not durable.
     db_file: File,
     packs: Arc<Packs>,
+    journal: Journal,
     pack_limit: u64,
     space: Space,
     next_sequence: u64,
@@ -90,7 +92,7 @@ impl Committer {
     pub(super) fn start(
         db: sled::Db,
         state_dir: &Path,
-        packs: Arc<Packs>,
+        (packs, journal): (Arc<Packs>, Journal),
         (pack_limit, space): (u64, Space),
         fatal: Fatal,
     ) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
@@ -104,8 +106,19 @@ impl Committer {
         let (synced, synced_group) = watch::channel(0);
         let handle =
             Handle { requests, durable: durable_cursor, applied: Arc::clone(&applied), synced: synced_group };
-        let committer =
-            Self { db, db_file, packs, pack_limit, space, next_sequence, durable, applied, synced, fatal };
+        let committer = Self {
+            db,
+            db_file,
+            packs,
+            journal,
+            pack_limit,
+            space,
+            next_sequence,
+            durable,
+            applied,
+            synced,
+            fatal,
+        };
         let thread = std::thread::Builder::new()
             .name(String::from("committer"))
             .spawn(move || committer.run_guarded(incoming))
@@ -154,10 +167,11 @@ impl Committer {
     }
 
     /// Makes a group durable and answers it.
-    fn write(&mut self, changes: Changes, appends: Vec<Append>, sequence: u64, waiters: Vec<Waiter>) {
+    fn write(&mut self, mut changes: Changes, appends: Vec<Append>, sequence: u64, waiters: Vec<Waiter>) {
         let places: Vec<_> =
             appends.iter().map(|append| (append.mailbox, append.pack, append.offset)).collect();
-        if let Err(error) = self.write_packs(appends) {
+        let aside = self.write_packs(appends).and_then(|()| self.write_journal(&mut changes));
+        if let Err(error) = aside {
             // nothing of the batch is visible yet; what was written past the packs' ends would keep a full disk full
             places.into_iter().rev().for_each(|place| self.packs.take_back(place));
             let broken = !matches!(error, StoreError::Full { .. });
@@ -174,6 +188,7 @@ impl Committer {
                 self.durable.send_replace(Cursor(sequence.saturating_sub(1)));
                 waiters.into_iter().for_each(|(reply, committed)| answer(reply, Ok(committed)));
                 self.synced.send_replace(group);
+                self.journal.tidy(&self.db);
             }
             Err(error) => {
                 waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
@@ -204,6 +219,13 @@ impl Committer {
         }
         crate::faults::fail("commit.packs_written")?;
         self.packs.sync(touched)
+    }
+
+    fn write_journal(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+        if let Some(group) = self.journal.append(changes)? {
+            changes.insert(journal::applied(), Some(codec::pack(&group)?));
+        }
+        Ok(())
     }
 
     fn write_batch(&self, changes: Changes) -> Result<(), StoreError> {

@@ -217,6 +217,13 @@ pub(super) fn trailing_ulid(key: &[u8]) -> Option<ulid::Ulid> {
     Some(ulid::Ulid::from_bytes(bytes))
 }
 
+/// A key as it is shown: its prefix and the rest in hex.
+pub(super) fn shown(key: &[u8]) -> String {
+    let (prefix, rest) = key.split_first().unwrap_or((&b'?', &[]));
+    let hex: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}:{hex}", char::from(*prefix))
+}
+
 /// The last 8 bytes of a key as a number.
 pub(super) fn trailing_u64(key: &[u8]) -> Option<u64> {
     let start = key.len().checked_sub(8)?;

@@ -23,6 +23,10 @@ mod files;
 mod folders;
 pub mod fsck;
 mod grants;
+mod journal;
+mod journal_copy;
+#[cfg(test)]
+mod journal_tests;
 mod keys;
 mod large;
 mod long;

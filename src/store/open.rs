@@ -2,6 +2,7 @@
 
 use super::committer::{Committer, Fatal, sled_error};
 use super::derived::PackState;
+use super::journal::Journal;
 use super::master_key::MasterKeySource;
 use super::packs::Packs;
 use super::space::{self, Measure, Room, Space};
@@ -76,13 +77,23 @@ impl Store {
         let vault = Vault::open(&config.data_dir, &config.master_key)?;
         files::create_folder_durably(&config.data_dir.join("packs"))?;
         let state_dir = config.data_dir.join("state");
-        let db = open_sled(&state_dir, config.cache)?;
         let packs = Arc::new(Packs::new(config.data_dir.join("packs")));
-        let newest = recover(&db, &packs)?;
+        let (db, journal, newest) = unless_it_panics(&state_dir, || {
+            let db = open_sled(&state_dir, config.cache)?;
+            // before anything is cut to what sled knows
+            let journal = Journal::open(&db, &config.data_dir)?;
+            let newest = recover(&db, &packs)?;
+            Ok((db, journal, newest))
+        })?;
         let room = Room { data_dir: config.data_dir.clone(), min_free: config.min_free, measure };
         let space = Space::new(room.clone());
-        let (handle, committer) =
-            Committer::start(db.clone(), &state_dir, Arc::clone(&packs), (config.pack_limit, space), fatal)?;
+        let (handle, committer) = Committer::start(
+            db.clone(),
+            &state_dir,
+            (Arc::clone(&packs), journal),
+            (config.pack_limit, space),
+            fatal,
+        )?;
         let inner = Inner {
             handle: Some(handle),
             committer: Some(committer),
@@ -124,16 +135,22 @@ pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreE
         .cache_capacity(cache)
         .flush_every_ms(None)
         .mode(sled::Mode::HighThroughput);
-    // sled meets some kinds of damage with a panic
-    let db = std::panic::catch_unwind(AssertUnwindSafe(|| settings.open()))
-        .map_err(|_| codec::corrupt(format!("{} cannot be opened", state_dir.display())))?
-        .map_err(sled_error)?;
+    let db = unless_it_panics(state_dir, || settings.open().map_err(sled_error))?;
     if is_new {
         for path in [state_dir.join("db"), state_dir.to_path_buf()] {
             files::sync_parent(&path)?;
         }
     }
     Ok(db)
+}
+
+/// sled meets some kinds of damage with a panic, when it opens a file or when it reads from it.
+fn unless_it_panics<T>(
+    state_dir: &Path,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| codec::corrupt(format!("{} cannot be opened", state_dir.display())))?
 }
 
 /// sled holds a lock of its own until its last background task is gone, a moment after it was closed. We have

@@ -377,7 +377,7 @@ fn a_moved_message_keeps_id_and_body_and_the_counts_follow() {
     assert_eq!(store.read_body(anna.incarnation, message.body.unwrap()).unwrap(), b"raw");
 }
 
-fn submission() -> Submission {
+pub(super) fn submission() -> Submission {
     Submission {
         id: SubmissionId::generate(),
         state: SubmissionState::Queued,

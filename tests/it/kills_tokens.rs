@@ -22,6 +22,8 @@ const TOLD_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Refresh,
+    /// The mark is in the journal, and not in sled.
+    Journal,
     Marked,
     Answered,
     Stored,
@@ -29,8 +31,10 @@ enum Place {
     Random,
 }
 
-const PLACES: [Place; 8] = [
+const PLACES: [Place; 10] = [
     Place::Refresh,
+    Place::Random,
+    Place::Journal,
     Place::Random,
     Place::Marked,
     Place::Random,
@@ -70,13 +74,14 @@ impl Scene {
 
     fn kill_at(&mut self, place: Place) {
         let point = match place {
-            Place::Refresh => "token.refresh",
-            Place::Marked => "token.marked",
-            Place::Answered => "token.answered",
-            Place::Stored => "token.stored",
+            Place::Refresh => "token.refresh:anna",
+            Place::Journal => "commit.journal_written",
+            Place::Marked => "token.marked:anna",
+            Place::Answered => "token.answered:anna",
+            Place::Stored => "token.stored:anna",
             Place::Random => return self.kill_at_any_instant(),
         };
-        self.site.start_with(&format!("{point}:anna=kill")).killed();
+        self.site.start_with(&format!("{point}=kill")).killed();
     }
 
     fn kill_at_any_instant(&mut self) {

@@ -1,5 +1,5 @@
 //! Reads what `strace -f -y` wrote of a daemon and checks the order of its writes, syncs and answers:
-//! pack written, pack synced, sled written, sled's file synced, then the answer.
+//! pack written, pack synced, journal written, journal synced, sled written, sled's file synced, then the answer.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 enum Kind {
     PackCreated,
     PackWritten,
+    JournalWritten,
     DbWritten,
     /// Of one file or folder.
     Synced,
@@ -29,6 +30,7 @@ struct Call {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     pub pack_writes: usize,
+    pub journal_writes: usize,
     pub db_writes: usize,
     pub syncs: usize,
     /// Submissions accepted.
@@ -43,6 +45,7 @@ pub fn check(trace: &str) -> Findings {
     let mut violations = Vec::new();
     for db in of(Kind::DbWritten) {
         demand(&calls, Kind::PackWritten, db, &mut violations);
+        demand(&calls, Kind::JournalWritten, db, &mut violations);
         for pack in of(Kind::PackCreated).filter(|pack| pack.ended < db.begun) {
             let named = of(Kind::Synced).any(|sync| {
                 is_parent(&sync.file, &pack.file) && sync.begun > pack.ended && sync.ended < db.begun
@@ -65,19 +68,20 @@ pub fn check(trace: &str) -> Findings {
         let asked = of(Kind::Asked).rfind(|asked| asked.ended < answer.begun);
         let since = asked.map_or(usize::MAX, |asked| asked.ended);
         let first = |kind: Kind| of(kind).find(|write| write.begun > since && write.ended < answer.begun);
-        match (first(Kind::PackWritten), first(Kind::DbWritten)) {
-            (Some(pack), Some(db)) if db.begun < pack.begun => {
-                violations.push(format!("line {}: sled is written before the pack it names", db.begun));
+        match [Kind::PackWritten, Kind::JournalWritten, Kind::DbWritten].map(first) {
+            [Some(pack), Some(journal), Some(db)] if db.begun < pack.begun.max(journal.begun) => {
+                violations.push(format!("line {}: sled is written before pack or journal", db.begun));
             }
-            (Some(_), Some(_)) => {}
-            (pack, db) => {
+            [Some(_), Some(_), Some(_)] => {}
+            written => {
                 let line = answer.begun;
-                violations.push(format!("line {line}: answered, having written {pack:?} and {db:?}"));
+                violations.push(format!("line {line}: answered, having written {written:?}"));
             }
         }
     }
     Findings {
         pack_writes: of(Kind::PackWritten).count(),
+        journal_writes: of(Kind::JournalWritten).count(),
         db_writes: of(Kind::DbWritten).count(),
         syncs: of(Kind::Synced).count() + of(Kind::AllSynced).count(),
         answers: of(Kind::Answered).count(),
@@ -139,10 +143,12 @@ fn call(text: &str, begun: usize, ended: usize) -> Option<Call> {
     let opened = if name == "openat" { result } else { arguments };
     let file = opened.split_once('<').and_then(|(_, rest)| rest.split_once('>'))?.0;
     let is_pack = file.ends_with(".pack");
+    let is_journal = file.ends_with("/journal");
     let is_db = file.ends_with("/state/db");
     let kind = match name {
         "openat" if is_pack && arguments.contains("O_CREAT") => Kind::PackCreated,
         "write" | "writev" | "pwrite64" | "pwritev" if is_pack => Kind::PackWritten,
+        "write" | "writev" | "pwrite64" | "pwritev" if is_journal => Kind::JournalWritten,
         "write" | "writev" | "pwrite64" | "pwritev" if is_db => Kind::DbWritten,
         "fdatasync" | "fsync" => Kind::Synced,
         "syncfs" => Kind::AllSynced,
@@ -167,12 +173,15 @@ mod tests {
     const NAMED: &str = "7 fsync(9</d/packs/1>) = 0";
     const PACK: &str = r#"7 pwrite64(8</d/packs/1/1.pack>, "STFT"..., 900, 0) = 900"#;
     const PACK_SYNC: &str = "7 fdatasync(8</d/packs/1/1.pack>) = 0";
+    const JOURNAL: &str = r#"7 pwrite64(4</d/journal>, "STJ1"..., 300, 20) = 300"#;
+    const JOURNAL_SYNC: &str = "7 fdatasync(4</d/journal>) = 0";
     const DB: &str = r#"8 pwrite64(5</d/state/db>, "\1"..., 512, 4096) = 512"#;
     const RANGE: &str = "7 sync_file_range(5</d/state/db>, 0, 8192, 7) = 0";
     const DB_SYNC: &str = "7 fdatasync(6</d/state/db>) = 0";
     const ANSWER: &str =
         r#"9 sendto(20<socket:[1]>, "HTTP/1.1 202 Accepted\r\n"..., 600, MSG_NOSIGNAL, NULL, 0) = 600"#;
-    const RIGHT: [&str; 9] = [ASKED, CREATED, NAMED, PACK, PACK_SYNC, DB, RANGE, DB_SYNC, ANSWER];
+    const RIGHT: [&str; 11] =
+        [ASKED, CREATED, NAMED, PACK, PACK_SYNC, JOURNAL, JOURNAL_SYNC, DB, RANGE, DB_SYNC, ANSWER];
 
     fn violations(lines: &[&str]) -> usize {
         check(&lines.join("\n")).violations.len()
@@ -181,19 +190,25 @@ mod tests {
     #[test]
     fn the_right_order_has_no_violation() {
         let found = check(&RIGHT.join("\n"));
-        assert_eq!((found.pack_writes, found.db_writes, found.syncs, found.answers), (1, 1, 3, 1));
+        let writes = (found.pack_writes, found.journal_writes, found.db_writes);
+        assert_eq!((writes, found.syncs, found.answers), ((1, 1, 1), 4, 1));
         assert_eq!(found.violations, Vec::<String>::new());
     }
 
     #[test]
     fn every_missing_or_late_step_is_one() {
-        for missing in [ASKED, NAMED, PACK, PACK_SYNC, DB, DB_SYNC] {
+        for missing in [ASKED, NAMED, PACK, PACK_SYNC, JOURNAL, JOURNAL_SYNC, DB, DB_SYNC] {
             let lines: Vec<&str> = RIGHT.into_iter().filter(|line| *line != missing).collect();
             assert!(violations(&lines) > 0, "without {missing}");
         }
-        for (early, late) in
-            [(DB, PACK_SYNC), (ANSWER, DB_SYNC), (DB_SYNC, DB), (PACK_SYNC, PACK), (DB, NAMED)]
-        {
+        for (early, late) in [
+            (DB, PACK_SYNC),
+            (DB, JOURNAL_SYNC),
+            (ANSWER, DB_SYNC),
+            (DB_SYNC, DB),
+            (PACK_SYNC, PACK),
+            (DB, NAMED),
+        ] {
             let mut lines: Vec<&str> = RIGHT.into_iter().filter(|line| *line != early).collect();
             let place = lines.iter().position(|line| *line == late).unwrap();
             lines.insert(place, early);
@@ -220,7 +235,7 @@ mod tests {
     fn a_sync_that_began_before_the_write_ended_or_failed_does_not_count() {
         let begun = "7 fdatasync(6</d/state/db> <unfinished ...>";
         let ended = "7 <... fdatasync resumed>) = 0";
-        let head = [ASKED, CREATED, NAMED, PACK, PACK_SYNC];
+        let head = [ASKED, CREATED, NAMED, PACK, PACK_SYNC, JOURNAL, JOURNAL_SYNC];
         assert_eq!(violations(&[&head[..], &[DB, begun, ended, ANSWER]].concat()), 0);
         assert!(violations(&[&head[..], &[begun, DB, ended, ANSWER]].concat()) > 0);
         assert!(violations(&[&head[..], &[DB, begun, ANSWER, ended]].concat()) > 0);

@@ -8,7 +8,9 @@ mod mailbox;
 mod place;
 mod rebuild;
 mod rows;
+mod salvage;
 mod scan;
+mod second;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +105,7 @@ pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
         }
     };
     rows::check_all(&offline, &db, &mut findings)?;
+    second::check(&offline, &db, &mut findings)?;
     let mut known = BTreeSet::new();
     for key in db.scan_prefix(b"i").keys() {
         let number = keys::trailing_u64(&key.map_err(sled_error)?);

@@ -5,8 +5,9 @@
 //! ones too: the next sync puts that right. With one, only those come back that it still knows.
 
 use super::log::Followed;
+use super::salvage::{From, begin_log_anew, copy, fill};
 use super::scan::Pack;
-use super::{Findings, Offline, place, rows};
+use super::{Findings, Offline, place, second};
 use crate::domain::folder::FolderCounts;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::{BodyLocation, Envelope};
@@ -16,17 +17,16 @@ use crate::domain::{
 use crate::store::committer::sled_error;
 use crate::store::compact::count_uses;
 use crate::store::derived::PackState;
+use crate::store::journal;
 use crate::store::open::open_sled;
 use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::{
-    StoreConfig, StoreError, UidEntry, codec, events_log, files, keys, mailboxes, outbox, uid_index,
-};
+use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
 /// Rows that follow from others and are written again; all others are copied.
-const DERIVED: &[u8] = b"rlucpxs";
+pub(super) const DERIVED: &[u8] = b"rlucpxs";
 /// Rows per batch.
 const BATCH: usize = 5000;
 
@@ -45,9 +45,19 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     let fresh = open_sled(&fresh_dir, offline.cache)?;
     let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
     let mut log = Followed::default();
+    let second = second::read(&offline)?;
+    let mut back = Vec::new();
     if let Some(old) = &old {
-        copy(&offline, old, &mut writer, &mut log, &mut findings)?;
+        let from = From { offline: &offline, old, second: second.as_ref() };
+        back = copy(&from, &mut writer, &mut log, &mut findings)?;
     }
+    writer.flush()?;
+    // one that is damaged itself may hold what was removed since
+    if let Some(second) = second.filter(|second| second.is_whole() || old.is_none()) {
+        fill(&second, &mut writer, &mut back)?;
+    }
+    second::told(&mut findings, &back);
+    writer.put(journal::applied(), codec::pack(&journal::REBUILT)?)?;
     writer.flush()?;
     begin_log_anew(&log, &mut writer, &mut findings)?;
     let mut newest = 0;
@@ -70,72 +80,25 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     Ok(findings)
 }
 
-fn copy(
-    offline: &Offline,
-    old: &sled::Db,
-    writer: &mut Writer,
-    log: &mut Followed,
-    findings: &mut Findings,
-) -> Result<(), StoreError> {
-    for entry in old.iter() {
-        let (key, value) = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                findings.problem(format!("the old state is readable only in part: {error}"));
-                log.broken();
-                break;
-            }
-        };
-        match rows::check(offline, old, &key, &value) {
-            Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
-            // the next start lists them anew
-            Ok(()) if *key == *outbox::is_indexed() => {}
-            Ok(()) => {
-                if keys::is_event(&key) {
-                    log.row(&key, &value)?;
-                }
-                writer.put(key.to_vec(), value.to_vec())?;
-            }
-            Err(error) => {
-                if keys::is_event(&key) {
-                    log.broken();
-                }
-                findings.problem(format!("row {} is lost: {error}", rows::name(&key)));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A log with gaps is no log: its readers are told to begin anew.
-fn begin_log_anew(log: &Followed, writer: &mut Writer, findings: &mut Findings) -> Result<(), StoreError> {
-    let Some(last) = log.anew() else { return Ok(()) };
-    for key in writer.db.scan_prefix(keys::events()).keys() {
-        writer.batch.remove(key.map_err(sled_error)?);
-    }
-    findings.notes.push(String::from("the event log begins anew: readers are told by 410 cursor_expired"));
-    writer.put(keys::meta(events_log::BEGINNING), codec::pack(&last)?)?;
-    writer.flush()
-}
-
-struct Writer {
-    db: sled::Db,
-    batch: sled::Batch,
+/// The new state, and what is not written to it yet.
+pub(super) struct Writer {
+    pub(super) db: sled::Db,
+    pub(super) batch: sled::Batch,
     rows: usize,
 }
 
 impl Writer {
-    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         self.db.get(key).map_err(sled_error)
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
         self.batch.insert(key, value);
         self.rows = self.rows.saturating_add(1);
         if self.rows >= BATCH { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.rows = 0;
         self.db.apply_batch(std::mem::take(&mut self.batch)).map_err(sled_error)?;
         self.db.flush().map(drop).map_err(sled_error)
@@ -203,9 +166,6 @@ impl Restored<'_> {
                 }
                 Ok(())
             })?;
-        }
-        if slots.is_empty() && writer.get(&keys::incarnation(mailbox))?.is_none() {
-            return Ok(());
         }
         self.name(writer, findings)?;
         findings.mailboxes = findings.mailboxes.saturating_add(1);

@@ -18,7 +18,7 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
     for entry in db.iter() {
         let (key, value) = entry.map_err(sled_error)?;
         if let Err(error) = check(offline, db, &key, &value) {
-            findings.problem(format!("row {}: {error}", name(&key)));
+            findings.problem(format!("row {}: {error}", keys::shown(&key)));
         } else if keys::is_event(&key)
             && let Some((from, to)) = log.row(&key, &value)?
         {
@@ -26,13 +26,6 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
         }
     }
     Ok(())
-}
-
-/// A key as it is shown: its prefix and the rest in hex.
-pub(super) fn name(key: &[u8]) -> String {
-    let (prefix, rest) = key.split_first().unwrap_or((&b'?', &[]));
-    let hex: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}:{hex}", char::from(*prefix))
 }
 
 /// Whether a row can be read.
@@ -62,7 +55,7 @@ pub(super) fn check(offline: &Offline, db: &sled::Db, key: &[u8], value: &[u8]) 
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, db, key, value),
         Some(b'e') => events_log::read_chunk(key, value).map(drop),
-        Some(b'l' | b's' | b'z') => Ok(()),
+        Some(b'l' | b's' | b'z' | b'3') => Ok(()),
         // what it belongs to is read with it
         Some(b'2') => Ok(()),
         _ => Err(codec::corrupt("a key of an unknown kind")),

@@ -1,0 +1,223 @@
+//! A second copy of what nobody could bring back if sled's file were damaged: settings, sign-ins and what is still to be
+//! sent. sled gives all of its rows or none; mail comes back from the packs, and this from here.
+//!
+//! One file of frames, each the rows that one group of commits changed. A frame is durable before sled's batch is
+//! written, so that the copy is never behind. The file is written anew from sled at a start and when it has grown.
+//!
+//! ```text
+//! frame   magic 4 · length of what follows the checksum u32 · its CRC-32 u32 · group u64 · row…
+//! row     key length u16 · value length u32 (all ones: removed) · key · value
+//! ```
+//! Numbers are little-endian.
+
+use super::codec::{self, corrupt};
+use super::committer::sled_error;
+use super::journal_copy::Copy;
+use super::keys::{self, Key};
+use super::stage::Changes;
+use super::{StoreError, files, outbox};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Its name in the data directory.
+pub(super) const FILE: &str = "journal";
+pub(super) const MAGIC: [u8; 4] = *b"STJ1";
+/// Bytes of a frame before its rows.
+pub(super) const PRELUDE: usize = 4 + 4 + 4 + 8;
+/// A value's length where the row was removed.
+pub(super) const REMOVED: u32 = u32::MAX;
+/// What sled holds instead of a group where it was made anew: the journal is older than that.
+pub(super) const REBUILT: u64 = u64::MAX;
+
+/// Rows of these kinds are kept, whatever they are.
+const KEPT: &[u8] = b"ayjbighwfnz0123";
+/// Bytes of rows in a frame of a file that is written anew.
+const CHUNK: usize = 1 << 20;
+/// A file is written anew when it is so many times as long as it was, and longer than [`SMALL`].
+const GROWTH: u64 = 4;
+const SMALL: u64 = 16 << 20;
+
+/// The number of the last group that changed a row that is kept, in sled.
+pub(super) fn applied() -> Key {
+    keys::meta("journal")
+}
+
+fn is_kept(key: &[u8]) -> bool {
+    key.first().is_some_and(|prefix| KEPT.contains(prefix)) || key == keys::meta("incarnation")
+}
+
+/// A changed row as it is kept; `None`: it is none of these. A submission counts as long as something is left to do.
+fn kept<'c>(key: &[u8], value: Option<&'c [u8]>) -> Option<Option<&'c [u8]>> {
+    if is_kept(key) {
+        return Some(value);
+    }
+    let is_submission = key.first() == Some(&b't');
+    is_submission.then(|| value.filter(|value| is_open(value)))
+}
+
+fn is_open(row: &[u8]) -> bool {
+    let submission = codec::split_row(row).and_then(|(_, payload)| outbox::decode(payload));
+    submission.is_ok_and(|submission| outbox::is_open(submission.state))
+}
+
+/// The file, open for writing.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// How long it may become.
+    limit: u64,
+    group: u64,
+}
+
+impl Journal {
+    /// Compares the copy with what sled opened, and begins it anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if sled lost something that it had made durable.
+    pub(super) fn open(db: &sled::Db, data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join(FILE);
+        let applied = match db.get(applied()).map_err(sled_error)? {
+            Some(bytes) => codec::unpack("group of the journal", &bytes)?,
+            None => 0,
+        };
+        let copy = Copy::read(&path)?;
+        if let Some(copy) = &copy {
+            copy.compare(db, applied)?;
+        }
+        if applied != REBUILT {
+            return Self::anew(db, path, applied);
+        }
+        let journal = Self::anew(db, path, copy.map_or(0, |copy| copy.last_group()))?;
+        db.insert(self::applied(), codec::pack(&journal.group)?).map_err(sled_error)?;
+        db.flush().map_err(sled_error)?;
+        Ok(journal)
+    }
+
+    /// Writes the file anew; until it is whole the one before stays.
+    fn anew(db: &sled::Db, path: PathBuf, group: u64) -> Result<Self, StoreError> {
+        let fresh = path.with_extension("new");
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)
+            .map_err(files::io("create", &fresh))?;
+        let mut length: u64 = 0;
+        let mut write = |frame: Frame| {
+            let bytes = frame.finish();
+            length = length.saturating_add(bytes.len() as u64);
+            file.write_all(&bytes).map_err(files::io("write", &fresh))
+        };
+        let mut frame = Frame::begin(group);
+        for prefix in KEPT.iter().chain(b"tm") {
+            for row in db.scan_prefix([*prefix]) {
+                let (key, value) = row.map_err(sled_error)?;
+                if let Some(Some(value)) = kept(&key, Some(&value)) {
+                    frame.row(&key, Some(value));
+                }
+                if frame.bytes.len() >= CHUNK {
+                    write(std::mem::replace(&mut frame, Frame::begin(group)))?;
+                }
+            }
+        }
+        write(frame)?;
+        file.sync_all().map_err(files::io("sync", &fresh))?;
+        fs::rename(&fresh, &path).map_err(files::io("rename", &fresh))?;
+        files::sync_parent(&path)?;
+        Ok(Self { path, file, length, limit: length.saturating_mul(GROWTH).max(SMALL), group })
+    }
+
+    /// Adds what a group changes, durably; the group's number, if it changes anything that is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: nothing was added; [`StoreError::Io`].
+    pub(super) fn append(&mut self, changes: &Changes) -> Result<Option<u64>, StoreError> {
+        let group = self.group.saturating_add(1);
+        let mut frame = Frame::begin(group);
+        for (key, value) in changes {
+            if let Some(value) = kept(key, value.as_deref()) {
+                frame.row(key, value);
+            }
+        }
+        if frame.bytes.len() == PRELUDE {
+            return Ok(None);
+        }
+        let bytes = frame.finish();
+        if let Err(error) = self.file.write_all_at(&bytes, self.length) {
+            self.take_back();
+            return Err(files::io("write", &self.path)(error));
+        }
+        crate::faults::fail("commit.journal_written")?;
+        if !crate::faults::skips_syncs() {
+            self.file.sync_data().map_err(files::io("sync", &self.path))?;
+        }
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        self.group = group;
+        Ok(Some(group))
+    }
+
+    /// Frees the space of a frame that could not be written whole. If it fails, it is overwritten later.
+    fn take_back(&self) {
+        if let Err(error) = self.file.set_len(self.length) {
+            tracing::debug!(%error, "a frame that was cut off stays until it is overwritten");
+        }
+    }
+
+    /// Writes the file anew if it has grown. To be called when sled has what was appended.
+    pub(super) fn tidy(&mut self, db: &sled::Db) {
+        if self.length < self.limit {
+            return;
+        }
+        match Self::anew(db, self.path.clone(), self.group) {
+            Ok(anew) => *self = anew,
+            Err(error) => {
+                tracing::warn!(%error, "the journal cannot be written anew, it grows on");
+                self.limit = self.length.saturating_mul(2);
+            }
+        }
+    }
+}
+
+struct Frame {
+    bytes: Vec<u8>,
+}
+
+impl Frame {
+    fn begin(group: u64) -> Self {
+        let mut bytes = Vec::with_capacity(4096);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&group.to_le_bytes());
+        Self { bytes }
+    }
+
+    fn row(&mut self, key: &[u8], value: Option<&[u8]>) {
+        // keys and values are far shorter than their lengths can say: see `codec::MAX_VALUE`
+        let key_length = u16::try_from(key.len()).unwrap_or(u16::MAX);
+        let value_length = value.map_or(REMOVED, |value| u32::try_from(value.len()).unwrap_or(REMOVED));
+        self.bytes.extend_from_slice(&key_length.to_le_bytes());
+        self.bytes.extend_from_slice(&value_length.to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let body = self.bytes.get(12..).unwrap_or_default();
+        let (length, checksum) = (u32::try_from(body.len()).unwrap_or(u32::MAX), crc32fast::hash(body));
+        for (place, number) in [(4..8, length), (8..12, checksum)] {
+            if let Some(bytes) = self.bytes.get_mut(place) {
+                bytes.copy_from_slice(&number.to_le_bytes());
+            }
+        }
+        self.bytes
+    }
+}
+
+/// What is wrong with sled, and what to do.
+pub(super) fn lost(what: impl std::fmt::Display) -> StoreError {
+    corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
+}

@@ -1,0 +1,153 @@
+//! Reading the journal: which rows it holds, whether it is whole, and whether sled has lost any of them.
+
+use super::committer::sled_error;
+use super::journal::{MAGIC, PRELUDE, REBUILT, REMOVED, lost};
+use super::{StoreError, files, keys};
+use memchr::memmem;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Where a row's value lies.
+struct Place {
+    group: u64,
+    offset: u64,
+    length: usize,
+}
+
+/// The rows of a journal, as its last frames left them.
+pub(super) struct Copy {
+    path: PathBuf,
+    file: File,
+    rows: BTreeMap<Vec<u8>, Place>,
+    last_group: u64,
+    is_whole: bool,
+}
+
+impl Copy {
+    /// Reads a journal; `None` if there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
+        let file = File::open(path).map_err(files::io("open", path))?;
+        let mut copy =
+            Self { path: path.to_path_buf(), file, rows: BTreeMap::new(), last_group: 0, is_whole: true };
+        let mut at = 0;
+        while at < bytes.len() {
+            match frame(bytes.get(at..).unwrap_or_default()) {
+                Some(body) => {
+                    copy.take(body, at);
+                    at = at.saturating_add(12).saturating_add(body.len());
+                }
+                None => {
+                    // one that was cut off at the end, or damage: what lies behind it is of use all the same
+                    copy.is_whole = false;
+                    let behind = bytes.get(at.saturating_add(1)..).unwrap_or_default();
+                    let next = memmem::find(behind, &MAGIC);
+                    at = next.map_or(bytes.len(), |next| at.saturating_add(1).saturating_add(next));
+                }
+            }
+        }
+        Ok(Some(copy))
+    }
+
+    /// Takes the rows of the frame that begins at `at`.
+    fn take(&mut self, body: &[u8], at: usize) {
+        let Some((group, mut rest)) = body.split_first_chunk() else { return };
+        let group = u64::from_le_bytes(*group);
+        self.last_group = self.last_group.max(group);
+        let mut offset = at.saturating_add(PRELUDE);
+        while let Some((key, value, after)) = row(rest) {
+            let begin = offset.saturating_add(6).saturating_add(key.len());
+            match value {
+                Some(value) => {
+                    let place = Place { group, offset: begin as u64, length: value.len() };
+                    self.rows.insert(key.to_vec(), place);
+                }
+                None => drop(self.rows.remove(key)),
+            }
+            offset = begin.saturating_add(value.map_or(0, <[u8]>::len));
+            rest = after;
+        }
+    }
+
+    /// The last group of commits that changed anything here.
+    pub(super) fn last_group(&self) -> u64 {
+        self.last_group
+    }
+
+    /// Whether every frame could be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// A row's value.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(key).map(|place| self.value(place)).transpose()
+    }
+
+    /// All rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(&[u8], Vec<u8>), StoreError>> {
+        self.rows.iter().map(|(key, place)| Ok((key.as_slice(), self.value(place)?)))
+    }
+
+    fn value(&self, place: &Place) -> Result<Vec<u8>, StoreError> {
+        let mut value = vec![0; place.length];
+        self.file.read_exact_at(&mut value, place.offset).map_err(files::io("read", &self.path))?;
+        Ok(value)
+    }
+
+    /// Whether sled, which has all groups up to `applied`, has the same rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if sled lost some of them.
+    pub(super) fn compare(&self, db: &sled::Db, applied: u64) -> Result<(), StoreError> {
+        if !self.is_whole || applied == REBUILT || self.last_group < applied {
+            if applied != REBUILT {
+                tracing::warn!(path = %self.path.display(), "this copy is damaged or old; it is written anew");
+            }
+            return Ok(());
+        }
+        // of the last one nobody heard, if sled does not have it
+        if self.last_group > applied.saturating_add(1) {
+            return Err(lost(format!("{} groups of commits", self.last_group.saturating_sub(applied))));
+        }
+        for (key, place) in self.rows.iter().filter(|(_, place)| place.group <= applied) {
+            let is = db.get(key).map_err(sled_error)?;
+            if is.as_deref() != Some(self.value(place)?.as_slice()) {
+                return Err(lost(format!("row {}", keys::shown(key))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows the checksum of the frame that begins here, if it is one and whole.
+fn frame(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(&MAGIC)?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (checksum, rest) = rest.split_first_chunk()?;
+    let body = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    (crc32fast::hash(body) == u32::from_le_bytes(*checksum)).then_some(body)
+}
+
+/// The first row: its key, its value unless it was removed, and what follows.
+type First<'b> = (&'b [u8], Option<&'b [u8]>, &'b [u8]);
+
+fn row(bytes: &[u8]) -> Option<First<'_>> {
+    let (key_length, rest) = bytes.split_first_chunk()?;
+    let (value_length, rest) = rest.split_first_chunk()?;
+    let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*key_length)))?;
+    match u32::from_le_bytes(*value_length) {
+        REMOVED => Some((key, None, rest)),
+        length => {
+            let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+            Some((key, Some(value), rest))
+        }
+    }
+}
