@@ -37,7 +37,7 @@ const KEPT: &[u8] = b"ayjbighwfnz0123";
 const CHUNK: usize = 1 << 20;
 /// A file is written anew when it is so many times as long as it was, and longer than [`SMALL`].
 const GROWTH: u64 = 4;
-const SMALL: u64 = 16 << 20;
+const SMALL: u64 = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 
 /// The number of the last group that changed a row that is kept, in sled.
 pub(super) fn applied() -> Key {
@@ -55,6 +55,18 @@ fn kept<'c>(key: &[u8], value: Option<&'c [u8]>) -> Option<Option<&'c [u8]>> {
     }
     let is_submission = key.first() == Some(&b't');
     is_submission.then(|| value.filter(|value| is_open(value)))
+}
+
+/// All rows of sled that are kept.
+fn all(db: &sled::Db) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + '_ {
+    let whole = KEPT.iter().flat_map(|prefix| db.scan_prefix([*prefix]));
+    // what was sent long ago is not looked at
+    let open = db.scan_prefix(b"s").keys().map(|key| Ok([b"t", key?.get(1..).unwrap_or_default()].concat()));
+    let named = open.chain([Ok(keys::meta("incarnation"))]).filter_map(|key: sled::Result<Key>| {
+        let read = |key: Key| Ok(db.get(&key)?.map(|value| (key.into(), value)));
+        key.and_then(read).transpose()
+    });
+    whole.chain(named).map(|row| row.map_err(sled_error))
 }
 
 fn is_open(row: &[u8]) -> bool {
@@ -88,7 +100,12 @@ impl Journal {
             copy.compare(db, applied)?;
         }
         if applied != REBUILT {
-            return Self::anew(db, path, applied);
+            let anew = Self::anew(db, path.clone(), applied);
+            return match (anew, copy.and_then(|copy| copy.end_of(applied))) {
+                // on a full disk the one that is there serves
+                (Err(StoreError::Full { .. }), Some(end)) => Self::go_on(path, end, applied),
+                (anew, _) => anew,
+            };
         }
         let journal = Self::anew(db, path, copy.map_or(0, |copy| copy.last_group()))?;
         db.insert(self::applied(), codec::pack(&journal.group)?).map_err(sled_error)?;
@@ -96,38 +113,46 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Goes on with the file that is there, of which so much counts.
+    fn go_on(path: PathBuf, length: u64, group: u64) -> Result<Self, StoreError> {
+        let file = File::options().write(true).open(&path).map_err(files::io("open", &path))?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(files::io("cut", &path))?;
+        Ok(Self { path, file, length, limit: length.saturating_mul(GROWTH).max(SMALL), group })
+    }
+
     /// Writes the file anew; until it is whole the one before stays.
     fn anew(db: &sled::Db, path: PathBuf, group: u64) -> Result<Self, StoreError> {
         let fresh = path.with_extension("new");
+        Self::write_anew(db, &path, &fresh, group).inspect_err(|_| drop(fs::remove_file(&fresh)))
+    }
+
+    fn write_anew(db: &sled::Db, path: &Path, fresh: &Path, group: u64) -> Result<Self, StoreError> {
         let mut file = File::options()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&fresh)
-            .map_err(files::io("create", &fresh))?;
+            .open(fresh)
+            .map_err(files::io("create", fresh))?;
         let mut length: u64 = 0;
         let mut write = |frame: Frame| {
             let bytes = frame.finish();
             length = length.saturating_add(bytes.len() as u64);
-            file.write_all(&bytes).map_err(files::io("write", &fresh))
+            file.write_all(&bytes).map_err(files::io("write", fresh))
         };
         let mut frame = Frame::begin(group);
-        for prefix in KEPT.iter().chain(b"tm") {
-            for row in db.scan_prefix([*prefix]) {
-                let (key, value) = row.map_err(sled_error)?;
-                if let Some(Some(value)) = kept(&key, Some(&value)) {
-                    frame.row(&key, Some(value));
-                }
-                if frame.bytes.len() >= CHUNK {
-                    write(std::mem::replace(&mut frame, Frame::begin(group)))?;
-                }
+        for row in all(db) {
+            let (key, value) = row?;
+            frame.row(&key, Some(&value));
+            if frame.bytes.len() >= CHUNK {
+                write(std::mem::replace(&mut frame, Frame::begin(group)))?;
             }
         }
         write(frame)?;
-        file.sync_all().map_err(files::io("sync", &fresh))?;
-        fs::rename(&fresh, &path).map_err(files::io("rename", &fresh))?;
-        files::sync_parent(&path)?;
+        file.sync_all().map_err(files::io("sync", fresh))?;
+        fs::rename(fresh, path).map_err(files::io("rename", fresh))?;
+        files::sync_parent(path)?;
+        let path = path.to_path_buf();
         Ok(Self { path, file, length, limit: length.saturating_mul(GROWTH).max(SMALL), group })
     }
 
@@ -220,4 +245,39 @@ impl Frame {
 /// What is wrong with sled, and what to do.
 pub(super) fn lost(what: impl std::fmt::Display) -> StoreError {
     corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::open_sled;
+
+    fn change(key: &[u8], value: &[u8]) -> Changes {
+        Changes::from([(key.to_vec(), Some(value.to_vec()))])
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_anew_is_gone_on_with_after_what_sled_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let db = open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        let mut journal = Journal::open(&db, dir.path()).unwrap();
+        let group = journal.append(&change(b"ba", b"1")).unwrap().unwrap();
+        assert_eq!(journal.append(&change(b"ra", b"a message")).unwrap(), None, "nothing that is kept");
+        db.insert(b"ba", b"1").unwrap();
+        db.insert(applied(), codec::pack(&group).unwrap()).unwrap();
+        // of this one nobody heard: the process ended before sled had it
+        journal.append(&change(b"bb", b"2")).unwrap();
+        let end = |applied| Copy::read(&path).unwrap().unwrap().end_of(applied);
+        let length = fs::metadata(&path).unwrap().len();
+        assert_eq!(end(group + 1), Some(length));
+        assert!(end(group).is_some_and(|end| end < length));
+        assert_eq!((end(group - 1), end(group + 2)), (None, None), "of other times");
+        let mut journal = Journal::go_on(path.clone(), end(group).unwrap(), group).unwrap();
+        assert_eq!(journal.append(&change(b"bc", b"3")).unwrap(), Some(group + 1));
+        let copy = Copy::read(&path).unwrap().unwrap();
+        let rows: Vec<_> =
+            copy.rows().map(|row| row.map(|(key, value)| (key.to_vec(), value)).unwrap()).collect();
+        assert_eq!(rows, [(b"ba".to_vec(), b"1".to_vec()), (b"bc".to_vec(), b"3".to_vec())]);
+    }
 }

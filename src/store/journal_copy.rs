@@ -22,6 +22,8 @@ pub(super) struct Copy {
     file: File,
     rows: BTreeMap<Vec<u8>, Place>,
     last_group: u64,
+    /// Where the last frame begins and ends.
+    last: (u64, u64),
     is_whole: bool,
 }
 
@@ -30,18 +32,22 @@ impl Copy {
     pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
         let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
         let file = File::open(path).map_err(files::io("open", path))?;
+        let path = path.to_path_buf();
         let mut copy =
-            Self { path: path.to_path_buf(), file, rows: BTreeMap::new(), last_group: 0, is_whole: true };
-        let mut at = 0;
+            Self { path, file, rows: BTreeMap::new(), last_group: 0, last: (0, 0), is_whole: true };
+        let (mut at, mut is_gap) = (0, false);
         while at < bytes.len() {
             match frame(bytes.get(at..).unwrap_or_default()) {
                 Some(body) => {
+                    copy.is_whole &= !is_gap;
                     copy.take(body, at);
-                    at = at.saturating_add(12).saturating_add(body.len());
+                    let end = at.saturating_add(12).saturating_add(body.len());
+                    copy.last = (at as u64, end as u64);
+                    at = end;
                 }
                 None => {
-                    // one that was cut off at the end, or damage: what lies behind it is of use all the same
-                    copy.is_whole = false;
+                    // one that was cut off at the end, or damage: what lies behind that is of use all the same
+                    is_gap = true;
                     let behind = bytes.get(at.saturating_add(1)..).unwrap_or_default();
                     let next = memmem::find(behind, &MAGIC);
                     at = next.map_or(bytes.len(), |next| at.saturating_add(1).saturating_add(next));
@@ -76,7 +82,17 @@ impl Copy {
         self.last_group
     }
 
-    /// Whether every frame could be read.
+    /// Where the frames of all groups up to `applied` end, if this is a copy of them and of at most one more.
+    pub(super) fn end_of(&self, applied: u64) -> Option<u64> {
+        let (begin, end) = self.last;
+        match self.last_group.checked_sub(applied)? {
+            0 if self.is_whole => Some(end),
+            1 if self.is_whole => Some(begin),
+            _ => None,
+        }
+    }
+
+    /// Whether every frame could be read, up to one that was cut off at the end.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole
     }
