@@ -19,6 +19,8 @@ use std::time::Duration;
 /// Looked at this often even if nothing changes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// So many times as long as a look took there is none.
+const REST: u32 = 4;
 /// A link that ends sooner is not sent again.
 const LINK_LEFT: Duration = Duration::from_secs(24 * 3600);
 /// So many mailboxes are named in a mail.
@@ -40,7 +42,13 @@ pub async fn watch(notifier: Notifier, base: String) {
     }
     notifier.warn_of_itself();
     let mut cursor = notifier.store.durable_cursor();
-    while notifier.round(&base).await.is_ok() {
+    loop {
+        let began = clock::monotonic();
+        if notifier.round(&base).await.is_err() {
+            return;
+        }
+        // where mailboxes are many, and their states change one after the other, one look serves for many changes
+        tokio::time::sleep(began.elapsed().saturating_mul(REST)).await;
         match notifier.until_changed(cursor).await {
             Ok(reached) => cursor = reached,
             Err(error) => {

@@ -300,8 +300,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if one was changed meanwhile.
     pub async fn forget_sign_ins(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let store = self.clone();
+        // thousands are unsealed
+        let read = tokio::task::spawn_blocking(move || store.sign_ins()).await;
         let mut commit = Commit::default();
-        for Row { generation, value: mut sign_in } in self.sign_ins()? {
+        for Row { generation, value: mut sign_in } in read.map_err(|_| StoreError::Closed)?? {
             let is_orphan = self.get(&keys::incarnation(sign_in.incarnation))?.is_none();
             if is_orphan || sign_in.expires_at < before {
                 commit.remove_sign_in(&sign_in);

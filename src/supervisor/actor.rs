@@ -4,8 +4,9 @@
 use super::apps::Apps;
 use super::children::Children;
 use super::leaving::{Draining, Leaving, Named};
-use super::plan::{Restarts, plan, resting_state};
-use super::protocol::{Drain, Reconcile};
+use super::plan::{Plan, Restarts, resting_state};
+use super::protocol::Drain;
+use super::reconcile::Comparing;
 use super::trial::Trials;
 use crate::clock;
 use crate::domain::{AppId, Incarnation, MailboxState, SendState};
@@ -45,6 +46,7 @@ pub struct Supervisor {
     pub(super) apps: Apps,
     pub(super) draining: Option<Draining>,
     pub(super) trials: Trials,
+    pub(super) comparing: Comparing,
 }
 
 /// A mailbox whose actors are up, or are coming up.
@@ -75,21 +77,12 @@ impl Supervisor {
             apps,
             draining: None,
             trials: Trials::default(),
+            comparing: Comparing::default(),
         }
     }
 
-    fn reconcile_or_tell(&mut self, context: &mut Context<Self>) {
-        if let Err(error) = self.reconcile(context) {
-            tracing::error!(%error, "mailboxes cannot be read");
-        }
-    }
-
-    fn reconcile(&mut self, context: &mut Context<Self>) -> Result<(), StoreError> {
-        if self.draining.is_some() {
-            return Ok(());
-        }
-        let running = self.running.iter().map(|(key, running)| (*key, running.stored.generation)).collect();
-        let plan = plan(&running, self.factories.store.mailboxes()?);
+    /// Ends and starts what a comparison with the store said.
+    pub(super) fn carry_out(&mut self, plan: Plan, context: &mut Context<Self>) {
         for incarnation in plan.stop {
             if let Some(children) = self.running.remove(&incarnation).and_then(|running| running.children) {
                 self.dismiss(incarnation, &children, &children.actors(), context);
@@ -106,7 +99,6 @@ impl Supervisor {
             self.spawn_if_due(incarnation, context);
         }
         self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
-        Ok(())
     }
 
     /// Tells actors to end, and once more when time is up: then whatever can be cut off without a loss is.
@@ -320,7 +312,7 @@ impl Actor for Supervisor {
         context.set_mailbox_capacity(CAPACITY);
         self.keep_grants(context);
         context.run_interval(RECONCILE, |supervisor, context| {
-            supervisor.reconcile_or_tell(context);
+            supervisor.compare(context);
             supervisor.go_on_with_trials(context);
         });
     }
@@ -332,13 +324,6 @@ const RECONCILE: Duration = Duration::from_secs(10);
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
 const CAPACITY: usize = 1 << 20;
-
-impl Handler<Reconcile> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, _: Reconcile, context: &mut Self::Context) {
-        self.reconcile_or_tell(context);
-    }
-}
 
 impl Handler<ChildExited> for Supervisor {
     type Result = ();

@@ -7,6 +7,7 @@ mod children;
 mod leaving;
 mod plan;
 pub mod protocol;
+mod reconcile;
 mod trial;
 mod upkeep;
 

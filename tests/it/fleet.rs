@@ -198,3 +198,30 @@ fn app_only_mailboxes_of_a_broken_app_say_so_and_are_woken_when_it_is_mended() {
     }
     assert_eq!(world.entra().count("token"), 2);
 }
+
+#[test]
+fn whoever_changes_mailboxes_at_once_finds_them_started_and_stopped_when_he_is_answered() {
+    const SIZE: usize = 8;
+    let world = world(SIZE);
+    let data = tempfile::tempdir().unwrap();
+    let (running, api) = Running::serve(&config(&world, data.path()));
+    let post = |number: usize| {
+        let mailbox = json!({"id": format!("user{number}"), "address": address(number),
+            "auth": {"kind": "password", "user": address(number), "password": "pass"},
+            "imap": {"host": "localhost", "port": world.imaps_port(), "security": "tls"}, "smtp": null});
+        api.post("/v1/mailboxes", &mailbox).ok(201);
+        // only what runs can be woken
+        api.post(&format!("/v1/mailboxes/user{number}/sync"), &Value::Null).ok(202);
+    };
+    std::thread::scope(|scope| (0..SIZE).for_each(|number| drop(scope.spawn(move || post(number)))));
+    let stored: Vec<_> = (0..SIZE).map(|number| running.stored(&format!("user{number}"))).collect();
+    stored.iter().for_each(|stored| drop(running.until_live(stored.incarnation)));
+    let pause = |number: usize| {
+        let paused = api.post(&format!("/v1/mailboxes/user{number}/pause"), &Value::Null).ok(200);
+        assert_eq!(paused["state"], "paused", "{paused}");
+    };
+    std::thread::scope(|scope| (0..SIZE).for_each(|number| drop(scope.spawn(move || pause(number)))));
+    for stored in &stored {
+        running.until(stored.incarnation, "paused", |status| status.state == MailboxState::Paused);
+    }
+}

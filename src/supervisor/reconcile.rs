@@ -1,0 +1,57 @@
+//! What runs is made what is stored. To read thousands of mailboxes takes longer than an arbiter may be kept from
+//! others: a thread of the pool reads and compares. One does at a time; whoever asks meanwhile is answered by the next.
+
+use super::Supervisor;
+use super::plan::plan;
+use super::protocol::Reconcile;
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+use tokio::sync::oneshot;
+
+/// The comparison under way, and who waits for the next.
+#[derive(Default)]
+pub(super) struct Comparing {
+    is_under_way: bool,
+    next: Vec<oneshot::Sender<()>>,
+}
+
+impl Supervisor {
+    /// Begins a comparison, unless one is under way.
+    pub(super) fn compare(&mut self, context: &mut Context<Self>) {
+        if self.comparing.is_under_way || self.draining.is_some() {
+            return;
+        }
+        self.comparing.is_under_way = true;
+        let asked = std::mem::take(&mut self.comparing.next);
+        let running = self.running.iter().map(|(key, running)| (*key, running.stored.generation)).collect();
+        let store = self.factories.store.clone();
+        let read =
+            tokio::task::spawn_blocking(move || store.mailboxes().map(|stored| plan(&running, stored)));
+        context.spawn(read.into_actor(self).map(move |read, supervisor: &mut Self, context| {
+            supervisor.comparing.is_under_way = false;
+            match read {
+                Ok(Ok(plan)) if supervisor.draining.is_none() => supervisor.carry_out(plan, context),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "mailboxes cannot be read"),
+                Err(error) => tracing::error!(%error, "mailboxes were not read"),
+            }
+            // they are answered by this
+            drop(asked);
+            if !supervisor.comparing.next.is_empty() {
+                supervisor.compare(context);
+            }
+        }));
+    }
+}
+
+impl Handler<Reconcile> for Supervisor {
+    type Result = ResponseFuture<()>;
+    fn handle(&mut self, _: Reconcile, context: &mut Self::Context) -> Self::Result {
+        let (asked, done) = oneshot::channel();
+        // nothing is started any more: whoever asks is answered when this is dropped
+        if self.draining.is_none() {
+            self.comparing.next.push(asked);
+            self.compare(context);
+        }
+        Box::pin(async move { drop(done.await) })
+    }
+}
