@@ -59,7 +59,8 @@ impl Drop for ExitGuard {
         if std::thread::panicking() {
             self.exit.reason = ExitReason::Panicked;
         }
-        if self.supervisor.try_send(self.exit.clone()).is_err() {
+        let is_lost = crate::faults::fail("exit.told").is_err();
+        if is_lost || self.supervisor.try_send(self.exit.clone()).is_err() {
             tracing::warn!(mailbox = %self.exit.mailbox, "the supervisor was not told of an actor's end");
         }
     }

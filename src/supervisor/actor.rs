@@ -313,12 +313,14 @@ impl Actor for Supervisor {
         self.keep_grants(context);
         context.run_interval(RECONCILE, |supervisor, context| {
             supervisor.compare(context);
+            supervisor.feel_pulse(context);
             supervisor.go_on_with_trials(context);
         });
     }
 }
 
-/// Mailboxes are compared with the store this often, too: a caller that hangs up takes his wake-up with him.
+/// Mailboxes are compared with the store this often, too, and their actors looked at: a caller that hangs up takes his
+/// wake-up with him.
 const RECONCILE: Duration = Duration::from_secs(10);
 
 /// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;

@@ -31,6 +31,15 @@ impl Children {
         self.epochs.iter().copied().filter(exists).collect()
     }
 
+    /// Those who do not live any more.
+    pub(super) fn dead(&self) -> impl Iterator<Item = Named> + '_ {
+        self.epochs.iter().copied().filter(|(role, _)| match role {
+            Role::Token => !self.token.connected(),
+            Role::Imap => self.imap.as_ref().is_some_and(|imap| !imap.connected()),
+            Role::Smtp => self.smtp.as_ref().is_some_and(|smtp| !smtp.connected()),
+        })
+    }
+
     /// Never lost, however full an actor's mailbox is; a dead actor has ended already.
     #[allow(clippy::disallowed_methods)]
     pub(super) fn stop(&self) {

@@ -4,6 +4,7 @@
 use super::Supervisor;
 use super::plan::plan;
 use super::protocol::Reconcile;
+use crate::protocol::{ChildExited, ExitReason};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
 
@@ -40,6 +41,22 @@ impl Supervisor {
                 supervisor.compare(context);
             }
         }));
+    }
+}
+
+impl Supervisor {
+    /// Looks for actors whose end nobody told: a mailbox without them would stand still for good.
+    pub(super) fn feel_pulse(&mut self, context: &mut Context<Self>) {
+        let dead: Vec<ChildExited> = self
+            .running
+            .iter()
+            .filter_map(|(mailbox, running)| {
+                let (role, epoch) = running.children.as_ref()?.dead().next()?;
+                let reason = ExitReason::Failed(String::from("it ended, and that was not told"));
+                Some(ChildExited { mailbox: *mailbox, role, epoch, reason })
+            })
+            .collect();
+        dead.into_iter().for_each(|exit| self.handle(exit, context));
     }
 }
 

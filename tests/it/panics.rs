@@ -107,6 +107,19 @@ fn receiving_world() -> World {
 }
 
 #[test]
+fn an_actor_whose_end_is_not_told_is_missed_all_the_same() {
+    let world = receiving_world();
+    let site = Site::new(&world);
+    site.add_signed_in(&world, ANNA, |_| {});
+    let daemon = site.start_with("imap.fetch:anna=panic,exit.told=fail");
+    world.deliver(ANNA, &message("untold"));
+    daemon.until_log(|line| line.contains("the supervisor was not told of an actor's end"));
+    daemon.until_log(|line| line.contains("actor ended, restarting") && line.contains("was not told"));
+    daemon.until_live("anna");
+    daemon.assert_in_step(&world, "anna", ANNA);
+}
+
+#[test]
 fn a_panic_while_receiving_is_over_after_its_backoff_and_the_others_do_not_notice() {
     let world = receiving_world();
     for point in ["imap.connect", "imap.select", "imap.fetch", "imap.stored"] {
