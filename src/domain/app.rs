@@ -79,7 +79,9 @@ pub struct App {
 /// Which registration at which authorization server an app is, whatever it proves itself with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    provider: ProviderKind,
+    /// `None`: kept before it was part of this, and nobody's.
+    #[serde(default)]
+    provider: Option<ProviderKind>,
     authority: Option<String>,
     tenant: Option<String>,
     client_id: String,
@@ -91,7 +93,7 @@ impl Registration {
     pub fn of(app: &App) -> Self {
         let App { provider, authority, tenant, client_id, .. } = app.clone();
         let authority = authority.map(|url| url.trim_end_matches('/').to_owned());
-        Self { provider, authority, tenant, client_id }
+        Self { provider: Some(provider), authority, tenant, client_id }
     }
 
     /// Whether both are one client of one authorization server: no other one may send what was issued to it
@@ -104,7 +106,7 @@ impl Registration {
 
 impl std::fmt::Display for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let server = self.authority.as_deref().unwrap_or_else(|| self.provider.name());
+        let server = self.authority.as_deref().or(self.provider.map(ProviderKind::name)).unwrap_or_default();
         write!(f, "client id {} at {server}", self.client_id)
     }
 }

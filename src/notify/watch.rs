@@ -48,7 +48,7 @@ pub async fn watch(notifier: Notifier, base: String) {
             return;
         }
         // where mailboxes are many, and their states change one after the other, one look serves for many changes
-        tokio::time::sleep(began.elapsed().saturating_mul(REST)).await;
+        tokio::time::sleep(began.elapsed().saturating_mul(REST).min(LONGEST_PAUSE)).await;
         match notifier.until_changed(cursor).await {
             Ok(reached) => cursor = reached,
             Err(error) => {

@@ -161,6 +161,12 @@ impl Store {
         self.commit(commit).await.map(drop)
     }
 
+    /// Makes a commit conflict if the mailbox is not the one that was read when it is checked.
+    pub fn expect_mailbox(&self, commit: &mut Commit, read: &StoredMailbox) {
+        let expect = Expect::Generation(read.generation);
+        commit.ops.push(Op::Require { key: keys::mailbox(&read.mailbox.id), expect });
+    }
+
     /// Mailboxes that were deleted and not yet erased.
     ///
     /// # Errors

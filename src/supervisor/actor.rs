@@ -114,6 +114,8 @@ impl Supervisor {
         let (actors, patience) = (actors.to_vec(), self.factories.imap.timing.drain);
         let children = children.clone();
         context.run_later(patience, move |supervisor, context| {
+            let dead: Vec<Named> = children.dead().collect();
+            supervisor.leaving.remove(mailbox, &dead);
             let late = supervisor.leaving.overdue(mailbox, &actors);
             if supervisor.draining.is_some() {
                 supervisor.leaving.remove(mailbox, &actors);

@@ -2,8 +2,11 @@
 //! others: a thread of the pool reads and compares. One does at a time; whoever asks meanwhile is answered by the next.
 
 use super::Supervisor;
+use super::actor::Running;
+use super::children::Children;
 use super::plan::plan;
 use super::protocol::Reconcile;
+use crate::domain::Incarnation;
 use crate::protocol::{ChildExited, ExitReason};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
@@ -37,7 +40,9 @@ impl Supervisor {
             }
             // they are answered by this
             drop(asked);
-            if !supervisor.comparing.next.is_empty() {
+            if supervisor.draining.is_some() {
+                supervisor.comparing.next.clear();
+            } else if !supervisor.comparing.next.is_empty() {
                 supervisor.compare(context);
             }
         }));
@@ -47,15 +52,14 @@ impl Supervisor {
 impl Supervisor {
     /// Looks for actors whose end nobody told: a mailbox without them would stand still for good.
     pub(super) fn feel_pulse(&mut self, context: &mut Context<Self>) {
-        let dead: Vec<ChildExited> = self
-            .running
-            .iter()
-            .filter_map(|(mailbox, running)| {
-                let (role, epoch) = running.children.as_ref()?.dead().next()?;
-                let reason = ExitReason::Failed(String::from("it ended, and that was not told"));
-                Some(ChildExited { mailbox: *mailbox, role, epoch, reason })
-            })
-            .collect();
+        let of_mailbox = |(mailbox, running): (&Incarnation, &Running)| -> Vec<ChildExited> {
+            let reason = || ExitReason::Failed(String::from("it ended, and that was not told"));
+            let dead = running.children.iter().flat_map(Children::dead);
+            dead.map(|(role, epoch)| ChildExited { mailbox: *mailbox, role, epoch, reason: reason() })
+                .collect()
+        };
+        let dead: Vec<ChildExited> = self.running.iter().flat_map(of_mailbox).collect();
+        // the first of a mailbox ends the others, and those that are dead are waited for no longer
         dead.into_iter().for_each(|exit| self.handle(exit, context));
     }
 }

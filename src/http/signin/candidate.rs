@@ -149,10 +149,15 @@ pub(super) async fn settle(
     let done = SignIn { state: SignInState::Done, diagnosis, candidate: None, ..row.value.clone() };
     // the token actor may refresh the old grant meanwhile
     let written = settled(async || {
-        let Some(now) = fit(shared, &done, stored, grant)? else { return Ok(false) };
+        // what is judged is what the commit expects
+        let old = shared.store.grant(stored.incarnation)?;
+        let Some(now) = fit(shared, &done, stored, (grant, old.as_ref().map(|row| &row.value)))? else {
+            return Ok(false);
+        };
         let mut commit = Commit::of_mailbox(now.incarnation);
+        shared.store.expect_mailbox(&mut commit, &now);
         if let Some(grant) = grant {
-            let old = shared.store.grant(now.incarnation)?.map_or(0, |row| row.generation);
+            let old = old.map_or(0, |row| row.generation);
             shared.store.put_grant(&mut commit, now.incarnation, old, grant)?;
         }
         if let Some(app) = &done.app {
@@ -185,11 +190,11 @@ fn fit(
     shared: &Shared,
     sign_in: &SignIn,
     stored: &StoredMailbox,
-    grant: Option<&Grant>,
+    (grant, old): (Option<&Grant>, Option<&Grant>),
 ) -> Result<Option<StoredMailbox>, StoreError> {
     let now = shared.store.mailbox(&stored.mailbox.id)?;
     let Some(now) = now.filter(|now| now.incarnation == stored.incarnation) else { return Ok(None) };
-    if sign_in.imported.is_some() && is_overtaken(shared, sign_in)? {
+    if sign_in.imported.is_some() && is_overtaken_by(sign_in, old) {
         return Ok(None);
     }
     let takes_it = match grant {
@@ -201,9 +206,13 @@ fn fit(
 
 /// Whether a user signed in since a token was handed in: what he gave is newer.
 pub(super) fn is_overtaken(shared: &Shared, sign_in: &SignIn) -> Result<bool, StoreError> {
-    let handed_in = Timestamp(i64::try_from(sign_in.id.0.timestamp_ms()).unwrap_or(i64::MAX));
     let grant = shared.store.grant(sign_in.incarnation)?;
-    Ok(grant.is_some_and(|row| row.value.way != GrantWay::Imported && row.value.signed_in_at > handed_in))
+    Ok(is_overtaken_by(sign_in, grant.as_ref().map(|row| &row.value)))
+}
+
+fn is_overtaken_by(sign_in: &SignIn, grant: Option<&Grant>) -> bool {
+    let handed_in = Timestamp(i64::try_from(sign_in.id.0.timestamp_ms()).unwrap_or(i64::MAX));
+    grant.is_some_and(|grant| grant.way != GrantWay::Imported && grant.signed_in_at > handed_in)
 }
 
 /// Gives a mailbox the app that it was on its way to.
@@ -325,6 +334,8 @@ async fn go_on(
     Ok(true)
 }
 
+const OTHER_CLIENT: &str = "the app has another client id or authority than when the user signed in";
+
 /// An access token to try the candidate with: the one that came with it was never written. The same order as for a
 /// grant in place: the mark, the request, the answer, each durable before the next.
 async fn refresh(
@@ -342,7 +353,7 @@ async fn refresh(
         Err(error) => return Ok(Err(error)),
     };
     if !candidate.is_issued_to(&provider.app.app) {
-        return unusable("the app has another client id or authority than when the user signed in");
+        return unusable(OTHER_CLIENT);
     }
     let _answer_is_waited_for = shared.on_their_way.read().await;
     let (marked, _) = before_refresh(candidate, clock::now());
@@ -357,7 +368,8 @@ async fn refresh(
             // a refused client has used nothing up: the credential before is in use again
             Err(error) if trial::settle(&shared.store, &provider.app, sent, Err(&error)).await? => {
                 provider = match Provider::of(shared, &row.value, stored).await? {
-                    Ok(provider) => provider,
+                    Ok(provider) if marked.is_issued_to(&provider.app.app) => provider,
+                    Ok(_) => return unusable(OTHER_CLIENT),
                     Err(error) => return Ok(Err(error)),
                 };
                 continue;

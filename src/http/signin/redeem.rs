@@ -141,6 +141,7 @@ pub(super) async fn exchange_settled(
     // a new secret was refused, which uses no code up: the one before is in use again
     if trial::settle(&shared.store, &provider.app, sent, answer).await?
         && let Some(app) = shared.store.app(&provider.app.app.id)?
+        && Registration::of(&app.value.app).is_same_client(&Registration::of(&provider.app.app))
         && let Ok(again) = Provider::of_app(shared, &app.value).await
     {
         let (exchanged, sent) = exchange(&again, attempt, code, way).await;
