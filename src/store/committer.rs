@@ -188,7 +188,9 @@ impl Committer {
                 self.durable.send_replace(Cursor(sequence.saturating_sub(1)));
                 waiters.into_iter().for_each(|(reply, committed)| answer(reply, Ok(committed)));
                 self.synced.send_replace(group);
-                self.journal.tidy(&self.db);
+                if let Err(error) = self.journal.tidy(&self.db) {
+                    (self.fatal)(&error);
+                }
             }
             Err(error) => {
                 waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));

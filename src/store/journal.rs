@@ -16,10 +16,12 @@ use super::journal_copy::Copy;
 use super::keys::{self, Key};
 use super::stage::Changes;
 use super::{StoreError, files, outbox};
+use crate::clock;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Its name in the data directory.
 pub(super) const FILE: &str = "journal";
@@ -39,13 +41,31 @@ const CHUNK: usize = 1 << 20;
 const GROWTH: u64 = 4;
 const SMALL: u64 = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 
+/// A file that speaks of an erased mailbox is written anew when it is that old.
+const OUTDATED: Duration = Duration::from_secs(60);
+
+/// A state that was made anew begins at the next multiple of this: a journal of before is older, whatever it counts.
+const ERA: u64 = 1 << 32;
+
 /// The number of the last group that changed a row that is kept, in sled.
 pub(super) fn applied() -> Key {
     keys::meta("journal")
 }
 
-fn is_kept(key: &[u8]) -> bool {
+/// The last group that sled has; [`REBUILT`] if it was made anew.
+pub(super) fn applied_by(db: &sled::Db) -> Result<u64, StoreError> {
+    let bytes = db.get(applied()).map_err(sled_error)?;
+    bytes.map_or(Ok(0), |bytes| codec::unpack("group of the journal", &bytes))
+}
+
+/// Whether a row is one of which all are kept.
+pub(super) fn is_kept(key: &[u8]) -> bool {
     key.first().is_some_and(|prefix| KEPT.contains(prefix)) || key == keys::meta("incarnation")
+}
+
+/// Whether a row is that of a submission, of which the open ones are kept.
+pub(super) fn is_submission(key: &[u8]) -> bool {
+    key.first() == Some(&b't')
 }
 
 /// A changed row as it is kept; `None`: it is none of these. A submission counts as long as something is left to do.
@@ -53,12 +73,11 @@ fn kept<'c>(key: &[u8], value: Option<&'c [u8]>) -> Option<Option<&'c [u8]>> {
     if is_kept(key) {
         return Some(value);
     }
-    let is_submission = key.first() == Some(&b't');
-    is_submission.then(|| value.filter(|value| is_open(value)))
+    is_submission(key).then(|| value.filter(|value| is_open(value)))
 }
 
 /// All rows of sled that are kept.
-fn all(db: &sled::Db) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + '_ {
+pub(super) fn all(db: &sled::Db) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + '_ {
     let whole = KEPT.iter().flat_map(|prefix| db.scan_prefix([*prefix]));
     // what was sent long ago is not looked at
     let open = db.scan_prefix(b"s").keys().map(|key| Ok([b"t", key?.get(1..).unwrap_or_default()].concat()));
@@ -69,7 +88,7 @@ fn all(db: &sled::Db) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), S
     whole.chain(named).map(|row| row.map_err(sled_error))
 }
 
-fn is_open(row: &[u8]) -> bool {
+pub(super) fn is_open(row: &[u8]) -> bool {
     let submission = codec::split_row(row).and_then(|(_, payload)| outbox::decode(payload));
     submission.is_ok_and(|submission| outbox::is_open(submission.state))
 }
@@ -82,6 +101,9 @@ pub(super) struct Journal {
     /// How long it may become.
     limit: u64,
     group: u64,
+    written_at: Instant,
+    /// A mailbox was erased, of which the file still speaks.
+    is_outdated: bool,
 }
 
 impl Journal {
@@ -91,13 +113,15 @@ impl Journal {
     /// [`StoreError::Corrupt`] if sled lost something that it had made durable.
     pub(super) fn open(db: &sled::Db, data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(FILE);
-        let applied = match db.get(applied()).map_err(sled_error)? {
-            Some(bytes) => codec::unpack("group of the journal", &bytes)?,
-            None => 0,
-        };
+        let applied = applied_by(db)?;
         let copy = Copy::read(&path)?;
         if let Some(copy) = &copy {
             copy.compare(db, applied)?;
+        }
+        if copy.as_ref().is_some_and(|copy| !copy.is_whole()) {
+            let aside = data_dir.join(format!("{FILE}.damaged-{}", ulid::Ulid::new()));
+            fs::rename(&path, &aside).map_err(files::io("rename", &path))?;
+            tracing::warn!(path = %aside.display(), "the journal is damaged and kept aside, it is written anew");
         }
         if applied != REBUILT {
             let anew = Self::anew(db, path.clone(), applied);
@@ -107,7 +131,8 @@ impl Journal {
                 (anew, _) => anew,
             };
         }
-        let journal = Self::anew(db, path, copy.map_or(0, |copy| copy.last_group()))?;
+        let era = copy.map_or(0, |copy| copy.last_group()) / ERA;
+        let journal = Self::anew(db, path, era.saturating_add(1).saturating_mul(ERA))?;
         db.insert(self::applied(), codec::pack(&journal.group)?).map_err(sled_error)?;
         db.flush().map_err(sled_error)?;
         Ok(journal)
@@ -117,43 +142,21 @@ impl Journal {
     fn go_on(path: PathBuf, length: u64, group: u64) -> Result<Self, StoreError> {
         let file = File::options().write(true).open(&path).map_err(files::io("open", &path))?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(files::io("cut", &path))?;
-        Ok(Self { path, file, length, limit: length.saturating_mul(GROWTH).max(SMALL), group })
+        Ok(Self::of(path, file, length, group))
+    }
+
+    fn of(path: PathBuf, file: File, length: u64, group: u64) -> Self {
+        let limit = length.saturating_mul(GROWTH).max(SMALL);
+        Self { path, file, length, limit, group, written_at: clock::monotonic(), is_outdated: false }
     }
 
     /// Writes the file anew; until it is whole the one before stays.
     fn anew(db: &sled::Db, path: PathBuf, group: u64) -> Result<Self, StoreError> {
         let fresh = path.with_extension("new");
-        Self::write_anew(db, &path, &fresh, group).inspect_err(|_| drop(fs::remove_file(&fresh)))
-    }
-
-    fn write_anew(db: &sled::Db, path: &Path, fresh: &Path, group: u64) -> Result<Self, StoreError> {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(fresh)
-            .map_err(files::io("create", fresh))?;
-        let mut length: u64 = 0;
-        let mut write = |frame: Frame| {
-            let bytes = frame.finish();
-            length = length.saturating_add(bytes.len() as u64);
-            file.write_all(&bytes).map_err(files::io("write", fresh))
-        };
-        let mut frame = Frame::begin(group);
-        for row in all(db) {
-            let (key, value) = row?;
-            frame.row(&key, Some(&value));
-            if frame.bytes.len() >= CHUNK {
-                write(std::mem::replace(&mut frame, Frame::begin(group)))?;
-            }
-        }
-        write(frame)?;
-        file.sync_all().map_err(files::io("sync", fresh))?;
-        fs::rename(fresh, path).map_err(files::io("rename", fresh))?;
-        files::sync_parent(path)?;
-        let path = path.to_path_buf();
-        Ok(Self { path, file, length, limit: length.saturating_mul(GROWTH).max(SMALL), group })
+        let (file, length) = write_anew(db, &fresh, group).inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+        fs::rename(&fresh, &path).map_err(files::io("rename", &fresh))?;
+        files::sync_parent(&path)?;
+        Ok(Self::of(path, file, length, group))
     }
 
     /// Adds what a group changes, durably; the group's number, if it changes anything that is kept.
@@ -178,10 +181,13 @@ impl Journal {
         }
         crate::faults::fail("commit.journal_written")?;
         if !crate::faults::skips_syncs() {
-            self.file.sync_data().map_err(files::io("sync", &self.path))?;
+            // never tried again, for whatever it failed: see `committer`
+            let failed = |source| StoreError::Io { what: "sync", path: self.path.clone(), source };
+            self.file.sync_data().map_err(failed)?;
         }
         self.length = self.length.saturating_add(bytes.len() as u64);
         self.group = group;
+        self.is_outdated |= changes.iter().any(|(key, value)| keys::is_erasure(key) && value.is_none());
         Ok(Some(group))
     }
 
@@ -192,19 +198,61 @@ impl Journal {
         }
     }
 
-    /// Writes the file anew if it has grown. To be called when sled has what was appended.
-    pub(super) fn tidy(&mut self, db: &sled::Db) {
-        if self.length < self.limit {
-            return;
+    /// Writes the file anew if it has grown, or speaks of mailboxes that were erased. To be called when sled has what was
+    /// appended.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it is not known which file has the name.
+    pub(super) fn tidy(&mut self, db: &sled::Db) -> Result<(), StoreError> {
+        let is_due = self.is_outdated && self.written_at.elapsed() > OUTDATED;
+        if self.length < self.limit && !is_due {
+            return Ok(());
         }
-        match Self::anew(db, self.path.clone(), self.group) {
-            Ok(anew) => *self = anew,
+        let fresh = self.path.with_extension("new");
+        match write_anew(db, &fresh, self.group) {
+            Ok((file, length)) => {
+                let anew = Self::of(self.path.clone(), file, length, self.group);
+                fs::rename(&fresh, &self.path).map_err(files::io("rename", &fresh))?;
+                *self = anew;
+                files::sync_parent(&self.path)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the journal cannot be written anew, it grows on");
+                drop(fs::remove_file(&fresh));
                 self.limit = self.length.saturating_mul(2);
+                self.written_at = clock::monotonic();
+                Ok(())
             }
         }
     }
+}
+
+/// Writes all that is kept to a file of its own, durably; the file and its length.
+fn write_anew(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), StoreError> {
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(fresh)
+        .map_err(files::io("create", fresh))?;
+    let mut length: u64 = 0;
+    let mut write = |frame: Frame| {
+        let bytes = frame.finish();
+        length = length.saturating_add(bytes.len() as u64);
+        file.write_all(&bytes).map_err(files::io("write", fresh))
+    };
+    let mut frame = Frame::begin(group);
+    for row in all(db) {
+        let (key, value) = row?;
+        frame.row(&key, Some(&value));
+        if frame.bytes.len() >= CHUNK {
+            write(std::mem::replace(&mut frame, Frame::begin(group)))?;
+        }
+    }
+    write(frame)?;
+    file.sync_all().map_err(files::io("sync", fresh))?;
+    Ok((file, length))
 }
 
 struct Frame {

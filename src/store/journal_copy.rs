@@ -1,17 +1,16 @@
 //! Reading the journal: which rows it holds, whether it is whole, and whether sled has lost any of them.
 
 use super::committer::sled_error;
-use super::journal::{MAGIC, PRELUDE, REBUILT, REMOVED, lost};
+use super::journal::{self, MAGIC, PRELUDE, REBUILT, REMOVED, lost};
 use super::{StoreError, files, keys};
 use memchr::memmem;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Where a row's value lies.
 struct Place {
-    group: u64,
     offset: u64,
     length: usize,
 }
@@ -24,6 +23,8 @@ pub(super) struct Copy {
     last_group: u64,
     /// Where the last frame begins and ends.
     last: (u64, u64),
+    /// What the last frame changed or removed.
+    last_keys: BTreeSet<Vec<u8>>,
     is_whole: bool,
 }
 
@@ -33,8 +34,15 @@ impl Copy {
         let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
         let file = File::open(path).map_err(files::io("open", path))?;
         let path = path.to_path_buf();
-        let mut copy =
-            Self { path, file, rows: BTreeMap::new(), last_group: 0, last: (0, 0), is_whole: true };
+        let mut copy = Self {
+            path,
+            file,
+            rows: BTreeMap::new(),
+            last_group: 0,
+            last: (0, 0),
+            last_keys: BTreeSet::new(),
+            is_whole: true,
+        };
         let (mut at, mut is_gap) = (0, false);
         while at < bytes.len() {
             match frame(bytes.get(at..).unwrap_or_default()) {
@@ -62,12 +70,14 @@ impl Copy {
         let Some((group, mut rest)) = body.split_first_chunk() else { return };
         let group = u64::from_le_bytes(*group);
         self.last_group = self.last_group.max(group);
+        self.last_keys.clear();
         let mut offset = at.saturating_add(PRELUDE);
         while let Some((key, value, after)) = row(rest) {
             let begin = offset.saturating_add(6).saturating_add(key.len());
+            self.last_keys.insert(key.to_vec());
             match value {
                 Some(value) => {
-                    let place = Place { group, offset: begin as u64, length: value.len() };
+                    let place = Place { offset: begin as u64, length: value.len() };
                     self.rows.insert(key.to_vec(), place);
                 }
                 None => drop(self.rows.remove(key)),
@@ -118,25 +128,42 @@ impl Copy {
         Ok(value)
     }
 
+    /// Whether the last group changed this row, and it is one more than sled has: then nobody heard of it.
+    pub(super) fn is_unheard(&self, key: &[u8], applied: u64) -> bool {
+        self.last_group == applied.saturating_add(1) && self.last_keys.contains(key)
+    }
+
+    /// Whether sled lacks groups that were told to be durable.
+    pub(super) fn is_ahead(&self, applied: u64) -> bool {
+        applied != REBUILT && self.last_group > applied.saturating_add(1)
+    }
+
+    /// Whether these are all rows that sled should have, which has all groups up to `applied`.
+    pub(super) fn is_complete(&self, applied: u64) -> bool {
+        self.is_whole && applied != REBUILT && self.last_group >= applied
+    }
+
     /// Whether sled, which has all groups up to `applied`, has the same rows.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if sled lost some of them.
+    /// [`StoreError::Corrupt`] if it lost some of them, or has some that were removed.
     pub(super) fn compare(&self, db: &sled::Db, applied: u64) -> Result<(), StoreError> {
-        if !self.is_whole || applied == REBUILT || self.last_group < applied {
-            if applied != REBUILT {
-                tracing::warn!(path = %self.path.display(), "this copy is damaged or old; it is written anew");
-            }
-            return Ok(());
-        }
-        // of the last one nobody heard, if sled does not have it
-        if self.last_group > applied.saturating_add(1) {
+        if self.is_ahead(applied) {
             return Err(lost(format!("{} groups of commits", self.last_group.saturating_sub(applied))));
         }
-        for (key, place) in self.rows.iter().filter(|(_, place)| place.group <= applied) {
+        if !self.is_complete(applied) {
+            return Ok(());
+        }
+        for (key, place) in self.rows.iter().filter(|(key, _)| !self.is_unheard(key, applied)) {
             let is = db.get(key).map_err(sled_error)?;
             if is.as_deref() != Some(self.value(place)?.as_slice()) {
                 return Err(lost(format!("row {}", keys::shown(key))));
+            }
+        }
+        for row in journal::all(db) {
+            let (key, _) = row?;
+            if !self.rows.contains_key(&*key) && !self.is_unheard(&key, applied) {
+                return Err(lost(format!("that row {} was removed", keys::shown(&key))));
             }
         }
         Ok(())

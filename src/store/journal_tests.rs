@@ -4,11 +4,12 @@ use super::*;
 use crate::domain::app::AppCredentials;
 use crate::domain::message::Envelope;
 use crate::domain::{
-    App, AppId, Grant, GrantSecret, GrantWay, ProviderKind, Secret, Submission, SubmissionState, Timestamp,
+    App, AppId, FolderId, Grant, GrantSecret, GrantWay, ProviderKind, Secret, Submission, SubmissionState,
+    Timestamp,
 };
 use crate::store::journal::FILE;
 use crate::store::open::open_sled;
-use crate::store::tests::{mailbox, open, runtime, submission};
+use crate::store::tests::{body, mailbox, message, open, runtime, submission};
 use std::path::Path;
 
 const TOKEN: &str = "a-refresh-token";
@@ -61,6 +62,7 @@ fn filled(dir: &Path) -> StoredMailbox {
             let mut commit = Commit::of_mailbox(anna.incarnation);
             let mut accepted = submission();
             accepted.message_id = format!("<{state:?}@makler.test>");
+            accepted.idempotency_key = Some(format!("key-{state:?}"));
             commit.accept_submission(accepted.clone(), body_of(&store, &anna, &accepted)).unwrap();
             store.commit(commit).await.unwrap();
             let row = store.submission(anna.incarnation, accepted.id).unwrap().unwrap();
@@ -68,8 +70,37 @@ fn filled(dir: &Path) -> StoredMailbox {
             commit.put_submission(&Submission { state, ..row.value }, row.generation).unwrap();
             store.commit(commit).await.unwrap();
         }
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        let folder = FolderId::generate();
+        for uid in 1..=3 {
+            let message = message(folder, uid);
+            let body = body(&store, anna.incarnation, &message, b"raw");
+            commit.add_message(message, Some(body));
+        }
+        store.commit(commit).await.unwrap();
         anna
     })
+}
+
+/// A refresh token is replaced, what waited is sent, a mailbox comes and one goes.
+fn changed(dir: &Path) -> Vec<String> {
+    let store = open(dir);
+    let id = |name: &str| store.mailbox(&crate::domain::MailboxId::new(name).unwrap()).unwrap().unwrap();
+    let (anna, ben) = (id("anna"), id("ben"));
+    runtime().block_on(async {
+        store.create_mailbox(mailbox("clara"), Some(&grant(TOKEN))).await.unwrap();
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        store.put_grant(&mut commit, anna.incarnation, 1, &grant("the next one")).unwrap();
+        store.commit(commit).await.unwrap();
+        let waiting = store.open_submissions(anna.incarnation).unwrap().remove(0);
+        let sent = Submission { state: SubmissionState::Sent, ..waiting.value };
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        commit.put_submission(&sent, waiting.generation).unwrap();
+        store.commit(commit).await.unwrap();
+        store.delete_mailbox(&ben).await.unwrap();
+        store.erase(ben.incarnation).await.unwrap();
+    });
+    settings(&store)
 }
 
 /// Everything of value, in words.
@@ -85,7 +116,13 @@ fn settings(store: &Store) -> Vec<String> {
             GrantSecret::Password { .. } => String::new(),
         });
         lines.push(format!("{stored:?} {token:?}"));
+        let filter = MessageFilter::default();
+        let messages = store.list_messages(stored.incarnation, &filter, None, 10).unwrap().messages;
+        lines.extend(messages.iter().map(|message| message.id.to_string()));
         for row in store.open_submissions(stored.incarnation).unwrap() {
+            let key = row.value.idempotency_key.as_deref().unwrap();
+            let keyed = store.submission_of_key(stored.incarnation, key).unwrap().unwrap();
+            assert_eq!(keyed.submission.id, row.value.id);
             let raw = store.read_body(stored.incarnation, row.value.body).unwrap();
             lines.push(format!("{} {:?} {raw:?}", row.value.message_id, row.value.state));
         }
@@ -124,7 +161,7 @@ fn a_byte_flipped_anywhere_in_sled_s_file_costs_no_setting_and_no_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     let expected = settings(&open(dir.path()));
-    assert_eq!(expected.len(), 5, "{expected:?}");
+    assert_eq!(expected.len(), 8, "{expected:?}");
     let length = std::fs::metadata(dir.path().join("state/db")).unwrap().len();
     let (mut sound, mut refused) = (0, 0);
     for step in 0..40 {
@@ -165,6 +202,7 @@ fn without_sled_s_file_all_of_it_comes_back_and_the_daemon_goes_on() {
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
     let refused = try_open(dir.path()).err().unwrap().to_string();
     assert!(refused.contains("journal") && refused.contains("--rebuild"), "{refused}");
+    // the start left an empty one
     let found = rebuilt(dir.path());
     assert_eq!(found.problems, Vec::<String>::new());
     assert!(found.notes.iter().any(|note| note.contains("2 mailboxes, 1 apps and 2 sign-ins")), "{found:?}");
@@ -189,19 +227,67 @@ fn a_state_of_before_is_refused_and_what_it_lacks_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     let before = copied(dir.path());
-    let changed = {
-        let store = open(dir.path());
-        for name in ["clara", "dora"] {
-            runtime().block_on(store.create_mailbox(mailbox(name), Some(&grant(TOKEN)))).unwrap();
-        }
-        settings(&store)
+    let changed = changed(dir.path());
+    let back_to = |state: &Path| {
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        std::fs::rename(state, dir.path().join("state")).unwrap();
     };
-    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
-    std::fs::rename(before.path().join("state"), dir.path().join("state")).unwrap();
+    back_to(&before.path().join("state"));
     let refused = try_open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("2 groups of commits"), "{refused}");
+    assert!(refused.contains("groups of commits"), "{refused}");
+    for _ in 0..2 {
+        rebuilt(dir.path());
+        let mut back = settings(&open(dir.path()));
+        // the state knows it as waiting, and the journal that it is not: how it ended is lost
+        let doubted = back.extract_if(.., |line| line.starts_with("<Queued")).collect::<Vec<_>>();
+        assert!(doubted.len() == 1 && doubted[0].contains("Unknown"), "{doubted:?}");
+        assert_eq!(back, changed);
+        // what came back is in the journal again
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    }
+}
+
+#[test]
+fn a_commit_that_nobody_heard_of_stays_so() {
+    for is_rebuilt in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path());
+        let before = copied(dir.path());
+        let expected = {
+            let store = open(dir.path());
+            let expected = settings(&store);
+            runtime().block_on(store.create_mailbox(mailbox("clara"), Some(&grant(TOKEN)))).unwrap();
+            expected
+        };
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        std::fs::rename(before.path().join("state"), dir.path().join("state")).unwrap();
+        if is_rebuilt {
+            rebuilt(dir.path());
+        }
+        assert_eq!(settings(&open(dir.path())), expected, "{is_rebuilt}");
+    }
+}
+
+#[test]
+fn what_was_sent_and_is_open_again_is_found_at_the_start_and_not_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let anna = filled(dir.path());
+    let waiting = open(dir.path()).open_submissions(anna.incarnation).unwrap().remove(0);
+    let key = keys::submission(anna.incarnation, waiting.value.id);
+    let db = open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+    let as_it_was = db.get(&key).unwrap().unwrap();
+    drop(db);
+    changed(dir.path());
+    let db = open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+    db.insert(&key, as_it_was).unwrap();
+    db.insert(keys::open_submission(anna.incarnation, waiting.value.id), b"").unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let refused = try_open(dir.path()).err().unwrap().to_string();
+    assert!(refused.contains("was removed"), "{refused}");
     rebuilt(dir.path());
-    assert_eq!(settings(&open(dir.path())), changed);
+    let row = open(dir.path()).submission(anna.incarnation, waiting.value.id).unwrap().unwrap();
+    assert_eq!(row.value.state, SubmissionState::Unknown);
 }
 
 #[test]
@@ -231,20 +317,26 @@ fn a_journal_that_is_damaged_cut_off_old_or_gone_hinders_nobody() {
     filled(dir.path());
     let journal = dir.path().join(FILE);
     let old = std::fs::read(&journal).unwrap();
-    let expected = {
-        let store = open(dir.path());
-        runtime().block_on(store.create_mailbox(mailbox("clara"), None)).unwrap();
-        settings(&store)
-    };
+    let expected = changed(dir.path());
     let whole = std::fs::read(&journal).unwrap();
-    let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 1;
-    for bytes in [Some(flipped), Some(whole[..whole.len() - 3].to_vec()), Some(old), Some(Vec::new()), None] {
-        match bytes {
+    let flipped = |at: usize| {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        Some(flipped)
+    };
+    let cut = Some(whole[..whole.len() - 3].to_vec());
+    let damaged =
+        [flipped(40), flipped(whole.len() / 2), flipped(whole.len() - 2), cut, Some(old), Some(Vec::new())];
+    for bytes in damaged.into_iter().chain([None]) {
+        let put = || match &bytes {
             Some(bytes) => std::fs::write(&journal, bytes).unwrap(),
             None => std::fs::remove_file(&journal).unwrap(),
-        }
+        };
+        put();
         assert_eq!(settings(&open(dir.path())), expected);
+        put();
+        rebuilt(dir.path());
+        assert_eq!(settings(&open(dir.path())), expected, "nothing of before is back");
         assert_eq!(fsck::check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
     }
 }
@@ -265,6 +357,9 @@ fn behind_a_damaged_frame_the_others_are_read_and_what_was_removed_stays_so() {
     bytes[40] ^= 1;
     std::fs::write(&journal, bytes).unwrap();
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(try_open(dir.path()), Err(StoreError::Corrupt { .. })), "the copy is not given up");
+    }
     rebuilt(dir.path());
     let names: Vec<_> = open(dir.path())
         .mailboxes()

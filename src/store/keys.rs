@@ -67,6 +67,11 @@ impl Builder {
 /// Prefixes of everything that belongs to one mailbox, followed by its incarnation.
 pub(super) const PER_MAILBOX: &[u8] = b"odghfcuqrlvpxtsk013";
 
+/// Whether a key is that of an erasure under way.
+pub(super) fn is_erasure(key: &[u8]) -> bool {
+    key.first() == Some(&b'z')
+}
+
 /// Whether a key is that of a sealed row, whose value may be long.
 pub(super) fn is_sealed(key: &[u8]) -> bool {
     key.first().is_some_and(|prefix| b"ajghw".contains(prefix))

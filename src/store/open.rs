@@ -7,7 +7,7 @@ use super::master_key::MasterKeySource;
 use super::packs::Packs;
 use super::space::{self, Measure, Room, Space};
 use super::vault::Vault;
-use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox};
+use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox, sign_ins};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
 use std::panic::AssertUnwindSafe;
@@ -78,13 +78,21 @@ impl Store {
         files::create_folder_durably(&config.data_dir.join("packs"))?;
         let state_dir = config.data_dir.join("state");
         let packs = Arc::new(Packs::new(config.data_dir.join("packs")));
-        let (db, journal, newest) = unless_it_panics(&state_dir, || {
+        let open = || {
             let db = open_sled(&state_dir, config.cache)?;
+            outbox::index_once(&db)?;
+            sign_ins::index_once(&db, &vault)?;
             // before anything is cut to what sled knows
             let journal = Journal::open(&db, &config.data_dir)?;
             let newest = recover(&db, &packs)?;
             Ok((db, journal, newest))
-        })?;
+        };
+        let (db, journal, newest) = match unless_it_panics(&state_dir, open) {
+            Err(StoreError::Full { .. }) if space::give_reserve_back(&config.data_dir) => {
+                unless_it_panics(&state_dir, open)?
+            }
+            other => other?,
+        };
         let room = Room { data_dir: config.data_dir.clone(), min_free: config.min_free, measure };
         let space = Space::new(room.clone());
         let (handle, committer) = Committer::start(
@@ -195,7 +203,6 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
         packs.recover(mailbox, state)?;
         count_once(db, mailbox)?;
     }
-    outbox::index_once(db)?;
     for mailbox in packs.folders()? {
         let is_known = [keys::incarnation(mailbox), keys::erasure(mailbox)]
             .iter()

@@ -50,6 +50,12 @@ pub(super) enum KeyRow {
     Digested(SubmissionId, String),
 }
 
+/// The row of a submission's idempotency key, where that was lost: its key and payload.
+pub(super) fn key_row(mailbox: Incarnation, submission: &Submission) -> Option<(keys::Key, Vec<u8>)> {
+    let key = idempotency(mailbox, submission.idempotency_key.as_deref()?);
+    Some((key, codec::to_json(&KeyRow::Bare(submission.id)).ok()?))
+}
+
 /// A submission that was accepted under an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyed {

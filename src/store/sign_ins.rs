@@ -2,7 +2,8 @@
 
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
-use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, random_text};
+use super::vault::Vault;
+use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, long, random_text};
 use crate::domain::ids::SignInId;
 use crate::domain::{
     AppId, Auth, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
@@ -316,6 +317,26 @@ impl Store {
         }
         if commit.is_empty() { Ok(()) } else { self.commit(commit).await.map(drop) }
     }
+}
+
+/// Lists the sign-ins of each mailbox, in a store that never did.
+pub(super) fn index_once(db: &sled::Db, vault: &Vault) -> Result<(), StoreError> {
+    let is_listed = keys::meta("sign_ins_of");
+    if db.contains_key(&is_listed).map_err(sled_error)? {
+        return Ok(());
+    }
+    let mut batch = sled::Batch::default();
+    for entry in db.scan_prefix(keys::sign_ins()) {
+        let (key, row) = entry.map_err(sled_error)?;
+        let piece = |key: &[u8]| Ok(db.get(key).map_err(sled_error)?.map(|bytes| bytes.to_vec()));
+        let Some((_, payload)) = long::whole(&key, &row, piece)? else { continue };
+        let plain = vault.data_key().open(&key, &payload)?;
+        let sign_in: SignIn = codec::from_squeezed("sign-in", &plain)?;
+        batch.insert(keys::sign_in_of(sign_in.incarnation, sign_in.id), Vec::new());
+    }
+    batch.insert(is_listed, codec::pack(&1_u64)?);
+    db.apply_batch(batch).map_err(sled_error)?;
+    db.flush().map(drop).map_err(sled_error)
 }
 
 impl Commit {

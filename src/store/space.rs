@@ -62,6 +62,16 @@ pub(super) fn of_disk(data_dir: &Path) -> Measure {
     })
 }
 
+/// The file that keeps room for what must not be lost.
+fn reserve_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("reserve")
+}
+
+/// Gives the reserve back, for a start that finds no room; whether there was one.
+pub(super) fn give_reserve_back(data_dir: &Path) -> bool {
+    fs::remove_file(reserve_in(data_dir)).is_ok()
+}
+
 impl Space {
     pub(super) fn new(room: Room) -> Self {
         let space = Self { room, measured: None };
@@ -125,7 +135,7 @@ impl Space {
     }
 
     fn reserve(&self) -> PathBuf {
-        self.room.data_dir.join("reserve")
+        reserve_in(&self.room.data_dir)
     }
 
     fn make_reserve(&self) {

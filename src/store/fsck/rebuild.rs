@@ -5,7 +5,7 @@
 //! ones too: the next sync puts that right. With one, only those come back that it still knows.
 
 use super::log::Followed;
-use super::salvage::{From, begin_log_anew, copy, fill};
+use super::salvage::{Sources, begin_log_anew};
 use super::scan::Pack;
 use super::{Findings, Offline, place, second};
 use crate::domain::folder::FolderCounts;
@@ -45,17 +45,10 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     let fresh = open_sled(&fresh_dir, offline.cache)?;
     let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
     let mut log = Followed::default();
-    let second = second::read(&offline)?;
-    let mut back = Vec::new();
-    if let Some(old) = &old {
-        let from = From { offline: &offline, old, second: second.as_ref() };
-        back = copy(&from, &mut writer, &mut log, &mut findings)?;
-    }
-    writer.flush()?;
-    // one that is damaged itself may hold what was removed since
-    if let Some(second) = second.filter(|second| second.is_whole() || old.is_none()) {
-        fill(&second, &mut writer, &mut back)?;
-    }
+    let copy = second::read(&offline)?;
+    let second = copy.as_ref().map(|copy| Ok((copy, second::judge(copy, old.as_ref())?)));
+    let sources = Sources { offline: &offline, old: old.as_ref(), second: second.transpose()? };
+    let back = sources.copy(&mut writer, &mut log, &mut findings)?;
     second::told(&mut findings, &back);
     writer.put(journal::applied(), codec::pack(&journal::REBUILT)?)?;
     writer.flush()?;
@@ -129,7 +122,8 @@ impl Restored<'_> {
         }
         let (mut slots, mut wanted) = self.known()?;
         // sled may open what is left of a state as an empty one
-        let is_lost = self.old.is_none() || writer.get(&keys::incarnation(mailbox))?.is_none();
+        let known_to = |old: &sled::Db| old.contains_key(keys::incarnation(mailbox)).map_err(sled_error);
+        let is_lost = !self.old.map_or(Ok(false), known_to)?;
         let numbers = self.offline.packs.numbers(mailbox)?;
         let highest = numbers.last().copied().unwrap_or(0);
         if numbers.is_empty() && slots.is_empty() {

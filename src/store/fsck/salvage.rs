@@ -1,72 +1,173 @@
-//! What of an old state goes into a new one: the rows that can be read, and for the others their second copy.
+//! What of an old state and of the journal goes into a new state.
 
 use super::log::Followed;
 use super::rebuild::{DERIVED, Writer};
+use super::second::Worth;
 use super::{Findings, Offline, rows};
+use crate::domain::submission::Phase;
+use crate::domain::{Incarnation, RecipientState, Submission, SubmissionState};
 use crate::store::committer::sled_error;
+use crate::store::journal::{self, applied_by};
 use crate::store::journal_copy::Copy;
-use crate::store::{StoreError, codec, events_log, keys, outbox};
+use crate::store::{StoreError, codec, events_log, keys, long, outbox};
 
 /// Where rows come from.
-pub(super) struct From<'a> {
+pub(super) struct Sources<'a> {
     pub(super) offline: &'a Offline,
-    pub(super) old: &'a sled::Db,
-    pub(super) second: Option<&'a Copy>,
+    pub(super) old: Option<&'a sled::Db>,
+    pub(super) second: Option<(&'a Copy, Worth)>,
 }
 
-/// Copies what can be read; what cannot is taken from the second copy, if it is there: the keys of that.
-pub(super) fn copy(
-    from: &From<'_>,
-    writer: &mut Writer,
-    log: &mut Followed,
-    findings: &mut Findings,
-) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut back = Vec::new();
-    for entry in from.old.iter() {
-        let (key, value) = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                findings.problem(format!("the old state is readable only in part: {error}"));
-                log.broken();
-                break;
-            }
-        };
-        match rows::check(from.offline, from.old, &key, &value) {
-            Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
-            // the next start lists them anew
-            Ok(()) if *key == *outbox::is_indexed() => {}
-            Ok(()) => {
-                if keys::is_event(&key) {
-                    log.row(&key, &value)?;
-                }
-                writer.put(key.to_vec(), value.to_vec())?;
-            }
-            Err(error) => {
-                if keys::is_event(&key) {
+impl Sources<'_> {
+    /// Writes what is to be kept of both; the keys that came from the second copy because the state lacked them.
+    pub(super) fn copy(
+        &self,
+        writer: &mut Writer,
+        log: &mut Followed,
+        findings: &mut Findings,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut back = Vec::new();
+        for entry in self.old.into_iter().flat_map(|old| old.iter()) {
+            let (key, value) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    findings.problem(format!("the old state is readable only in part: {error}"));
                     log.broken();
+                    break;
                 }
-                if let Some(value) = from.second.map(|second| second.get(&key)).transpose()?.flatten() {
-                    writer.put(key.to_vec(), value)?;
-                    back.push(key.to_vec());
-                } else {
-                    findings.problem(format!("row {} is lost: {error}", keys::shown(&key)));
+            };
+            let checked = self.old.map_or(Ok(()), |old| rows::check(self.offline, old, &key, &value));
+            match checked {
+                Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
+                // the next start lists them anew
+                Ok(()) if *key == *outbox::is_indexed() => {}
+                Ok(()) => {
+                    if keys::is_event(&key) {
+                        log.row(&key, &value)?;
+                    }
+                    if let Some(value) = self.of_state(&key, &value)? {
+                        writer.put(key.to_vec(), value)?;
+                    }
+                }
+                Err(error) => {
+                    if keys::is_event(&key) {
+                        log.broken();
+                    }
+                    if !self.take_back(&key, writer)? {
+                        findings.problem(format!("row {} is lost: {error}", keys::shown(&key)));
+                    } else if self.second.is_some_and(|(_, worth)| worth != Worth::Leads) {
+                        back.push(key.to_vec());
+                    }
                 }
             }
         }
+        writer.flush()?;
+        self.fill(writer, &mut back)?;
+        Ok(back)
     }
-    Ok(back)
+
+    /// A row of the state as it is to be kept; `None`: it is not, or comes from the second copy.
+    fn of_state(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(copy) = self.leads(key)? else { return Ok(Some(value.to_vec())) };
+        if copy.get(key)?.is_some() {
+            return Ok(None);
+        }
+        // one that has ended meanwhile: how, is not known any more
+        let has_ended = journal::is_submission(key) && journal::is_open(value);
+        Ok(match has_ended {
+            true => Some(doubted(value)?),
+            false => journal::is_submission(key).then(|| value.to_vec()),
+        })
+    }
+
+    /// The second copy, if it and not the state says what becomes of a row.
+    fn leads(&self, key: &[u8]) -> Result<Option<&Copy>, StoreError> {
+        let Some((copy, Worth::Leads)) = self.second else { return Ok(None) };
+        let is_its = journal::is_kept(key) || journal::is_submission(key);
+        let is_unheard = self.old.map_or(Ok(false), |old| Ok(copy.is_unheard(key, applied_by(old)?)))?;
+        Ok((is_its && !is_unheard).then_some(copy))
+    }
+
+    /// Takes a row that cannot be read from the second copy, with its further pieces; whether it is there.
+    fn take_back(&self, key: &[u8], writer: &mut Writer) -> Result<bool, StoreError> {
+        let Some((copy, worth)) = self.second else { return Ok(false) };
+        let Some(value) = copy.get(key)? else {
+            return Ok(worth == Worth::Leads && self.leads(key)?.is_some());
+        };
+        if keys::is_sealed(key) {
+            for piece in long::pieces(key, &value)? {
+                if let Some(value) = copy.get(&piece)? {
+                    writer.put(piece, value)?;
+                }
+            }
+        }
+        writer.put(key.to_vec(), trusted(key, value, worth)?)?;
+        Ok(true)
+    }
+
+    /// Adds what the state has not, or has in an older form.
+    fn fill(&self, writer: &mut Writer, back: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
+        let Some((copy, worth @ (Worth::Leads | Worth::Fills))) = self.second else { return Ok(()) };
+        let mut lost_keys = Vec::new();
+        for row in copy.rows() {
+            let (key, value) = row?;
+            if worth == Worth::Leads && self.leads(key)?.is_none() {
+                continue; // nobody heard of it
+            }
+            let known = self.old.map(|old| old.get(key)).transpose().map_err(sled_error)?.flatten();
+            let is_older = |known: &[u8]| generation(known) < generation(&value);
+            if worth == Worth::Leads || known.as_deref().is_none_or(is_older) {
+                if known.as_deref() != Some(value.as_slice()) {
+                    back.push(key.to_vec());
+                }
+                let value = trusted(key, value, worth)?;
+                lost_keys.extend(idempotency(key, &value));
+                writer.put(key.to_vec(), value)?;
+            }
+        }
+        writer.flush()?;
+        for (key, value) in lost_keys {
+            if writer.get(&key)?.is_none() {
+                writer.put(key, codec::join_row(1, &value))?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Adds what the state lost without a trace.
-pub(super) fn fill(second: &Copy, writer: &mut Writer, back: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
-    for row in second.rows() {
-        let (key, value) = row?;
-        if writer.get(key)?.is_none() {
-            writer.put(key.to_vec(), value)?;
-            back.push(key.to_vec());
+/// The generation of a row that has one.
+fn generation(row: &[u8]) -> u64 {
+    long::head(row).map_or(0, |head| head.generation)
+}
+
+/// A row of the second copy. One with gaps does not know what was sent since.
+fn trusted(key: &[u8], value: Vec<u8>, worth: Worth) -> Result<Vec<u8>, StoreError> {
+    if worth != Worth::Leads && journal::is_submission(key) { doubted(&value) } else { Ok(value) }
+}
+
+/// The row of a submission of which nobody knows any more whether it was sent: it is not sent again.
+fn doubted(row: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let (generation, payload) = codec::split_row(row)?;
+    let mut submission: Submission = outbox::decode(payload)?;
+    for recipient in &mut submission.recipients {
+        if matches!(recipient.state, RecipientState::Queued | RecipientState::Deferred) {
+            recipient.state = RecipientState::Unknown;
         }
     }
-    Ok(())
+    submission.phase = Phase::Idle;
+    submission.state = SubmissionState::Unknown;
+    submission.next_attempt_at = None;
+    Ok(codec::join_row(generation, &outbox::encode(&submission)?))
+}
+
+/// What the idempotency key of a submission stands for: whoever asks again must not make another.
+fn idempotency(key: &[u8], row: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    if !journal::is_submission(key) {
+        return None;
+    }
+    let mailbox = keys::trailing_u64(key.get(..9)?).map(Incarnation)?;
+    let submission: Submission = outbox::decode(codec::split_row(row).ok()?.1).ok()?;
+    outbox::key_row(mailbox, &submission)
 }
 
 /// A log with gaps is no log: its readers are told to begin anew.
