@@ -53,7 +53,7 @@ impl Refresher {
                 (ended, refusal(verdict.step, Box::new(verdict.diagnosis)))
             }
         };
-        permit.ended(ended);
+        permit.ended(ended).await;
         refreshed
     }
 

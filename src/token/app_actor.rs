@@ -2,7 +2,7 @@
 
 use super::gate::{Admission, Gate, Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, after_failure, refresh_at};
-use super::protocol::{AccessToken, AppMended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
+use super::protocol::{AccessToken, AppMended, Ended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
 use super::{FlowError, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::Facts;
@@ -107,11 +107,17 @@ impl AppActor {
                 Err(waiting) => drop(reply.send(Err(waiting))),
                 Ok(()) if self.gate.take_room(who) => {
                     let (permit, ended) = Permit::new();
+                    let made_with = self.known;
                     // a permit that reaches nobody is dropped, and heard of as every other
                     drop(reply.send(Ok(permit)));
-                    let ended = async move { ended.await.unwrap_or(Outcome::Neutral) };
-                    context.spawn(ended.into_actor(self).map(move |outcome, actor: &mut Self, context| {
-                        actor.free(who, outcome);
+                    let ended = async move { ended.await.ok() };
+                    context.spawn(ended.into_actor(self).map(move |ended, actor: &mut Self, context| {
+                        let (outcome, heard) = match ended {
+                            Some(Ended { outcome, heard }) => (outcome, Some(heard)),
+                            None => (Outcome::Neutral, None),
+                        };
+                        actor.answered(who, outcome, made_with);
+                        drop(heard);
                         actor.let_in(context);
                     }));
                 }
@@ -121,6 +127,14 @@ impl AppActor {
                 }
             }
         }
+    }
+
+    /// What a request with the app as it was came to; of the app as it is now it says nothing.
+    fn answered(&mut self, who: Incarnation, outcome: Outcome, made_with: Option<u64>) {
+        if self.read().is_err() {
+            tracing::debug!(app = %self.app, "the app cannot be read, the answer counts for it as it was");
+        }
+        self.free(who, if self.known == made_with { outcome } else { Outcome::Neutral });
     }
 
     fn free(&mut self, who: Incarnation, outcome: Outcome) {
@@ -165,7 +179,7 @@ impl AppActor {
                 }
                 let result = match asked {
                     Ok(answer) => {
-                        actor.free(who, Outcome::Good);
+                        actor.answered(who, Outcome::Good, Some(generation));
                         Ok(actor.keep(answer, issued_at, generation))
                     }
                     Err(error) => Err(actor.refuse(who, &error, &app, generation)),
@@ -210,14 +224,12 @@ impl AppActor {
             facts: Facts::of_app(&app.app),
         };
         let verdict = after_failure(error, &around);
-        self.free(
-            who,
-            match outcome(error, verdict.step, &verdict.diagnosis) {
-                broken @ Outcome::AppBroken(_) => broken,
-                // whatever else it is, it is told to all who ask
-                Outcome::Good | Outcome::NeedsFix(_) | Outcome::Neutral => Outcome::Neutral,
-            },
-        );
+        let found = match outcome(error, verdict.step, &verdict.diagnosis) {
+            broken @ Outcome::AppBroken(_) => broken,
+            // whatever else it is, it is told to all who ask
+            Outcome::Good | Outcome::NeedsFix(_) | Outcome::Neutral => Outcome::Neutral,
+        };
+        self.answered(who, found, Some(generation));
         let diagnosis = Box::new(verdict.diagnosis);
         let (error, until) = match verdict.step {
             Step::RetryAt(until) => (TokenError::Unreachable(diagnosis), until),

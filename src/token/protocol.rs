@@ -70,20 +70,31 @@ pub struct AppMended {
 
 /// Leave to send one request. How it ended is told by it; dropped, it says nothing about others.
 #[derive(Debug)]
-pub struct Permit(oneshot::Sender<Outcome>);
+pub struct Permit(oneshot::Sender<Ended>);
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it says about others.
+    pub outcome: Outcome,
+    /// Dropped when the gate knows.
+    pub heard: oneshot::Sender<()>,
+}
 
 impl Permit {
     /// A permit, and where its end is heard of.
     #[must_use]
-    pub fn new() -> (Self, oneshot::Receiver<Outcome>) {
+    pub fn new() -> (Self, oneshot::Receiver<Ended>) {
         let (tell, told) = oneshot::channel();
         (Self(tell), told)
     }
 
-    /// The request ended so.
-    pub fn ended(self, outcome: Outcome) {
+    /// The request ended so. Whoever waits for this may tell others to ask: the gate knows.
+    pub async fn ended(self, outcome: Outcome) {
+        let (heard, is_heard) = oneshot::channel();
         // an app actor that is gone has no gate any more
-        drop(self.0.send(outcome));
+        drop(self.0.send(Ended { outcome, heard }));
+        drop(is_heard.await);
     }
 }
 

@@ -104,7 +104,7 @@ impl Refresher {
                 Ok(refreshed) => break refreshed,
             }
         };
-        sent.permit.ended(sent.ended);
+        sent.permit.ended(sent.ended).await;
         refreshed
     }
 

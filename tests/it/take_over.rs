@@ -254,6 +254,24 @@ fn a_wrong_app_secret_keeps_the_tokens_and_they_go_live_when_it_is_mended() {
 }
 
 #[test]
+fn a_late_refusal_of_the_secret_before_does_not_break_the_app_that_was_mended() {
+    let scene = scene(&[ANNA, BEN]);
+    let Scene { world, running, api, .. } = &scene;
+    let tokens = [ANNA, BEN].map(|user| token_of(world, user));
+    api.patch("/v1/apps/o365", &json!({"client_secret": "mistyped"})).ok(200);
+    world.entra().next("token", Instead::delay_ms(2000));
+    let asked = scene.refreshes();
+    api.post("/v1/mailboxes", &with_token(world, ANNA, &tokens[0])).ok(201);
+    running.wait("her request", || (scene.refreshes() > asked).then_some(()));
+    let secret = web_app(world).client_secret.unwrap();
+    api.patch("/v1/apps/o365", &json!({"client_secret": secret.expose()})).ok(200);
+    api.post("/v1/mailboxes", &with_token(world, BEN, &tokens[1])).ok(201);
+    scene.until_live("ben");
+    // now comes what the secret before was told
+    scene.until_live("anna");
+}
+
+#[test]
 fn what_passes_by_itself_is_waited_for_and_the_rotated_token_is_kept_meanwhile() {
     let world = World::builder().mailbox(ANNA).start();
     let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);

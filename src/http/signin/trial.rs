@@ -162,7 +162,7 @@ impl Case<'_> {
         match refresh_as_granted(&provider.client, &provider.app, &refresh_token, &mut marked).await {
             Ok(answer) => {
                 crate::faults::point("take_over.answered", &self.stored.mailbox.id);
-                permit.ended(Outcome::Good);
+                permit.ended(Outcome::Good).await;
                 self.app().iter().for_each(|app| self.shared.trials.app_mended(app));
                 let grant = with_answer(marked, &answer, issued_at);
                 self.row.value.candidate = Some(grant.clone());
@@ -181,7 +181,7 @@ impl Case<'_> {
                     let at_once = Step::RetryAt(clock::now());
                     return Ok(Err(self.again(at_once, verdict.diagnosis, Why::App).await?));
                 }
-                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis));
+                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis)).await;
                 Ok(Err(self.again(verdict.step, verdict.diagnosis, Why::App).await?))
             }
         }
