@@ -85,14 +85,15 @@ impl Store {
         commit.ops.push(Op::Delete { key: keys::moving(mailbox), expect: Expect::Any });
     }
 
-    /// Adds to a commit that a mailbox has arrived. It is a [`StoreError::Conflict`] if the move was withdrawn
-    /// meanwhile.
+    /// Adds to a commit that a mailbox has arrived at an app. It is a [`StoreError::Conflict`] if the move was
+    /// withdrawn, or another one ordered, meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`]; [`StoreError::Conflict`] if there is no such move.
-    pub fn arrive(&self, commit: &mut Commit, mailbox: Incarnation) -> Result<(), StoreError> {
+    pub fn arrive(&self, commit: &mut Commit, mailbox: Incarnation, to: &AppId) -> Result<(), StoreError> {
         let key = keys::moving(mailbox);
-        let generation = self.row::<Move>("move", &key)?.ok_or(StoreError::Conflict)?.generation;
+        let row = self.row::<Move>("move", &key)?.filter(|row| row.value.to == *to);
+        let generation = row.ok_or(StoreError::Conflict)?.generation;
         commit.ops.push(Op::Delete { key, expect: Expect::Generation(generation) });
         Ok(())
     }

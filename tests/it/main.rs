@@ -36,6 +36,7 @@ mod language;
 mod large;
 mod leaks;
 mod logins;
+mod lost_state;
 mod master_key;
 mod move_app;
 mod oauth;

@@ -223,6 +223,7 @@ pub(super) async fn change(
         };
         if is_same {
             if is_taken_over {
+                shared.store.expect_mailbox(&mut commit, &stored);
                 shared.store.commit(commit).await?;
             }
             return Ok((stored, is_taken_over));

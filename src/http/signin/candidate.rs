@@ -227,7 +227,7 @@ fn move_to(
         Auth::AppOnly { app } => *app = to.clone(),
         Auth::ServiceAccount { .. } | Auth::Password { .. } => return Err(StoreError::Stale),
     }
-    shared.store.arrive(commit, now.incarnation)?;
+    shared.store.arrive(commit, now.incarnation, to)?;
     shared.store.put_mailbox(commit, &now)
 }
 
