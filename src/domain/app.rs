@@ -123,3 +123,26 @@ pub struct AppCredentials {
     /// The service account's key, if it is a Google service account.
     pub service_account: Option<ServiceAccount>,
 }
+
+#[cfg(test)]
+impl App {
+    /// One of Office 365 without all that can be left out, for tests to change.
+    pub(crate) fn plain(id: &str) -> Self {
+        Self {
+            id: AppId::new(id).unwrap(),
+            provider: ProviderKind::Office365,
+            tenant: None,
+            client_id: String::from("c"),
+            authority: None,
+            scopes: None,
+            domains: Vec::new(),
+            secret_expires_at: None,
+        }
+    }
+
+    /// The app with this client secret, for tests.
+    pub(crate) fn with_secret(self, client_secret: Option<&str>) -> AppCredentials {
+        let client_secret = client_secret.map(Secret::new);
+        AppCredentials { app: self, client_secret, certificate: None, service_account: None }
+    }
+}

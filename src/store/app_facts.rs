@@ -168,22 +168,11 @@ fn add(commit: &mut Commit, id: &AppId, facts: &Row<AppFacts>) -> Result<(), Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ProviderKind;
     use crate::events::Cursor;
     use crate::store::tests::{open, runtime};
 
     fn app(secret_expires_at: Option<Timestamp>) -> AppCredentials {
-        let app = App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
-            tenant: None,
-            client_id: String::from("c"),
-            authority: None,
-            scopes: None,
-            domains: Vec::new(),
-            secret_expires_at,
-        };
-        AppCredentials { app, client_secret: None, certificate: None, service_account: None }
+        App { secret_expires_at, ..App::plain("o365") }.with_secret(None)
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! sled's file is damaged or lost, and settings, sign-ins and what is to be sent are there all the same.
 
 use super::*;
-use crate::domain::app::AppCredentials;
 use crate::domain::message::Envelope;
 use crate::domain::{
-    App, AppId, FolderId, Grant, GrantSecret, GrantWay, ProviderKind, Secret, Submission, SubmissionState,
-    Timestamp,
+    App, FolderId, Grant, GrantSecret, GrantWay, Secret, Submission, SubmissionState, Timestamp,
 };
 use crate::store::journal::FILE;
 use crate::store::open::open_sled;
@@ -13,20 +11,6 @@ use crate::store::tests::{body, mailbox, message, open, runtime, submission};
 use std::path::Path;
 
 const TOKEN: &str = "a-refresh-token";
-
-fn app() -> AppCredentials {
-    let app = App {
-        id: AppId::new("o365").unwrap(),
-        provider: ProviderKind::Office365,
-        tenant: Some(String::from("makler.example")),
-        client_id: String::from("c"),
-        authority: None,
-        scopes: None,
-        domains: Vec::new(),
-        secret_expires_at: None,
-    };
-    AppCredentials { app, client_secret: Some(Secret::new("s")), certificate: None, service_account: None }
-}
 
 /// One that no compression makes short.
 fn long_token(letters: usize) -> String {
@@ -50,7 +34,7 @@ fn body_of(store: &Store, anna: &StoredMailbox, submission: &Submission) -> Body
 fn filled(dir: &Path) -> StoredMailbox {
     let store = open(dir);
     runtime().block_on(async {
-        store.put_app(&app(), 0).await.unwrap();
+        store.put_app(&App::plain("o365").with_secret(Some("s")), 0).await.unwrap();
         let anna = store.create_mailbox(mailbox("anna"), Some(&grant(&long_token(9000)))).await.unwrap();
         store.create_mailbox(mailbox("ben"), Some(&grant(TOKEN))).await.unwrap();
         let gone = store.create_mailbox(mailbox("gone"), Some(&grant(TOKEN))).await.unwrap();

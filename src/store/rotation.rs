@@ -160,7 +160,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::diagnosis::{Facts, catalogue, describe};
-    use crate::domain::{ClientCertificate, ProviderKind, Secret};
+    use crate::domain::{ClientCertificate, Secret};
     use crate::events::Cursor;
     use crate::store::tests::{open, runtime};
     use base64::Engine;
@@ -177,14 +177,11 @@ mod tests {
         }
         let key = base64::engine::general_purpose::STANDARD.encode(bytes);
         let app = App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
             tenant: Some(String::from("6b5a1d2e-0c1f-4c52-9a77-2f0d3a5b7c11")),
             client_id: String::from("11111111-aaaa-4bbb-8ccc-000000000001"),
-            authority: None,
-            scopes: None,
             domains: vec![String::from("makler.example")],
             secret_expires_at: Some(NOW),
+            ..App::plain("o365")
         };
         let certificate = Some(ClientCertificate {
             private_key: Secret::new(key),
@@ -193,7 +190,7 @@ mod tests {
             not_after: NOW,
             subject: "CN=Stafette, O=Makler".repeat(9),
         });
-        AppCredentials { app, client_secret: None, certificate, service_account: None }
+        AppCredentials { certificate, ..app.with_secret(None) }
     }
 
     #[test]

@@ -146,7 +146,6 @@ fn rank(auth: &Auth, grant: Option<&Grant>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::app::AppCredentials;
     use crate::domain::grant::LastRefresh;
     use crate::domain::{App, GrantSecret, GrantWay, ProviderKind, RotationState, Secret};
     use crate::net::{Dialer, NetConfig};
@@ -186,20 +185,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let id = AppId::new("google").unwrap();
         // Google gives no token without a user, and no user is there
-        let app = |secret: &str| AppCredentials {
-            app: App {
-                id: id.clone(),
-                provider: ProviderKind::Google,
-                tenant: None,
-                client_id: String::from("c"),
-                authority: None,
-                scopes: None,
-                domains: Vec::new(),
-                secret_expires_at: None,
-            },
-            client_secret: Some(Secret::new(secret)),
-            certificate: None,
-            service_account: None,
+        let app = |secret: &str| {
+            let app = App { provider: ProviderKind::Google, ..App::plain("google") };
+            app.with_secret(Some(secret))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

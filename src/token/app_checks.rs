@@ -158,25 +158,15 @@ fn roles(token: &str) -> Option<Vec<String>> {
 mod tests {
     use super::*;
     use crate::diagnosis::classify_oauth;
-    use crate::domain::{AppId, ProviderKind, Secret};
+    use crate::domain::Secret;
     use std::time::Duration;
 
     fn app() -> App {
-        App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
-            tenant: Some(String::from("makler.example")),
-            client_id: String::from("c"),
-            authority: None,
-            scopes: None,
-            domains: Vec::new(),
-            secret_expires_at: None,
-        }
+        App { tenant: Some(String::from("makler.example")), ..App::plain("o365") }
     }
 
     fn credentials(has_secret: bool) -> AppCredentials {
-        let client_secret = has_secret.then(|| Secret::new("s"));
-        AppCredentials { app: app(), client_secret, certificate: None, service_account: None }
+        app().with_secret(has_secret.then_some("s"))
     }
 
     fn refused(code: u32) -> Result<TokenAnswer, FlowError> {

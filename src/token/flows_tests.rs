@@ -2,7 +2,7 @@
 
 use super::super::carry::LONGEST_ANSWER;
 use super::*;
-use crate::domain::{App, AppId, ProviderKind};
+use crate::domain::{App, ProviderKind};
 use crate::net::{Dialer, NetConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -44,21 +44,13 @@ fn http(status: &str, body: &str) -> String {
 
 fn credentials(provider: ProviderKind, authority: &str) -> AppCredentials {
     let app = App {
-        id: AppId::new("o365").unwrap(),
         provider,
         tenant: Some("tenant".into()),
         client_id: "client".into(),
         authority: Some(authority.into()),
-        scopes: None,
-        domains: vec![],
-        secret_expires_at: None,
+        ..App::plain("o365")
     };
-    AppCredentials {
-        app,
-        client_secret: Some(Secret::new("s&cret")),
-        certificate: None,
-        service_account: None,
-    }
+    app.with_secret(Some("s&cret"))
 }
 
 async fn client(base: &str) -> OauthClient {

@@ -109,20 +109,11 @@ fn concerns(wanted: &Wanted<'_>, mailbox: &Mailbox) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Endpoint, ProviderKind, Security};
+    use crate::domain::{Endpoint, Security};
     use proptest::prelude::*;
 
     fn app(domains: &[&str]) -> App {
-        App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
-            tenant: None,
-            client_id: String::from("c"),
-            authority: None,
-            scopes: None,
-            domains: domains.iter().map(|domain| String::from(*domain)).collect(),
-            secret_expires_at: None,
-        }
+        App { domains: domains.iter().map(|domain| String::from(*domain)).collect(), ..App::plain("o365") }
     }
 
     fn mailbox(app: Option<&str>, host: &str) -> Mailbox {

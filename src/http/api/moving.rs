@@ -79,7 +79,7 @@ pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, known: Known) -> Gro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Endpoint, MailboxId, ProviderKind, Security};
+    use crate::domain::{Endpoint, MailboxId, Security};
 
     fn id(text: &str) -> AppId {
         AppId::new(text).unwrap()
@@ -109,16 +109,7 @@ mod tests {
 
     #[test]
     fn each_mailbox_is_in_one_group() {
-        let app = App {
-            id: id("new"),
-            provider: ProviderKind::Office365,
-            tenant: None,
-            client_id: String::from("c"),
-            authority: None,
-            scopes: None,
-            domains: Vec::new(),
-            secret_expires_at: None,
-        };
+        let app = App::plain("new");
         let from = id("old");
         let of = |mailbox: &Mailbox, has_grant, is_moving, server| {
             group(&Wanted { app: &app, from: &from, server }, mailbox, Known { has_grant, is_moving })

@@ -90,22 +90,13 @@ fn who(proof: &Proof) -> &'static str {
 mod tests {
     use super::*;
     use crate::domain::app::Registration;
-    use crate::domain::{AppId, Diagnosis, ProviderKind, Secret};
+    use crate::domain::{Diagnosis, Secret};
     use CheckResult::{Failed, NotYetProved, Ok as Good};
 
     const URI: &str = "https://mail.example/sign-in/callback";
 
     fn app(client_id: &str) -> App {
-        App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
-            tenant: Some(String::from("t")),
-            client_id: String::from(client_id),
-            authority: None,
-            scopes: None,
-            domains: Vec::new(),
-            secret_expires_at: None,
-        }
+        App { tenant: Some(String::from("t")), client_id: String::from(client_id), ..App::plain("o365") }
     }
 
     fn proof(diagnosis: Option<Diagnosis>) -> Option<Proof> {

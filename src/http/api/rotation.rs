@@ -109,28 +109,14 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{App, ProviderKind, Secret};
+    use crate::domain::App;
 
     const NOW: Timestamp = Timestamp(1_795_460_342_000);
     const USED: Stake = Stake { is_used: true, is_refused: false };
 
     fn app(secret: Option<&str>, expires_at: Option<Timestamp>) -> AppCredentials {
-        let app = App {
-            id: AppId::new("o365").unwrap(),
-            provider: ProviderKind::Office365,
-            tenant: Some(String::from("t")),
-            client_id: String::from("c"),
-            authority: None,
-            scopes: None,
-            domains: Vec::new(),
-            secret_expires_at: expires_at,
-        };
-        AppCredentials {
-            app,
-            client_secret: secret.map(Secret::new),
-            certificate: None,
-            service_account: None,
-        }
+        let tenant = Some(String::from("t"));
+        App { tenant, secret_expires_at: expires_at, ..App::plain("o365") }.with_secret(secret)
     }
 
     #[test]
