@@ -3,7 +3,7 @@
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::mailboxes::expect_read;
-use super::{Commit, Row, Store, StoreError, keys};
+use super::{Commit, Row, Store, StoreError, keys, long};
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ClientCertificate, Secret, ServiceAccount};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,15 @@ impl Store {
     /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn app(&self, id: &AppId) -> Result<Option<Row<AppCredentials>>, StoreError> {
         self.read_app(&keys::app(id))
+    }
+
+    /// How often an app was written; `None` if there is none of this id. Nothing is unsealed for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn app_generation(&self, id: &AppId) -> Result<Option<u64>, StoreError> {
+        let row = self.get(&keys::app(id))?;
+        row.map(|bytes| Ok(long::head(&bytes)?.generation)).transpose()
     }
 
     fn read_app(&self, key: &[u8]) -> Result<Option<Row<AppCredentials>>, StoreError> {

@@ -47,9 +47,7 @@ impl Supervisor {
             }
         }));
     }
-}
 
-impl Supervisor {
     /// Looks for actors whose end nobody told: a mailbox without them would stand still for good.
     pub(super) fn feel_pulse(&mut self, context: &mut Context<Self>) {
         let of_mailbox = |(mailbox, running): (&Incarnation, &Running)| -> Vec<ChildExited> {

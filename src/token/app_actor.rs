@@ -110,12 +110,10 @@ impl AppActor {
                     let made_with = self.known;
                     // a permit that reaches nobody is dropped, and heard of as every other
                     drop(reply.send(Ok(permit)));
-                    let ended = async move { ended.await.ok() };
                     context.spawn(ended.into_actor(self).map(move |ended, actor: &mut Self, context| {
-                        let (outcome, heard) = match ended {
-                            Some(Ended { outcome, heard }) => (outcome, Some(heard)),
-                            None => (Outcome::Neutral, None),
-                        };
+                        let ended: Option<Ended> = ended.ok();
+                        let (outcome, heard) = ended
+                            .map_or((Outcome::Neutral, None), |ended| (ended.outcome, Some(ended.heard)));
                         actor.answered(who, outcome, made_with);
                         drop(heard);
                         actor.let_in(context);
@@ -131,10 +129,9 @@ impl AppActor {
 
     /// What a request with the app as it was came to; of the app as it is now it says nothing.
     fn answered(&mut self, who: Incarnation, outcome: Outcome, made_with: Option<u64>) {
-        if self.read().is_err() {
-            tracing::debug!(app = %self.app, "the app cannot be read, the answer counts for it as it was");
-        }
-        self.free(who, if self.known == made_with { outcome } else { Outcome::Neutral });
+        // whatever cannot be read now counts as it was
+        let is_other = self.deps.store.app_generation(&self.app).is_ok_and(|now| now != made_with);
+        self.free(who, if is_other { Outcome::Neutral } else { outcome });
     }
 
     fn free(&mut self, who: Incarnation, outcome: Outcome) {
