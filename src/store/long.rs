@@ -3,8 +3,10 @@
 //! batch writes all of them.
 
 use super::StoreError;
-use super::codec;
+use super::codec::{self, Row};
 use super::keys::{self, Key};
+use super::vault::Vault;
+use serde::de::DeserializeOwned;
 
 /// The first byte of a row whose value goes on elsewhere.
 const LONG: u8 = 2;
@@ -49,6 +51,18 @@ pub(super) fn whole(
         }
     }
     Ok(Some((generation, whole)))
+}
+
+/// Opens a sealed row; `None`: its pieces are not all there.
+pub(super) fn unseal<T: DeserializeOwned>(
+    what: &str,
+    (vault, key): (&Vault, &[u8]),
+    bytes: &[u8],
+    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+) -> Result<Option<Row<T>>, StoreError> {
+    let Some((generation, payload)) = whole(key, bytes, get)? else { return Ok(None) };
+    let plain = vault.data_key().open(key, &payload)?;
+    Ok(Some(Row { generation, value: codec::from_squeezed(what, &plain)? }))
 }
 
 /// The rows of a value, the one of `key` itself first.

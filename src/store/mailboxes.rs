@@ -148,10 +148,8 @@ impl Store {
         });
         commit.ops.push(Op::Delete { key: keys::incarnation(stored.incarnation), expect: Expect::Any });
         commit.ops.push(Op::Delete { key: keys::grant(stored.incarnation), expect: Expect::Any });
-        for row in self.sign_ins_of(stored.incarnation) {
-            // it may hold a refresh token; whoever is trying that finds it gone
-            commit.remove_sign_in(&row?.value);
-        }
+        // they may hold a refresh token; whoever is trying that finds it gone
+        self.remove_sign_ins_of(&mut commit, stored.incarnation)?;
         self.put_smtp_password(&mut commit, stored.incarnation, None)?;
         commit.ops.push(Op::Put {
             key: keys::erasure(stored.incarnation),

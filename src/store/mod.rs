@@ -318,10 +318,9 @@ impl Store {
         // replaced while it is read: it is read again
         for _ in 0..REREAD {
             let Some(bytes) = self.get(key)? else { return Ok(None) };
-            let piece = |key: &[u8]| Ok(self.get(key)?.map(|bytes| bytes.to_vec()));
-            if let Some((generation, payload)) = long::whole(key, &bytes, piece)? {
-                let plain = self.inner.vault.data_key().open(key, &payload)?;
-                return Ok(Some(Row { generation, value: codec::from_squeezed(what, &plain)? }));
+            let piece = |key: &[u8]| stage::View::get(self.db(), key);
+            if let Some(row) = long::unseal(what, (&self.inner.vault, key), &bytes, piece)? {
+                return Ok(Some(row));
             }
         }
         Err(codec::corrupt(format!("{what}: its pieces are not there")))

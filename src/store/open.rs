@@ -171,6 +171,29 @@ fn wait_for_earlier_self(db: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Makes an index that stores of before did not have: for each row of a kind the key that lists it, if it is listed.
+/// `is_made` is there from then on.
+pub(super) fn once(
+    db: &sled::Db,
+    is_made: keys::Key,
+    rows: keys::Key,
+    listed: impl Fn(&[u8], &[u8]) -> Result<Option<keys::Key>, StoreError>,
+) -> Result<(), StoreError> {
+    if db.contains_key(&is_made).map_err(sled_error)? {
+        return Ok(());
+    }
+    let mut batch = sled::Batch::default();
+    for row in db.scan_prefix(rows) {
+        let (key, value) = row.map_err(sled_error)?;
+        if let Some(key) = listed(&key, &value)? {
+            batch.insert(key, Vec::new());
+        }
+    }
+    batch.insert(is_made, codec::pack(&1_u64)?);
+    db.apply_batch(batch).map_err(sled_error)?;
+    db.flush().map(drop).map_err(sled_error)
+}
+
 /// Stores of before compaction did not count what is in use.
 fn count_once(db: &sled::Db, mailbox: Incarnation) -> Result<(), StoreError> {
     let is_counted = db.scan_prefix(keys::topic(b'x', mailbox)).next().is_some();

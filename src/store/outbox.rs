@@ -83,19 +83,10 @@ pub(super) fn is_indexed() -> keys::Key {
 
 /// Lists what is open, in a store that never did.
 pub(super) fn index_once(db: &sled::Db) -> Result<(), StoreError> {
-    if db.contains_key(is_indexed()).map_err(sled_error)? {
-        return Ok(());
-    }
-    let mut batch = sled::Batch::default();
-    for entry in db.scan_prefix(b"t") {
-        let (key, value) = entry.map_err(sled_error)?;
-        if is_open(decode(codec::split_row(&value)?.1)?.state) {
-            batch.insert([b"s", key.get(1..).unwrap_or_default()].concat(), Vec::new());
-        }
-    }
-    batch.insert(is_indexed(), codec::pack(&1_u64)?);
-    db.apply_batch(batch).map_err(sled_error)?;
-    db.flush().map(drop).map_err(sled_error)
+    super::open::once(db, is_indexed(), b"t".to_vec(), |key, row| {
+        let is_open = is_open(decode(codec::split_row(row)?.1)?.state);
+        Ok(is_open.then(|| [b"s", key.get(1..).unwrap_or_default()].concat()))
+    })
 }
 
 /// One page of a mailbox's submissions.

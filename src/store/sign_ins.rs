@@ -3,7 +3,7 @@
 use super::commit::{Expect, Op};
 use super::committer::sled_error;
 use super::vault::Vault;
-use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, long, random_text};
+use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, long, random_text, stage};
 use crate::domain::ids::SignInId;
 use crate::domain::{
     AppId, Auth, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
@@ -260,13 +260,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Vault`], [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn sign_ins(&self) -> Result<Vec<Row<SignIn>>, StoreError> {
-        let mut found = Vec::new();
-        for key in self.db().scan_prefix(keys::sign_ins()).keys() {
-            let key = key.map_err(sled_error)?;
-            let id = keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a sign-in key"))?;
-            found.extend(self.sign_in(SignInId(id))?);
-        }
-        Ok(found)
+        self.ids(keys::sign_ins()).filter_map(|id| id.and_then(|id| self.sign_in(id)).transpose()).collect()
+    }
+
+    /// The sign-ins that keys of this prefix end with, in their order.
+    fn ids(&self, prefix: keys::Key) -> impl DoubleEndedIterator<Item = Result<SignInId, StoreError>> + '_ {
+        self.db().scan_prefix(prefix).keys().map(|key| {
+            let id = keys::trailing_ulid(&key.map_err(sled_error)?);
+            id.map(SignInId).ok_or_else(|| codec::corrupt("a sign-in key"))
+        })
     }
 
     /// The sign-ins of one mailbox, newest first.
@@ -277,14 +279,20 @@ impl Store {
         &self,
         mailbox: Incarnation,
     ) -> impl Iterator<Item = Result<Row<SignIn>, StoreError>> + '_ {
-        let keys = self.db().scan_prefix(keys::sign_ins_of(mailbox)).keys().rev();
-        keys.filter_map(|key| {
-            let read = || -> Result<Option<Row<SignIn>>, StoreError> {
-                let id = keys::trailing_ulid(&key.map_err(sled_error)?);
-                self.sign_in(SignInId(id.ok_or_else(|| codec::corrupt("a sign-in key"))?))
-            };
-            read().transpose()
-        })
+        let ids = self.ids(keys::sign_ins_of(mailbox)).rev();
+        ids.filter_map(|id| id.and_then(|id| self.sign_in(id)).transpose())
+    }
+
+    /// Adds the removal of a mailbox's sign-ins to a commit.
+    pub(super) fn remove_sign_ins_of(
+        &self,
+        commit: &mut Commit,
+        mailbox: Incarnation,
+    ) -> Result<(), StoreError> {
+        for id in self.ids(keys::sign_ins_of(mailbox)) {
+            commit.remove_sign_in(mailbox, id?);
+        }
+        Ok(())
     }
 
     /// The newest sign-in of a mailbox, of whatever kind.
@@ -308,7 +316,7 @@ impl Store {
         for Row { generation, value: mut sign_in } in read.map_err(|_| StoreError::Closed)?? {
             let is_orphan = self.get(&keys::incarnation(sign_in.incarnation))?.is_none();
             if is_orphan || sign_in.expires_at < before {
-                commit.remove_sign_in(&sign_in);
+                commit.remove_sign_in(sign_in.incarnation, sign_in.id);
             } else if sign_in.accept_until.is_some_and(|until| until <= now) {
                 sign_in.candidate = None;
                 sign_in.accept_until = None;
@@ -321,27 +329,16 @@ impl Store {
 
 /// Lists the sign-ins of each mailbox, in a store that never did.
 pub(super) fn index_once(db: &sled::Db, vault: &Vault) -> Result<(), StoreError> {
-    let is_listed = keys::meta("sign_ins_of");
-    if db.contains_key(&is_listed).map_err(sled_error)? {
-        return Ok(());
-    }
-    let mut batch = sled::Batch::default();
-    for entry in db.scan_prefix(keys::sign_ins()) {
-        let (key, row) = entry.map_err(sled_error)?;
-        let piece = |key: &[u8]| Ok(db.get(key).map_err(sled_error)?.map(|bytes| bytes.to_vec()));
-        let Some((_, payload)) = long::whole(&key, &row, piece)? else { continue };
-        let plain = vault.data_key().open(&key, &payload)?;
-        let sign_in: SignIn = codec::from_squeezed("sign-in", &plain)?;
-        batch.insert(keys::sign_in_of(sign_in.incarnation, sign_in.id), Vec::new());
-    }
-    batch.insert(is_listed, codec::pack(&1_u64)?);
-    db.apply_batch(batch).map_err(sled_error)?;
-    db.flush().map(drop).map_err(sled_error)
+    super::open::once(db, keys::meta("sign_ins_of"), keys::sign_ins(), |key, row| {
+        let piece = |key: &[u8]| stage::View::get(db, key);
+        let row: Option<Row<SignIn>> = long::unseal("sign-in", (vault, key), row, piece)?;
+        Ok(row.map(|row| keys::sign_in_of(row.value.incarnation, row.value.id)))
+    })
 }
 
 impl Commit {
-    pub(super) fn remove_sign_in(&mut self, sign_in: &SignIn) {
-        for key in [keys::sign_in(sign_in.id), keys::sign_in_of(sign_in.incarnation, sign_in.id)] {
+    fn remove_sign_in(&mut self, mailbox: Incarnation, id: SignInId) {
+        for key in [keys::sign_in(id), keys::sign_in_of(mailbox, id)] {
             self.ops.push(Op::Delete { key, expect: Expect::Any });
         }
     }

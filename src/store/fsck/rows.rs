@@ -8,7 +8,7 @@ use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
 use crate::store::{
     AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
-    events_log, keys, long, mailboxes, outbox, take_over, uid_index,
+    events_log, keys, long, mailboxes, outbox, stage, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -76,9 +76,7 @@ fn sealed<T: DeserializeOwned>(
     key: &[u8],
     value: &[u8],
 ) -> Result<(), StoreError> {
-    let piece = |key: &[u8]| Ok(db.get(key).map_err(sled_error)?.map(|bytes| bytes.to_vec()));
-    let whole = long::whole(key, value, piece)?;
-    let (_, payload) = whole.ok_or_else(|| codec::corrupt("a value whose further pieces are lost"))?;
-    let plain = offline.vault.data_key().open(key, &payload)?;
-    codec::from_squeezed::<T>("value", &plain).map(drop)
+    let piece = |key: &[u8]| stage::View::get(db, key);
+    let row = long::unseal::<T>("value", (&offline.vault, key), value, piece)?;
+    row.map(drop).ok_or_else(|| codec::corrupt("a value whose further pieces are lost"))
 }
