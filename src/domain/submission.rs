@@ -55,6 +55,17 @@ pub struct Recipient {
     pub reply: Option<String>,
 }
 
+impl Recipient {
+    /// Whether there is still something to do about it.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        match self.state {
+            RecipientState::Queued | RecipientState::Deferred => true,
+            RecipientState::Sent | RecipientState::Failed | RecipientState::Unknown => false,
+        }
+    }
+}
+
 /// Where a recipient stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +118,16 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// Nobody knows whether an attempt at those who wait sent it: it is not sent again.
+    pub fn doubt(&mut self) {
+        for recipient in self.recipients.iter_mut().filter(|recipient| recipient.is_pending()) {
+            recipient.state = RecipientState::Unknown;
+        }
+        self.phase = Phase::Idle;
+        self.state = SubmissionState::Unknown;
+        self.next_attempt_at = None;
+    }
+
     /// A new one. Message-ID, size and, by its commit, the place of its body are still to be set.
     #[must_use]
     pub fn queued(id: SubmissionId, now: Timestamp, mail_from: String, recipients: Vec<String>) -> Self {

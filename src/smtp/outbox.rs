@@ -85,7 +85,7 @@ pub fn begin(mut submission: Submission, now: Timestamp) -> Option<Submission> {
 /// The recipients of the attempt under way: those that are not settled yet.
 #[must_use]
 pub fn pending_recipients(submission: &Submission) -> Vec<String> {
-    let pending = submission.recipients.iter().filter(|recipient| is_pending(recipient));
+    let pending = submission.recipients.iter().filter(|recipient| recipient.is_pending());
     pending.map(|recipient| recipient.address.clone()).collect()
 }
 
@@ -153,11 +153,7 @@ pub fn recover(mut submission: Submission, now: Timestamp) -> (Submission, Vec<S
     submission.phase = Phase::Idle;
     if sent {
         // which of them the server took at RCPT is not in the record
-        for recipient in submission.recipients.iter_mut().filter(|recipient| is_pending(recipient)) {
-            recipient.state = RecipientState::Unknown;
-        }
-        submission.state = SubmissionState::Unknown;
-        submission.next_attempt_at = None;
+        submission.doubt();
         return (submission, vec![SubmissionEvent::Unknown]);
     }
     submission.state = SubmissionState::Deferred;
@@ -183,7 +179,7 @@ pub fn settle(
         }
     }
     let mut events = Vec::new();
-    if submission.recipients.iter().any(is_pending) {
+    if submission.recipients.iter().any(Recipient::is_pending) {
         submission.state = SubmissionState::Queued;
         submission.next_attempt_at = Some(now);
         events.push(SubmissionEvent::Deferred(now));
@@ -229,13 +225,6 @@ fn due_at(submission: &Submission) -> Option<Timestamp> {
         | SubmissionState::Sent
         | SubmissionState::Failed
         | SubmissionState::Cancelled => None,
-    }
-}
-
-fn is_pending(recipient: &Recipient) -> bool {
-    match recipient.state {
-        RecipientState::Queued | RecipientState::Deferred => true,
-        RecipientState::Sent | RecipientState::Failed | RecipientState::Unknown => false,
     }
 }
 
@@ -300,7 +289,7 @@ fn settle_one(
     reply: Option<&Reply>,
     events: &mut Vec<SubmissionEvent>,
 ) {
-    let found = submission.recipients.iter_mut().find(|who| who.address == address && is_pending(who));
+    let found = submission.recipients.iter_mut().find(|who| who.address == address && who.is_pending());
     let Some(recipient) = found else { return };
     recipient.state = state;
     recipient.reply = reply.map(words).or(recipient.reply.take());
@@ -332,7 +321,7 @@ fn finish(
             settle_one(submission, &address, RecipientState::Failed, None, events);
         }
     }
-    if !submission.recipients.iter().any(is_pending) {
+    if !submission.recipients.iter().any(Recipient::is_pending) {
         end(submission, events);
         return;
     }

@@ -215,7 +215,7 @@ proptest! {
                 prop_assert_eq!(&before, &state, "nothing leaves a final state or unknown by itself");
             }
             for (old, new) in before.recipients.iter().zip(&state.recipients) {
-                prop_assert!(is_pending(old) || old == new, "a settled recipient never changes");
+                prop_assert!(old.is_pending() || old == new, "a settled recipient never changes");
             }
             prop_assert_eq!(state.state == SubmissionState::Sending, state.phase != Phase::Idle);
             let waits = matches!(state.state, SubmissionState::Queued | SubmissionState::Deferred);

@@ -10,7 +10,7 @@
 //! ```
 //! Numbers are little-endian.
 
-use super::codec::{self, corrupt};
+use super::codec;
 use super::committer::sled_error;
 use super::journal_copy::Copy;
 use super::keys::{self, Key};
@@ -152,9 +152,13 @@ impl Journal {
 
     /// Writes the file anew; until it is whole the one before stays.
     fn anew(db: &sled::Db, path: PathBuf, group: u64) -> Result<Self, StoreError> {
-        let fresh = path.with_extension("new");
-        let (file, length) = write_anew(db, &fresh, group).inspect_err(|_| drop(fs::remove_file(&fresh)))?;
-        fs::rename(&fresh, &path).map_err(files::io("rename", &fresh))?;
+        let (file, length) = write_anew(db, &fresh(&path), group)?;
+        Self::place(path, file, length, group)
+    }
+
+    /// Gives a file that is whole the journal's name.
+    fn place(path: PathBuf, file: File, length: u64, group: u64) -> Result<Self, StoreError> {
+        fs::rename(fresh(&path), &path).map_err(files::io("rename", &path))?;
         files::sync_parent(&path)?;
         Ok(Self::of(path, file, length, group))
     }
@@ -208,27 +212,30 @@ impl Journal {
         if self.length < self.limit && !is_due {
             return Ok(());
         }
-        let fresh = self.path.with_extension("new");
-        match write_anew(db, &fresh, self.group) {
-            Ok((file, length)) => {
-                let anew = Self::of(self.path.clone(), file, length, self.group);
-                fs::rename(&fresh, &self.path).map_err(files::io("rename", &fresh))?;
-                *self = anew;
-                files::sync_parent(&self.path)
-            }
+        match write_anew(db, &fresh(&self.path), self.group) {
+            Ok((file, length)) => *self = Self::place(self.path.clone(), file, length, self.group)?,
             Err(error) => {
                 tracing::warn!(%error, "the journal cannot be written anew, it grows on");
-                drop(fs::remove_file(&fresh));
                 self.limit = self.length.saturating_mul(2);
                 self.written_at = clock::monotonic();
-                Ok(())
             }
         }
+        Ok(())
     }
 }
 
-/// Writes all that is kept to a file of its own, durably; the file and its length.
+/// Where the file is written that takes the place of this one.
+fn fresh(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+/// Writes all that is kept to a file of its own, durably; the file and its length. What cannot be written whole is not
+/// left.
 fn write_anew(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), StoreError> {
+    write_all(db, fresh, group).inspect_err(|_| drop(fs::remove_file(fresh)))
+}
+
+fn write_all(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), StoreError> {
     let mut file = File::options()
         .write(true)
         .create(true)
@@ -288,11 +295,6 @@ impl Frame {
         }
         self.bytes
     }
-}
-
-/// What is wrong with sled, and what to do.
-pub(super) fn lost(what: impl std::fmt::Display) -> StoreError {
-    corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
 }
 
 #[cfg(test)]

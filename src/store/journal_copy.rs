@@ -1,13 +1,17 @@
 //! Reading the journal: which rows it holds, whether it is whole, and whether sled has lost any of them.
 
+use super::codec::corrupt;
 use super::committer::sled_error;
-use super::journal::{self, MAGIC, PRELUDE, REBUILT, REMOVED, lost};
+use super::journal::{self, MAGIC, PRELUDE, REBUILT, REMOVED};
 use super::{StoreError, files, keys};
 use memchr::memmem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a group's number.
+const GROUP: usize = 8;
 
 /// Where a row's value lies.
 struct Place {
@@ -43,12 +47,13 @@ impl Copy {
             last_keys: BTreeSet::new(),
             is_whole: true,
         };
-        let (mut at, mut is_gap) = (0, false);
+        let (mut at, mut is_gap, mut last) = (0, false, None);
         while at < bytes.len() {
             match frame(bytes.get(at..).unwrap_or_default()) {
                 Some(body) => {
                     copy.is_whole &= !is_gap;
                     copy.take(body, at);
+                    last = Some(body);
                     let end = at.saturating_add(12).saturating_add(body.len());
                     copy.last = (at as u64, end as u64);
                     at = end;
@@ -62,19 +67,17 @@ impl Copy {
                 }
             }
         }
+        copy.last_keys = last.into_iter().flat_map(rows_of).map(|(key, _)| key.to_vec()).collect();
         Ok(Some(copy))
     }
 
     /// Takes the rows of the frame that begins at `at`.
     fn take(&mut self, body: &[u8], at: usize) {
-        let Some((group, mut rest)) = body.split_first_chunk() else { return };
-        let group = u64::from_le_bytes(*group);
-        self.last_group = self.last_group.max(group);
-        self.last_keys.clear();
+        let Some((group, _)) = body.split_first_chunk() else { return };
+        self.last_group = self.last_group.max(u64::from_le_bytes(*group));
         let mut offset = at.saturating_add(PRELUDE);
-        while let Some((key, value, after)) = row(rest) {
+        for (key, value) in rows_of(body) {
             let begin = offset.saturating_add(6).saturating_add(key.len());
-            self.last_keys.insert(key.to_vec());
             match value {
                 Some(value) => {
                     let place = Place { offset: begin as u64, length: value.len() };
@@ -83,7 +86,6 @@ impl Copy {
                 None => drop(self.rows.remove(key)),
             }
             offset = begin.saturating_add(value.map_or(0, <[u8]>::len));
-            rest = after;
         }
     }
 
@@ -95,9 +97,9 @@ impl Copy {
     /// Where the frames of all groups up to `applied` end, if this is a copy of them and of at most one more.
     pub(super) fn end_of(&self, applied: u64) -> Option<u64> {
         let (begin, end) = self.last;
-        match self.last_group.checked_sub(applied)? {
-            0 if self.is_whole => Some(end),
-            1 if self.is_whole => Some(begin),
+        match self.last_group.checked_sub(applied).filter(|_| self.is_whole)? {
+            0 => Some(end),
+            1 => Some(begin),
             _ => None,
         }
     }
@@ -110,6 +112,11 @@ impl Copy {
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether there is such a row.
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        self.rows.contains_key(key)
     }
 
     /// A row's value.
@@ -162,12 +169,17 @@ impl Copy {
         }
         for row in journal::all(db) {
             let (key, _) = row?;
-            if !self.rows.contains_key(&*key) && !self.is_unheard(&key, applied) {
+            if !self.contains(&key) && !self.is_unheard(&key, applied) {
                 return Err(lost(format!("that row {} was removed", keys::shown(&key))));
             }
         }
         Ok(())
     }
+}
+
+/// What is wrong with sled, and what to do.
+fn lost(what: impl std::fmt::Display) -> StoreError {
+    corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
 }
 
 /// What follows the checksum of the frame that begins here, if it is one and whole.
@@ -177,6 +189,16 @@ fn frame(bytes: &[u8]) -> Option<&[u8]> {
     let (checksum, rest) = rest.split_first_chunk()?;
     let body = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
     (crc32fast::hash(body) == u32::from_le_bytes(*checksum)).then_some(body)
+}
+
+/// The rows of a frame: each key, and its value unless it was removed.
+fn rows_of(body: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    let mut rest = body.get(GROUP..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (key, value, after) = row(rest)?;
+        rest = after;
+        Some((key, value))
+    })
 }
 
 /// The first row: its key, its value unless it was removed, and what follows.

@@ -7,7 +7,8 @@
 use super::log::Followed;
 use super::salvage::{Sources, begin_log_anew};
 use super::scan::Pack;
-use super::{Findings, Offline, place, second};
+use super::second::{Second, told};
+use super::{Findings, Offline, place};
 use crate::domain::folder::FolderCounts;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::{BodyLocation, Envelope};
@@ -45,11 +46,10 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     let fresh = open_sled(&fresh_dir, offline.cache)?;
     let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
     let mut log = Followed::default();
-    let copy = second::read(&offline)?;
-    let second = copy.as_ref().map(|copy| Ok((copy, second::judge(copy, old.as_ref())?)));
-    let sources = Sources { offline: &offline, old: old.as_ref(), second: second.transpose()? };
+    let second = Second::read(&offline, old.as_ref())?;
+    let sources = Sources { offline: &offline, old: old.as_ref(), second };
     let back = sources.copy(&mut writer, &mut log, &mut findings)?;
-    second::told(&mut findings, &back);
+    told(&mut findings, &back);
     writer.put(journal::applied(), codec::pack(&journal::REBUILT)?)?;
     writer.flush()?;
     begin_log_anew(&log, &mut writer, &mut findings)?;

@@ -2,20 +2,18 @@
 
 use super::log::Followed;
 use super::rebuild::{DERIVED, Writer};
-use super::second::Worth;
+use super::second::{Second, Worth};
 use super::{Findings, Offline, rows};
-use crate::domain::submission::Phase;
-use crate::domain::{Incarnation, RecipientState, Submission, SubmissionState};
+use crate::domain::{Incarnation, Submission};
 use crate::store::committer::sled_error;
-use crate::store::journal::{self, applied_by};
-use crate::store::journal_copy::Copy;
+use crate::store::journal;
 use crate::store::{StoreError, codec, events_log, keys, long, outbox};
 
 /// Where rows come from.
 pub(super) struct Sources<'a> {
     pub(super) offline: &'a Offline,
     pub(super) old: Option<&'a sled::Db>,
-    pub(super) second: Option<(&'a Copy, Worth)>,
+    pub(super) second: Option<Second>,
 }
 
 impl Sources<'_> {
@@ -55,7 +53,7 @@ impl Sources<'_> {
                     }
                     if !self.take_back(&key, writer)? {
                         findings.problem(format!("row {} is lost: {error}", keys::shown(&key)));
-                    } else if self.second.is_some_and(|(_, worth)| worth != Worth::Leads) {
+                    } else if self.second.as_ref().is_some_and(|second| second.worth != Worth::Leads) {
                         back.push(key.to_vec());
                     }
                 }
@@ -68,62 +66,53 @@ impl Sources<'_> {
 
     /// A row of the state as it is to be kept; `None`: it is not, or comes from the second copy.
     fn of_state(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(copy) = self.leads(key)? else { return Ok(Some(value.to_vec())) };
-        if copy.get(key)?.is_some() {
-            return Ok(None);
+        match self.second.as_ref().filter(|second| second.leads(key)) {
+            None => Ok(Some(value.to_vec())),
+            Some(second) if second.copy.contains(key) || !journal::is_submission(key) => Ok(None),
+            // one that has ended meanwhile: how, is not known any more
+            Some(_) if journal::is_open(value) => doubted(value).map(Some),
+            Some(_) => Ok(Some(value.to_vec())),
         }
-        // one that has ended meanwhile: how, is not known any more
-        let has_ended = journal::is_submission(key) && journal::is_open(value);
-        Ok(match has_ended {
-            true => Some(doubted(value)?),
-            false => journal::is_submission(key).then(|| value.to_vec()),
-        })
     }
 
-    /// The second copy, if it and not the state says what becomes of a row.
-    fn leads(&self, key: &[u8]) -> Result<Option<&Copy>, StoreError> {
-        let Some((copy, Worth::Leads)) = self.second else { return Ok(None) };
-        let is_its = journal::is_kept(key) || journal::is_submission(key);
-        let is_unheard = self.old.map_or(Ok(false), |old| Ok(copy.is_unheard(key, applied_by(old)?)))?;
-        Ok((is_its && !is_unheard).then_some(copy))
-    }
-
-    /// Takes a row that cannot be read from the second copy, with its further pieces; whether it is there.
+    /// Takes a row that cannot be read from the second copy, with its further pieces; whether nothing of it is lost.
     fn take_back(&self, key: &[u8], writer: &mut Writer) -> Result<bool, StoreError> {
-        let Some((copy, worth)) = self.second else { return Ok(false) };
-        let Some(value) = copy.get(key)? else {
-            return Ok(worth == Worth::Leads && self.leads(key)?.is_some());
-        };
+        let Some(second) = &self.second else { return Ok(false) };
+        let Some(value) = second.copy.get(key)? else { return Ok(second.leads(key)) };
         if keys::is_sealed(key) {
             for piece in long::pieces(key, &value)? {
-                if let Some(value) = copy.get(&piece)? {
+                if let Some(value) = second.copy.get(&piece)? {
                     writer.put(piece, value)?;
                 }
             }
         }
-        writer.put(key.to_vec(), trusted(key, value, worth)?)?;
+        writer.put(key.to_vec(), trusted(key, value, second.worth)?)?;
         Ok(true)
     }
 
     /// Adds what the state has not, or has in an older form.
     fn fill(&self, writer: &mut Writer, back: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
-        let Some((copy, worth @ (Worth::Leads | Worth::Fills))) = self.second else { return Ok(()) };
+        let Some(second) = &self.second else { return Ok(()) };
         let mut lost_keys = Vec::new();
-        for row in copy.rows() {
+        for row in second.copy.rows() {
             let (key, value) = row?;
-            if worth == Worth::Leads && self.leads(key)?.is_none() {
-                continue; // nobody heard of it
-            }
             let known = self.old.map(|old| old.get(key)).transpose().map_err(sled_error)?.flatten();
             let is_older = |known: &[u8]| generation(known) < generation(&value);
-            if worth == Worth::Leads || known.as_deref().is_none_or(is_older) {
-                if known.as_deref() != Some(value.as_slice()) {
-                    back.push(key.to_vec());
-                }
-                let value = trusted(key, value, worth)?;
-                lost_keys.extend(idempotency(key, &value));
-                writer.put(key.to_vec(), value)?;
+            let is_taken = match second.worth {
+                // but for what nobody heard of
+                Worth::Leads => second.leads(key),
+                Worth::Fills => known.as_deref().is_none_or(is_older),
+                Worth::Helps => false,
+            };
+            if !is_taken {
+                continue;
             }
+            if known.as_deref() != Some(value.as_slice()) {
+                back.push(key.to_vec());
+            }
+            let value = trusted(key, value, second.worth)?;
+            lost_keys.extend(idempotency(key, &value));
+            writer.put(key.to_vec(), value)?;
         }
         writer.flush()?;
         for (key, value) in lost_keys {
@@ -148,15 +137,8 @@ fn trusted(key: &[u8], value: Vec<u8>, worth: Worth) -> Result<Vec<u8>, StoreErr
 /// The row of a submission of which nobody knows any more whether it was sent: it is not sent again.
 fn doubted(row: &[u8]) -> Result<Vec<u8>, StoreError> {
     let (generation, payload) = codec::split_row(row)?;
-    let mut submission: Submission = outbox::decode(payload)?;
-    for recipient in &mut submission.recipients {
-        if matches!(recipient.state, RecipientState::Queued | RecipientState::Deferred) {
-            recipient.state = RecipientState::Unknown;
-        }
-    }
-    submission.phase = Phase::Idle;
-    submission.state = SubmissionState::Unknown;
-    submission.next_attempt_at = None;
+    let mut submission = outbox::decode(payload)?;
+    submission.doubt();
     Ok(codec::join_row(generation, &outbox::encode(&submission)?))
 }
 

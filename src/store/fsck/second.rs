@@ -1,14 +1,9 @@
 //! The second copy of settings and sign-ins: whether it agrees with the state, and what comes back from it.
 
 use super::{Findings, Offline};
-use crate::store::journal::{FILE, applied_by};
+use crate::store::journal::{self, FILE, applied_by};
 use crate::store::journal_copy::Copy;
 use crate::store::{StoreError, keys};
-
-/// Reads the copy, if there is one.
-pub(super) fn read(offline: &Offline) -> Result<Option<Copy>, StoreError> {
-    Copy::read(&offline.data_dir.join(FILE))
-}
 
 /// What a copy is to a state that is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +16,41 @@ pub(super) enum Worth {
     Helps,
 }
 
-/// Judges a copy beside the state that could be opened, if any.
-pub(super) fn judge(copy: &Copy, old: Option<&sled::Db>) -> Result<Worth, StoreError> {
-    let Some(old) = old else {
-        return Ok(if copy.is_whole() { Worth::Leads } else { Worth::Fills });
-    };
-    let applied = applied_by(old)?;
-    Ok(match (copy.is_complete(applied), copy.is_ahead(applied)) {
-        (true, _) => Worth::Leads,
-        (false, true) => Worth::Fills,
-        (false, false) => Worth::Helps,
-    })
+/// A copy beside the state that could be opened, if any.
+pub(super) struct Second {
+    pub(super) copy: Copy,
+    pub(super) worth: Worth,
+    /// The last group that the state has.
+    applied: Option<u64>,
+}
+
+impl Second {
+    /// Reads and judges the copy, if there is one.
+    pub(super) fn read(offline: &Offline, old: Option<&sled::Db>) -> Result<Option<Self>, StoreError> {
+        let Some(copy) = read(offline)? else { return Ok(None) };
+        let applied = old.map(applied_by).transpose()?;
+        let (is_complete, is_ahead) = match applied {
+            Some(applied) => (copy.is_complete(applied), copy.is_ahead(applied)),
+            None => (copy.is_whole(), true),
+        };
+        let worth = match (is_complete, is_ahead) {
+            (true, _) => Worth::Leads,
+            (false, true) => Worth::Fills,
+            (false, false) => Worth::Helps,
+        };
+        Ok(Some(Self { copy, worth, applied }))
+    }
+
+    /// Whether the copy and not the state says what becomes of a row.
+    pub(super) fn leads(&self, key: &[u8]) -> bool {
+        let is_its = journal::is_kept(key) || journal::is_submission(key);
+        let is_unheard = self.applied.is_some_and(|applied| self.copy.is_unheard(key, applied));
+        self.worth == Worth::Leads && is_its && !is_unheard
+    }
+}
+
+fn read(offline: &Offline) -> Result<Option<Copy>, StoreError> {
+    Copy::read(&offline.data_dir.join(FILE))
 }
 
 /// Says what the copy holds, and whether the state has lost any of it.
