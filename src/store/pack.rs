@@ -209,9 +209,8 @@ impl<'k> RecordReader<'k> {
         let at = offset.saturating_add(PRELUDE as u64);
         let mut sealed = vec![0; prelude.header_length];
         read_exact(&file, &mut sealed, at)?;
-        let tag = sealed.split_off(sealed.len().saturating_sub(TAG));
         let context = header_context(mailbox, prelude.raw_length);
-        key.open_in_place(&piece_nonce(&prelude.nonce, 0), &context, &mut sealed, &tag)?;
+        key.open_in_place(&piece_nonce(&prelude.nonce, 0), &context, &mut sealed)?;
         Ok(Self {
             key,
             header: codec::unpack("pack record header", &sealed)?,
@@ -243,10 +242,9 @@ impl<'k> RecordReader<'k> {
         }
         let mut sealed = vec![0; sealed_length];
         read_exact(&self.file, &mut sealed, body)?;
-        let tag = sealed.split_off(sealed_length.saturating_sub(TAG));
         let nonce = piece_nonce(&self.nonce, self.next_frame);
         let context = frame_context(self.header.id, self.next_frame, flags, plain_length);
-        self.key.open_in_place(&nonce, &context, &mut sealed, &tag)?;
+        self.key.open_in_place(&nonce, &context, &mut sealed)?;
         self.at = body.saturating_add(sealed_length as u64);
         self.next_frame = self.next_frame.saturating_add(1);
         if flags & 1 == 0 {

@@ -6,9 +6,10 @@ use super::{StoreError, files};
 use crate::domain::{Incarnation, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, AeadInPlace, Payload};
-use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use chacha20::cipher::consts::U10;
+use chacha20::hchacha;
 use rand::TryRngCore;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -19,11 +20,23 @@ pub(super) const NONCE: usize = 24;
 pub(super) const TAG: usize = 16;
 
 /// One symmetric key.
-pub struct Key(XChaCha20Poly1305);
+pub struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
     pub(super) fn new(bytes: &[u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(bytes.into()))
+        Self(Zeroizing::new(*bytes))
+    }
+
+    /// XChaCha20-Poly1305 is ChaCha20-Poly1305 with a key and a nonce made of a longer one
+    /// (draft-irtf-cfrg-xchacha-03 §2.3).
+    fn under(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), StoreError> {
+        let [begin @ .., _, _, _, _, _, _, _, _] = nonce;
+        let subkey = Zeroizing::new(<[u8; 32]>::from(hchacha::<U10>((&*self.0).into(), begin.into())));
+        let key =
+            UnboundKey::new(&CHACHA20_POLY1305, &*subkey).map_err(|_| vault("a key of another length"))?;
+        let mut short = [0; NONCE_LEN];
+        short[4..].copy_from_slice(&nonce[16..]);
+        Ok((LessSafeKey::new(key), Nonce::assume_unique_for_key(short)))
     }
 
     /// Seals `plain` under a fresh nonce; `context` must be given again to open it.
@@ -32,11 +45,10 @@ impl Key {
     /// [`StoreError::Vault`] if the system gives no randomness.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let nonce = random::<NONCE>()?;
-        let sealed = self
-            .0
-            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: context })
-            .map_err(|_| vault("sealing failed"))?;
-        Ok([&nonce[..], &sealed].concat())
+        let mut sealed = [&nonce[..], plain].concat();
+        let tag = self.seal_in_place(&nonce, context, sealed.get_mut(NONCE..).unwrap_or_default())?;
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
     }
 
     /// Opens what [`Key::seal`] sealed under the same context.
@@ -45,12 +57,15 @@ impl Key {
     /// [`StoreError::Vault`] if key, context or bytes are not those it was sealed with.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (nonce, body) =
-            sealed.split_at_checked(NONCE).ok_or_else(|| vault("a sealed value is cut short"))?;
-        let plain = self
-            .0
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: context })
-            .map_err(|_| vault("a sealed value does not open: wrong key, or damaged"))?;
-        Ok(Zeroizing::new(plain))
+            sealed.split_first_chunk::<NONCE>().ok_or_else(|| vault("a sealed value is cut short"))?;
+        let (key, nonce) = self.under(nonce)?;
+        let mut plain = Zeroizing::new(body.to_vec());
+        let length = key
+            .open_in_place(nonce, Aad::from(context), &mut plain)
+            .map_err(|_| vault("a sealed value does not open: wrong key, or damaged"))?
+            .len();
+        plain.truncate(length);
+        Ok(plain)
     }
 
     /// Seals a buffer in place and returns its tag.
@@ -60,23 +75,25 @@ impl Key {
         context: &[u8],
         buffer: &mut [u8],
     ) -> Result<[u8; TAG], StoreError> {
-        self.0
-            .encrypt_in_place_detached(XNonce::from_slice(nonce), context, buffer)
-            .map(Into::into)
-            .map_err(|_| vault("sealing failed"))
+        let (key, nonce) = self.under(nonce)?;
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(context), buffer);
+        tag.ok().and_then(|tag| tag.as_ref().try_into().ok()).ok_or_else(|| vault("sealing failed"))
     }
 
-    /// Opens a buffer in place.
+    /// Opens a buffer that ends in its tag; what is left of it is the plain part.
     pub(super) fn open_in_place(
         &self,
         nonce: &[u8; NONCE],
         context: &[u8],
-        buffer: &mut [u8],
-        tag: &[u8],
+        sealed: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        self.0
-            .decrypt_in_place_detached(XNonce::from_slice(nonce), context, buffer, Tag::from_slice(tag))
-            .map_err(|_| vault("a sealed frame does not open: wrong key, or damaged"))
+        let (key, nonce) = self.under(nonce)?;
+        let length = key
+            .open_in_place(nonce, Aad::from(context), sealed)
+            .map_err(|_| vault("a sealed frame does not open: wrong key, or damaged"))?
+            .len();
+        sealed.truncate(length);
+        Ok(())
     }
 }
 
@@ -225,6 +242,39 @@ mod tests {
 
         let foreign = MasterKeySource::Given(Secret::new(STANDARD.encode([7; 32])));
         assert!(matches!(Vault::open(dir.path(), &foreign), Err(StoreError::Vault { .. })));
+    }
+
+    #[test]
+    fn what_is_sealed_is_xchacha20_poly1305() {
+        use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+        let (secret, context) = (random::<32>().unwrap(), random::<25>().unwrap());
+        let (key, peer) = (Key::new(&secret), chacha20poly1305::XChaCha20Poly1305::new(&secret.into()));
+        for length in (0..200).chain([4096, 100_001]) {
+            let plain: Vec<u8> = (0..length).map(|n: u32| n.to_le_bytes()[n as usize % 3]).collect();
+            let payload = Payload { msg: &plain, aad: &context };
+            let sealed = key.seal(&context, &plain).unwrap();
+            let nonce: [u8; NONCE] = sealed[..NONCE].try_into().unwrap();
+            let by_peer = peer.encrypt(&nonce.into(), payload).unwrap();
+            assert_eq!(sealed[NONCE..], by_peer);
+            assert_eq!(*key.open(&context, &sealed).unwrap(), plain);
+            let mut in_place = by_peer;
+            key.open_in_place(&nonce, &context, &mut in_place).unwrap();
+            assert_eq!(in_place, plain);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_or_another_context_does_not_open() {
+        let key = Key::new(&[7; 32]);
+        let sealed = key.seal(b"here", b"a secret").unwrap();
+        assert!(key.open(b"there", &sealed).is_err());
+        for place in 0..sealed.len() {
+            let mut broken = sealed.clone();
+            broken[place] ^= 1;
+            assert!(key.open(b"here", &broken).is_err(), "byte {place}");
+        }
+        assert!(key.open(b"here", &sealed[..NONCE + TAG - 1]).is_err());
+        assert!(key.open(b"here", &sealed[..NONCE - 1]).is_err());
     }
 
     #[test]
