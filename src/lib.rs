@@ -47,4 +47,5 @@ pub mod smtp;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod threads;
 pub mod token;

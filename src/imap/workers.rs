@@ -2,12 +2,13 @@
 //! pipeline flows while its first stage is never kept waiting by its last.
 
 use super::protocol::ImapError;
+use crate::threads;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// How much nicer than others the threads are (nice(2)).
-const NICE: i32 = 5;
+const NICER: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -56,9 +57,7 @@ impl<T> Work<T> {
 }
 
 fn work(incoming: &Mutex<Receiver<Job>>) {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "a worker keeps its priority");
-    }
+    threads::work_in_long_pieces(NICER);
     loop {
         let next = incoming.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };

@@ -13,6 +13,7 @@ use super::space::Space;
 use super::stage::{Append, Changes, Overlay, View};
 use super::{StoreError, codec, events_log};
 use crate::events::Cursor;
+use crate::threads;
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -135,6 +136,7 @@ impl Committer {
     }
 
     fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
+        threads::work_in_long_pieces(0);
         let mut group = Vec::with_capacity(GROUP);
         while incoming.blocking_recv_many(&mut group, GROUP) > 0 {
             self.commit_group(std::mem::take(&mut group));

@@ -14,6 +14,7 @@ use crate::imap::{ImapActor, ImapDeps};
 use crate::protocol::{ChildExited, ExitGuard};
 use crate::smtp::{SmtpActor, SmtpDeps};
 use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
+use crate::threads;
 use crate::token::{AppDoor, TokenActor, TokenDeps};
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
@@ -66,7 +67,11 @@ impl Supervisor {
     #[must_use]
     pub fn new(factories: Factories) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let arbiters = (0..cores).map(|_| Arbiter::new()).collect();
+        let arbiters: Vec<Arbiter> = (0..cores).map(|_| Arbiter::new()).collect();
+        for arbiter in &arbiters {
+            // one that has ended already is noticed by whoever is to live there
+            arbiter.spawn_fn(|| threads::work_in_long_pieces(0));
+        }
         let apps = Apps::new(factories.token.clone());
         Self {
             factories,
