@@ -37,6 +37,7 @@ pub(super) struct FetchedParts<'r> {
     pub(super) flags: Option<Flags>,
     pub(super) internal_date: Option<Timestamp>,
     pub(super) body: Option<&'r [u8]>,
+    pub(super) size: Option<u32>,
     /// Where a piece of a body begins.
     pub(super) origin: Option<u32>,
 }
@@ -70,6 +71,7 @@ pub(super) fn fetched<'r>(response: &'r Response<'_>) -> FetchedParts<'r> {
             AttributeValue::Flags(flags) => {
                 parts.flags = Some(Flags::from_server(flags.iter().map(|flag| flag.as_ref())));
             }
+            AttributeValue::Rfc822Size(size) => parts.size = Some(*size),
             AttributeValue::InternalDate(text) => parts.internal_date = internal_date(text),
             AttributeValue::BodySection { data, index, .. } => {
                 parts.body = data.as_deref();

@@ -6,6 +6,7 @@
 
 use super::decode::FetchedMessage;
 use super::envelope;
+use super::listings::ListedMessage;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sizes::{Sizes, sizes};
@@ -69,13 +70,14 @@ pub(super) struct Progress {
     pub(super) delivered: RefCell<BTreeSet<Uid>>,
 }
 
-/// Fetches windows of UIDs and hands prepared messages to `commit`, in batches, in order. The next window is
+/// Fetches windows of UIDs, which were listed, and hands prepared messages to `commit`, in batches, in order. The next window is
 /// read while the last one is prepared and committed. Where reading fails, what was read before is committed all the
 /// same.
 pub(super) async fn fetch_windows<C>(
     connection: &mut Connection,
     target: &Target,
     windows: &[&[Uid]],
+    listed: &[ListedMessage],
     progress: &Progress,
     commit: C,
 ) -> Result<(), ImapError>
@@ -85,7 +87,7 @@ where
     let (batches, incoming) = mpsc::channel::<Batch>(BATCHES);
     let reader = async move {
         for (group_number, group) in windows.chunks(SIZED).enumerate() {
-            let sizes = sizes(connection, &target.policy, group).await?;
+            let sizes = sizes(connection, &target.policy, group, listed).await?;
             progress.delivered.borrow_mut().extend(&sizes.old);
             for (number, window) in group.iter().enumerate() {
                 progress.reading.set(Some(group_number * SIZED + number));

@@ -1,5 +1,6 @@
 //! The list of folders: new ones, renamed ones, and those that are gone.
 
+use super::listings::Ask;
 use super::names;
 use super::protocol::ImapError;
 use super::sync::Syncer;
@@ -158,7 +159,11 @@ impl Syncer {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let listed = if selected.exists == 0 { Vec::new() } else { connection.list_messages("1:*").await? };
+        let listed = if selected.exists == 0 {
+            Vec::new()
+        } else {
+            connection.list_messages("1:*", Ask::Flags).await?
+        };
         let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
         for place in candidates {
             let Some(row) = missing.get(place) else { continue };

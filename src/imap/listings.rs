@@ -8,7 +8,7 @@ use super::protocol::ImapError;
 use super::wire::Connection;
 use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
-use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response};
+use async_imap::imap_proto::{MailboxDatum, Response};
 use std::collections::BTreeSet;
 
 /// A message as a listing shows it.
@@ -16,6 +16,29 @@ use std::collections::BTreeSet;
 pub(super) struct ListedMessage {
     pub(super) uid: Uid,
     pub(super) flags: Flags,
+    /// Where it was asked for, and came with the flags.
+    pub(super) size: Option<ListedSize>,
+}
+
+/// What a listing tells beside flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Nothing: what is listed is mostly stored already.
+    Flags,
+    /// Sizes, of what is to be fetched.
+    Sizes,
+    /// Sizes and dates: the policy leaves out what is old.
+    SizesAndDates,
+}
+
+impl Ask {
+    fn items(self) -> &'static str {
+        match self {
+            Self::Flags => "UID FLAGS",
+            Self::Sizes => "UID FLAGS RFC822.SIZE",
+            Self::SizesAndDates => "UID FLAGS RFC822.SIZE INTERNALDATE",
+        }
+    }
 }
 
 /// How large a message is, and when it came.
@@ -27,9 +50,13 @@ pub(super) struct ListedSize {
 }
 
 impl Connection {
-    /// UIDs and flags of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
-    pub(super) async fn list_messages(&mut self, uids: &str) -> Result<Vec<ListedMessage>, ImapError> {
-        self.list_by(&format!("UID FETCH {uids} (UID FLAGS)")).await
+    /// The messages of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
+    pub(super) async fn list_messages(
+        &mut self,
+        uids: &str,
+        ask: Ask,
+    ) -> Result<Vec<ListedMessage>, ImapError> {
+        self.list_by(&format!("UID FETCH {uids}"), ask).await
     }
 
     /// Sizes of a UID set of the selected folder, as the server estimates them, and dates if they are asked for.
@@ -42,13 +69,7 @@ impl Connection {
         let date = if with_dates { " INTERNALDATE" } else { "" };
         let command = format!("UID FETCH {uids} (UID RFC822.SIZE{date})");
         self.exchange("FETCH", &command, |response| {
-            let Response::Fetch(_, attributes) = response else { return };
-            let FetchedParts { uid, internal_date, .. } = fetched(response);
-            let size = attributes.iter().find_map(|attribute| match attribute {
-                AttributeValue::Rfc822Size(size) => Some(*size),
-                _ => None,
-            });
-            found.extend(size.filter(|_| uid > 0).map(|size| ListedSize { uid, size, internal_date }));
+            found.extend(size_in(&fetched(response)));
         })
         .await?;
         Ok(found)
@@ -75,34 +96,35 @@ impl Connection {
         &mut self,
         exists: u32,
         count: u32,
+        ask: Ask,
     ) -> Result<Vec<ListedMessage>, ImapError> {
         let first = exists.saturating_sub(count).saturating_add(1).max(1);
-        self.list_by(&format!("FETCH {first}:* (UID FLAGS)")).await
+        self.list_by(&format!("FETCH {first}:*"), ask).await
     }
 
-    async fn list_by(&mut self, command: &str) -> Result<Vec<ListedMessage>, ImapError> {
+    /// A server that cannot tell a size may still tell flags: the sizes are then asked for by themselves.
+    async fn list_by(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
+        match self.list_once(fetch, ask).await {
+            Err(ImapError::No { .. } | ImapError::Bad { .. }) if ask != Ask::Flags => {
+                self.list_once(fetch, Ask::Flags).await
+            }
+            listed => listed,
+        }
+    }
+
+    async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
+        let command = format!("{fetch} ({})", ask.items());
         let mut found = Vec::new();
         let see = |response: &Response<'_>| {
-            let Response::Fetch(_, attributes) = response else { return };
-            let mut message = ListedMessage { uid: 0, flags: Flags::default() };
-            let mut has_flags = false;
-            for attribute in attributes {
-                match attribute {
-                    AttributeValue::Uid(uid) => message.uid = *uid,
-                    AttributeValue::Flags(flags) => {
-                        has_flags = true;
-                        message.flags = Flags::from_server(flags.iter().map(|flag| flag.as_ref()));
-                    }
-                    _ => {}
-                }
-            }
+            let parts = fetched(response);
+            let size = size_in(&parts);
             // a reply for one message may come in parts
-            if message.uid > 0 && has_flags {
-                found.push(message);
+            if let (uid @ 1.., Some(flags)) = (parts.uid, parts.flags) {
+                found.push(ListedMessage { uid, flags, size });
             }
         };
         self.asks_for_flags = true;
-        let listed = self.exchange("FETCH", command, see).await;
+        let listed = self.exchange("FETCH", &command, see).await;
         self.asks_for_flags = false;
         listed.map(|()| sorted(found))
     }
@@ -130,6 +152,11 @@ impl Connection {
     }
 }
 
+fn size_in(parts: &FetchedParts<'_>) -> Option<ListedSize> {
+    let FetchedParts { uid, internal_date, .. } = *parts;
+    parts.size.filter(|_| uid > 0).map(|size| ListedSize { uid, size, internal_date })
+}
+
 /// By UID. Flags that changed while they were listed are told once more: the later word counts.
 fn sorted(mut found: Vec<ListedMessage>) -> Vec<ListedMessage> {
     found.reverse();
@@ -145,7 +172,7 @@ mod tests {
     #[test]
     fn flags_that_change_during_the_listing_count_as_they_are_told_last() {
         let seen = Flags::from_server(["\\Seen"]);
-        let listed = |uid, flags: &Flags| ListedMessage { uid, flags: flags.clone() };
+        let listed = |uid, flags: &Flags| ListedMessage { uid, flags: flags.clone(), size: None };
         let none = Flags::default();
         let found = vec![listed(2, &none), listed(1, &none), listed(2, &seen)];
         assert_eq!(sorted(found), [listed(1, &none), listed(2, &seen)]);

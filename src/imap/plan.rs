@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn listed(uid: Uid, flags: &Flags) -> ListedMessage {
-        ListedMessage { uid, flags: flags.clone() }
+        ListedMessage { uid, flags: flags.clone(), size: None }
     }
 
     fn complete(messages: &[ListedMessage]) -> Listing<'_> {

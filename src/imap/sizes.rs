@@ -1,7 +1,7 @@
 //! What the server says of messages before they are fetched, and how each is to be fetched.
 
 use super::fetch::SET;
-use super::listings::ListedSize;
+use super::listings::{ListedMessage, ListedSize};
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::wire::Connection;
@@ -29,29 +29,40 @@ impl Sizes {
     pub(super) fn is_small(&self, uid: Uid) -> bool {
         ![&self.large, &self.oversize, &self.old].iter().any(|kind| kind.contains(&uid))
     }
+
+    fn sort(&mut self, policy: &Policy, ListedSize { uid, size, internal_date }: ListedSize) {
+        if policy.since.zip(internal_date).is_some_and(|(since, date)| date < since) {
+            self.old.insert(uid);
+        } else if u64::from(size) > policy.max_message {
+            self.oversize.insert(uid);
+            self.told.insert(uid, size);
+        } else if size > WHOLE {
+            self.large.insert(uid);
+        }
+    }
 }
 
-/// Sorts messages by what the server says of them; its size is an estimate and only that.
+/// Sorts messages by what the server says of them; its size is an estimate and only that. It is asked for what the
+/// listing, ascending by UID, does not tell.
 pub(super) async fn sizes(
     connection: &mut Connection,
     policy: &Policy,
     windows: &[&[Uid]],
+    listed: &[ListedMessage],
 ) -> Result<Sizes, ImapError> {
-    let mut uids = windows.concat();
-    uids.sort_unstable();
     let mut sizes = Sizes::default();
-    for set in uid_sets(&uids, SET) {
-        for ListedSize { uid, size, internal_date } in
-            connection.list_sizes(&set, policy.since.is_some()).await?
-        {
-            if policy.since.zip(internal_date).is_some_and(|(since, date)| date < since) {
-                sizes.old.insert(uid);
-            } else if u64::from(size) > policy.max_message {
-                sizes.oversize.insert(uid);
-                sizes.told.insert(uid, size);
-            } else if size > WHOLE {
-                sizes.large.insert(uid);
-            }
+    let mut untold = Vec::new();
+    for uid in windows.iter().copied().flatten() {
+        let place = listed.binary_search_by_key(uid, |message| message.uid).ok();
+        match place.and_then(|place| listed.get(place)?.size) {
+            Some(size) if policy.since.is_none() || size.internal_date.is_some() => sizes.sort(policy, size),
+            Some(_) | None => untold.push(*uid),
+        }
+    }
+    untold.sort_unstable();
+    for set in uid_sets(&untold, SET) {
+        for size in connection.list_sizes(&set, policy.since.is_some()).await? {
+            sizes.sort(policy, size);
         }
     }
     Ok(sizes)

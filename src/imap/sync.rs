@@ -4,7 +4,7 @@
 use super::announce::{Announcer, Origin};
 use super::fetch::{Prepared, Progress, Target, fetch_windows};
 use super::isolate::Isolation;
-use super::listings::ListedMessage;
+use super::listings::{Ask, ListedMessage};
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
 use super::twins::{Twins, Verdict, take_twin};
@@ -89,7 +89,7 @@ impl Syncer {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
         let folder = row.value.clone();
         if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
-            let newest = connection.list_newest(connection.exists(), NEWEST).await?;
+            let newest = connection.list_newest(connection.exists(), NEWEST, self.sizes()).await?;
             let is_complete = newest.len() == NEWEST as usize;
             let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
             self.carry_out(connection, &folder, &newest, lowest).await?;
@@ -105,7 +105,8 @@ impl Syncer {
     }
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
-        let listed = match connection.list_messages("1:*").await {
+        let ask = if folder.history_complete { Ask::Flags } else { self.sizes() };
+        let listed = match connection.list_messages("1:*", ask).await {
             // some servers reject a set that means nothing in an empty folder
             Err(ImapError::No { .. } | ImapError::Bad { .. }) if connection.exists() == 0 => Vec::new(),
             other => other?,
@@ -117,10 +118,15 @@ impl Syncer {
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let entries = self.store.uid_entries(self.owner.mailbox, folder.id, folder.incarnation)?;
         let first = entries.last().map_or(1, |entry| entry.uid.saturating_add(1));
-        let mut listed = connection.list_messages(&format!("{first}:*")).await?;
+        let mut listed = connection.list_messages(&format!("{first}:*"), self.sizes()).await?;
         // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
         listed.retain(|message| message.uid >= first);
         self.carry_out(connection, folder, &listed, None).await
+    }
+
+    /// What a listing of messages that are to be fetched is to tell.
+    fn sizes(&self) -> Ask {
+        if self.stored.mailbox.policy.since.is_some() { Ask::SizesAndDates } else { Ask::Sizes }
     }
 
     async fn carry_out(
@@ -151,7 +157,7 @@ impl Syncer {
             self.large_deletions.remove(&folder.id);
         }
         self.set_aside(&vanished).await?;
-        self.fetch(connection, folder, fetch).await?;
+        self.fetch(connection, folder, fetch, listed).await?;
         Ok(if suspicious { Visit::Suspicious } else { Visit::InStep })
     }
 
@@ -207,6 +213,7 @@ impl Syncer {
         connection: &mut Connection,
         folder: &Folder,
         windows: Vec<Vec<Uid>>,
+        listed: &[ListedMessage],
     ) -> Result<(), ImapError> {
         let missing: usize = windows.iter().map(Vec::len).sum();
         self.backlog.insert(folder.id, missing as u64);
@@ -228,7 +235,7 @@ impl Syncer {
         };
         crate::faults::point("imap.fetch", &self.stored.mailbox.id);
         let progress = Progress::default();
-        let fetched = fetch_windows(connection, &target, &windows, &progress, async |batch| {
+        let fetched = fetch_windows(connection, &target, &windows, listed, &progress, async |batch| {
             self.store_batch(folder, batch).await
         })
         .await;
@@ -322,7 +329,7 @@ impl Syncer {
         if connection.exists() == 0 {
             return Ok(1);
         }
-        let newest = connection.list_newest(connection.exists(), 1).await?;
+        let newest = connection.list_newest(connection.exists(), 1, Ask::Flags).await?;
         Ok(newest.last().map_or(1, |message| message.uid.saturating_add(1)))
     }
 

@@ -237,6 +237,10 @@ fn without_a_body(line: &str, stream: &mut TcpStream) -> bool {
         _ if command.starts_with("STATUS") => {
             String::from("* STATUS INBOX (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 7 UNSEEN 2)\r\n")
         }
+        // it does not tell flags and sizes together
+        _ if command.contains("FLAGS RFC822.SIZE") => {
+            return say(stream, &format!("{tag} BAD no such thing\r\n"));
+        }
         _ if command.contains("RFC822.SIZE") => listed("RFC822.SIZE", "14", "14"),
         _ if command.contains("BODY.PEEK[]") => {
             let one = format!("() {date} BODY[] {{14}}\r\nSubject: x\r\n\r\n");
