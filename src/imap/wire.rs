@@ -318,9 +318,19 @@ impl Connection {
         }
     }
 
+    /// The next response. Only silence ends the waiting for it: a large one may be long in coming.
     pub(super) async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
-        let read = tokio::time::timeout(after, read(&mut self.session, what));
-        read.await.map_err(|_| ImapError::Timeout { what, after })?
+        let mut heard = self.meter.bytes();
+        let mut read = std::pin::pin!(read(&mut self.session, what));
+        loop {
+            if let Ok(response) = tokio::time::timeout(after, &mut read).await {
+                return response;
+            }
+            let before = std::mem::replace(&mut heard, self.meter.bytes());
+            if heard == before {
+                return Err(ImapError::Timeout { what, after });
+            }
+        }
     }
 
     /// Notes what was not asked for: changes of the selected folder, and the end of the session.
