@@ -239,7 +239,7 @@ fn record_header(message: &Message, path: &str) -> RecordHeader {
     RecordHeader { id: message.id.0, kind }
 }
 
-/// Reads one message in memory up to [`LARGE`], most often at once, and beyond that piece by piece straight to a file.
+/// Reads one message piece by piece: in memory up to [`LARGE`], beyond that straight to a file.
 async fn read_in_pieces(
     connection: &mut Connection,
     target: &Target,
@@ -248,16 +248,15 @@ async fn read_in_pieces(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let mut head: Vec<u8> = Vec::new();
-    // all that may be in memory at once, taken at once: a piece as it was read, and what there is of the message
-    let share = target.budget.take(2 * LARGE).await;
+    // all that may be in memory at once, taken at once
+    let share = target.budget.take(LARGE + FRAME).await;
     let mut spill: Option<LargeWriter> = None;
     let mut offset: u64 = 0;
     let mut first: Option<(Flags, Timestamp, MessageId)> = None;
     let mut is_oversize = false;
     loop {
         let at = u32::try_from(offset).map_err(|_| endless())?;
-        let length = if at == 0 { LARGE } else { FRAME };
-        let Some(Piece { flags, date, bytes: piece, .. }) = connection.fetch_piece(uid, at, length).await?
+        let Some(Piece { flags, date, bytes: piece, .. }) = connection.fetch_piece(uid, at, FRAME).await?
         else {
             return Ok(()); // expunged meanwhile: the next listing knows
         };
@@ -270,15 +269,11 @@ async fn read_in_pieces(
             is_oversize = true;
             break;
         }
-        let ended = piece.len() < length;
+        let ended = piece.len() < FRAME;
         if let Some(writer) = spill.take() {
             spill = Some(append(target, writer, piece).await?);
         } else {
-            if head.is_empty() {
-                head = piece;
-            } else {
-                head.extend_from_slice(&piece);
-            }
+            head.extend_from_slice(&piece);
             if head.len() > LARGE {
                 let header = large_header(target, uid, first_of.clone(), *id, *date);
                 let writer = target.store.large_writer(target.mailbox, header)?;
