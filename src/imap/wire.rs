@@ -230,7 +230,7 @@ impl Connection {
         let command = format!("UID FETCH {uids} (UID FLAGS INTERNALDATE BODY.PEEK{section})");
         let tag = self.send("FETCH", &command).await?;
         loop {
-            let response = self.next("FETCH", self.timing.fetch_silence).await?;
+            let response = self.next_unless_silent("FETCH", self.timing.fetch_silence).await?;
             if let Some(end) = tagged("FETCH", &tag, response.parsed()) {
                 return Ok(end?);
             }
@@ -318,8 +318,15 @@ impl Connection {
         }
     }
 
-    /// The next response. Only silence ends the waiting for it: a large one may be long in coming.
+    /// The next response, whole within that time.
     pub(super) async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+        let read = tokio::time::timeout(after, read(&mut self.session, what));
+        read.await.map_err(|_| ImapError::Timeout { what, after })?
+    }
+
+    /// The next response, however long it is in coming: only silence ends the waiting. Not for who holds meanwhile what
+    /// other mailboxes wait for.
+    async fn next_unless_silent(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
         let mut heard = self.meter.bytes();
         let mut read = std::pin::pin!(read(&mut self.session, what));
         loop {
