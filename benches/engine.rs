@@ -4,6 +4,9 @@
 //!
 //! The floor is a bare client that reads every message to nowhere. Each peer begins with nothing on disk; the
 //! engine runs in a process of its own and counts as done when every message is durable.
+//!
+//! Where there are few processors, a floor's server has them almost for itself and the engine's has not. Floor and
+//! engine are therefore measured a second time with the server on one processor and the client on another.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::string_slice, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::cast_precision_loss)]
@@ -11,6 +14,8 @@
 #[path = "../tests/world/mod.rs"]
 mod world;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use stafette::app::Engine;
 use stafette::config::Config;
 use stafette::domain::mailbox::Policy;
@@ -76,6 +81,9 @@ struct Times {
     mbsync_fsync: Vec<f64>,
     mbsync_nofsync: Vec<f64>,
     engine: Vec<EngineRun>,
+    /// With a processor for the server and one for the client.
+    floor_apart: Vec<f64>,
+    engine_apart: Vec<EngineRun>,
 }
 
 fn initial_sync(options: &Options) {
@@ -102,20 +110,45 @@ fn initial_sync(options: &Options) {
             times.mbsync_nofsync[run - 1],
         );
     }
-    report(&corpus, &times);
+    let cores = processors();
+    if let [servers, clients, ..] = *cores {
+        set_apart(&world, servers, clients);
+        for _ in 0..options.runs {
+            times.floor_apart.push(floor(&world, options.messages));
+            times.engine_apart.push(engine(&world, options.messages));
+        }
+    }
+    report(&corpus, &times, cores.len());
 }
 
-fn report(corpus: &SeedReport, times: &Times) {
+/// The processors that this process may use.
+fn processors() -> Vec<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count()).filter(|number| allowed.is_set(*number).unwrap()).collect()
+}
+
+/// Leaves one processor to the server, and takes another for this thread and what it starts.
+fn set_apart(world: &World, servers: usize, clients: usize) {
+    let only = |number| {
+        let mut set = CpuSet::new();
+        set.set(number).unwrap();
+        set
+    };
+    for process in world::process::inhabitants(world.dir()) {
+        sched_setaffinity(Pid::from_raw(process), &only(servers)).unwrap();
+    }
+    sched_setaffinity(Pid::from_raw(0), &only(clients)).unwrap();
+}
+
+fn report(corpus: &SeedReport, times: &Times, cores: usize) {
     let floor = median(&times.floor);
     let (fsync, nofsync) = (median(&times.mbsync_fsync), median(&times.mbsync_nofsync));
-    let seconds: Vec<f64> = times.engine.iter().map(|run| run.seconds).collect();
-    let stafette = median(&seconds);
+    let stafette = median(&seconds(&times.engine));
     let rss = times.engine.iter().map(|run| run.peak_rss_kb).max().unwrap_or(0);
     let disk = times.engine.last().map_or(0, |run| run.bytes_on_disk);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let zstd = corpus.wire_bytes as f64 / corpus.zstd3_ratio / 1e6;
     println!("initial sync, {} messages, {:.1} MB", corpus.messages, mb(corpus.wire_bytes));
-    println!("{}, {cores} cores, median of {}", commit(), seconds.len());
+    println!("{}, {cores} cores, median of {}", commit(), times.engine.len());
     println!();
     println!("{:<28} {:>8} {:>8} {:>10}", "", "seconds", "MB/s", "x floor");
     for (name, time) in [
@@ -130,6 +163,10 @@ fn report(corpus: &SeedReport, times: &Times) {
     println!("stafette / floor             {:>8.2}   (target: at most 1.6)", stafette / floor);
     println!("mbsync with fsync / stafette {:>8.2}   (target: at least 4)", fsync / stafette);
     println!("mbsync without / stafette    {:>8.2}", nofsync / stafette);
+    if !times.engine_apart.is_empty() {
+        let (floor, stafette) = (median(&times.floor_apart), median(&seconds(&times.engine_apart)));
+        println!("a processor each: stafette / floor {:>2.2} ({stafette:.2} s, {floor:.2} s)", stafette / floor);
+    }
     let cpu: Vec<f64> = times.engine.iter().map(|run| run.cpu_seconds).collect();
     println!("CPU seconds of stafette      {:>8.2}", median(&cpu));
     println!("peak RSS, MB                 {:>8.1}   (target: at most 120)", rss as f64 * 1024.0 / 1e6);
@@ -148,6 +185,10 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
+}
+
+fn seconds(runs: &[EngineRun]) -> Vec<f64> {
+    runs.iter().map(|run| run.seconds).collect()
 }
 
 fn commit() -> String {
