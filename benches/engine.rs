@@ -165,7 +165,10 @@ fn report(corpus: &SeedReport, times: &Times, cores: usize) {
     println!("mbsync without / stafette    {:>8.2}", nofsync / stafette);
     if !times.engine_apart.is_empty() {
         let (floor, stafette) = (median(&times.floor_apart), median(&seconds(&times.engine_apart)));
-        println!("a processor each: stafette / floor {:>2.2} ({stafette:.2} s, {floor:.2} s)", stafette / floor);
+        println!(
+            "a processor each: stafette / floor {:>2.2} ({stafette:.2} s, {floor:.2} s)",
+            stafette / floor
+        );
     }
     let cpu: Vec<f64> = times.engine.iter().map(|run| run.cpu_seconds).collect();
     println!("CPU seconds of stafette      {:>8.2}", median(&cpu));

@@ -7,24 +7,23 @@
 use super::decode::FetchedMessage;
 use super::envelope;
 use super::listings::ListedMessage;
+use super::pieces::read_in_pieces;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sizes::{Sizes, sizes};
-use super::wire::{Connection, Piece};
+use super::wire::Connection;
 use super::workers::{Work, Workers};
 use crate::clock;
 use crate::domain::mailbox::Policy;
 use crate::domain::{Flags, Folder, Incarnation, Message, MessageId, MessageState, Timestamp, Uid};
-use crate::net::{ByteBudget, LimitExceeded, Share};
-use crate::store::{Body, FRAME, Key, LargeWriter, RecordHeader, RecordKind, Store, encode_record};
+use crate::net::{ByteBudget, Share};
+use crate::store::{Body, Key, RecordHeader, RecordKind, Store, encode_record};
 use futures_util::future::join;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Messages larger than this get a file of their own.
-const LARGE: usize = 8 << 20;
 /// Bytes and messages that go to the pool together.
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 64;
@@ -59,7 +58,7 @@ pub(super) struct Prepared {
     pub(super) share: Share,
 }
 
-type Batch = Work<Result<Vec<Prepared>, ImapError>>;
+pub(super) type Batch = Work<Result<Vec<Prepared>, ImapError>>;
 
 /// How far a fetch came.
 #[derive(Default)]
@@ -70,9 +69,9 @@ pub(super) struct Progress {
     pub(super) delivered: RefCell<BTreeSet<Uid>>,
 }
 
-/// Fetches windows of UIDs, which were listed, and hands prepared messages to `commit`, in batches, in order. The next window is
-/// read while the last one is prepared and committed. Where reading fails, what was read before is committed all the
-/// same.
+/// Fetches windows of UIDs, which were listed, and hands prepared messages to `commit`, in batches, in order. The next
+/// window is read while the last one is prepared and committed. Where reading fails, what was read before is committed
+/// all the same.
 pub(super) async fn fetch_windows<C>(
     connection: &mut Connection,
     target: &Target,
@@ -91,18 +90,19 @@ where
             progress.delivered.borrow_mut().extend(&sizes.old);
             for (number, window) in group.iter().enumerate() {
                 progress.reading.set(Some(group_number * SIZED + number));
-                let of = |kind: &BTreeSet<Uid>| -> Vec<Uid> {
-                    window.iter().filter(|uid| kind.contains(uid)).copied().collect()
+                let those = |are: &dyn Fn(Uid) -> bool| -> Vec<Uid> {
+                    window.iter().copied().filter(|uid| are(*uid)).collect()
                 };
-                let small: Vec<Uid> = window.iter().filter(|uid| sizes.is_small(**uid)).copied().collect();
-                for (uids, section) in [(small, "[]"), (of(&sizes.oversize), "[HEADER]")] {
+                let small = those(&|uid| sizes.is_small(uid));
+                let oversize = those(&|uid| sizes.oversize.contains_key(&uid));
+                for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
                     for set in uid_sets(&uids, SET) {
                         let asked = Asked { uids: &uids, set: &set, section, sizes: &sizes };
                         read_sections(connection, target, asked, progress, &batches).await?;
                     }
                 }
-                for uid in of(&sizes.large) {
-                    read_in_pieces(connection, target, uid, progress, &batches).await?;
+                for large in window.iter().filter_map(|uid| sizes.large.get_key_value(uid)) {
+                    read_in_pieces(connection, target, (*large.0, *large.1), progress, &batches).await?;
                 }
             }
         }
@@ -148,7 +148,7 @@ async fn read_sections(
                     target.budget.take(length).await
                 }
             };
-            batch.push(Fetched { message, header_of: asked.sizes.told.get(&uid).copied(), share });
+            batch.push(Fetched { message, header_of: asked.sizes.oversize.get(&uid).copied(), share });
             bytes += length;
             if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
                 bytes = 0;
@@ -181,7 +181,7 @@ async fn dispatch(
     send(batches, work).await
 }
 
-async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(), ImapError> {
+pub(super) async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(), ImapError> {
     batches.send(work).await.map_err(|_| ImapError::Internal(String::from("the writer ended early")))
 }
 
@@ -204,12 +204,12 @@ fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapEr
 }
 
 /// A message whose body is larger than the policy wants it kept.
-fn headers_only(message: Message, size: u64, share: Share) -> Prepared {
+pub(super) fn headers_only(message: Message, size: u64, share: Share) -> Prepared {
     let message = Message { state: MessageState::Headers, size, ..message };
     Prepared { message, body: None, bytes: 0, share }
 }
 
-fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
+pub(super) fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
     Message {
         id: MessageId::at(date),
         folder: target.folder.id,
@@ -226,7 +226,7 @@ fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8])
     }
 }
 
-fn record_header(message: &Message, path: &str) -> RecordHeader {
+pub(super) fn record_header(message: &Message, path: &str) -> RecordHeader {
     let kind = RecordKind::Message {
         folder: message.folder,
         path: path.to_owned(),
@@ -237,92 +237,6 @@ fn record_header(message: &Message, path: &str) -> RecordHeader {
         internal_date: message.internal_date,
     };
     RecordHeader { id: message.id.0, kind }
-}
-
-/// Reads one message piece by piece: in memory up to [`LARGE`], beyond that straight to a file.
-async fn read_in_pieces(
-    connection: &mut Connection,
-    target: &Target,
-    uid: Uid,
-    progress: &Progress,
-    batches: &mpsc::Sender<Batch>,
-) -> Result<(), ImapError> {
-    let mut head: Vec<u8> = Vec::new();
-    // all that may be in memory at once, taken at once
-    let share = target.budget.take(LARGE + FRAME).await;
-    let mut spill: Option<LargeWriter> = None;
-    let mut offset: u64 = 0;
-    let mut first: Option<(Flags, Timestamp, MessageId)> = None;
-    let mut is_oversize = false;
-    loop {
-        let at = u32::try_from(offset).map_err(|_| endless())?;
-        let Some(Piece { flags, date, bytes: piece, .. }) = connection.fetch_piece(uid, at, FRAME).await?
-        else {
-            return Ok(()); // expunged meanwhile: the next listing knows
-        };
-        let (first_of, date, id) = first.get_or_insert_with(|| (flags, date, MessageId::at(date)));
-        offset = offset.saturating_add(piece.len() as u64);
-        if offset > target.policy.max_message {
-            // the server told less
-            head.extend_from_slice(if spill.is_none() { &piece } else { &[] });
-            spill = None;
-            is_oversize = true;
-            break;
-        }
-        let ended = piece.len() < FRAME;
-        if let Some(writer) = spill.take() {
-            spill = Some(append(target, writer, piece).await?);
-        } else {
-            head.extend_from_slice(&piece);
-            if head.len() > LARGE {
-                let header = large_header(target, uid, first_of.clone(), *id, *date);
-                let writer = target.store.large_writer(target.mailbox, header)?;
-                spill = Some(append(target, writer, head.clone()).await?);
-            }
-        }
-        if ended {
-            break;
-        }
-    }
-    let Some((flags, date, id)) = first else { return Ok(()) };
-    progress.delivered.borrow_mut().insert(uid);
-    let target = target.clone();
-    let work = target.workers.clone().run(move || {
-        let mut message = message(&target, uid, flags, date, &head);
-        message.id = id;
-        message.size = offset;
-        if is_oversize {
-            return Ok(vec![headers_only(message, offset, share)]);
-        }
-        let body = match spill {
-            Some(writer) => Body::Large(writer.finish(&target.key, target.mailbox)?),
-            None => {
-                let header = record_header(&message, &target.folder.path);
-                Body::Record(encode_record(&target.key, target.mailbox, &header, &head)?)
-            }
-        };
-        let bytes = head.len() as u64;
-        Ok(vec![Prepared { message, body: Some(body), bytes, share }])
-    });
-    send(batches, work).await
-}
-
-/// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
-fn endless() -> ImapError {
-    let limit = LimitExceeded::Answer(u64::from(u32::MAX));
-    ImapError::Exceeded { what: "FETCH", limit }
-}
-
-fn large_header(target: &Target, uid: Uid, flags: Flags, id: MessageId, date: Timestamp) -> RecordHeader {
-    let mut stub = message(target, uid, flags, date, b"");
-    stub.id = id;
-    record_header(&stub, &target.folder.path)
-}
-
-async fn append(target: &Target, mut writer: LargeWriter, piece: Vec<u8>) -> Result<LargeWriter, ImapError> {
-    let key = Arc::clone(&target.key);
-    let work = target.workers.run(move || writer.append(&key, &piece).map(|()| writer));
-    Ok(work.result().await??)
 }
 
 async fn write<C>(mut incoming: mpsc::Receiver<Batch>, mut commit: C) -> Result<(), ImapError>

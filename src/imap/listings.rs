@@ -6,6 +6,7 @@ use super::decode::{FetchedParts, fetched};
 use super::envelope;
 use super::protocol::ImapError;
 use super::wire::Connection;
+use crate::domain::mailbox::Policy;
 use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
 use async_imap::imap_proto::{MailboxDatum, Response};
@@ -32,11 +33,17 @@ pub(super) enum Ask {
 }
 
 impl Ask {
+    /// What is to be told of messages that may be fetched under this policy.
+    pub(super) fn before_fetching(policy: &Policy) -> Self {
+        if policy.since.is_some() { Self::SizesAndDates } else { Self::Sizes }
+    }
+
+    /// The items of a FETCH command beside UID and FLAGS.
     fn items(self) -> &'static str {
         match self {
-            Self::Flags => "UID FLAGS",
-            Self::Sizes => "UID FLAGS RFC822.SIZE",
-            Self::SizesAndDates => "UID FLAGS RFC822.SIZE INTERNALDATE",
+            Self::Flags => "",
+            Self::Sizes => " RFC822.SIZE",
+            Self::SizesAndDates => " RFC822.SIZE INTERNALDATE",
         }
     }
 }
@@ -44,7 +51,6 @@ impl Ask {
 /// How large a message is, and when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ListedSize {
-    pub(super) uid: Uid,
     pub(super) size: u32,
     pub(super) internal_date: Option<Timestamp>,
 }
@@ -63,13 +69,13 @@ impl Connection {
     pub(super) async fn list_sizes(
         &mut self,
         uids: &str,
-        with_dates: bool,
-    ) -> Result<Vec<ListedSize>, ImapError> {
+        ask: Ask,
+    ) -> Result<Vec<(Uid, ListedSize)>, ImapError> {
         let mut found = Vec::new();
-        let date = if with_dates { " INTERNALDATE" } else { "" };
-        let command = format!("UID FETCH {uids} (UID RFC822.SIZE{date})");
+        let command = format!("UID FETCH {uids} (UID{})", ask.items());
         self.exchange("FETCH", &command, |response| {
-            found.extend(size_in(&fetched(response)));
+            let parts = fetched(response);
+            found.extend(size_in(&parts).filter(|_| parts.uid > 0).map(|size| (parts.uid, size)));
         })
         .await?;
         Ok(found)
@@ -113,7 +119,7 @@ impl Connection {
     }
 
     async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
-        let command = format!("{fetch} ({})", ask.items());
+        let command = format!("{fetch} (UID FLAGS{})", ask.items());
         let mut found = Vec::new();
         let see = |response: &Response<'_>| {
             let parts = fetched(response);
@@ -153,8 +159,8 @@ impl Connection {
 }
 
 fn size_in(parts: &FetchedParts<'_>) -> Option<ListedSize> {
-    let FetchedParts { uid, internal_date, .. } = *parts;
-    parts.size.filter(|_| uid > 0).map(|size| ListedSize { uid, size, internal_date })
+    let FetchedParts { size, internal_date, .. } = *parts;
+    size.map(|size| ListedSize { size, internal_date })
 }
 
 /// By UID. Flags that changed while they were listed are told once more: the later word counts.

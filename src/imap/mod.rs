@@ -15,6 +15,7 @@ mod idle;
 mod isolate;
 mod listings;
 pub mod names;
+mod pieces;
 mod plan;
 mod probe;
 pub mod protocol;

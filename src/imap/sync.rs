@@ -106,8 +106,9 @@ impl Syncer {
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let ask = if folder.history_complete { Ask::Flags } else { self.sizes() };
+        // asked in an empty folder, too: what a server forgot to count shows here
         let listed = match connection.list_messages("1:*", ask).await {
-            // some servers reject a set that means nothing in an empty folder
+            // some servers reject a set that means nothing
             Err(ImapError::No { .. } | ImapError::Bad { .. }) if connection.exists() == 0 => Vec::new(),
             other => other?,
         };
@@ -126,7 +127,7 @@ impl Syncer {
 
     /// What a listing of messages that are to be fetched is to tell.
     fn sizes(&self) -> Ask {
-        if self.stored.mailbox.policy.since.is_some() { Ask::SizesAndDates } else { Ask::Sizes }
+        Ask::before_fetching(&self.stored.mailbox.policy)
     }
 
     async fn carry_out(

@@ -6,12 +6,10 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::decode::{
-    FetchedMessage, Reply, attribute_name, capability_name, fetched, library, quoted, short, tagged,
-    unreadable,
+    FetchedMessage, Reply, attribute_name, capability_name, library, quoted, short, tagged, unreadable,
 };
 use super::protocol::ImapError;
 use crate::config::Timing;
-use crate::domain::{Flags, Timestamp, Uid};
 use crate::net::{LimitExceeded, LimitingReader, MaybeTls, ReadAhead, ReadMeter};
 use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use async_imap::types::UnsolicitedResponse;
@@ -76,14 +74,6 @@ pub(super) struct FolderStatus {
     pub(super) uid_validity: Option<u32>,
     pub(super) unseen: Option<u32>,
     pub(super) highest_modseq: Option<u64>,
-}
-
-/// A piece of a message.
-pub(super) struct Piece {
-    pub(super) flags: Flags,
-    pub(super) date: Timestamp,
-    pub(super) bytes: Vec<u8>,
-    origin: u32,
 }
 
 impl Connection {
@@ -241,37 +231,6 @@ impl Connection {
         }
     }
 
-    /// One piece of a message; `None` if there is no such message.
-    pub(super) async fn fetch_piece(
-        &mut self,
-        uid: Uid,
-        offset: u32,
-        length: usize,
-    ) -> Result<Option<Piece>, ImapError> {
-        let command = format!("UID FETCH {uid} (UID FLAGS INTERNALDATE BODY.PEEK[]<{offset}.{length}>)");
-        let mut found = None;
-        self.exchange("FETCH", &command, |response| {
-            let fetched = fetched(response);
-            if let (true, Some(body)) = (fetched.uid == uid, fetched.body) {
-                found = Some(Piece {
-                    flags: fetched.flags.unwrap_or_default(),
-                    date: fetched.internal_date.unwrap_or_else(crate::clock::now),
-                    bytes: body.to_vec(),
-                    origin: fetched.origin.unwrap_or(0),
-                });
-            }
-        })
-        .await?;
-        match found {
-            // a server that does not know pieces sends the whole again and again
-            Some(piece) if piece.origin != offset || piece.bytes.len() > length => {
-                let detail = String::from("another piece of the message than was asked for");
-                Err(ImapError::Unreadable { what: "FETCH", detail })
-            }
-            found => Ok(found),
-        }
-    }
-
     pub(super) async fn exchange(
         &mut self,
         what: &'static str,
@@ -302,13 +261,25 @@ impl Connection {
         what: &'static str,
         tag: &str,
         silence: Duration,
-        mut see: impl FnMut(&Response<'_>),
+        see: impl FnMut(&Response<'_>),
     ) -> Result<(), ImapError> {
+        self.answer(what, &[tag], silence, see).await?.1
+    }
+
+    /// Reads until one of these commands is answered: which one, and how.
+    pub(super) async fn answer(
+        &mut self,
+        what: &'static str,
+        tags: &[&str],
+        silence: Duration,
+        mut see: impl FnMut(&Response<'_>),
+    ) -> Result<(usize, Result<(), ImapError>), ImapError> {
         let before = self.meter.bytes();
         loop {
             let response = self.next(what, silence).await?;
-            if let Some(end) = tagged(what, tag, response.parsed()) {
-                return end;
+            let mut ends = tags.iter().map(|tag| tagged(what, tag, response.parsed()));
+            if let Some((number, Some(end))) = ends.by_ref().enumerate().find(|(_, end)| end.is_some()) {
+                return Ok((number, end));
             }
             if self.meter.bytes().saturating_sub(before) > ANSWER {
                 return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(ANSWER) });

@@ -7,6 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone, Debug)]
 pub struct ByteBudget {
     permits: Arc<Semaphore>,
+    /// What may be held long, a part of them.
+    long: Arc<Semaphore>,
     total: u32,
 }
 
@@ -15,6 +17,8 @@ pub struct ByteBudget {
 pub struct Share {
     /// `None` only if the budget was closed, which nobody does.
     permit: Option<OwnedSemaphorePermit>,
+    /// As many of what may be held long.
+    long: Option<OwnedSemaphorePermit>,
 }
 
 impl ByteBudget {
@@ -22,26 +26,38 @@ impl ByteBudget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let total = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
-        Self { permits: Arc::new(Semaphore::new(total as usize)), total }
+        let semaphore = |permits: u32| Arc::new(Semaphore::new(permits as usize));
+        Self { permits: semaphore(total), long: semaphore(long_part(total)), total }
     }
 
     /// Waits for a share, at most the whole budget; whoever came first is served first. Who waits must hold none that
     /// depends on him: two who wait for each other's shares would wait for ever.
     pub async fn take(&self, bytes: usize) -> Share {
         let permits = Arc::clone(&self.permits);
-        Share { permit: permits.acquire_many_owned(self.share(bytes)).await.ok() }
+        Share { permit: permits.acquire_many_owned(self.share(bytes)).await.ok(), long: None }
+    }
+
+    /// As [`ByteBudget::take`], for what is still to come and held for as long as that takes. Such shares together are at
+    /// most three quarters of the budget and wait for each other apart: however slow they are, the rest flows.
+    pub async fn take_long(&self, bytes: usize) -> Share {
+        let bytes = self.share(bytes).min(long_part(self.total));
+        let long = Arc::clone(&self.long).acquire_many_owned(bytes).await.ok();
+        Share { long, ..self.take(bytes as usize).await }
     }
 
     /// A share if there is one now.
     #[must_use]
     pub fn try_take(&self, bytes: usize) -> Option<Share> {
         let permits = Arc::clone(&self.permits);
-        permits.try_acquire_many_owned(self.share(bytes)).ok().map(|permit| Share { permit: Some(permit) })
+        permits
+            .try_acquire_many_owned(self.share(bytes))
+            .ok()
+            .map(|permit| Share { permit: Some(permit), long: None })
     }
 
     /// Gives back what a share holds beyond so many bytes.
     pub fn shrink(&self, share: &mut Share, bytes: usize) {
-        if let Some(permit) = &mut share.permit {
+        for permit in [&mut share.permit, &mut share.long].into_iter().flatten() {
             let excess = permit.num_permits().saturating_sub(self.share(bytes) as usize);
             drop(permit.split(excess));
         }
@@ -50,6 +66,10 @@ impl ByteBudget {
     fn share(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.total)
     }
+}
+
+fn long_part(total: u32) -> u32 {
+    (total - total / 4).max(1)
 }
 
 #[cfg(test)]
@@ -66,5 +86,22 @@ mod tests {
         budget.shrink(&mut all, 40);
         assert!(budget.try_take(61).is_none());
         assert!(budget.try_take(60).is_some());
+    }
+
+    #[tokio::test]
+    async fn long_shares_wait_for_each_other_and_nobody_waits_for_them() {
+        let budget = ByteBudget::new(100);
+        let mut first = budget.take_long(1_000_000).await;
+        let mut second = std::pin::pin!(budget.take_long(30));
+        assert!(futures_util::poll!(&mut second).is_pending(), "three quarters are held");
+        let quarter = budget.take(25).await;
+        budget.shrink(&mut first, 45);
+        let second = second.await;
+        drop(quarter);
+        assert!(budget.try_take(26).is_none());
+        assert!(budget.try_take(25).is_some());
+        drop((first, second));
+        assert!(budget.try_take(100).is_some());
+        drop(budget.take_long(75).await);
     }
 }

@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
 /// What a scripted server does with a line; `false` ends the connection.
-type Script = fn(&str, &mut TcpStream) -> bool;
+pub type Script = fn(&str, &mut TcpStream) -> bool;
 
 /// A server without TLS on a free port; ends with the process.
-fn server(greeting: &'static [u8], script: Script) -> u16 {
+pub fn server(greeting: &'static [u8], script: Script) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -34,7 +34,7 @@ fn server(greeting: &'static [u8], script: Script) -> u16 {
     port
 }
 
-fn say(stream: &mut TcpStream, text: &str) -> bool {
+pub fn say(stream: &mut TcpStream, text: &str) -> bool {
     stream.write_all(text.as_bytes()).is_ok()
 }
 
@@ -49,7 +49,7 @@ fn say_for_ever(stream: &mut TcpStream, begin: &str) -> bool {
 }
 
 /// An IMAP server that is polite until LIST.
-fn imap(line: &str, stream: &mut TcpStream, at_list: impl FnOnce(&mut TcpStream, &str) -> bool) -> bool {
+pub fn imap(line: &str, stream: &mut TcpStream, at_list: impl FnOnce(&mut TcpStream, &str) -> bool) -> bool {
     let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
     match command.split(' ').next().unwrap_or_default() {
         "CAPABILITY" => say(stream, &format!("* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n")),
@@ -58,7 +58,7 @@ fn imap(line: &str, stream: &mut TcpStream, at_list: impl FnOnce(&mut TcpStream,
     }
 }
 
-const READY: &[u8] = b"* OK ready\r\n";
+pub const READY: &[u8] = b"* OK ready\r\n";
 
 /// A mailbox with this server, and what GET shows of it once it has a diagnosis.
 fn diagnosed(running: &Running, api: &Api, id: &str, change: impl FnOnce(&mut Value)) -> Value {
@@ -85,7 +85,7 @@ fn assert_diagnosis(shown: &Value, state: &str, code: &str, who: &str) {
     assert!(found["evidence"].is_string() && found["since"].is_string(), "{found}");
 }
 
-fn plain(port: u16) -> Value {
+pub fn plain(port: u16) -> Value {
     json!({"host": "127.0.0.1", "port": port, "security": "none"})
 }
 

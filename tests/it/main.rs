@@ -43,6 +43,7 @@ mod oauth;
 mod other_app;
 mod overheard;
 mod panics;
+mod pieces;
 mod policy;
 mod providers;
 mod quiet;

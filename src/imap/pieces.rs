@@ -1,0 +1,268 @@
+//! A large message, piece by piece. While one piece is worked on the next one is under way; what is longer than the
+//! memory it was given goes straight to a file of its own.
+
+use super::decode::fetched;
+use super::fetch::{Batch, Prepared, Progress, Target, headers_only, message, record_header, send};
+use super::protocol::ImapError;
+use super::wire::Connection;
+use crate::clock;
+use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
+use crate::net::{LimitExceeded, Share};
+use crate::store::{Body, FRAME, LargeWriter, encode_record};
+use async_imap::imap_proto::Response;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Bytes of a message that may be in memory, beside one piece.
+const LARGE: u32 = 8 << 20;
+/// By which part of itself a message may be longer than the server says before it gets a file of its own: Exchange
+/// estimates.
+const LEEWAY: u32 = 8;
+
+/// Reads one message that has `told` bytes, if the server tells the truth.
+pub(super) async fn read_in_pieces(
+    connection: &mut Connection,
+    target: &Target,
+    (uid, told): (Uid, u32),
+    progress: &Progress,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImapError> {
+    let room = LARGE.min(told.saturating_add(told / LEEWAY)) as usize;
+    let share = target.budget.take_long(room.saturating_add(FRAME)).await;
+    let mut pieces = Pieces { connection, uid, told, asked: Vec::new(), came: BTreeMap::new() };
+    let Some(mut piece) = pieces.next(0).await? else {
+        return pieces.end().await; // expunged meanwhile: the next listing knows
+    };
+    let mut arriving = Arriving::begin(target, (uid, room), &piece, share);
+    loop {
+        let is_last = piece.bytes.len() < FRAME;
+        arriving.add(piece.bytes).await?;
+        if is_last || arriving.is_oversize() {
+            break;
+        }
+        let at = u32::try_from(arriving.length).map_err(|_| endless())?;
+        piece = match pieces.next(at).await? {
+            Some(piece) => piece,
+            None => return pieces.end().await,
+        };
+    }
+    pieces.end().await?;
+    progress.delivered.borrow_mut().insert(uid);
+    send(batches, arriving.prepare()).await
+}
+
+/// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
+fn endless() -> ImapError {
+    let limit = LimitExceeded::Answer(u64::from(u32::MAX));
+    ImapError::Exceeded { what: "FETCH", limit }
+}
+
+/// A piece of a message.
+struct Piece {
+    flags: Flags,
+    date: Timestamp,
+    bytes: Vec<u8>,
+}
+
+/// The pieces of one message: each of [`FRAME`] bytes, the last one shorter.
+struct Pieces<'c> {
+    connection: &'c mut Connection,
+    uid: Uid,
+    /// Its length as the server tells it: beyond it nothing is asked for ahead.
+    told: u32,
+    /// Tags of commands that have no answer yet, and the offset that each asks for. The server may answer them in any
+    /// order (RFC 3501 §5.5).
+    asked: Vec<(String, u32)>,
+    /// What came, by offset.
+    came: BTreeMap<u32, Piece>,
+}
+
+impl Pieces<'_> {
+    /// The piece at this offset; `None` if there is no such message. The one after it is then under way.
+    async fn next(&mut self, offset: u32) -> Result<Option<Piece>, ImapError> {
+        self.ask(offset).await?;
+        let ahead = offset.saturating_add(u32::try_from(FRAME).unwrap_or(u32::MAX));
+        if ahead < self.told {
+            self.ask(ahead).await?;
+        }
+        while self.is_asked(offset) {
+            self.answer().await?;
+        }
+        Ok(self.came.remove(&offset))
+    }
+
+    /// Waits for what is under way: the connection is free after it.
+    async fn end(mut self) -> Result<(), ImapError> {
+        while !self.asked.is_empty() {
+            match self.answer().await {
+                // of no interest any more: the message had ended before it
+                Ok(()) | Err(ImapError::No { .. } | ImapError::Bad { .. }) => self.came.clear(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_asked(&self, offset: u32) -> bool {
+        self.asked.iter().any(|(_, asked)| *asked == offset)
+    }
+
+    async fn ask(&mut self, offset: u32) -> Result<(), ImapError> {
+        if self.is_asked(offset) || self.came.contains_key(&offset) {
+            return Ok(());
+        }
+        let uid = self.uid;
+        let command = format!("UID FETCH {uid} (UID FLAGS INTERNALDATE BODY.PEEK[]<{offset}.{FRAME}>)");
+        let tag = self.connection.send("FETCH", &command).await?;
+        self.asked.push((tag, offset));
+        Ok(())
+    }
+
+    /// Reads until one of the commands is answered.
+    async fn answer(&mut self) -> Result<(), ImapError> {
+        let Self { connection, uid, asked, came, .. } = self;
+        let mut is_strange = false;
+        let see = |response: &Response<'_>| {
+            let parts = fetched(response);
+            let origin = parts.origin.unwrap_or(0);
+            // beyond the end some servers have nothing to send, not even an empty string
+            let body = parts.body.or((origin > 0).then_some(&[]));
+            let (true, Some(body)) = (parts.uid == *uid, body) else { return };
+            // a server that does not know pieces sends the whole again and again
+            if body.len() > FRAME || !asked.iter().any(|(_, offset)| *offset == origin) {
+                is_strange = true;
+                return;
+            }
+            let flags = parts.flags.unwrap_or_default();
+            let date = parts.internal_date.unwrap_or_else(clock::now);
+            came.insert(origin, Piece { flags, date, bytes: body.to_vec() });
+        };
+        let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
+        let silence = connection.timing.command;
+        let (number, answer) = connection.answer("FETCH", &tags, silence, see).await?;
+        asked.remove(number);
+        if is_strange {
+            let detail = String::from("another piece of the message than was asked for");
+            return Err(ImapError::Unreadable { what: "FETCH", detail });
+        }
+        answer
+    }
+}
+
+/// What came of a message so far.
+struct Arriving<'t> {
+    target: &'t Target,
+    uid: Uid,
+    flags: Flags,
+    date: Timestamp,
+    id: MessageId,
+    /// Bytes of it that may be in memory.
+    room: usize,
+    share: Share,
+    length: u64,
+    kept: Kept,
+}
+
+/// Where it is.
+enum Kept {
+    Memory(Vec<u8>),
+    /// In a file; what its beginning says of it.
+    File(Box<LargeWriter>, Box<Message>),
+}
+
+impl<'t> Arriving<'t> {
+    fn begin(target: &'t Target, (uid, room): (Uid, usize), first: &Piece, share: Share) -> Self {
+        let Piece { flags, date, .. } = first;
+        Self {
+            target,
+            uid,
+            flags: flags.clone(),
+            date: *date,
+            id: MessageId::at(*date),
+            room,
+            share,
+            length: 0,
+            kept: Kept::Memory(Vec::new()),
+        }
+    }
+
+    /// Larger than the policy wants messages kept: the server told less.
+    fn is_oversize(&self) -> bool {
+        self.length > self.target.policy.max_message
+    }
+
+    async fn add(&mut self, piece: Vec<u8>) -> Result<(), ImapError> {
+        self.length = self.length.saturating_add(piece.len() as u64);
+        let is_oversize = self.is_oversize();
+        let kept = std::mem::replace(&mut self.kept, Kept::Memory(Vec::new()));
+        self.kept = match kept {
+            Kept::Memory(mut head) => {
+                head.extend_from_slice(&piece);
+                if head.len() > self.room && !is_oversize {
+                    self.spill(head).await?
+                } else {
+                    Kept::Memory(head)
+                }
+            }
+            Kept::File(writer, message) if is_oversize => Kept::File(writer, message),
+            Kept::File(mut writer, message) => {
+                let key = Arc::clone(&self.target.key);
+                let work = self.target.workers.run(move || writer.append(&key, &piece).map(|()| writer));
+                Kept::File(work.result().await??, message)
+            }
+        };
+        Ok(())
+    }
+
+    /// Takes what came so far to a file.
+    async fn spill(&mut self, head: Vec<u8>) -> Result<Kept, ImapError> {
+        let (target, message) = (self.target.clone(), self.describe());
+        let work = self.target.workers.run(move || {
+            let message = message(&head);
+            let header = record_header(&message, &target.folder.path);
+            let mut writer = target.store.large_writer(target.mailbox, header)?;
+            writer.append(&target.key, &head)?;
+            Ok::<_, ImapError>(Kept::File(Box::new(writer), Box::new(message)))
+        });
+        let kept = work.result().await??;
+        self.target.budget.shrink(&mut self.share, FRAME);
+        Ok(kept)
+    }
+
+    /// Makes a message's record of its beginning. Costs CPU time: not for an arbiter.
+    fn describe(&self) -> impl FnOnce(&[u8]) -> Message + Send + use<> {
+        let (target, uid, flags) = (self.target.clone(), self.uid, self.flags.clone());
+        let (date, id) = (self.date, self.id);
+        move |head| Message { id, ..message(&target, uid, flags, date, head) }
+    }
+
+    /// The whole message came.
+    fn prepare(self) -> Batch {
+        let (target, is_oversize, describe) = (self.target.clone(), self.is_oversize(), self.describe());
+        let Self { length, kept, mut share, .. } = self;
+        self.target.workers.run(move || {
+            let (message, body, bytes) = match kept {
+                Kept::Memory(head) => {
+                    let message = Message { size: length, ..describe(&head) };
+                    if is_oversize {
+                        return Ok(vec![headers_only(message, length, share)]);
+                    }
+                    let header = record_header(&message, &target.folder.path);
+                    let record = encode_record(&target.key, target.mailbox, &header, &head)?;
+                    target.budget.shrink(&mut share, record.len());
+                    let bytes = record.len() as u64;
+                    (message, Body::Record(record), bytes)
+                }
+                Kept::File(_, message) if is_oversize => {
+                    return Ok(vec![headers_only(*message, length, share)]);
+                }
+                Kept::File(writer, message) => {
+                    let record = writer.finish(&target.key, target.mailbox)?;
+                    (Message { size: length, ..*message }, Body::Large(record), 0)
+                }
+            };
+            Ok(vec![Prepared { message, body: Some(body), bytes, share }])
+        })
+    }
+}
