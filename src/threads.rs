@@ -9,7 +9,7 @@ const BEST: i32 = -20;
 const WORST: i32 = 19;
 
 /// Lets the calling thread work in long pieces (`SCHED_BATCH`, sched(7)), and raises its niceness. A thread that is
-/// woken then waits until whoever is at work pauses, by a few milliseconds at most, instead of taking the processor
+/// woken then waits until whoever is at work pauses or has used up his time slice, instead of taking the processor
 /// away. Mail comes through several threads and processes, here and often on the server's side; without this
 /// each few kilobytes change the thread. Where the system refuses, all stays as it is.
 pub fn work_in_long_pieces(nicer: i32) {

@@ -151,9 +151,9 @@ impl Committer {
         for Request { commit, reply } in group {
             let admitted = self.space.admit(&commit);
             match admitted.and_then(|()| stage_one(&merged, commit, sequence, self.pack_limit)) {
-                Ok(staged) => {
+                Ok(mut staged) => {
                     sequence = staged.next_sequence;
-                    merged.changes.extend(staged.changes);
+                    merged.changes.append(&mut staged.changes);
                     merged.appends.extend(staged.appends);
                     waiters.push((reply, Committed { cursor: Cursor(sequence.saturating_sub(1)) }));
                 }

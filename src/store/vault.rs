@@ -58,13 +58,8 @@ impl Key {
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (nonce, body) =
             sealed.split_first_chunk::<NONCE>().ok_or_else(|| vault("a sealed value is cut short"))?;
-        let (key, nonce) = self.under(nonce)?;
         let mut plain = Zeroizing::new(body.to_vec());
-        let length = key
-            .open_in_place(nonce, Aad::from(context), &mut plain)
-            .map_err(|_| vault("a sealed value does not open: wrong key, or damaged"))?
-            .len();
-        plain.truncate(length);
+        self.open_in_place(nonce, context, &mut plain)?;
         Ok(plain)
     }
 
@@ -90,7 +85,7 @@ impl Key {
         let (key, nonce) = self.under(nonce)?;
         let length = key
             .open_in_place(nonce, Aad::from(context), sealed)
-            .map_err(|_| vault("a sealed frame does not open: wrong key, or damaged"))?
+            .map_err(|_| vault("what is sealed does not open: wrong key, or damaged"))?
             .len();
         sealed.truncate(length);
         Ok(())

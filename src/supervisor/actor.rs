@@ -8,6 +8,7 @@ use super::plan::{Plan, Restarts, resting_state};
 use super::protocol::Drain;
 use super::reconcile::Comparing;
 use super::trial::Trials;
+use super::watchdog::{ROUND, Watchdog};
 use crate::clock;
 use crate::domain::{AppId, Incarnation, MailboxState, SendState};
 use crate::imap::{ImapActor, ImapDeps};
@@ -40,6 +41,7 @@ pub struct Factories {
 pub struct Supervisor {
     pub(super) factories: Factories,
     pub(super) arbiters: Vec<Arbiter>,
+    watchdog: Watchdog,
     pub(super) running: BTreeMap<Incarnation, Running>,
     pub(super) leaving: Leaving,
     /// Mailboxes whose epochs are being raised.
@@ -75,6 +77,7 @@ impl Supervisor {
         let apps = Apps::new(factories.token.clone());
         Self {
             factories,
+            watchdog: Watchdog::new(arbiters.len()),
             arbiters,
             running: BTreeMap::new(),
             leaving: Leaving::default(),
@@ -318,6 +321,9 @@ impl Actor for Supervisor {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
         self.keep_grants(context);
+        context.run_interval(ROUND, |supervisor, _| {
+            supervisor.watchdog.look(&supervisor.arbiters, clock::monotonic());
+        });
         context.run_interval(RECONCILE, |supervisor, context| {
             supervisor.compare(context);
             supervisor.feel_pulse(context);

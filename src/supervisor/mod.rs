@@ -10,5 +10,6 @@ pub mod protocol;
 mod reconcile;
 mod trial;
 mod upkeep;
+mod watchdog;
 
 pub use actor::{Factories, Supervisor};
