@@ -22,6 +22,11 @@ use tokio::net::TcpStream;
 /// is listed is held in memory.
 const ANSWER: u64 = 1 << 30;
 
+/// Others on the arbiter get their turn after so many responses or bytes: what comes fast could be read for tens of
+/// milliseconds without a pause.
+const TURN_RESPONSES: u32 = 256;
+const TURN_BYTES: u64 = 256 << 10;
+
 /// The stream under the library.
 pub(super) type Stream = LimitingReader<MaybeTls<ReadAhead<TcpStream>>>;
 
@@ -36,6 +41,8 @@ pub(super) struct Connection {
     /// Whether flags are asked for: those that come are an answer.
     pub(super) asks_for_flags: bool,
     meter: Arc<ReadMeter>,
+    /// Responses that were read since others had their turn, and where the meter stood then.
+    turn: (u32, u64),
 }
 
 /// What changed in the selected folder without being asked for.
@@ -88,6 +95,7 @@ impl Connection {
             change: Change::default(),
             asks_for_flags: false,
             meter,
+            turn: (0, 0),
         }
     }
 
@@ -289,8 +297,20 @@ impl Connection {
         }
     }
 
+    /// Lets others have their turn now and then.
+    async fn give_way(&mut self) {
+        let (responses, bytes) = (self.turn.0.saturating_add(1), self.meter.bytes());
+        if responses < TURN_RESPONSES && bytes.saturating_sub(self.turn.1) < TURN_BYTES {
+            self.turn.0 = responses;
+        } else {
+            self.turn = (0, bytes);
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The next response, whole within that time.
     pub(super) async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+        self.give_way().await;
         let read = tokio::time::timeout(after, read(&mut self.session, what));
         read.await.map_err(|_| ImapError::Timeout { what, after })?
     }
@@ -298,6 +318,7 @@ impl Connection {
     /// The next response, however long it is in coming: only silence ends the waiting. Not for who holds meanwhile what
     /// other mailboxes wait for.
     async fn next_unless_silent(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+        self.give_way().await;
         let mut heard = self.meter.bytes();
         let mut read = std::pin::pin!(read(&mut self.session, what));
         loop {
