@@ -92,6 +92,17 @@ pub(crate) fn point(name: &str, mailbox: &crate::domain::MailboxId) {
     let _ = (name, mailbox);
 }
 
+/// Passes a point with one message (`name:uid`); may panic if a test asked for it.
+pub(crate) fn message(name: &str, uid: crate::domain::Uid) {
+    #[cfg(feature = "faults")]
+    if let name = format!("{name}:{uid}")
+        && let Some(action) = enabled::take(&name)
+    {
+        enabled::act(&name, &action);
+    }
+    let _ = (name, uid);
+}
+
 /// Whether a test asked to leave the syncs out, to prove that it would notice.
 pub(crate) fn skips_syncs() -> bool {
     #[cfg(feature = "faults")]

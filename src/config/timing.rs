@@ -22,7 +22,7 @@ pub struct Timing {
     /// LIST, STATUS, SELECT; Exchange gets twice as long.
     #[serde(with = "humantime_serde")]
     pub command: Duration,
-    /// FETCH without a byte.
+    /// FETCH without a byte, or with less than 1 KiB for each second of this.
     #[serde(with = "humantime_serde")]
     pub fetch_silence: Duration,
     /// IDLE's continuation.
@@ -46,6 +46,9 @@ pub struct Timing {
     /// After which a suspiciously large deletion is looked at again.
     #[serde(with = "humantime_serde")]
     pub mass_delete_confirm: Duration,
+    /// After which a message that could not be fetched is tried again.
+    #[serde(with = "humantime_serde")]
+    pub quarantine_retry: Duration,
     /// First wait after a failed connection; doubles.
     #[serde(with = "humantime_serde")]
     pub retry_first: Duration,
@@ -99,6 +102,7 @@ impl Default for Timing {
             flag_scan: seconds(10 * 60),
             list_interval: seconds(5 * 60),
             mass_delete_confirm: seconds(60),
+            quarantine_retry: seconds(3600),
             retry_first: seconds(1),
             retry_cap: seconds(5 * 60),
             throttle_cap: seconds(5 * 60),

@@ -71,11 +71,12 @@ impl ImapActor {
             announcer,
             budget,
             workers,
-            large_deletions: BTreeSet::new(),
+            doubted_deletions: BTreeSet::new(),
             incomplete: BTreeSet::new(),
             backlog: BTreeMap::new(),
             reported: clock::monotonic(),
             fetched: 0,
+            quarantine_retry: timing.quarantine_retry,
             isolation: Isolation::default(),
             twins: Twins::default(),
         };

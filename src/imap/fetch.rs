@@ -1,10 +1,10 @@
-//! Fetching messages: the connection is read on the arbiter, messages are parsed, compressed and sealed on
-//! the pool, and committed in batches while the next ones arrive.
+//! Fetching messages: the connection is read on the arbiter, messages are parsed, compressed and sealed by
+//! the workers, and committed in batches while the next ones arrive.
 //!
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
-//! moment it was read until it is durable.
+//! moment it was read until it is durable, a large one from before it is read.
 
-use super::decode::FetchedMessage;
+use super::decode::{FetchedMessage, FetchedParts};
 use super::envelope;
 use super::listings::ListedMessage;
 use super::pieces::read_in_pieces;
@@ -134,6 +134,11 @@ async fn read_sections(
     let mut bytes = 0;
     connection
         .fetch_sections::<_, ImapError>(asked.set, asked.section, async |message| {
+            let Some(message) = message else {
+                // others may be waiting for what is held here
+                bytes = 0;
+                return dispatch(target, std::mem::take(&mut batch), batches).await;
+            };
             let Some((uid, length)) = message.delivers() else { return Ok(()) };
             // what nobody asked for, or comes twice, is not taken: a UID is stored once
             if asked.uids.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
@@ -173,6 +178,9 @@ async fn dispatch(
     batch: Vec<Fetched>,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     let target = target.clone();
     let work = target
         .workers
@@ -185,22 +193,43 @@ pub(super) async fn send(batches: &mpsc::Sender<Batch>, work: Batch) -> Result<(
     batches.send(work).await.map_err(|_| ImapError::Internal(String::from("the writer ended early")))
 }
 
-/// Parses, compresses and seals one message. On the pool.
+/// Does work for one message; a panic is that message's affair alone.
+pub(super) fn guarded<T>(uid: Uid, work: impl FnOnce() -> Result<T, ImapError>) -> Result<T, ImapError> {
+    let work = || {
+        crate::faults::message("imap.prepare", uid);
+        work()
+    };
+    // told by the panic hook
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or(Err(ImapError::Unprocessable { uid }))
+}
+
+/// Parses, compresses and seals one message. On the workers.
 fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapError> {
-    let Fetched { message: response, header_of, mut share } = fetched;
+    let Fetched { message: response, header_of, share } = fetched;
     let parts = response.parts();
     let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
+    guarded(uid, || prepare_body(target, &parts, raw, header_of, share).map(Some))
+}
+
+fn prepare_body(
+    target: &Target,
+    parts: &FetchedParts<'_>,
+    raw: &[u8],
+    header_of: Option<u32>,
+    mut share: Share,
+) -> Result<Prepared, ImapError> {
     let date = parts.internal_date.unwrap_or_else(clock::now);
-    let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
+    let message = message(target, parts.uid, parts.flags.clone().unwrap_or_default(), date, raw);
     if header_of.is_some() || message.size > target.policy.max_message {
         let size = header_of.map_or(message.size, u64::from);
-        return Ok(Some(headers_only(message, size, share)));
+        return Ok(headers_only(message, size, share));
     }
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
     target.budget.shrink(&mut share, record.len());
     let bytes = record.len() as u64;
-    Ok(Some(Prepared { message, body: Some(Body::Record(record)), bytes, share }))
+    Ok(Prepared { message, body: Some(Body::Record(record)), bytes, share })
 }
 
 /// A message whose body is larger than the policy wants it kept.

@@ -1,18 +1,24 @@
 //! The list of folders: new ones, renamed ones, and those that are gone.
 
+use super::fetch::SET;
 use super::listings::Ask;
 use super::names;
+use super::plan::uid_sets;
 use super::protocol::ImapError;
+use super::rematch::is_same;
 use super::sync::Syncer;
 use super::wire::{Connection, ListedFolder};
 use crate::clock;
-use crate::domain::{Folder, FolderId};
+use crate::domain::message::Envelope;
+use crate::domain::{Folder, FolderId, Timestamp, Uid};
 use crate::events::EventType;
-use crate::store::{Commit, Row};
+use crate::store::{Commit, Row, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A folder whose name is longer than this is left out: it would not fit a row.
 const LONGEST_NAME: usize = 1000;
+/// So many messages of a folder under a new name are compared with those that are stored.
+const SAMPLE: usize = 10;
 
 /// What a LIST says about one folder, in our words.
 fn folder_of(listed: &ListedFolder) -> Folder {
@@ -54,7 +60,7 @@ pub(super) fn folders_of(listed: &[ListedFolder]) -> Vec<Folder> {
 
 /// Whether the folder itself is refused. A server that asks for patience says nothing about it.
 fn is_refused(error: &ImapError) -> bool {
-    matches!(error, ImapError::No { text, .. } if crate::diagnosis::imap(text).is_none())
+    matches!(error, ImapError::No { .. }) && error.is_plain_refusal()
 }
 
 impl Syncer {
@@ -132,8 +138,8 @@ impl Syncer {
         Ok(())
     }
 
-    /// Which missing folder a new one is, under its new name: the same UIDVALIDITY, and the stored UIDs are
-    /// there.
+    /// Which missing folder a new one is, under its new name: the same UIDVALIDITY, the stored UIDs are there, and they
+    /// are the stored messages.
     async fn old_name_of(
         &self,
         connection: &mut Connection,
@@ -170,11 +176,43 @@ impl Syncer {
             let entries = self.store.uid_entries(self.owner.mailbox, row.value.id, row.value.incarnation)?;
             let present = entries.iter().filter(|entry| listed.contains(&entry.uid)).count();
             // some may have been deleted at the same time; most must be there
-            if present * 2 >= entries.len() && (present > 0 || listed.is_empty()) {
+            let is_like = present * 2 >= entries.len() && (present > 0 || listed.is_empty());
+            if is_like && self.holds(connection, &entries, &listed).await? {
                 return Ok(Some(place));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the selected folder holds these messages under the UIDs that both have, as far as some of them tell: there
+    /// are servers that give every folder the same UIDVALIDITY.
+    async fn holds(
+        &self,
+        connection: &mut Connection,
+        entries: &[UidEntry],
+        listed: &BTreeSet<Uid>,
+    ) -> Result<bool, ImapError> {
+        let common: Vec<&UidEntry> = entries.iter().filter(|entry| listed.contains(&entry.uid)).collect();
+        let step = (common.len() / SAMPLE).max(1);
+        let mut sample = BTreeMap::new();
+        for entry in common.into_iter().rev().step_by(step).take(SAMPLE) {
+            sample.extend(
+                self.store.message(self.owner.mailbox, entry.message)?.map(|known| (entry.uid, known)),
+            );
+        }
+        if sample.is_empty() {
+            return Ok(true);
+        }
+        let uids: Vec<Uid> = sample.keys().copied().collect();
+        let mut same = 0;
+        for set in uid_sets(&uids, SET) {
+            let there = connection.list_envelopes(&set).await?;
+            let is_same = |(uid, date, envelope): &(Uid, Timestamp, Envelope)| {
+                sample.get(uid).is_some_and(|known| is_same(known, *date, envelope))
+            };
+            same += there.iter().filter(|listed| is_same(listed)).count();
+        }
+        Ok(same * 2 > sample.len())
     }
 
     /// A stored folder was not listed: after two complete LISTs and a NO to its SELECT it is gone.

@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::decode::{library, tagged};
 use super::protocol::ImapError;
-use super::wire::{Change, Connection, read};
+use super::wire::{Change, Connection, Patience, read};
 use async_imap::imap_proto::Response;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Connection {
             Ok::<_, ImapError>((tag, end))
         };
         let (tag, end) = bell.wait_in(wait).await?;
-        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
+        self.say_done().await?;
         if end != IdleEnd::Leaving {
             self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await?;
         }
@@ -58,13 +58,20 @@ impl Connection {
     pub(super) async fn try_idle(&mut self) -> Result<(), ImapError> {
         let tag = self.send("IDLE", "IDLE").await?;
         self.until_idle(&tag).await?;
-        self.session.run_command_untagged("DONE").await.map_err(|error| library("IDLE", error))?;
+        self.say_done().await?;
         self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await
+    }
+
+    async fn say_done(&mut self) -> Result<(), ImapError> {
+        let after = self.timing.idle_start;
+        let said = tokio::time::timeout(after, self.session.run_command_untagged("DONE")).await;
+        let said = said.map_err(|_| ImapError::Timeout { what: "IDLE", after })?;
+        said.map_err(|error| library("IDLE", error))
     }
 
     async fn until_idle(&mut self, tag: &str) -> Result<(), ImapError> {
         loop {
-            let response = self.next("IDLE", self.timing.idle_start).await?;
+            let response = self.next("IDLE", Patience::Within(self.timing.idle_start)).await?;
             if let Some(end) = tagged("IDLE", tag, response.parsed()) {
                 end?;
                 return Err(ImapError::Bad { what: "IDLE", text: String::from("ended before it began") });

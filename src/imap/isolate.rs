@@ -69,6 +69,10 @@ impl Syncer {
     /// After a failed ride: `true` if the failure was a window's and was made smaller or quarantined.
     pub(super) async fn isolate(&mut self, error: &ImapError) -> Result<bool, ImapError> {
         let Some((folder, window)) = self.isolation.attempt.take() else { return Ok(false) };
+        if let ImapError::Unprocessable { uid } = error {
+            self.quarantine(folder, *uid, &error.to_string()).await?;
+            return Ok(true);
+        }
         if !self.isolation.blames(folder, &window, error) {
             return Ok(false);
         }
@@ -117,6 +121,18 @@ impl Syncer {
             self.store.commit(commit).await?;
         }
         Ok(())
+    }
+
+    /// Whether something quarantined in this folder is to be tried again.
+    pub(super) fn has_to_try_again(&self, folder: &Folder) -> Result<bool, ImapError> {
+        let apart = self.store.quarantined(self.owner.mailbox, folder.id, folder.incarnation)?;
+        Ok(apart.iter().any(|message| self.is_to_be_tried(message)))
+    }
+
+    /// Whether a quarantined message had its pause: what ended connections may have been a bad hour of the server's, and
+    /// what we failed at a newer program may master.
+    pub(super) fn is_to_be_tried(&self, message: &Quarantined) -> bool {
+        clock::now().since(message.since) >= self.quarantine_retry
     }
 
     async fn quarantine(&self, folder: FolderId, uid: Uid, why: &str) -> Result<(), ImapError> {

@@ -111,7 +111,7 @@ impl Connection {
     /// A server that cannot tell a size may still tell flags: the sizes are then asked for by themselves.
     async fn list_by(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
         match self.list_once(fetch, ask).await {
-            Err(ImapError::No { .. } | ImapError::Bad { .. }) if ask != Ask::Flags => {
+            Err(error) if ask != Ask::Flags && error.is_plain_refusal() => {
                 self.list_once(fetch, Ask::Flags).await
             }
             listed => listed,
@@ -121,18 +121,25 @@ impl Connection {
     async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
         let command = format!("{fetch} (UID FLAGS{})", ask.items());
         let mut found = Vec::new();
+        // arrivals, and flags that change meanwhile, may come on top
+        let most = (self.exists() as usize).saturating_mul(2).saturating_add(1000);
         let see = |response: &Response<'_>| {
             let parts = fetched(response);
             let size = size_in(&parts);
             // a reply for one message may come in parts
-            if let (uid @ 1.., Some(flags)) = (parts.uid, parts.flags) {
+            if let (uid @ 1.., Some(flags), true) = (parts.uid, parts.flags, found.len() <= most) {
                 found.push(ListedMessage { uid, flags, size });
             }
         };
         self.asks_for_flags = true;
         let listed = self.exchange("FETCH", &command, see).await;
         self.asks_for_flags = false;
-        listed.map(|()| sorted(found))
+        listed?;
+        if found.len() > most {
+            let detail = String::from("more messages than it says the folder has");
+            return Err(ImapError::Unreadable { what: "a listing", detail });
+        }
+        Ok(sorted(found))
     }
 
     /// What messages are recognised by under another UID: their INTERNALDATE, and an envelope of the fields that tell

@@ -2,9 +2,9 @@
 //! memory it was given goes straight to a file of its own.
 
 use super::decode::fetched;
-use super::fetch::{Batch, Prepared, Progress, Target, headers_only, message, record_header, send};
+use super::fetch::{Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, send};
 use super::protocol::ImapError;
-use super::wire::Connection;
+use super::wire::{Connection, Patience};
 use crate::clock;
 use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
 use crate::net::{LimitExceeded, Share};
@@ -30,21 +30,26 @@ pub(super) async fn read_in_pieces(
 ) -> Result<(), ImapError> {
     let room = LARGE.min(told.saturating_add(told / LEEWAY)) as usize;
     let share = target.budget.take_long(room.saturating_add(FRAME)).await;
-    let mut pieces = Pieces { connection, uid, told, asked: Vec::new(), came: BTreeMap::new() };
+    let mut pieces = Pieces::of(connection, uid, told);
     let Some(mut piece) = pieces.next(0).await? else {
         return pieces.end().await; // expunged meanwhile: the next listing knows
     };
     let mut arriving = Arriving::begin(target, (uid, room), &piece, share);
     loop {
-        let is_last = piece.bytes.len() < FRAME;
+        let (is_short, is_empty) = (piece.bytes.len() < FRAME, piece.bytes.is_empty());
         arriving.add(piece.bytes).await?;
-        if is_last || arriving.is_oversize() {
+        if is_empty || is_short && arriving.length == u64::from(told) || arriving.is_oversize() {
             break;
         }
+        // the end, if the server told too much; but some send shorter pieces than they are asked for
+        pieces.asks_ahead &= !is_short;
         let at = u32::try_from(arriving.length).map_err(|_| endless())?;
-        piece = match pieces.next(at).await? {
-            Some(piece) => piece,
-            None => return pieces.end().await,
+        piece = match pieces.next(at).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) if is_short => break,
+            Ok(None) => return pieces.end().await,
+            Err(error) if is_short && error.is_plain_refusal() => break,
+            Err(error) => return Err(error),
         };
     }
     pieces.end().await?;
@@ -65,12 +70,14 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-/// The pieces of one message: each of [`FRAME`] bytes, the last one shorter.
+/// The pieces of one message, each of at most [`FRAME`] bytes.
 struct Pieces<'c> {
     connection: &'c mut Connection,
     uid: Uid,
     /// Its length as the server tells it: beyond it nothing is asked for ahead.
     told: u32,
+    /// Whether the next piece begins [`FRAME`] bytes further.
+    asks_ahead: bool,
     /// Tags of commands that have no answer yet, and the offset that each asks for. The server may answer them in any
     /// order (RFC 3501 §5.5).
     asked: Vec<(String, u32)>,
@@ -78,12 +85,17 @@ struct Pieces<'c> {
     came: BTreeMap<u32, Piece>,
 }
 
-impl Pieces<'_> {
+impl<'c> Pieces<'c> {
+    fn of(connection: &'c mut Connection, uid: Uid, told: u32) -> Self {
+        Self { connection, uid, told, asks_ahead: true, asked: Vec::new(), came: BTreeMap::new() }
+    }
+
     /// The piece at this offset; `None` if there is no such message. The one after it is then under way.
     async fn next(&mut self, offset: u32) -> Result<Option<Piece>, ImapError> {
+        self.came.retain(|came, _| *came >= offset);
         self.ask(offset).await?;
         let ahead = offset.saturating_add(u32::try_from(FRAME).unwrap_or(u32::MAX));
-        if ahead < self.told {
+        if self.asks_ahead && ahead < self.told {
             self.ask(ahead).await?;
         }
         while self.is_asked(offset) {
@@ -139,8 +151,8 @@ impl Pieces<'_> {
             came.insert(origin, Piece { flags, date, bytes: body.to_vec() });
         };
         let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
-        let silence = connection.timing.command;
-        let (number, answer) = connection.answer("FETCH", &tags, silence, see).await?;
+        let patience = Patience::WhileHeard(connection.timing.fetch_silence);
+        let (number, answer) = connection.answer("FETCH", &tags, patience, see).await?;
         asked.remove(number);
         if is_strange {
             let detail = String::from("another piece of the message than was asked for");
@@ -218,13 +230,15 @@ impl<'t> Arriving<'t> {
     /// Takes what came so far to a file.
     async fn spill(&mut self, head: Vec<u8>) -> Result<Kept, ImapError> {
         let (target, message) = (self.target.clone(), self.describe());
-        let work = self.target.workers.run(move || {
+        let uid = self.uid;
+        let write = move || {
             let message = message(&head);
             let header = record_header(&message, &target.folder.path);
             let mut writer = target.store.large_writer(target.mailbox, header)?;
             writer.append(&target.key, &head)?;
-            Ok::<_, ImapError>(Kept::File(Box::new(writer), Box::new(message)))
-        });
+            Ok(Kept::File(Box::new(writer), Box::new(message)))
+        };
+        let work = self.target.workers.run(move || guarded(uid, write));
         let kept = work.result().await??;
         self.target.budget.shrink(&mut self.share, FRAME);
         Ok(kept)
@@ -240,8 +254,8 @@ impl<'t> Arriving<'t> {
     /// The whole message came.
     fn prepare(self) -> Batch {
         let (target, is_oversize, describe) = (self.target.clone(), self.is_oversize(), self.describe());
-        let Self { length, kept, mut share, .. } = self;
-        self.target.workers.run(move || {
+        let Self { length, kept, mut share, uid, .. } = self;
+        let prepare = move || {
             let (message, body, bytes) = match kept {
                 Kept::Memory(head) => {
                     let message = Message { size: length, ..describe(&head) };
@@ -263,6 +277,7 @@ impl<'t> Arriving<'t> {
                 }
             };
             Ok(vec![Prepared { message, body: Some(body), bytes, share }])
-        })
+        };
+        self.target.workers.run(move || guarded(uid, prepare))
     }
 }

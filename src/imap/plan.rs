@@ -15,7 +15,7 @@ const MASS: usize = 50;
 pub struct Known<'a> {
     /// Stored messages by UID, ascending.
     pub entries: &'a [UidEntry],
-    /// UIDs that are not tried again.
+    /// UIDs that are not tried now.
     pub quarantined: &'a BTreeSet<Uid>,
     /// The only ones that are to be stored; `None`: all.
     pub wanted: Option<&'a BTreeSet<Uid>>,
@@ -29,8 +29,18 @@ pub struct Listing<'a> {
     /// Every UID from this one on that exists is in the listing, with a tagged OK; `None`: no such claim
     /// (the count did not equal EXISTS).
     pub complete_from: Option<Uid>,
-    /// Whether a large deletion was seen before, on another connection.
-    pub large_deletion_confirmed: bool,
+    /// The server refused to list: that nothing is there is known from EXISTS alone.
+    pub is_inferred: bool,
+    /// Whether the deletion was seen before, on another connection.
+    pub deletion_confirmed: bool,
+}
+
+impl<'a> Listing<'a> {
+    /// A listing that the server gave.
+    #[must_use]
+    pub fn of(messages: &'a [ListedMessage], complete_from: Option<Uid>) -> Self {
+        Self { messages, complete_from, is_inferred: false, deletion_confirmed: false }
+    }
 }
 
 /// What to do, in this order.
@@ -40,7 +50,7 @@ pub struct Plan {
     pub flags: Vec<FlagChange>,
     /// Stored messages that are gone from the folder.
     pub vanished: Vec<UidEntry>,
-    /// A deletion too large to be believed at once.
+    /// A deletion that is not to be believed at once: too large, or inferred.
     pub suspicious: bool,
     /// UIDs to fetch: windows newest first, ascending inside.
     pub fetch: Vec<Vec<Uid>>,
@@ -82,8 +92,9 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
     }
     gone.extend(entries.copied());
     gone.retain(|entry| listing.complete_from.is_some_and(|from| entry.uid >= from));
-    let large = gone.len() > MASS && gone.len() > known.entries.len() / 3;
-    if large && !listing.large_deletion_confirmed {
+    let is_large = gone.len() > MASS && gone.len() > known.entries.len() / 3;
+    let is_doubtful = is_large || listing.is_inferred && !gone.is_empty();
+    if is_doubtful && !listing.deletion_confirmed {
         plan.suspicious = true;
     } else {
         plan.vanished = gone;
@@ -139,16 +150,16 @@ mod tests {
     }
 
     fn complete(messages: &[ListedMessage]) -> Listing<'_> {
-        Listing { messages, complete_from: Some(1), large_deletion_confirmed: false }
+        Listing::of(messages, Some(1))
     }
 
     #[test]
     fn an_incomplete_listing_deletes_nothing() {
         let entries: Vec<_> = (1..=3).map(|uid| entry(uid, &Flags::default())).collect();
         let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
-        let listing = Listing { messages: &[], complete_from: None, large_deletion_confirmed: true };
+        let listing = Listing { deletion_confirmed: true, ..Listing::of(&[], None) };
         assert_eq!(plan(known, listing), Plan::default());
-        let partial = Listing { messages: &[], complete_from: Some(3), large_deletion_confirmed: true };
+        let partial = Listing { deletion_confirmed: true, ..Listing::of(&[], Some(3)) };
         assert_eq!(plan(known, partial).vanished, [entries[2]]);
     }
 
@@ -158,8 +169,19 @@ mod tests {
         let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
         let first = plan(known, complete(&[]));
         assert!(first.suspicious && first.vanished.is_empty());
-        let confirmed = Listing { large_deletion_confirmed: true, ..complete(&[]) };
+        let confirmed = Listing { deletion_confirmed: true, ..complete(&[]) };
         assert_eq!(plan(known, confirmed).vanished.len(), 100);
+    }
+
+    #[test]
+    fn an_inferred_deletion_of_any_size_waits_for_a_second_look() {
+        let entries = [entry(1, &Flags::default())];
+        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
+        let inferred = Listing { is_inferred: true, ..complete(&[]) };
+        let first = plan(known, inferred);
+        assert!(first.suspicious && first.vanished.is_empty());
+        assert_eq!(plan(known, Listing { deletion_confirmed: true, ..inferred }).vanished, entries);
+        assert_eq!(plan(known, complete(&[])).vanished, entries, "what was listed is believed");
     }
 
     #[test]
@@ -204,7 +226,7 @@ mod tests {
             let entries: Vec<_> = stored.iter().map(|(uid, flags)| entry(*uid, flags)).collect();
             let messages: Vec<_> = server.iter().map(|(uid, flags)| listed(*uid, flags)).collect();
             let none = BTreeSet::new();
-            let listing = Listing { large_deletion_confirmed: true, ..complete(&messages) };
+            let listing = Listing { deletion_confirmed: true, ..complete(&messages) };
             let plan = super::plan(Known { entries: &entries, quarantined: &none, wanted: None }, listing);
 
             let mut after: BTreeMap<Uid, UidEntry> = entries.iter().map(|e| (e.uid, *e)).collect();

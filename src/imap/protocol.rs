@@ -1,7 +1,7 @@
 //! What is said to the IMAP actor, and how receiving can fail.
 
 use crate::diagnosis::{self, Facts, catalogue as c};
-use crate::domain::{Diagnosis, Disposition};
+use crate::domain::{Diagnosis, Disposition, Uid};
 use crate::net::{LimitExceeded, NetError};
 use crate::store::StoreError;
 use crate::token::protocol::TokenError;
@@ -112,6 +112,12 @@ pub enum ImapError {
     /// Nobody signed in yet.
     #[error("nobody signed in yet")]
     NotSignedIn,
+    /// We fail at a message: its processing panicked.
+    #[error("message {uid} cannot be processed: this is a fault of this program, see its log")]
+    Unprocessable {
+        /// Which message.
+        uid: Uid,
+    },
     /// Our own work was cut off.
     #[error("internal: {0}")]
     Internal(String),
@@ -135,8 +141,16 @@ impl ImapError {
             | Self::Lost { .. }
             | Self::Unreadable { .. }
             | Self::Exceeded { .. }
+            | Self::Unprocessable { .. }
             | Self::Internal(_) => Disposition::Retry,
         }
+    }
+
+    /// Whether the server said NO or BAD for no reason that we know: it does not want this command. One that asks for
+    /// patience says nothing about it.
+    #[must_use]
+    pub fn is_plain_refusal(&self) -> bool {
+        matches!(self, Self::No { text, .. } | Self::Bad { text, .. } if diagnosis::imap(text).is_none())
     }
 
     /// What a person is told, where somebody has to act or may wonder.
@@ -172,7 +186,7 @@ impl ImapError {
             Self::Exceeded { limit, .. } => detailed(&c::LIMIT_EXCEEDED, &limit.to_string()),
             Self::Unsupported(what) => detailed(&c::SERVER_UNSUPPORTED, what),
             Self::Store(StoreError::Full { path }) => detailed(&c::STORAGE_FULL, &path.display().to_string()),
-            Self::Store(_) | Self::NotSignedIn | Self::Internal(_) => None,
+            Self::Store(_) | Self::NotSignedIn | Self::Unprocessable { .. } | Self::Internal(_) => None,
         }
     }
 }

@@ -28,6 +28,12 @@ fn alike(one: &Envelope, other: &Envelope) -> bool {
     one.subject == other.subject && one.date == other.date && from(one) == from(other)
 }
 
+/// Whether a message that the server shows under a known UID is the one that is stored under it.
+pub(super) fn is_same(stored: &Message, date: Timestamp, envelope: &Envelope) -> bool {
+    identity(stored.internal_date, &stored.envelope) == identity(date, envelope)
+        && (envelope.message_id.is_some() || alike(&stored.envelope, envelope))
+}
+
 /// Matches what the server lists with what is stored: (message, new UID). Pure.
 fn matches(stored: Vec<Message>, listed: &[(Uid, Timestamp, Envelope)]) -> Vec<(Message, Uid)> {
     let mut waiting: BTreeMap<Identity, Vec<Message>> = BTreeMap::new();

@@ -18,7 +18,7 @@ use crate::net::Dialer;
 use crate::store::StoreError;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,9 @@ pub(super) struct Rider {
     pub(super) shown: Arc<Mutex<ImapStatus>>,
     pub(super) backoff: Backoff,
     seen: BTreeMap<FolderId, Seen>,
+    /// Folders that the server did not let us into. The first time the mailbox is not in step for it; what stays closed
+    /// keeps nobody waiting.
+    refused: BTreeSet<FolderId>,
     token_generation: Option<u64>,
     has_ridden: bool,
 }
@@ -53,6 +56,7 @@ impl Rider {
             shown,
             backoff,
             seen: BTreeMap::new(),
+            refused: BTreeSet::new(),
             token_generation: None,
             has_ridden: false,
         }
@@ -207,10 +211,16 @@ impl Rider {
                 self.syncer.reconcile_folders(connection).await?;
             }
             for (folder, status) in self.changed_folders(connection).await? {
-                if self.visit(connection, &folder, Scope::Whole).await? == Visit::Suspicious {
-                    result = Visit::Suspicious;
-                } else {
-                    self.seen.insert(folder.id, Seen::now(status));
+                match self.visit(connection, &folder, Scope::Whole).await? {
+                    Visit::InStep => {
+                        self.seen.insert(folder.id, Seen::now(status));
+                        self.refused.remove(&folder.id);
+                    }
+                    Visit::Suspicious => result = Visit::Suspicious,
+                    Visit::Refused if self.refused.insert(folder.id) && result == Visit::InStep => {
+                        result = Visit::Refused;
+                    }
+                    Visit::Refused => {}
                 }
             }
             self.syncer.settle_vanished(started).await?;
@@ -252,18 +262,20 @@ impl Rider {
             if connection.selected() == Some(folder.server_name.as_str()) {
                 // what changes there is told; flags that others change, not by every server
                 let is_told = connection.offers("CONDSTORE");
-                if !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan)) {
+                let scan_is_due = !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan));
+                if scan_is_due || self.syncer.has_to_try_again(&folder)? {
                     due.push((true, names::rank(folder.role), folder, None));
                 }
                 continue;
             }
             let status = match connection.status(&folder.server_name).await {
                 Ok(status) => Some(status),
-                Err(ImapError::No { .. } | ImapError::Bad { .. }) => None,
+                Err(error) if error.is_plain_refusal() => None,
                 Err(error) => return Err(error),
             };
             if let (Some(seen), Some(status)) = (seen, status)
                 && !seen.needs_visit(status, flag_scan)
+                && !self.syncer.has_to_try_again(&folder)?
             {
                 continue;
             }
@@ -303,7 +315,7 @@ impl Rider {
             // this folder cannot be opened; the next LIST says whether it is gone
             Err(ImapError::No { what: "SELECT", text }) if crate::diagnosis::imap(&text).is_none() => {
                 tracing::warn!(folder = %folder.id, "folder cannot be selected");
-                Ok(Visit::InStep)
+                Ok(Visit::Refused)
             }
             other => {
                 let fetched = self.syncer.fetched;

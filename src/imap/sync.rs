@@ -34,8 +34,8 @@ pub(super) struct Syncer {
     pub(super) key: Arc<Key>,
     pub(super) budget: ByteBudget,
     pub(super) workers: Workers,
-    /// Folders in which a large deletion was seen; believed when seen again on another connection.
-    pub(super) large_deletions: BTreeSet<FolderId>,
+    /// Folders in which a deletion was seen that was not believed at once; it is when seen again on another connection.
+    pub(super) doubted_deletions: BTreeSet<FolderId>,
     /// Folders whose listing for a re-match left messages out.
     pub(super) incomplete: BTreeSet<FolderId>,
     /// Messages listed and not yet stored, per folder.
@@ -44,6 +44,8 @@ pub(super) struct Syncer {
     pub(super) reported: Instant,
     /// Messages stored since the actor was spawned.
     pub(super) fetched: u64,
+    /// How long a quarantined message is left alone.
+    pub(super) quarantine_retry: Duration,
     /// What is known about messages that cannot be fetched.
     pub(super) isolation: Isolation,
     /// What is known about messages that look like one stored in another folder.
@@ -64,8 +66,10 @@ pub(super) enum Scope {
 pub(super) enum Visit {
     /// In step.
     InStep,
-    /// A deletion too large to be believed at once: look again on another connection.
+    /// A deletion that is not believed at once: look again on another connection.
     Suspicious,
+    /// The server did not let us in.
+    Refused,
 }
 
 impl Syncer {
@@ -92,7 +96,7 @@ impl Syncer {
             let newest = connection.list_newest(connection.exists(), NEWEST, self.sizes()).await?;
             let is_complete = newest.len() == NEWEST as usize;
             let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
-            self.carry_out(connection, &folder, &newest, lowest).await?;
+            self.carry_out(connection, &folder, Listing::of(&newest, lowest)).await?;
         }
         let visit = match scope {
             Scope::Whole => self.whole(connection, &folder).await?,
@@ -107,13 +111,15 @@ impl Syncer {
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let ask = if folder.history_complete { Ask::Flags } else { self.sizes() };
         // asked in an empty folder, too: what a server forgot to count shows here
-        let listed = match connection.list_messages("1:*", ask).await {
+        let (listed, is_inferred) = match connection.list_messages("1:*", ask).await {
+            Ok(listed) => (listed, false),
             // some servers reject a set that means nothing
-            Err(ImapError::No { .. } | ImapError::Bad { .. }) if connection.exists() == 0 => Vec::new(),
-            other => other?,
+            Err(error) if connection.exists() == 0 && error.is_plain_refusal() => (Vec::new(), true),
+            Err(error) => return Err(error),
         };
-        let complete = listed.len() == connection.exists() as usize;
-        self.carry_out(connection, folder, &listed, complete.then_some(1)).await
+        let complete_from = (listed.len() == connection.exists() as usize).then_some(1);
+        let listing = Listing { messages: &listed, complete_from, is_inferred, deletion_confirmed: false };
+        self.carry_out(connection, folder, listing).await
     }
 
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
@@ -122,7 +128,7 @@ impl Syncer {
         let mut listed = connection.list_messages(&format!("{first}:*"), self.sizes()).await?;
         // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
         listed.retain(|message| message.uid >= first);
-        self.carry_out(connection, folder, &listed, None).await
+        self.carry_out(connection, folder, Listing::of(&listed, None)).await
     }
 
     /// What a listing of messages that are to be fetched is to tell.
@@ -134,28 +140,30 @@ impl Syncer {
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
-        listed: &[ListedMessage],
-        complete_from: Option<Uid>,
+        listing: Listing<'_>,
     ) -> Result<Visit, ImapError> {
+        let Listing { messages: listed, complete_from, .. } = listing;
         let mailbox = self.owner.mailbox;
         let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation)?;
         let quarantined = self.store.quarantined(mailbox, folder.id, folder.incarnation)?;
-        let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
+        let apart: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
+        let resting = quarantined.iter().filter(|message| !self.is_to_be_tried(message));
+        let resting: BTreeSet<Uid> = resting.map(|message| message.uid).collect();
         let wanted = self.wanted(connection, &entries, listed).await?;
-        let large_deletion_confirmed = self.large_deletions.contains(&folder.id);
+        let deletion_confirmed = self.doubted_deletions.contains(&folder.id);
         let plan = plan(
-            Known { entries: &entries, quarantined: &quarantined, wanted: wanted.as_ref() },
-            Listing { messages: listed, complete_from, large_deletion_confirmed },
+            Known { entries: &entries, quarantined: &resting, wanted: wanted.as_ref() },
+            Listing { deletion_confirmed, ..listing },
         );
         let Plan { flags, vanished, suspicious, fetch } = plan;
         self.apply_flags(folder, flags).await?;
         if complete_from == Some(1) {
-            self.release_gone(folder, &quarantined, listed).await?;
+            self.release_gone(folder, &apart, listed).await?;
         }
         if suspicious {
-            self.large_deletions.insert(folder.id);
+            self.doubted_deletions.insert(folder.id);
         } else if complete_from == Some(1) {
-            self.large_deletions.remove(&folder.id);
+            self.doubted_deletions.remove(&folder.id);
         }
         self.set_aside(&vanished).await?;
         self.fetch(connection, folder, fetch, listed).await?;

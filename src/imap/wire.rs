@@ -20,12 +20,26 @@ use tokio::net::TcpStream;
 
 /// Bytes of everything that a server says to one command, message bodies apart: a listing of millions of messages. What
 /// is listed is held in memory.
-const ANSWER: u64 = 1 << 30;
+const ANSWER: u64 = 1 << 28;
 
 /// Others on the arbiter get their turn after so many responses or bytes: what comes fast could be read for tens of
 /// milliseconds without a pause.
 const TURN_RESPONSES: u32 = 256;
 const TURN_BYTES: u64 = 256 << 10;
+
+/// How long a response may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// It is whole within this time.
+    Within(Duration),
+    /// However long it is in coming, as long as bytes come in each such time.
+    WhileHeard(Duration),
+}
+
+/// Bytes a second that are none: waiting for the rest of a message would take for ever.
+const FAINT: u64 = 1 << 10;
+/// Whoever has waited so long for a message hands on what came before it.
+const LULL: Duration = Duration::from_millis(100);
 
 /// The stream under the library.
 pub(super) type Stream = LimitingReader<MaybeTls<ReadAhead<TcpStream>>>;
@@ -213,8 +227,8 @@ impl Connection {
         Ok(found)
     }
 
-    /// Fetches a section of messages: `[]` is the whole, `[HEADER]` its header. Each response is handed on as it comes, unparsed beyond IMAP. `true` from
-    /// `take` means that more may come. The tagged answer ends it.
+    /// Fetches a section of messages: `[]` is the whole, `[HEADER]` its header. Each response is handed on as it comes,
+    /// unparsed beyond IMAP; `None`: nothing came for a while, and more may come. The tagged answer ends it.
     pub(super) async fn fetch_sections<F, E>(
         &mut self,
         uids: &str,
@@ -222,19 +236,29 @@ impl Connection {
         mut take: F,
     ) -> Result<(), E>
     where
-        F: AsyncFnMut(FetchedMessage) -> Result<(), E>,
+        F: AsyncFnMut(Option<FetchedMessage>) -> Result<(), E>,
         E: From<ImapError>,
     {
         let command = format!("UID FETCH {uids} (UID FLAGS INTERNALDATE BODY.PEEK{section})");
         let tag = self.send("FETCH", &command).await?;
         loop {
-            let response = self.next_unless_silent("FETCH", self.timing.fetch_silence).await?;
+            let response = {
+                let patience = Patience::WhileHeard(self.timing.fetch_silence);
+                let mut next = std::pin::pin!(self.next("FETCH", patience));
+                match tokio::time::timeout(LULL, &mut next).await {
+                    Ok(response) => response?,
+                    Err(_) => {
+                        take(None).await?;
+                        next.await?
+                    }
+                }
+            };
             if let Some(end) = tagged("FETCH", &tag, response.parsed()) {
                 return Ok(end?);
             }
             self.note(response.parsed())?;
             if matches!(response.parsed(), Response::Fetch(..)) {
-                take(FetchedMessage(response)).await?;
+                take(Some(FetchedMessage(response))).await?;
             }
         }
     }
@@ -246,8 +270,8 @@ impl Connection {
         see: impl FnMut(&Response<'_>),
     ) -> Result<(), ImapError> {
         let tag = self.send(what, command).await?;
-        let silence = self.timing.command;
-        self.finish(what, &tag, silence, see).await
+        let within = self.timing.command;
+        self.finish(what, &tag, within, see).await
     }
 
     /// Gives the server an occasion to speak.
@@ -268,10 +292,10 @@ impl Connection {
         &mut self,
         what: &'static str,
         tag: &str,
-        silence: Duration,
+        within: Duration,
         see: impl FnMut(&Response<'_>),
     ) -> Result<(), ImapError> {
-        self.answer(what, &[tag], silence, see).await?.1
+        self.answer(what, &[tag], Patience::Within(within), see).await?.1
     }
 
     /// Reads until one of these commands is answered: which one, and how.
@@ -279,12 +303,12 @@ impl Connection {
         &mut self,
         what: &'static str,
         tags: &[&str],
-        silence: Duration,
+        patience: Patience,
         mut see: impl FnMut(&Response<'_>),
     ) -> Result<(usize, Result<(), ImapError>), ImapError> {
         let before = self.meter.bytes();
         loop {
-            let response = self.next(what, silence).await?;
+            let response = self.next(what, patience).await?;
             let mut ends = tags.iter().map(|tag| tagged(what, tag, response.parsed()));
             if let Some((number, Some(end))) = ends.by_ref().enumerate().find(|(_, end)| end.is_some()) {
                 return Ok((number, end));
@@ -308,17 +332,13 @@ impl Connection {
         }
     }
 
-    /// The next response, whole within that time.
-    pub(super) async fn next(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
+    /// The next response.
+    pub(super) async fn next(&mut self, what: &'static str, patience: Patience) -> Result<Reply, ImapError> {
         self.give_way().await;
-        let read = tokio::time::timeout(after, read(&mut self.session, what));
-        read.await.map_err(|_| ImapError::Timeout { what, after })?
-    }
-
-    /// The next response, however long it is in coming: only silence ends the waiting. Not for who holds meanwhile what
-    /// other mailboxes wait for.
-    async fn next_unless_silent(&mut self, what: &'static str, after: Duration) -> Result<Reply, ImapError> {
-        self.give_way().await;
+        let (after, least) = match patience {
+            Patience::Within(after) => (after, u64::MAX),
+            Patience::WhileHeard(after) => (after, after.as_secs().saturating_mul(FAINT).max(1)),
+        };
         let mut heard = self.meter.bytes();
         let mut read = std::pin::pin!(read(&mut self.session, what));
         loop {
@@ -326,7 +346,7 @@ impl Connection {
                 return response;
             }
             let before = std::mem::replace(&mut heard, self.meter.bytes());
-            if heard == before {
+            if heard.saturating_sub(before) < least {
                 return Err(ImapError::Timeout { what, after });
             }
         }

@@ -23,6 +23,7 @@ mod engine;
 mod fleet;
 mod follow;
 mod garbage;
+mod glitches;
 mod guide;
 mod http;
 mod http_mail;

@@ -177,6 +177,27 @@ fn a_panic_while_sending_is_over_after_its_backoff_and_the_others_do_not_notice(
 }
 
 #[test]
+fn a_message_that_panics_us_is_set_apart_alone_and_tried_again() {
+    let world = receiving_world();
+    for subject in ["one", "two", "three"] {
+        world.deliver(ANNA, &message(subject));
+    }
+    let mut site = Site::new(&world);
+    site.set("STAFETTE_TIMING__QUARANTINE_RETRY", "2s");
+    site.add_signed_in(&world, ANNA, |_| {});
+    let daemon = site.start_with("imap.prepare:2=panic");
+    let apart = || {
+        let shown = daemon.get("/v1/mailboxes/anna/folders");
+        let inbox = shown["items"].as_array()?.iter().find(|folder| folder["path"] == "INBOX")?;
+        Some((inbox["quarantined"].as_u64()?, inbox["synced"].as_u64()?))
+    };
+    daemon.until("the others", || (apart()? == (1, 2)).then_some(()));
+    daemon.until("its second chance", || (apart()? == (0, 3)).then_some(()));
+    daemon.assert_in_step(&world, "anna", ANNA);
+    assert!(!daemon.log().iter().any(|line| line.contains("actor ended")), "no actor died of it");
+}
+
+#[test]
 fn a_mailbox_that_panics_again_and_again_waits_longer_each_time() {
     let world = receiving_world();
     let scene = scene_of(&world, "imap.connect", 3);

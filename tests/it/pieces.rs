@@ -1,12 +1,14 @@
-//! Large messages from a server that is slow to answer, in the order it likes: the next piece is asked for before
-//! the last one came.
+//! Large messages from servers that answer in the order they like, send less than they are asked for, or are slow: each
+//! is stored whole, and nobody else waits for it.
 
 use crate::bad_servers::{READY, imap, plain, say, server};
-use crate::engine::{Running, bare_config};
+use crate::engine::{Running, bare_config, config, password_mailbox};
 use crate::http::deaf;
+use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::json;
 use std::cell::Cell;
 use std::net::TcpStream;
+use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 /// Three pieces of a megabyte, and a short one.
@@ -28,16 +30,31 @@ thread_local! {
 /// Answers nobody who asks for one piece at a time, and of two pieces the second one first.
 fn by_twos(line: &str, stream: &mut TcpStream) -> bool {
     let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
-    let done = |stream: &mut TcpStream, text: &str| say(stream, &format!("{text}{tag} OK done\r\n"));
-    if let Some(offset) = command.strip_prefix("UID FETCH 1 ").and_then(offset_in) {
-        return match HELD.take() {
-            None => {
-                HELD.set(Some((tag.to_owned(), offset)));
-                true
-            }
-            Some((first, before)) => say_piece(stream, tag, offset) && say_piece(stream, &first, before),
-        };
+    let Some(offset) = offset_in(command) else { return one_large(line, stream) };
+    match HELD.take() {
+        None => {
+            HELD.set(Some((tag.to_owned(), offset)));
+            true
+        }
+        Some((first, before)) => {
+            say_piece(stream, tag, offset, MIB) && say_piece(stream, &first, before, MIB)
+        }
     }
+}
+
+/// Sends no more than 600,000 bytes at a time.
+fn by_less(line: &str, stream: &mut TcpStream) -> bool {
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    match offset_in(command) {
+        Some(offset) => say_piece(stream, tag, offset, 600_000),
+        None => one_large(line, stream),
+    }
+}
+
+/// A server with one message in its inbox.
+fn one_large(line: &str, stream: &mut TcpStream) -> bool {
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    let done = |stream: &mut TcpStream, text: &str| say(stream, &format!("{text}{tag} OK done\r\n"));
     match command {
         "SELECT \"INBOX\"" => done(stream, "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\r\n"),
         _ if command.starts_with("UID FETCH 1:*") => {
@@ -51,10 +68,10 @@ fn offset_in(items: &str) -> Option<usize> {
     items.split_once("BODY.PEEK[]<")?.1.split_once('.')?.0.parse().ok()
 }
 
-fn say_piece(stream: &mut TcpStream, tag: &str, offset: usize) -> bool {
+fn say_piece(stream: &mut TcpStream, tag: &str, offset: usize, most: usize) -> bool {
     use std::io::Write;
     let raw = message();
-    let piece = &raw[offset..LENGTH.min(offset + MIB)];
+    let piece = &raw[offset.min(LENGTH)..LENGTH.min(offset + most)];
     let date = "17-Jul-1996 02:44:25 -0700";
     let items = format!("UID 1 FLAGS (\\Seen) INTERNALDATE \"{date}\" BODY[]<{offset}> {{{}}}", piece.len());
     say(stream, &format!("* 1 FETCH ({items}\r\n"))
@@ -62,16 +79,103 @@ fn say_piece(stream: &mut TcpStream, tag: &str, offset: usize) -> bool {
         && say(stream, &format!(")\r\n{tag} OK done\r\n"))
 }
 
-#[test]
-fn the_next_piece_is_asked_for_before_the_last_one_came() {
+/// What is stored of the one message of a server that follows this script.
+fn assert_stored_whole(script: fn(&str, &mut TcpStream) -> bool) {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
     let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, by_twos));
+    mailbox["imap"] = plain(server(READY, script));
     api.post("/v1/mailboxes", &mailbox).ok(201);
     running.until(running.stored("anna").incarnation, "the first sync", |status| status.synced);
     let shown = api.get("/v1/mailboxes/anna/messages").ok(200);
     assert_eq!(shown["items"][0]["size"], json!(LENGTH));
     let path = format!("/v1/mailboxes/anna/messages/{}/raw", shown["items"][0]["id"].as_str().unwrap());
     assert!(api.get(&path).body == message());
+}
+
+#[test]
+fn the_next_piece_is_asked_for_before_the_last_one_came() {
+    assert_stored_whole(by_twos);
+}
+
+#[test]
+fn a_message_in_shorter_pieces_than_were_asked_for_is_stored_whole() {
+    assert_stored_whole(by_less);
+}
+
+/// A message of lines of text.
+fn mail(subject: &str, length: usize) -> Vec<u8> {
+    let head = format!("Message-ID: <{subject}@kunde.test>\r\nSubject: {subject}\r\n\r\n");
+    let line = "a line of text that is as long as many others are in such a message\r\n";
+    [head.into_bytes(), line.repeat(length / line.len()).into_bytes()].concat()
+}
+
+#[test]
+fn a_message_in_pieces_on_a_slow_line_is_waited_for_while_bytes_come() {
+    let world = World::builder().mailbox("anna@makler.test").without_postfix().start();
+    world.append("anna@makler.test", "INBOX", "\\Seen", &mail("large", 3 * MIB));
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(&world, data.path());
+    // a piece takes longer than any answer may, and the line is never silent
+    (config.timing.fetch_silence, config.timing.command) = (Duration::from_secs(1), Duration::from_secs(1));
+    let (running, _) = Running::serve(&config);
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    proxy.rate_limit(Some(500_000));
+    let (mailbox, grant) = password_mailbox(&world, "anna@makler.test", proxy.port);
+    let anna = running.add(mailbox, &grant).incarnation;
+    running.until(anna, "the first sync", |status| status.synced);
+    assert_eq!(running.snapshot(anna)["INBOX"].len(), 1);
+    assert_eq!(proxy.accepted(), 1, "one connection brought it");
+}
+
+#[test]
+fn large_messages_on_slow_lines_hold_nobody_up() {
+    let names = ["anna@makler.test", "ben@makler.test", "clara@makler.test", "dora@makler.test"];
+    let world =
+        names.iter().fold(World::builder().without_postfix(), |world, name| world.mailbox(name)).start();
+    for (name, length) in names.into_iter().zip([12 * MIB, 12 * MIB, 3 * MIB, 3000]) {
+        world.append(name, "INBOX", "\\Seen", &mail("one", length));
+    }
+    let data = tempfile::tempdir().unwrap();
+    let (running, _) = Running::serve(&config(&world, data.path()));
+    let (slow, quick) =
+        (world.proxy(Kind::Imap, Transport::ImplicitTls), world.proxy(Kind::Imap, Transport::ImplicitTls));
+    slow.rate_limit(Some(100_000));
+    let add = |name: &str, port: u16| {
+        let (mailbox, grant) = password_mailbox(&world, name, port);
+        running.add(mailbox, &grant).incarnation
+    };
+    let asked =
+        |proxy: &ProxyHandle, what: &str| proxy.commands().iter().filter(|said| said.contains(what)).count();
+    add(names[0], slow.port);
+    add(names[1], slow.port);
+    running.wait("both are being read", || (asked(&slow, "BODY.PEEK[]<0.") == 2).then_some(()));
+    add(names[2], quick.port);
+    running.wait("the third is next", || (asked(&quick, "RFC822.SIZE") > 0).then_some(()));
+    let dora = add(names[3], world.imaps_port());
+    running.until(dora, "three kilobytes on a quick line", |status| status.synced);
+    assert_eq!(running.snapshot(dora)["INBOX"].len(), 1);
+}
+
+#[test]
+fn what_came_before_a_slow_message_is_not_held_while_it_comes() {
+    let names = ["anna@makler.test", "ben@makler.test"];
+    let world = World::builder().without_postfix().mailbox(names[0]).mailbox(names[1]).start();
+    world.append(names[0], "INBOX", "\\Seen", &mail("first", 900 << 10));
+    world.append(names[0], "INBOX", "\\Seen", &mail("second", 1500 << 10));
+    world.append(names[1], "INBOX", "\\Seen", &mail("quick", 1500 << 10));
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(&world, data.path());
+    config.net.bytes_in_flight = 2 * MIB;
+    let (running, _) = Running::serve(&config);
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    proxy.rate_limit(Some(400_000));
+    let (mailbox, grant) = password_mailbox(&world, names[0], proxy.port);
+    running.add(mailbox, &grant);
+    running.wait("the first message", || (proxy.carried().0 > 1000 << 10).then_some(()));
+    proxy.rate_limit(Some(20_000));
+    let (mailbox, grant) = password_mailbox(&world, names[1], world.imaps_port());
+    let ben = running.add(mailbox, &grant).incarnation;
+    running.until(ben, "ben, on a quick line", |status| status.synced);
+    assert_eq!(running.snapshot(ben)["INBOX"].len(), 1);
 }
