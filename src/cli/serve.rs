@@ -17,7 +17,8 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
     let admin_key = secret_variable("STAFETTE_ADMIN_KEY");
     actix::System::new().block_on(async {
         let engine = Engine::start(config, master_key).await.map_err(not_started)?;
-        let Bound { server, address, public_url } = engine.listen(config, admin_key).map_err(not_started)?;
+        let Bound { server, address, public_url, ending } =
+            engine.listen(config, admin_key).map_err(not_started)?;
         let handle = server.handle();
         let serving = actix::spawn(server);
         tracing::info!(%address, %public_url, "serving");
@@ -30,6 +31,7 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
         tracing::info!("draining");
         let drained = async {
             engine.drain().await;
+            ending.send_replace(true);
             handle.stop(true).await;
         };
         if tokio::time::timeout(config.timing.drain, drained).await.is_err() {

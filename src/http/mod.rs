@@ -103,6 +103,8 @@ struct Shared {
     pages: Option<std::net::SocketAddr>,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
+    /// Whether the daemon ends.
+    ending: watch::Receiver<bool>,
     /// What goes on with sign-ins that need no user.
     trials: signin::Trials,
 }

@@ -20,6 +20,8 @@ pub struct Bound {
     pub address: SocketAddr,
     /// Where users come to, without a slash at its end.
     pub public_url: String,
+    /// Told `true`, those who wait for something to happen are answered at once.
+    pub ending: watch::Sender<bool>,
 }
 
 /// Binds the configured addresses at once. Port 0 is allowed: the address given back is the real one, and without a
@@ -31,7 +33,8 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     let doors = Doors::open(&deps.config)?;
     let address = doors.api.address;
     let drain = deps.config.timing.drain.as_secs();
-    let shared = web::Data::new(shared(deps, &doors));
+    let (ending, is_ending) = watch::channel(false);
+    let shared = web::Data::new(shared(deps, &doors, is_ending));
     let public_url = shared.public_url.clone();
     let left = signin::left_behind(&shared.store);
     signin::resume_trials(&shared);
@@ -57,11 +60,11 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
         };
         server = listening.map_err(|source| BindError::Listen { address, key, source })?;
     }
-    Ok(Bound { server: server.run(), address, public_url })
+    Ok(Bound { server: server.run(), address, public_url, ending })
 }
 
 /// What the handlers share.
-fn shared(deps: HttpDeps, doors: &Doors) -> Shared {
+fn shared(deps: HttpDeps, doors: &Doors, ending: watch::Receiver<bool>) -> Shared {
     Shared {
         pages: doors.pages.as_ref().map(|pages| pages.address),
         store: deps.store,
@@ -78,6 +81,7 @@ fn shared(deps: HttpDeps, doors: &Doors) -> Shared {
         notifier: deps.notifier,
         on_their_way: deps.on_their_way,
         sign_ins: watch::Sender::new(0),
+        ending,
         trials: signin::Trials::default(),
     }
 }

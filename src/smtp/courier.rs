@@ -11,6 +11,7 @@ use super::papers::Papers;
 use super::protocol::{Outcome, SmtpError};
 use super::session::{SmtpSession, SmtpTiming};
 use crate::clock;
+use crate::diagnosis::catalogue;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Diagnosis, Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox, wait_for_room};
@@ -18,6 +19,11 @@ use crate::token::protocol::{GetAccessToken, TokenRejected};
 use actix::Recipient;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Messages that take more memory than this wait for each other only.
+const LARGE: usize = 1 << 20;
+/// How long a refused password is left alone.
+const REFUSED_PASSWORD: Duration = Duration::from_secs(3600);
 
 /// One mailbox's way to its SMTP server.
 pub(super) struct Courier {
@@ -183,7 +189,11 @@ impl Courier {
         let Some(sending) = outbox::begin(row.value, clock::now()) else { return Ok(Turn::Again) };
         // one message is in memory as it was stored, and as it goes over the wire
         let in_memory = usize::try_from(sending.size).unwrap_or(usize::MAX).saturating_mul(2);
-        let _share = self.deps.budget.take(in_memory).await;
+        let _share = if in_memory > LARGE {
+            self.deps.budget.take_long(in_memory).await
+        } else {
+            self.deps.budget.take(in_memory).await
+        };
         let body = {
             let (store, location) = (store.clone(), sending.body);
             let read = tokio::task::spawn_blocking(move || store.read_body(mailbox, location));
@@ -281,16 +291,18 @@ impl Courier {
         let wait = match error.disposition() {
             // a refused token: a fresh one at once, the first time
             Disposition::FreshToken if self.holds == 0 => Duration::ZERO,
-            Disposition::RetryAfter(after) => after,
+            Disposition::RetryAfter(after) => after.min(self.deps.timing.hold_retry),
+            // not tried again and again: servers lock accounts for that. A new password ends the waiting.
+            Disposition::SignIn if is_about_a_password(error) => REFUSED_PASSWORD,
             Disposition::Retry
             | Disposition::FreshToken
             | Disposition::SignIn
             | Disposition::NeedsAdmin
             | Disposition::AppBroken
             | Disposition::GiveUp
-            | Disposition::Fatal => backoff,
+            | Disposition::Fatal => backoff.min(self.deps.timing.hold_retry),
         };
-        let until = clock::now().plus(wait.min(self.deps.timing.hold_retry));
+        let until = clock::now().plus(wait);
         tracing::info!(%error, ?state, "outbox held");
         self.holds = self.holds.saturating_add(1);
         self.held_until = Some(until);
@@ -344,4 +356,8 @@ impl Courier {
         let id = &self.stored.mailbox.id;
         self.deps.store.change_status(self.owner, id, clock::now(), change).await.map(drop)
     }
+}
+
+fn is_about_a_password(error: &SmtpError) -> bool {
+    error.diagnosis().is_some_and(|diagnosis| diagnosis.code == catalogue::PASSWORD_REFUSED.code)
 }

@@ -131,10 +131,17 @@ impl Gate {
         self.lock().reply.clone()
     }
 
-    /// Whether the server sent more than was asked for.
-    pub fn has_unread(&self) -> bool {
-        let inner = self.lock();
-        !inner.unread.is_empty() || !inner.line.is_empty()
+    /// Whether the server sent more than was asked for, as far as it has come.
+    pub async fn has_unread(&self) -> bool {
+        std::future::poll_fn(|cx| {
+            let mut inner = self.lock();
+            if inner.unread.is_empty() && inner.line.is_empty() {
+                // what is wrong with the stream shows when it is used
+                drop(inner.poll_piece(cx));
+            }
+            Poll::Ready(!inner.unread.is_empty() || !inner.line.is_empty())
+        })
+        .await
     }
 
     /// Takes the stream out, to make TLS on it, or to close the connection for good.
@@ -189,6 +196,16 @@ impl Inner {
         let taken = ready!(self.write_through(cx, free))?;
         self.gate = free.iter().take(taken).fold(self.gate, |position, byte| position.after(*byte));
         Poll::Ready(Ok(taken))
+    }
+
+    /// Reads what there is into `unread`; how much, nothing at the end.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut piece = [0_u8; 4096];
+        let mut piece = ReadBuf::new(&mut piece);
+        let stream = self.stream.as_mut().ok_or_else(closed)?;
+        ready!(Pin::new(stream).poll_read(cx, &mut piece))?;
+        self.unread.extend(piece.filled());
+        Poll::Ready(Ok(piece.filled().len()))
     }
 
     /// Moves the next line from `unread` to `line`, in the form lettre reads. `false`: there is no whole line.
@@ -283,12 +300,7 @@ impl AsyncRead for Gate {
             if inner.unread.len() > LONGEST_RAW_LINE {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a reply without end")));
             }
-            let mut piece = [0_u8; 4096];
-            let mut piece = ReadBuf::new(&mut piece);
-            let stream = inner.stream.as_mut().ok_or_else(closed)?;
-            ready!(Pin::new(stream).poll_read(cx, &mut piece))?;
-            inner.unread.extend(piece.filled());
-            if piece.filled().is_empty() && !inner.next_line(true) {
+            if ready!(inner.poll_piece(cx))? == 0 && !inner.next_line(true) {
                 return Poll::Ready(Ok(()));
             }
         }

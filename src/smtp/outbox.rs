@@ -16,7 +16,7 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// After this since acceptance, what is still deferred has failed.
+    /// What a server still defers so long after the first attempt has failed.
     pub give_up_after: Duration,
 }
 
@@ -77,6 +77,7 @@ pub fn begin(mut submission: Submission, now: Timestamp) -> Option<Submission> {
     submission.state = SubmissionState::Sending;
     submission.phase = Phase::Sending;
     submission.attempts = submission.attempts.saturating_add(1);
+    submission.first_attempt_at.get_or_insert(now);
     submission.next_attempt_at = None;
     submission.hold = None;
     Some(submission)
@@ -137,6 +138,14 @@ pub fn conclude(
     let (state, reply) = fate(&outcome.result, held.is_some());
     for address in concerned {
         settle_one(&mut submission, &address, state, reply, &mut events);
+    }
+    // a connection that broke says nothing about the message
+    let is_answered = !matches!(outcome.result, SendResult::NotSent { .. });
+    let tried_for = submission.first_attempt_at.map_or(Duration::ZERO, |first| now.since(first));
+    if is_answered && held.is_none() && tried_for >= policy.give_up_after {
+        for address in pending_recipients(&submission) {
+            settle_one(&mut submission, &address, RecipientState::Failed, None, &mut events);
+        }
     }
     finish(&mut submission, held, now, jitter, policy, &mut events);
     (submission, events)
@@ -314,12 +323,6 @@ fn finish(
         submission.next_attempt_at = None;
         events.push(SubmissionEvent::Unknown);
         return;
-    }
-    let too_old = now.since(submission.created_at) >= policy.give_up_after;
-    if too_old && held.is_none() {
-        for address in pending_recipients(submission) {
-            settle_one(submission, &address, RecipientState::Failed, None, events);
-        }
     }
     if !submission.recipients.iter().any(Recipient::is_pending) {
         end(submission, events);

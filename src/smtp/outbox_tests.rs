@@ -24,6 +24,7 @@ fn submission(to: &[&str]) -> Submission {
         created_at: NOW,
         send_at: None,
         attempts: 0,
+        first_attempt_at: None,
         next_attempt_at: None,
         last_reply: None,
         idempotency_key: None,
@@ -104,8 +105,26 @@ fn pauses_double_up_to_an_hour_and_end_after_three_days() {
     assert_eq!(backoff(1, 1.0, &policy).as_secs(), 48);
     let begun = begin(submission(&["b"]), NOW).unwrap();
     let later = NOW.plus(policy.give_up_after);
+    let after = |outcome: &Outcome| conclude(begun.clone(), outcome, later, 0.0, &policy).0.state;
+    assert_eq!(after(&outcome(&[], &[], greylisted())), SubmissionState::Failed);
     let cut = outcome(&[], &[], SendResult::NotSent { cause: Cause::Timeout });
-    assert_eq!(conclude(begun, &cut, later, 0.0, &policy).0.state, SubmissionState::Failed);
+    assert_eq!(after(&cut), SubmissionState::Deferred, "no server said a word against it");
+}
+
+fn greylisted() -> SendResult {
+    SendResult::Deferred { phase: SmtpPhase::Rcpt, reply: reply(451, "4.7.1 greylisted") }
+}
+
+#[test]
+fn the_days_of_trying_begin_with_the_first_attempt() {
+    let four_days = NOW.plus(Duration::from_secs(4 * 24 * 3600));
+    let (mut planned, mut held) = (submission(&["b"]), submission(&["b"]));
+    planned.send_at = Some(four_days);
+    held.next_attempt_at = Some(four_days);
+    for late in [planned, held] {
+        let (after, _) = attempt(late, &outcome(&[], &[], greylisted()));
+        assert_eq!((after.state, after.first_attempt_at), (SubmissionState::Deferred, Some(four_days)));
+    }
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl SmtpSession {
         self.ask("STARTTLS\r\n", self.timing.command)
             .await
             .map_err(|negative| hold_negative(&self.host, negative))?;
-        if self.gate.has_unread() {
+        if self.gate.has_unread().await {
             drop(self.gate.take_stream());
             self.broken = true;
             return Err(self.hold(&c::STARTTLS_INJECTION, Disposition::Retry, None));
@@ -242,6 +242,11 @@ impl SmtpSession {
 
     /// Says a line and waits for its positive answer.
     pub(super) async fn ask(&mut self, line: &str, deadline: Duration) -> Result<Reply, Negative> {
+        if self.gate.has_unread().await {
+            // an answer to nothing would be taken for the answer to this
+            self.broken = true;
+            return Err(Negative::Lost(Cause::Garbled(String::from("it came before the question"))));
+        }
         let asked = tokio::time::timeout(deadline, self.connection.command(line)).await;
         match asked {
             Err(_) => {

@@ -44,6 +44,7 @@ impl SmtpSession {
                 false
             }
         };
+        self.broken |= self.gate.has_unread().await;
         if is_open && !self.broken {
             self.broken |= self.ask("RSET\r\n", self.timing.quit).await.is_err();
         }

@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The password of every mailbox here: the world's usual one is too short to be looked for in a log.
 pub const PASSWORD: &str = "Sesam-7f3c9a51-oeffne-dich";
 const SERVING: &str = ": serving address=";
-const ADMIN_KEY: &str = "admin-key-5b0c6b1e-of-the-tests";
+pub const ADMIN_KEY: &str = "admin-key-5b0c6b1e-of-the-tests";
 
 /// A world whose mailboxes also open with [`PASSWORD`].
 pub fn world_with(addresses: &[&str]) -> crate::world::WorldBuilder {
@@ -297,6 +297,11 @@ impl Daemon {
 
     pub fn post(&self, target: &str, body: &Value) -> Reply {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
+    }
+
+    /// A connection to its API.
+    pub fn connect(&self) -> std::net::TcpStream {
+        std::net::TcpStream::connect(self.client().unwrap().address()).unwrap()
     }
 
     /// Something to post there from another thread; it returns when the daemon has answered.

@@ -1,11 +1,12 @@
 //! SIGTERM: the daemon ends by itself, with exit code 0, and leaves nothing behind that the next one has to mend.
 
-use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
+use crate::daemon::{ADMIN_KEY, Daemon, Site, draft, password_mailbox, world_with};
 use crate::follow::present;
 use crate::world::entra::Instead;
 use crate::world::proxy::{Direction, Ending};
 use crate::world::{Kind, ProxyHandle, Rotation, SeedOptions, Transport};
 use serde_json::Value;
+use std::io::{Read, Write};
 
 const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
@@ -41,6 +42,27 @@ fn a_mailbox_that_waits_in_idle_says_goodbye() {
     daemon.until("IDLE", || proxy.commands().iter().any(|said| said == "IDLE").then_some(()));
     assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
     assert_eq!(proxy.commands().last().map(String::as_str), Some("LOGOUT"));
+}
+
+#[test]
+fn whoever_waits_for_events_is_answered_and_waited_for_no_longer() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let site = Site::new(&world);
+    let mut daemon = site.start();
+    let mut waiting = daemon.connect();
+    // the second request is there when the first is answered
+    let request = |target: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_KEY}\r\n\r\n")
+    };
+    let both = request("/healthz") + &request("/v1/events?after=latest&wait=60");
+    waiting.write_all(both.as_bytes()).unwrap();
+    let mut first = [0; 15];
+    waiting.read_exact(&mut first).unwrap();
+    assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.tail());
+    assert!(!daemon.log().iter().any(|line| line.contains("drain took too long")), "{}", daemon.tail());
+    let mut answers = String::new();
+    waiting.read_to_string(&mut answers).unwrap();
+    assert!(answers.contains("\"items\":[]"), "{answers}");
 }
 
 fn send(daemon: &Daemon, key: &str) -> String {

@@ -8,6 +8,7 @@ mod world;
 mod api;
 mod bad_input;
 mod bad_servers;
+mod bad_smtp;
 mod browser;
 mod certificate;
 mod client;

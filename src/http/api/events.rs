@@ -10,7 +10,10 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::pin::Pin;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Sleep;
 
 /// The longest wait.
 const LONGEST_WAIT: u64 = 60;
@@ -56,13 +59,21 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
         .await?;
         after = reached;
         let is_over = !items.is_empty() || wait.is_zero();
-        let is_woken = !is_over
-            && tokio::select! {
-                changed = durable.changed() => changed.is_ok(),
-                () = &mut end => false,
-            };
+        let is_woken = !is_over && shared.changes(&mut durable, end.as_mut()).await;
         if !is_woken {
             return Ok(HttpResponse::Ok().json(json!({"items": items, "next": after})));
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until something changes; `false`: the time was up before, or the daemon ends.
+    pub(super) async fn changes<T>(&self, what: &mut watch::Receiver<T>, end: Pin<&mut Sleep>) -> bool {
+        let mut ending = self.ending.clone();
+        tokio::select! {
+            changed = what.changed() => changed.is_ok(),
+            () = end => false,
+            _ = ending.wait_for(|is_ending| *is_ending) => false,
         }
     }
 }

@@ -199,11 +199,7 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
         let row = read(&shared, id)?;
         let has_changed = *first.get_or_insert(row.generation) != row.generation;
         let is_over = wait.is_zero() || has_changed || row.value.state.is_final();
-        let is_woken = !is_over
-            && tokio::select! {
-                changed = changes.changed() => changed.is_ok(),
-                () = &mut end => false,
-            };
+        let is_woken = !is_over && shared.changes(&mut changes, end.as_mut()).await;
         if !is_woken {
             return Ok(HttpResponse::Ok().json(view(&row.value, language)));
         }
