@@ -11,7 +11,7 @@ const WORST: i32 = 19;
 /// Lets the calling thread work in long pieces (`SCHED_BATCH`, sched(7)), and raises its niceness. A thread that is
 /// woken then waits until whoever is at work pauses or has used up his time slice, instead of taking the processor
 /// away. Mail comes through several threads and processes, here and often on the server's side; without this
-/// each few kilobytes change the thread. Where the system refuses, all stays as it is.
+/// each few kilobytes change the thread. What the system refuses stays as it is.
 pub fn work_in_long_pieces(nicer: i32) {
     let present = match rustix::process::getpriority_process(None) {
         Ok(present) => present,

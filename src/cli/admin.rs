@@ -13,8 +13,10 @@ const IMPORTED: [(&str, &str); 4] =
 
 /// Sends a file of mailboxes; what it is is told by its name.
 pub(super) fn import(client: &Client, printer: &Printer, file: &Path, dry_run: bool) -> Result<(), Failure> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure { code: 66, message: format!("{}: {error}", file.display()) })?;
+    let bytes = std::fs::read(file).map_err(|error| Failure {
+        code: 66,
+        message: format!("{}: {error}: name a file that can be read", file.display()),
+    })?;
     let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let content_type = match extension.as_deref() {
         Some("csv" | "tsv" | "txt") => "text/csv",

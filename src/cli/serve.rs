@@ -80,7 +80,9 @@ pub(super) fn not_started(error: StartError) -> Failure {
             ErrorKind::NotADirectory => {
                 Failure::config(format!("{message}: name a directory in data_dir, or let it be made"))
             }
-            _ => Failure::io(message),
+            _ => Failure::io(format!(
+                "{message}: data_dir has to name a directory on a disk that can be written"
+            )),
         },
         StartError::Store(StoreError::Full { .. }) => Failure::temporary(message),
         StartError::Store(_) => Failure::io(message),

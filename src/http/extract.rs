@@ -87,9 +87,12 @@ fn gap<T: DeserializeOwned>(value: &Value, missing: &str, error: &str) -> String
 
 /// The query, its unknown names refused.
 pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    web::Query::<T>::from_query(text)
-        .map(web::Query::into_inner)
-        .map_err(|error| Problem::bad_request("bad_query", format!("the query: {error}")))
+    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(text.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let place = error.path().to_string();
+        let name = if place == "." { "the query" } else { &place };
+        Problem::bad_request("bad_query", format!("{name}: {}", error.inner()))
+    })
 }
 
 /// How many items a page has.

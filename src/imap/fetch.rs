@@ -7,7 +7,7 @@
 use super::decode::{FetchedMessage, FetchedParts};
 use super::envelope;
 use super::listings::ListedMessage;
-use super::pieces::read_in_pieces;
+use super::pieces::{is_longer, read_in_pieces};
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sizes::{Sizes, sizes};
@@ -20,7 +20,7 @@ use crate::net::{ByteBudget, Share};
 use crate::store::{Body, Key, RecordHeader, RecordKind, Store, encode_record};
 use futures_util::future::join;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -90,20 +90,7 @@ where
             progress.delivered.borrow_mut().extend(&sizes.old);
             for (number, window) in group.iter().enumerate() {
                 progress.reading.set(Some(group_number * SIZED + number));
-                let those = |are: &dyn Fn(Uid) -> bool| -> Vec<Uid> {
-                    window.iter().copied().filter(|uid| are(*uid)).collect()
-                };
-                let small = those(&|uid| sizes.is_small(uid));
-                let oversize = those(&|uid| sizes.oversize.contains_key(&uid));
-                for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
-                    for set in uid_sets(&uids, SET) {
-                        let asked = Asked { uids: &uids, set: &set, section, sizes: &sizes };
-                        read_sections(connection, target, asked, progress, &batches).await?;
-                    }
-                }
-                for large in window.iter().filter_map(|uid| sizes.large.get_key_value(uid)) {
-                    read_in_pieces(connection, target, (*large.0, *large.1), progress, &batches).await?;
-                }
+                read_window(connection, target, (window, &sizes), progress, &batches).await?;
             }
         }
         Ok(())
@@ -111,6 +98,38 @@ where
     let (read, written) = join(reader, write(incoming, commit)).await;
     // a reader whose writer failed only knows that nobody listens
     written.and(read)
+}
+
+/// Reads what one window's messages are to be kept of.
+async fn read_window(
+    connection: &mut Connection,
+    target: &Target,
+    (window, sizes): (&[Uid], &Sizes),
+    progress: &Progress,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImapError> {
+    let small: Vec<Uid> = window.iter().copied().filter(|uid| sizes.is_small(*uid)).collect();
+    let told = |sizes: &BTreeMap<Uid, u32>| -> Vec<(Uid, u32)> {
+        window.iter().filter_map(|uid| Some((*uid, *sizes.get(uid)?))).collect()
+    };
+    let (mut large, mut oversize) = (told(&sizes.large), Vec::new());
+    for (uid, size) in told(&sizes.oversize) {
+        if is_longer(connection, uid, target.policy.max_message).await? {
+            oversize.push(uid);
+        } else {
+            large.push((uid, size)); // the server told too much
+        }
+    }
+    for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
+        for set in uid_sets(&uids, SET) {
+            let asked = Asked { uids: &uids, set: &set, section, sizes };
+            read_sections(connection, target, asked, progress, batches).await?;
+        }
+    }
+    for large in large {
+        read_in_pieces(connection, target, large, progress, batches).await?;
+    }
+    Ok(())
 }
 
 /// What is asked for in one command.

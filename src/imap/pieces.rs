@@ -57,6 +57,22 @@ pub(super) async fn read_in_pieces(
     send(batches, arriving.prepare()).await
 }
 
+/// Whether a message is longer than this, whatever the server says of its size: whether there is a byte behind it.
+pub(super) async fn is_longer(connection: &mut Connection, uid: Uid, length: u64) -> Result<bool, ImapError> {
+    let Ok(offset) = u32::try_from(length) else { return Ok(true) };
+    let mut has_ended = false;
+    let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{offset}.1>)");
+    let asked = connection.exchange("FETCH", &command, |response| {
+        let parts = fetched(response);
+        let is_piece = parts.uid == uid && parts.origin == Some(offset);
+        has_ended |= is_piece && parts.body.is_none_or(<[u8]>::is_empty);
+    });
+    match asked.await {
+        Err(error) if !error.is_plain_refusal() => Err(error),
+        Ok(()) | Err(_) => Ok(!has_ended),
+    }
+}
+
 /// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
 fn endless() -> ImapError {
     let limit = LimitExceeded::Answer(u64::from(u32::MAX));

@@ -93,7 +93,7 @@ impl Syncer {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
         let folder = row.value.clone();
         if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
-            let newest = connection.list_newest(connection.exists(), NEWEST, self.sizes()).await?;
+            let newest = connection.list_newest(connection.exists(), NEWEST, self.ask()).await?;
             let is_complete = newest.len() == NEWEST as usize;
             let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
             self.carry_out(connection, &folder, Listing::of(&newest, lowest)).await?;
@@ -109,7 +109,7 @@ impl Syncer {
     }
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
-        let ask = if folder.history_complete { Ask::Flags } else { self.sizes() };
+        let ask = if folder.history_complete { Ask::Flags } else { self.ask() };
         // asked in an empty folder, too: what a server forgot to count shows here
         let (listed, is_inferred) = match connection.list_messages("1:*", ask).await {
             Ok(listed) => (listed, false),
@@ -125,14 +125,14 @@ impl Syncer {
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let entries = self.store.uid_entries(self.owner.mailbox, folder.id, folder.incarnation)?;
         let first = entries.last().map_or(1, |entry| entry.uid.saturating_add(1));
-        let mut listed = connection.list_messages(&format!("{first}:*"), self.sizes()).await?;
+        let mut listed = connection.list_messages(&format!("{first}:*"), self.ask()).await?;
         // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
         listed.retain(|message| message.uid >= first);
         self.carry_out(connection, folder, Listing::of(&listed, None)).await
     }
 
     /// What a listing of messages that are to be fetched is to tell.
-    fn sizes(&self) -> Ask {
+    fn ask(&self) -> Ask {
         Ask::before_fetching(&self.stored.mailbox.policy)
     }
 

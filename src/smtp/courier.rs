@@ -5,7 +5,7 @@
 use super::actor::SmtpDeps;
 use super::announce;
 use super::bell::Bell;
-use super::governor::{Allowance, Governor, Permit};
+use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
 use super::papers::Papers;
 use super::protocol::{Outcome, SmtpError};
@@ -64,9 +64,9 @@ impl Courier {
             longest: deps.timing.defer_cap,
             ..RetryPolicy::default()
         };
-        let allowance = match stored.mailbox.provider.as_deref() {
-            Some("office365" | "outlook") => Allowance::EXCHANGE,
-            _ => Allowance { connections: 1, messages_per_minute: 0 },
+        let messages_per_minute = match stored.mailbox.provider.as_deref() {
+            Some("office365" | "outlook") => EXCHANGE,
+            _ => 0,
         };
         let papers = Papers::new(deps.store.clone(), stored.clone(), (&endpoint, owner), token);
         Self {
@@ -78,7 +78,7 @@ impl Courier {
             rejected,
             timing,
             bell,
-            governor: Governor::new(allowance),
+            governor: Governor::new(messages_per_minute),
             policy,
             session: None,
             token_generation: None,

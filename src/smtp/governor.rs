@@ -1,23 +1,11 @@
-//! How fast a mailbox may send: messages in any minute and connections at once. Pure: `now` is an argument.
+//! How fast a mailbox may send: messages in any minute. Pure: `now` is an argument.
 
 use crate::domain::Timestamp;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What a provider allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Connections at once.
-    pub connections: u32,
-    /// Messages in a minute; 0 is no limit.
-    pub messages_per_minute: u32,
-}
-
-impl Allowance {
-    /// Exchange Online: 3 connections, 30 messages a minute for each mailbox (Microsoft, SMTP submission
-    /// improvements, 2024-01).
-    pub const EXCHANGE: Self = Self { connections: 3, messages_per_minute: 30 };
-}
+/// Exchange Online takes 30 messages a minute from each mailbox (Microsoft, SMTP submission improvements, 2024-01).
+pub const EXCHANGE: u32 = 30;
 
 /// When the next message may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +19,8 @@ pub enum Permit {
 /// Counts what is sent.
 #[derive(Clone, Debug)]
 pub struct Governor {
-    allowance: Allowance,
-    connections: u32,
+    /// Messages in a minute; 0 is no limit.
+    number: usize,
     /// When the last messages went, oldest first; at most a minute's number.
     sent: VecDeque<Timestamp>,
 }
@@ -40,20 +28,19 @@ pub struct Governor {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Governor {
-    /// Nothing sent yet.
+    /// So many messages in a minute, 0 for no limit; nothing sent yet.
     #[must_use]
-    pub fn new(allowance: Allowance) -> Self {
-        Self { allowance, connections: allowance.connections.max(1), sent: VecDeque::new() }
+    pub fn new(messages_per_minute: u32) -> Self {
+        Self { number: usize::try_from(messages_per_minute).unwrap_or(usize::MAX), sent: VecDeque::new() }
     }
 
     /// Asks for one message, and counts it if it may go. The last minute's messages are remembered one by one: a
     /// bucket that refills would let a full one and its refill go within a minute, twice the number.
     pub fn permit(&mut self, now: Timestamp) -> Permit {
-        let number = usize::try_from(self.allowance.messages_per_minute).unwrap_or(usize::MAX);
-        if number == 0 {
+        if self.number == 0 {
             return Permit::Now;
         }
-        if self.sent.len() >= number {
+        if self.sent.len() >= self.number {
             let free_at = self.sent.front().map_or(now, |oldest| oldest.plus(MINUTE));
             if free_at > now {
                 // a clock set back must not stop the mailbox for longer than a minute
@@ -64,17 +51,6 @@ impl Governor {
         self.sent.push_back(now);
         Permit::Now
     }
-
-    /// How many connections may be open.
-    #[must_use]
-    pub fn connections(&self) -> u32 {
-        self.connections
-    }
-
-    /// The server said that there are too many (432 4.3.2): one less, never none.
-    pub fn shrink(&mut self) {
-        self.connections = self.connections.saturating_sub(1).max(1);
-    }
 }
 
 #[cfg(test)]
@@ -84,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_31st_message_of_a_minute_waits() {
-        let mut governor = Governor::new(Allowance::EXCHANGE);
+        let mut governor = Governor::new(EXCHANGE);
         let mut now = Timestamp(1_000_000);
         let mut sent = Vec::new();
         for _ in 0..100 {
@@ -101,17 +77,10 @@ mod tests {
         assert_eq!(sent[99].since(sent[0]), Duration::from_secs(180), "the pace is the whole number");
     }
 
-    #[test]
-    fn connections_shrink_to_one_and_no_further() {
-        let mut governor = Governor::new(Allowance::EXCHANGE);
-        (0..5).for_each(|_| governor.shrink());
-        assert_eq!(governor.connections(), 1);
-    }
-
     proptest! {
         #[test]
         fn no_minute_ever_holds_more_than_the_number(rate in 1_u32..60, gaps in proptest::collection::vec(0_u64..9_000, 1..200)) {
-            let mut governor = Governor::new(Allowance { connections: 1, messages_per_minute: rate });
+            let mut governor = Governor::new(rate);
             let (mut now, mut sent) = (Timestamp(0), Vec::new());
             for gap in gaps {
                 now = now.plus(Duration::from_millis(gap));

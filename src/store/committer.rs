@@ -2,7 +2,8 @@
 //! merged into one batch and made durable together: packs first, then the journal, then the batch, then the answers.
 //!
 //! A sync that fails is never repeated (the kernel may have dropped the pages): the waiters get an error
-//! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state.
+//! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state. A disk that is full when
+//! packs are synced is told apart: nothing refers to what was appended, and it is cut off again.
 // the library's errors name more than we tell apart
 #![allow(clippy::wildcard_enum_match_arm)]
 
@@ -23,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many commits may wait before a sender waits too.
 const QUEUE: usize = 1024;
-/// How many commits, and how many bytes of bodies, share one sync.
+/// How many commits share one sync at most.
 const GROUP: usize = 256;
 
 /// What a committed change was given.

@@ -6,7 +6,7 @@ use super::vault::{Key, NONCE, TAG, random};
 use super::{StoreError, codec, files};
 use crate::domain::Incarnation;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file that nobody refers to yet. Adopted as a pack it has another name; else it goes.
@@ -44,7 +44,8 @@ impl LargeWriter {
     /// # Errors
     /// [`StoreError::Io`] or [`StoreError::Full`].
     pub(super) fn create(path: PathBuf, header: RecordHeader, room: Room) -> Result<Self, StoreError> {
-        let file = File::create(&path).map_err(files::io("create", &path))?;
+        let created = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file = created.map_err(files::io("create", &path))?;
         let unfinished = Unfinished(path);
         let header_length = codec::pack(&header)?.len().saturating_add(TAG);
         Ok(Self {

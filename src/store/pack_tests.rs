@@ -9,6 +9,7 @@ use super::vault::{Key, Vault};
 use crate::domain::Incarnation;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,7 +80,8 @@ fn a_large_record_written_in_pieces_reads_like_any_other() {
         writer.append(&key, piece).unwrap();
     }
     let record = writer.finish(&key, Incarnation(1)).unwrap();
-    assert_eq!(record.length, std::fs::metadata(&path).unwrap().len());
+    let metadata = std::fs::metadata(&path).unwrap();
+    assert_eq!((record.length, metadata.permissions().mode() & 0o777), (metadata.len(), 0o600));
     let file = Arc::new(File::open(&path).unwrap());
     assert_eq!(RecordReader::open(&key, Incarnation(1), file, 0).unwrap().read_all().unwrap(), raw);
     drop(record);

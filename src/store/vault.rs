@@ -28,7 +28,7 @@ impl Key {
     }
 
     /// XChaCha20-Poly1305 is ChaCha20-Poly1305 with a key and a nonce made of a longer one
-    /// (draft-irtf-cfrg-xchacha-03 §2.3).
+    /// (draft-irtf-cfrg-xchacha-03 §2.3). What ring makes of that key is not wiped after use; it opens this one piece.
     fn under(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), StoreError> {
         let [begin @ .., _, _, _, _, _, _, _, _] = nonce;
         let subkey = Zeroizing::new(<[u8; 32]>::from(hchacha::<U10>((&*self.0).into(), begin.into())));

@@ -378,6 +378,8 @@ fn limits_cursors_and_queries_that_make_no_sense_are_refused() {
     api.get("/v1/events?wait=61").problem(400, "bad_wait");
     api.get("/v1/events?type=mail.bomb").problem(400, "bad_type");
     api.get("/v1/mailboxes?state=happy").problem(400, "bad_query");
+    let unclear = api.get("/v1/mailboxes?limit=many").problem(400, "bad_query");
+    assert!(unclear["detail"].as_str().unwrap().starts_with("limit: "), "{unclear}");
     api.get("/v1/mailboxes/anna/messages?since=yesterday").problem(400, "bad_query");
 }
 

@@ -127,6 +127,9 @@ impl Restored<'_> {
         let numbers = self.offline.packs.numbers(mailbox)?;
         let highest = numbers.last().copied().unwrap_or(0);
         if numbers.is_empty() && slots.is_empty() {
+            // no mail, and so nothing to restore
+            let is_known = writer.get(&keys::incarnation(mailbox))?.is_some();
+            findings.mailboxes = findings.mailboxes.saturating_add(u64::from(is_known));
             return Ok(());
         }
         // without the key nothing of it could be kept, and a start would take its packs for rubbish
