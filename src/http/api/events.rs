@@ -73,7 +73,8 @@ impl Shared {
         tokio::select! {
             changed = what.changed() => changed.is_ok(),
             () = end => false,
-            _ = ending.wait_for(|is_ending| *is_ending) => false,
+            // an error: nobody is there who could end it
+            Ok(_) = ending.wait_for(|is_ending| *is_ending) => false,
         }
     }
 }
