@@ -29,6 +29,8 @@ mod journal_copy;
 mod journal_tests;
 mod keys;
 mod large;
+#[cfg(test)]
+mod lists_tests;
 mod long;
 mod mailboxes;
 mod master_key;
