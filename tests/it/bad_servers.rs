@@ -6,6 +6,7 @@ use crate::engine::{Running, bare_config, config, password_mailbox};
 use crate::http::deaf;
 use crate::world::World;
 use serde_json::{Value, json};
+use stafette::domain::Incarnation;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -58,7 +59,15 @@ pub fn imap(line: &str, stream: &mut TcpStream, at_list: impl FnOnce(&mut TcpStr
     }
 }
 
-pub const READY: &[u8] = b"* OK ready\r\n";
+const READY: &[u8] = b"* OK ready\r\n";
+
+/// Anna's mailbox, at a server of its own that follows this script.
+pub fn anna_at(running: &Running, api: &Api, script: Script) -> Incarnation {
+    let mut mailbox = deaf("anna");
+    mailbox["imap"] = plain(server(READY, script));
+    api.post("/v1/mailboxes", &mailbox).ok(201);
+    running.stored("anna").incarnation
+}
 
 /// A mailbox with this server, and what GET shows of it once it has a diagnosis.
 fn diagnosed(running: &Running, api: &Api, id: &str, change: impl FnOnce(&mut Value)) -> Value {
@@ -85,7 +94,7 @@ fn assert_diagnosis(shown: &Value, state: &str, code: &str, who: &str) {
     assert!(found["evidence"].is_string() && found["since"].is_string(), "{found}");
 }
 
-pub fn plain(port: u16) -> Value {
+fn plain(port: u16) -> Value {
     json!({"host": "127.0.0.1", "port": port, "security": "none"})
 }
 
@@ -256,10 +265,7 @@ fn without_a_body(line: &str, stream: &mut TcpStream) -> bool {
 fn a_message_whose_body_never_comes_is_set_apart_visibly() {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
-    let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, without_a_body));
-    api.post("/v1/mailboxes", &mailbox).ok(201);
-    let anna = running.stored("anna").incarnation;
+    let anna = anna_at(&running, &api, without_a_body);
     running.until_live(anna);
     let folder = running.folder(anna, "INBOX");
     let apart = || running.store.quarantined(anna, folder.id, folder.incarnation).unwrap();

@@ -1,8 +1,7 @@
 //! Servers that fail for a moment, or tell what is not so: no mail is lost by it, and none is taken for other mail.
 
-use crate::bad_servers::{READY, imap, plain, say, server};
+use crate::bad_servers::{anna_at, imap, say};
 use crate::engine::{Running, bare_config, config, password_mailbox};
-use crate::http::deaf;
 use crate::world::proxy::{Answering, Ending};
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::json;
@@ -138,10 +137,7 @@ fn forgetful(line: &str, stream: &mut TcpStream) -> bool {
 fn a_listing_that_was_refused_once_deletes_nothing() {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
-    let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, forgetful));
-    api.post("/v1/mailboxes", &mailbox).ok(201);
-    let anna = running.stored("anna").incarnation;
+    let anna = anna_at(&running, &api, forgetful);
     running.until(anna, "the first sync", |status| status.synced);
     FAILS.store(true, Ordering::SeqCst);
     let has_recovered = || !FAILS.load(Ordering::SeqCst) && LISTED.load(Ordering::SeqCst) > 1;
@@ -167,10 +163,7 @@ fn repetitive(line: &str, stream: &mut TcpStream) -> bool {
 fn a_listing_of_more_than_there_is_is_not_held_in_memory() {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
-    let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, repetitive));
-    api.post("/v1/mailboxes", &mailbox).ok(201);
-    let anna = running.stored("anna").incarnation;
+    let anna = anna_at(&running, &api, repetitive);
     running.until(anna, "a diagnosis", |status| status.diagnosis.is_some());
     let shown = api.get("/v1/mailboxes/anna").ok(200);
     assert_eq!(shown["diagnosis"]["code"], json!("server_unreadable"));
@@ -217,10 +210,7 @@ fn one_validity(line: &str, stream: &mut TcpStream) -> bool {
 fn a_new_folder_with_other_mail_is_not_an_old_one_renamed() {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
-    let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, one_validity));
-    api.post("/v1/mailboxes", &mailbox).ok(201);
-    let anna = running.stored("anna").incarnation;
+    let anna = anna_at(&running, &api, one_validity);
     running.until(anna, "the first sync", |status| status.synced);
     RENAMED.store(true, Ordering::SeqCst);
     running.until_event(EventType::FolderDeleted, "the end of the old one", |_| true);

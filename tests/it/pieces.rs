@@ -1,9 +1,8 @@
 //! Large messages from servers that answer in the order they like, send less than they are asked for, or are slow: each
 //! is stored whole, and nobody else waits for it.
 
-use crate::bad_servers::{READY, imap, plain, say, server};
+use crate::bad_servers::{anna_at, imap, say};
 use crate::engine::{Running, bare_config, config, password_mailbox};
-use crate::http::deaf;
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::json;
 use std::cell::Cell;
@@ -83,10 +82,8 @@ fn say_piece(stream: &mut TcpStream, tag: &str, offset: usize, most: usize) -> b
 fn assert_stored_whole(script: fn(&str, &mut TcpStream) -> bool) {
     let data = tempfile::tempdir().unwrap();
     let (running, api) = Running::serve(&bare_config(data.path()));
-    let mut mailbox = deaf("anna");
-    mailbox["imap"] = plain(server(READY, script));
-    api.post("/v1/mailboxes", &mailbox).ok(201);
-    running.until(running.stored("anna").incarnation, "the first sync", |status| status.synced);
+    let anna = anna_at(&running, &api, script);
+    running.until(anna, "the first sync", |status| status.synced);
     let shown = api.get("/v1/mailboxes/anna/messages").ok(200);
     assert_eq!(shown["items"][0]["size"], json!(LENGTH));
     let path = format!("/v1/mailboxes/anna/messages/{}/raw", shown["items"][0]["id"].as_str().unwrap());
