@@ -46,7 +46,7 @@ pub struct Timing {
     /// After which a suspiciously large deletion is looked at again.
     #[serde(with = "humantime_serde")]
     pub mass_delete_confirm: Duration,
-    /// After which a message that could not be fetched is tried again.
+    /// After which a message that could not be fetched is tried again; doubles.
     #[serde(with = "humantime_serde")]
     pub quarantine_retry: Duration,
     /// First wait after a failed connection; doubles.

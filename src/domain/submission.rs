@@ -105,9 +105,9 @@ pub struct Submission {
     pub send_at: Option<Timestamp>,
     /// How many attempts were begun.
     pub attempts: u32,
-    /// When the first of them was.
+    /// When a server first answered and did not take it.
     #[serde(default)]
-    pub first_attempt_at: Option<Timestamp>,
+    pub deferred_since: Option<Timestamp>,
     /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
     /// The server's last reply.
@@ -146,7 +146,7 @@ impl Submission {
             created_at: now,
             send_at: None,
             attempts: 0,
-            first_attempt_at: None,
+            deferred_since: None,
             next_attempt_at: Some(now),
             last_reply: None,
             idempotency_key: None,

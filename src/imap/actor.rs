@@ -2,6 +2,7 @@
 
 use super::announce::Announcer;
 use super::bell::Bell;
+use super::doubts::Doubts;
 use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};
@@ -71,7 +72,7 @@ impl ImapActor {
             announcer,
             budget,
             workers,
-            doubted_deletions: BTreeSet::new(),
+            doubts: Doubts::default(),
             incomplete: BTreeSet::new(),
             backlog: BTreeMap::new(),
             reported: clock::monotonic(),

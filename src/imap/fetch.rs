@@ -7,7 +7,7 @@
 use super::decode::{FetchedMessage, FetchedParts};
 use super::envelope;
 use super::listings::ListedMessage;
-use super::pieces::{is_longer, read_in_pieces};
+use super::pieces::read_in_pieces;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sizes::{Sizes, sizes};
@@ -112,21 +112,14 @@ async fn read_window(
     let told = |sizes: &BTreeMap<Uid, u32>| -> Vec<(Uid, u32)> {
         window.iter().filter_map(|uid| Some((*uid, *sizes.get(uid)?))).collect()
     };
-    let (mut large, mut oversize) = (told(&sizes.large), Vec::new());
-    for (uid, size) in told(&sizes.oversize) {
-        if is_longer(connection, uid, target.policy.max_message).await? {
-            oversize.push(uid);
-        } else {
-            large.push((uid, size)); // the server told too much
-        }
-    }
+    let oversize: Vec<Uid> = told(&sizes.oversize).into_iter().map(|(uid, _)| uid).collect();
     for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
         for set in uid_sets(&uids, SET) {
             let asked = Asked { uids: &uids, set: &set, section, sizes };
             read_sections(connection, target, asked, progress, batches).await?;
         }
     }
-    for large in large {
+    for large in told(&sizes.large) {
         read_in_pieces(connection, target, large, progress, batches).await?;
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use super::bell::Bell;
 use super::decode::{library, tagged};
+use super::patience::Patience;
 use super::protocol::ImapError;
-use super::wire::{Change, Connection, Patience, read};
+use super::wire::{Change, Connection, read};
 use async_imap::imap_proto::Response;
 use std::time::Duration;
 

@@ -4,10 +4,12 @@
 use super::listings::ListedMessage;
 use super::protocol::ImapError;
 use super::sync::Syncer;
+use super::wire::Connection;
 use crate::clock;
-use crate::domain::{Folder, FolderId, Uid};
+use crate::domain::{Folder, FolderId, Timestamp, Uid};
 use crate::store::{Commit, Quarantined};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// By how much a window shrinks.
 const SHRINK: usize = 8;
@@ -26,6 +28,18 @@ pub(super) struct Isolation {
     lost: Option<(FolderId, Vec<Uid>, u32)>,
     /// What was listed, asked for, and not delivered.
     undelivered: BTreeMap<FolderId, BTreeSet<Uid>>,
+    /// When quarantined messages were last tried again, and the last of them.
+    tried: BTreeMap<(FolderId, Uid), Timestamp>,
+    last_try: Option<Timestamp>,
+}
+
+/// A quarantined message is tried again at least so often.
+const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a quarantined message is left alone that was last tried so long after it was quarantined: each time twice as
+/// long as before.
+fn rest(first: Duration, tried_after: Duration) -> Duration {
+    tried_after.min(LONGEST_REST).max(first)
 }
 
 impl Isolation {
@@ -73,7 +87,13 @@ impl Syncer {
             self.quarantine(folder, *uid, &error.to_string()).await?;
             return Ok(true);
         }
-        if !self.isolation.blames(folder, &window, error) {
+        // the second chance is one connection
+        let is_second_chance = match (window.as_slice(), self.store.folder(self.owner.mailbox, folder)?) {
+            ([uid], Some(row)) => self.quarantined_since(&row.value, *uid)?.is_some(),
+            _ => false,
+        };
+        let is_fault = is_second_chance && ends_the_connection(error);
+        if !is_fault && !self.isolation.blames(folder, &window, error) {
             return Ok(false);
         }
         if let [uid] = window.as_slice() {
@@ -123,24 +143,55 @@ impl Syncer {
         Ok(())
     }
 
-    /// Whether something quarantined in this folder is to be tried again.
-    pub(super) fn has_to_try_again(&self, folder: &Folder) -> Result<bool, ImapError> {
-        let apart = self.store.quarantined(self.owner.mailbox, folder.id, folder.incarnation)?;
-        Ok(apart.iter().any(|message| self.is_to_be_tried(message)))
+    /// A quarantined message whose turn it is: what ended connections may have been a bad hour of the server's, and what we
+    /// failed at a newer program may master. One at a time, and not more often than at this pace.
+    pub(super) fn next_chance<'f>(
+        &mut self,
+        folders: &'f [Folder],
+        pace: Duration,
+    ) -> Result<Option<(&'f Folder, Uid)>, ImapError> {
+        let now = clock::now();
+        if self.isolation.last_try.is_some_and(|last| now.since(last) < pace) {
+            return Ok(None);
+        }
+        for folder in folders {
+            for apart in self.store.quarantined(self.owner.mailbox, folder.id, folder.incarnation)? {
+                let place = (folder.id, apart.uid);
+                let last = self.isolation.tried.get(&place).copied().unwrap_or(apart.since);
+                if now.since(last) >= rest(self.quarantine_retry, last.since(apart.since)) {
+                    self.isolation.tried.insert(place, now);
+                    self.isolation.last_try = Some(now);
+                    return Ok(Some((folder, apart.uid)));
+                }
+            }
+        }
+        Ok(None)
     }
 
-    /// Whether a quarantined message had its pause: what ended connections may have been a bad hour of the server's, and
-    /// what we failed at a newer program may master.
-    pub(super) fn is_to_be_tried(&self, message: &Quarantined) -> bool {
-        clock::now().since(message.since) >= self.quarantine_retry
+    /// Fetches a quarantined message again; stored, it is not quarantined any more.
+    pub(super) async fn try_again(
+        &mut self,
+        connection: &mut Connection,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<(), ImapError> {
+        let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(()) };
+        self.fetch(connection, &row.value, vec![vec![uid]], &[]).await
+    }
+
+    /// When a message was quarantined, if it is.
+    fn quarantined_since(&self, folder: &Folder, uid: Uid) -> Result<Option<Timestamp>, ImapError> {
+        let apart = self.store.quarantined(self.owner.mailbox, folder.id, folder.incarnation)?;
+        Ok(apart.into_iter().find(|message| message.uid == uid).map(|message| message.since))
     }
 
     async fn quarantine(&self, folder: FolderId, uid: Uid, why: &str) -> Result<(), ImapError> {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(()) };
         tracing::warn!(%folder, uid, why, "message quarantined");
         let reason = why.chars().take(300).collect();
+        let since = self.quarantined_since(&row.value, uid)?.unwrap_or_else(clock::now);
         let mut commit = Commit::by(self.owner);
-        commit.quarantine(&row.value, &Quarantined { uid, reason, since: clock::now() })?;
+        commit.quarantine(&row.value, &Quarantined { uid, reason, since })?;
         self.store.commit(commit).await?;
         Ok(())
     }
@@ -164,6 +215,17 @@ fn ends_the_connection(error: &ImapError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quarantined_message_rests_twice_as_long_each_time_and_no_longer_than_a_day() {
+        let hour = Duration::from_secs(3600);
+        let (mut at, mut hours) = (Duration::ZERO, Vec::new());
+        for _ in 0..8 {
+            at += rest(hour, at);
+            hours.push(at.as_secs() / 3600);
+        }
+        assert_eq!(hours, [1, 2, 4, 8, 16, 32, 56, 80]);
+    }
 
     const LOST_ONE: ImapError = ImapError::Lost { what: "FETCH" };
 

@@ -121,25 +121,24 @@ impl Connection {
     async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
         let command = format!("{fetch} (UID FLAGS{})", ask.items());
         let mut found = Vec::new();
-        // arrivals, and flags that change meanwhile, may come on top
-        let most = (self.exists() as usize).saturating_mul(2).saturating_add(1000);
+        let mut next_tidying = 1000;
         let see = |response: &Response<'_>| {
             let parts = fetched(response);
             let size = size_in(&parts);
             // a reply for one message may come in parts
-            if let (uid @ 1.., Some(flags), true) = (parts.uid, parts.flags, found.len() <= most) {
+            if let (uid @ 1.., Some(flags)) = (parts.uid, parts.flags) {
                 found.push(ListedMessage { uid, flags, size });
+            }
+            // a server may tell the same again and again
+            if found.len() >= next_tidying {
+                found = sorted(std::mem::take(&mut found));
+                next_tidying = found.len().saturating_mul(2).max(1000);
             }
         };
         self.asks_for_flags = true;
         let listed = self.exchange("FETCH", &command, see).await;
         self.asks_for_flags = false;
-        listed?;
-        if found.len() > most {
-            let detail = String::from("more messages than it says the folder has");
-            return Err(ImapError::Unreadable { what: "a listing", detail });
-        }
-        Ok(sorted(found))
+        listed.map(|()| sorted(found))
     }
 
     /// What messages are recognised by under another UID: their INTERNALDATE, and an envelope of the fields that tell

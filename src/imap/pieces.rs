@@ -3,8 +3,9 @@
 
 use super::decode::fetched;
 use super::fetch::{Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, send};
+use super::patience::Patience;
 use super::protocol::ImapError;
-use super::wire::{Connection, Patience};
+use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
 use crate::net::{LimitExceeded, Share};
@@ -19,6 +20,9 @@ const LARGE: u32 = 8 << 20;
 /// By which part of itself a message may be longer than the server says before it gets a file of its own: Exchange
 /// estimates.
 const LEEWAY: u32 = 8;
+
+/// Bytes a second that have to come of a piece.
+const PACE: u64 = 16 << 10;
 
 /// Reads one message that has `told` bytes, if the server tells the truth.
 pub(super) async fn read_in_pieces(
@@ -46,9 +50,13 @@ pub(super) async fn read_in_pieces(
         let at = u32::try_from(arriving.length).map_err(|_| endless())?;
         piece = match pieces.next(at).await {
             Ok(Some(piece)) => piece,
-            Ok(None) if is_short => break,
-            Ok(None) => return pieces.end().await,
-            Err(error) if is_short && error.is_plain_refusal() => break,
+            // not every server has an empty string for what is beyond the end
+            Ok(None) => match pieces.ends_at(at).await? {
+                Some(true) => break,
+                Some(false) => return Err(strange("no more of the message, though there is")),
+                None => return pieces.end().await,
+            },
+            Err(error) if error.is_plain_refusal() && pieces.ends_at(at).await? == Some(true) => break,
             Err(error) => return Err(error),
         };
     }
@@ -57,26 +65,14 @@ pub(super) async fn read_in_pieces(
     send(batches, arriving.prepare()).await
 }
 
-/// Whether a message is longer than this, whatever the server says of its size: whether there is a byte behind it.
-pub(super) async fn is_longer(connection: &mut Connection, uid: Uid, length: u64) -> Result<bool, ImapError> {
-    let Ok(offset) = u32::try_from(length) else { return Ok(true) };
-    let mut has_ended = false;
-    let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{offset}.1>)");
-    let asked = connection.exchange("FETCH", &command, |response| {
-        let parts = fetched(response);
-        let is_piece = parts.uid == uid && parts.origin == Some(offset);
-        has_ended |= is_piece && parts.body.is_none_or(<[u8]>::is_empty);
-    });
-    match asked.await {
-        Err(error) if !error.is_plain_refusal() => Err(error),
-        Ok(()) | Err(_) => Ok(!has_ended),
-    }
-}
-
 /// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
 fn endless() -> ImapError {
     let limit = LimitExceeded::Answer(u64::from(u32::MAX));
     ImapError::Exceeded { what: "FETCH", limit }
+}
+
+fn strange(detail: &str) -> ImapError {
+    ImapError::Unreadable { what: "FETCH", detail: detail.into() }
 }
 
 /// A piece of a message.
@@ -97,18 +93,21 @@ struct Pieces<'c> {
     /// Tags of commands that have no answer yet, and the offset that each asks for. The server may answer them in any
     /// order (RFC 3501 §5.5).
     asked: Vec<(String, u32)>,
-    /// What came, by offset.
+    /// What came, by offset, and what was refused.
     came: BTreeMap<u32, Piece>,
+    refused: BTreeMap<u32, ImapError>,
 }
 
 impl<'c> Pieces<'c> {
     fn of(connection: &'c mut Connection, uid: Uid, told: u32) -> Self {
-        Self { connection, uid, told, asks_ahead: true, asked: Vec::new(), came: BTreeMap::new() }
+        let (came, refused) = (BTreeMap::new(), BTreeMap::new());
+        Self { connection, uid, told, asks_ahead: true, asked: Vec::new(), came, refused }
     }
 
     /// The piece at this offset; `None` if there is no such message. The one after it is then under way.
     async fn next(&mut self, offset: u32) -> Result<Option<Piece>, ImapError> {
         self.came.retain(|came, _| *came >= offset);
+        self.refused.remove(&offset);
         self.ask(offset).await?;
         let ahead = offset.saturating_add(u32::try_from(FRAME).unwrap_or(u32::MAX));
         if self.asks_ahead && ahead < self.told {
@@ -117,17 +116,25 @@ impl<'c> Pieces<'c> {
         while self.is_asked(offset) {
             self.answer().await?;
         }
-        Ok(self.came.remove(&offset))
+        match self.refused.remove(&offset) {
+            Some(error) => Err(error),
+            None => Ok(self.came.remove(&offset)),
+        }
+    }
+
+    /// Whether the message ends at this offset: its last byte is there, and nothing behind it. `None`: there is no such
+    /// message.
+    async fn ends_at(&mut self, offset: u32) -> Result<Option<bool>, ImapError> {
+        self.asks_ahead = false;
+        let last = self.next(offset.saturating_sub(1)).await?;
+        Ok(last.map(|piece| piece.bytes.len() == 1))
     }
 
     /// Waits for what is under way: the connection is free after it.
     async fn end(mut self) -> Result<(), ImapError> {
         while !self.asked.is_empty() {
-            match self.answer().await {
-                // of no interest any more: the message had ended before it
-                Ok(()) | Err(ImapError::No { .. } | ImapError::Bad { .. }) => self.came.clear(),
-                Err(error) => return Err(error),
-            }
+            self.answer().await?;
+            self.came.clear();
         }
         Ok(())
     }
@@ -149,7 +156,7 @@ impl<'c> Pieces<'c> {
 
     /// Reads until one of the commands is answered.
     async fn answer(&mut self) -> Result<(), ImapError> {
-        let Self { connection, uid, asked, came, .. } = self;
+        let Self { connection, uid, asked, came, refused, .. } = self;
         let mut is_strange = false;
         let see = |response: &Response<'_>| {
             let parts = fetched(response);
@@ -167,14 +174,17 @@ impl<'c> Pieces<'c> {
             came.insert(origin, Piece { flags, date, bytes: body.to_vec() });
         };
         let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
-        let patience = Patience::WhileHeard(connection.timing.fetch_silence);
+        // others wait for the memory that is held meanwhile
+        let patience = Patience::AtPace(connection.timing.fetch_silence, PACE);
         let (number, answer) = connection.answer("FETCH", &tags, patience, see).await?;
-        asked.remove(number);
+        let (_, offset) = asked.remove(number);
         if is_strange {
-            let detail = String::from("another piece of the message than was asked for");
-            return Err(ImapError::Unreadable { what: "FETCH", detail });
+            return Err(strange("another piece of the message than was asked for"));
         }
-        answer
+        if let Err(error) = answer {
+            refused.insert(offset, error);
+        }
+        Ok(())
     }
 }
 

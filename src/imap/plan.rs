@@ -1,5 +1,6 @@
 //! What to do about a folder: a function of what is stored and what the server lists. Pure.
 
+use super::doubts::is_mass;
 use super::listings::ListedMessage;
 use crate::domain::{Flags, MessageId, Uid};
 use crate::store::UidEntry;
@@ -7,15 +8,12 @@ use std::collections::BTreeSet;
 
 /// Messages per FETCH command: between two of them the server waits for us.
 const WINDOW: usize = 2000;
-/// A deletion of more messages than this, and of more than a third of the folder, is looked at again.
-const MASS: usize = 50;
-
 /// What is stored of a folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// Stored messages by UID, ascending.
     pub entries: &'a [UidEntry],
-    /// UIDs that are not tried now.
+    /// UIDs that are not asked for.
     pub quarantined: &'a BTreeSet<Uid>,
     /// The only ones that are to be stored; `None`: all.
     pub wanted: Option<&'a BTreeSet<Uid>>,
@@ -92,8 +90,7 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
     }
     gone.extend(entries.copied());
     gone.retain(|entry| listing.complete_from.is_some_and(|from| entry.uid >= from));
-    let is_large = gone.len() > MASS && gone.len() > known.entries.len() / 3;
-    let is_doubtful = is_large || listing.is_inferred && !gone.is_empty();
+    let is_doubtful = is_mass(gone.len(), known.entries.len()) || listing.is_inferred && !gone.is_empty();
     if is_doubtful && !listing.deletion_confirmed {
         plan.suspicious = true;
     } else {

@@ -3,6 +3,7 @@
 //! UID order. Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
 //! to be matched.
 
+use super::doubts::is_mass;
 use super::protocol::ImapError;
 use super::sync::Syncer;
 use super::wire::Connection;
@@ -69,8 +70,12 @@ impl Syncer {
         let mailbox = self.owner.mailbox;
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(()) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
-        let listed =
-            if connection.exists() == 0 { Vec::new() } else { connection.list_envelopes("1:*").await? };
+        // asked in an empty folder, too: what a server forgot to count shows here
+        let (listed, is_inferred) = match connection.list_envelopes("1:*").await {
+            Ok(listed) => (listed, false),
+            Err(error) if connection.exists() == 0 && error.is_plain_refusal() => (Vec::new(), true),
+            Err(error) => return Err(error),
+        };
         let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();
@@ -81,7 +86,9 @@ impl Syncer {
                 stored.extend(self.store.message(mailbox, entry.message)?);
             }
         }
-        for batch in matches(stored, &listed).chunks(BATCH) {
+        let (known, matched) = (stored.len(), matches(stored, &listed));
+        let gone = known.saturating_sub(matched.len());
+        for batch in matched.chunks(BATCH) {
             let mut commit = Commit::by(self.owner);
             for (message, uid) in batch {
                 commit.replace_message(Message {
@@ -97,6 +104,13 @@ impl Syncer {
         if !is_complete {
             return self.put_off(folder);
         }
+        let is_doubtful = is_mass(gone, known) || is_inferred && gone > 0;
+        if is_doubtful && !self.doubts.are_confirmed(folder, connection.number()) {
+            self.doubts.raise(folder, connection.number());
+            let detail = String::from("another UIDVALIDITY, and most messages are not there");
+            return Err(ImapError::Unreadable { what: "a listing", detail });
+        }
+        self.doubts.drop(folder);
         for incarnation in 1..row.value.incarnation {
             let left = self.store.uid_entries(mailbox, folder, incarnation)?;
             self.set_aside(&left).await?;

@@ -5,11 +5,10 @@ use super::backoff::Backoff;
 use super::bell::Bell;
 use super::connect::{self, Credentials};
 use super::idle::IdleEnd;
-use super::names;
 use super::protocol::{ImapError, ImapStatus};
 use super::seen::Seen;
 use super::sync::{Scope, Syncer, Visit};
-use super::wire::{Change, Connection, FolderStatus};
+use super::wire::{Change, Connection};
 use crate::clock;
 use crate::config::Timing;
 use crate::diagnosis::Facts;
@@ -38,10 +37,10 @@ pub(super) struct Rider {
     pub(super) bell: Arc<Bell>,
     pub(super) shown: Arc<Mutex<ImapStatus>>,
     pub(super) backoff: Backoff,
-    seen: BTreeMap<FolderId, Seen>,
+    pub(super) seen: BTreeMap<FolderId, Seen>,
     /// Folders that the server did not let us into. The first time the mailbox is not in step for it; what stays closed
     /// keeps nobody waiting.
-    refused: BTreeSet<FolderId>,
+    pub(super) refused: BTreeSet<FolderId>,
     token_generation: Option<u64>,
     has_ridden: bool,
 }
@@ -145,10 +144,7 @@ impl Rider {
         }
         self.seen.clear();
         if self.round(&mut connection).await? == Visit::Suspicious {
-            connection.logout().await;
-            self.doing("waiting");
-            tokio::time::sleep(self.link.timing.mass_delete_confirm).await;
-            return Ok(());
+            return self.leave_to_look_again(connection).await;
         }
         self.backoff.reset();
         self.show_state(MailboxState::Live, None).await?;
@@ -164,8 +160,9 @@ impl Rider {
             let inbox = self.inbox()?;
             if let Some(inbox) = &inbox
                 && connection.selected() != Some(inbox.server_name.as_str())
+                && self.visit(&mut connection, inbox, Scope::Whole).await? == Visit::Suspicious
             {
-                self.visit(&mut connection, inbox, Scope::Whole).await?;
+                return self.leave_to_look_again(connection).await;
             }
             self.doing("idle");
             let now = clock::monotonic();
@@ -192,101 +189,20 @@ impl Rider {
                 next_round = after(timing.status_interval);
             }
             if suspicious {
-                connection.logout().await;
-                tokio::time::sleep(timing.mass_delete_confirm).await;
-                return Ok(());
+                return self.leave_to_look_again(connection).await;
             }
         }
     }
 
-    /// Looks at every folder: by STATUS where it was seen before, whole where something changed. What
-    /// vanished before the round and turned up nowhere in it is deleted.
-    async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
-        let mut result = Visit::InStep;
-        // a second pass settles what vanished during the first
-        for _ in 0..2 {
-            let started = clock::now();
-            if !self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
-                // it may have moved into a folder that was made for it
-                self.syncer.reconcile_folders(connection).await?;
-            }
-            for (folder, status) in self.changed_folders(connection).await? {
-                match self.visit(connection, &folder, Scope::Whole).await? {
-                    Visit::InStep => {
-                        self.seen.insert(folder.id, Seen::now(status));
-                        self.refused.remove(&folder.id);
-                    }
-                    Visit::Suspicious => result = Visit::Suspicious,
-                    Visit::Refused if self.refused.insert(folder.id) && result == Visit::InStep => {
-                        result = Visit::Refused;
-                    }
-                    Visit::Refused => {}
-                }
-            }
-            self.syncer.settle_vanished(started).await?;
-            if self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await; // `since` and `started` count milliseconds
-        }
-        self.end_of_round(result).await?;
-        Ok(result)
-    }
-
-    async fn end_of_round(&mut self, result: Visit) -> Result<(), ImapError> {
-        let backlog = self.syncer.backlog.values().sum();
-        let now = clock::now();
-        let id = self.syncer.stored.mailbox.id.clone();
-        let change = |status: &mut crate::store::MailboxStatus| {
-            // rounds that found nothing are shown to the minute, not written each time
-            if status.last_sync_at.is_none_or(|last| now.since(last) >= Duration::from_secs(60)) {
-                status.last_sync_at = Some(now);
-            }
-            status.backlog = backlog;
-            status.synced |= result == Visit::InStep;
-        };
-        self.syncer.store.change_status(self.syncer.owner, &id, now, change).await?;
+    /// A deletion is believed when another connection shows it, too.
+    async fn leave_to_look_again(&self, connection: Connection) -> Result<(), ImapError> {
+        connection.logout().await;
+        self.doing("waiting");
+        tokio::time::sleep(self.link.timing.mass_delete_confirm).await;
         Ok(())
     }
 
-    /// Folders that need a visit, those that lost messages first: a moved message is then known to have
-    /// left before it is met in its new folder.
-    async fn changed_folders(
-        &mut self,
-        connection: &mut Connection,
-    ) -> Result<Vec<(Folder, Option<FolderStatus>)>, ImapError> {
-        let mut due = Vec::new();
-        let flag_scan = self.link.timing.flag_scan;
-        for folder in self.folders()? {
-            let seen = self.seen.get(&folder.id);
-            if connection.selected() == Some(folder.server_name.as_str()) {
-                // what changes there is told; flags that others change, not by every server
-                let is_told = connection.offers("CONDSTORE");
-                let scan_is_due = !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan));
-                if scan_is_due || self.syncer.has_to_try_again(&folder)? {
-                    due.push((true, names::rank(folder.role), folder, None));
-                }
-                continue;
-            }
-            let status = match connection.status(&folder.server_name).await {
-                Ok(status) => Some(status),
-                Err(error) if error.is_plain_refusal() => None,
-                Err(error) => return Err(error),
-            };
-            if let (Some(seen), Some(status)) = (seen, status)
-                && !seen.needs_visit(status, flag_scan)
-                && !self.syncer.has_to_try_again(&folder)?
-            {
-                continue;
-            }
-            let lost = seen.zip(status).is_some_and(|(seen, status)| seen.lost_messages(status));
-            due.push((!lost, names::rank(folder.role), folder, status));
-        }
-        due.sort_by(|one, other| (one.0, one.1, &one.2.path).cmp(&(other.0, other.1, &other.2.path)));
-        Ok(due.into_iter().map(|(_, _, folder, status)| (folder, status)).collect())
-    }
-
-    async fn visit(
+    pub(super) async fn visit(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
@@ -298,13 +214,15 @@ impl Rider {
             return Ok(visit);
         }
         // what looks like a stored message may have been moved: look where that one was, then again here
+        let mut is_suspicious = visit == Visit::Suspicious;
         for source in self.folders()?.into_iter().filter(|source| suspected.contains(&source.id)) {
-            self.visit_one(connection, &source, Scope::Whole).await?;
+            is_suspicious |= self.visit_one(connection, &source, Scope::Whole).await? == Visit::Suspicious;
         }
-        self.visit_one(connection, folder, Scope::Whole).await
+        let visit = self.visit_one(connection, folder, Scope::Whole).await?;
+        Ok(if is_suspicious { Visit::Suspicious } else { visit })
     }
 
-    async fn visit_one(
+    pub(super) async fn visit_one(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
@@ -325,7 +243,7 @@ impl Rider {
         }
     }
 
-    fn folders(&self) -> Result<Vec<Folder>, ImapError> {
+    pub(super) fn folders(&self) -> Result<Vec<Folder>, ImapError> {
         let rows = self.syncer.store.folders(self.syncer.owner.mailbox)?;
         let mut folders: Vec<Folder> = rows.into_iter().map(|row| row.value).collect();
         folders.retain(|folder| folder.selectable && folder.included && folder.missing_lists == 0);

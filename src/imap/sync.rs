@@ -2,6 +2,7 @@
 //! next visit plans again from what is stored.
 
 use super::announce::{Announcer, Origin};
+use super::doubts::Doubts;
 use super::fetch::{Prepared, Progress, Target, fetch_windows};
 use super::isolate::Isolation;
 use super::listings::{Ask, ListedMessage};
@@ -34,8 +35,8 @@ pub(super) struct Syncer {
     pub(super) key: Arc<Key>,
     pub(super) budget: ByteBudget,
     pub(super) workers: Workers,
-    /// Folders in which a deletion was seen that was not believed at once; it is when seen again on another connection.
-    pub(super) doubted_deletions: BTreeSet<FolderId>,
+    /// Deletions that were seen and not believed at once.
+    pub(super) doubts: Doubts,
     /// Folders whose listing for a re-match left messages out.
     pub(super) incomplete: BTreeSet<FolderId>,
     /// Messages listed and not yet stored, per folder.
@@ -146,24 +147,22 @@ impl Syncer {
         let mailbox = self.owner.mailbox;
         let entries = self.store.uid_entries(mailbox, folder.id, folder.incarnation)?;
         let quarantined = self.store.quarantined(mailbox, folder.id, folder.incarnation)?;
-        let apart: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
-        let resting = quarantined.iter().filter(|message| !self.is_to_be_tried(message));
-        let resting: BTreeSet<Uid> = resting.map(|message| message.uid).collect();
+        let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
         let wanted = self.wanted(connection, &entries, listed).await?;
-        let deletion_confirmed = self.doubted_deletions.contains(&folder.id);
+        let deletion_confirmed = self.doubts.are_confirmed(folder.id, connection.number());
         let plan = plan(
-            Known { entries: &entries, quarantined: &resting, wanted: wanted.as_ref() },
+            Known { entries: &entries, quarantined: &quarantined, wanted: wanted.as_ref() },
             Listing { deletion_confirmed, ..listing },
         );
         let Plan { flags, vanished, suspicious, fetch } = plan;
         self.apply_flags(folder, flags).await?;
         if complete_from == Some(1) {
-            self.release_gone(folder, &apart, listed).await?;
+            self.release_gone(folder, &quarantined, listed).await?;
         }
         if suspicious {
-            self.doubted_deletions.insert(folder.id);
-        } else if complete_from == Some(1) {
-            self.doubted_deletions.remove(&folder.id);
+            self.doubts.raise(folder.id, connection.number());
+        } else {
+            self.doubts.drop(folder.id);
         }
         self.set_aside(&vanished).await?;
         self.fetch(connection, folder, fetch, listed).await?;
@@ -217,7 +216,7 @@ impl Syncer {
         Ok(())
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,

@@ -8,6 +8,7 @@
 use super::decode::{
     FetchedMessage, Reply, attribute_name, capability_name, library, quoted, short, tagged, unreadable,
 };
+use super::patience::{PACE, Patience};
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::net::{LimitExceeded, LimitingReader, MaybeTls, ReadAhead, ReadMeter};
@@ -15,6 +16,7 @@ use async_imap::imap_proto::{AttributeValue, MailboxDatum, Response, ResponseCod
 use async_imap::types::UnsolicitedResponse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -22,22 +24,8 @@ use tokio::net::TcpStream;
 /// is listed is held in memory.
 const ANSWER: u64 = 1 << 28;
 
-/// Others on the arbiter get their turn after so many responses or bytes: what comes fast could be read for tens of
-/// milliseconds without a pause.
-const TURN_RESPONSES: u32 = 256;
-const TURN_BYTES: u64 = 256 << 10;
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-/// How long a response may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
-    /// It is whole within this time.
-    Within(Duration),
-    /// However long it is in coming, as long as bytes come in each such time.
-    WhileHeard(Duration),
-}
-
-/// Bytes a second that are none: waiting for the rest of a message would take for ever.
-const FAINT: u64 = 1 << 10;
 /// Whoever has waited so long for a message hands on what came before it.
 const LULL: Duration = Duration::from_millis(100);
 
@@ -54,9 +42,11 @@ pub(super) struct Connection {
     pub(super) change: Change,
     /// Whether flags are asked for: those that come are an answer.
     pub(super) asks_for_flags: bool,
-    meter: Arc<ReadMeter>,
+    pub(super) meter: Arc<ReadMeter>,
+    /// Tells this connection from others.
+    number: u64,
     /// Responses that were read since others had their turn, and where the meter stood then.
-    turn: (u32, u64),
+    pub(super) turn: (u32, u64),
 }
 
 /// What changed in the selected folder without being asked for.
@@ -109,6 +99,7 @@ impl Connection {
             change: Change::default(),
             asks_for_flags: false,
             meter,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             turn: (0, 0),
         }
     }
@@ -189,6 +180,11 @@ impl Connection {
         Ok(exists)
     }
 
+    /// A number that no other connection has.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// EXISTS of the selected folder as last heard.
     pub(super) fn exists(&self) -> u32 {
         self.exists
@@ -243,7 +239,7 @@ impl Connection {
         let tag = self.send("FETCH", &command).await?;
         loop {
             let response = {
-                let patience = Patience::WhileHeard(self.timing.fetch_silence);
+                let patience = Patience::AtPace(self.timing.fetch_silence, PACE);
                 let mut next = std::pin::pin!(self.next("FETCH", patience));
                 match tokio::time::timeout(LULL, &mut next).await {
                     Ok(response) => response?,
@@ -318,37 +314,6 @@ impl Connection {
             }
             self.note(response.parsed())?;
             see(response.parsed());
-        }
-    }
-
-    /// Lets others have their turn now and then.
-    async fn give_way(&mut self) {
-        let (responses, bytes) = (self.turn.0.saturating_add(1), self.meter.bytes());
-        if responses < TURN_RESPONSES && bytes.saturating_sub(self.turn.1) < TURN_BYTES {
-            self.turn.0 = responses;
-        } else {
-            self.turn = (0, bytes);
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// The next response.
-    pub(super) async fn next(&mut self, what: &'static str, patience: Patience) -> Result<Reply, ImapError> {
-        self.give_way().await;
-        let (after, least) = match patience {
-            Patience::Within(after) => (after, u64::MAX),
-            Patience::WhileHeard(after) => (after, after.as_secs().saturating_mul(FAINT).max(1)),
-        };
-        let mut heard = self.meter.bytes();
-        let mut read = std::pin::pin!(read(&mut self.session, what));
-        loop {
-            if let Ok(response) = tokio::time::timeout(after, &mut read).await {
-                return response;
-            }
-            let before = std::mem::replace(&mut heard, self.meter.bytes());
-            if heard.saturating_sub(before) < least {
-                return Err(ImapError::Timeout { what, after });
-            }
         }
     }
 

@@ -144,6 +144,14 @@ impl Gate {
         .await
     }
 
+    /// The first line of what was not asked for.
+    pub fn unasked(&self) -> String {
+        let inner = self.lock();
+        let line: Vec<u8> =
+            inner.line.iter().chain(&inner.unread).copied().take_while(|byte| *byte != b'\n').collect();
+        String::from_utf8_lossy(&line).trim().chars().take(300).collect()
+    }
+
     /// Takes the stream out, to make TLS on it, or to close the connection for good.
     pub fn take_stream(&self) -> Option<Stream> {
         let mut inner = self.lock();

@@ -16,7 +16,7 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// What a server still defers so long after the first attempt has failed.
+    /// What a server still defers so long after it first did has failed.
     pub give_up_after: Duration,
 }
 
@@ -77,7 +77,6 @@ pub fn begin(mut submission: Submission, now: Timestamp) -> Option<Submission> {
     submission.state = SubmissionState::Sending;
     submission.phase = Phase::Sending;
     submission.attempts = submission.attempts.saturating_add(1);
-    submission.first_attempt_at.get_or_insert(now);
     submission.next_attempt_at = None;
     submission.hold = None;
     Some(submission)
@@ -140,8 +139,11 @@ pub fn conclude(
         settle_one(&mut submission, &address, state, reply, &mut events);
     }
     // a connection that broke says nothing about the message
-    let is_answered = !matches!(outcome.result, SendResult::NotSent { .. });
-    let tried_for = submission.first_attempt_at.map_or(Duration::ZERO, |first| now.since(first));
+    let is_answered = !matches!(outcome.result, SendResult::NotSent { .. }) || !outcome.refused.is_empty();
+    if is_answered && held.is_none() {
+        submission.deferred_since.get_or_insert(now);
+    }
+    let tried_for = submission.deferred_since.map_or(Duration::ZERO, |since| now.since(since));
     if is_answered && held.is_none() && tried_for >= policy.give_up_after {
         for address in pending_recipients(&submission) {
             settle_one(&mut submission, &address, RecipientState::Failed, None, &mut events);

@@ -24,7 +24,7 @@ fn submission(to: &[&str]) -> Submission {
         created_at: NOW,
         send_at: None,
         attempts: 0,
-        first_attempt_at: None,
+        deferred_since: None,
         next_attempt_at: None,
         last_reply: None,
         idempotency_key: None,
@@ -103,8 +103,9 @@ fn pauses_double_up_to_an_hour_and_end_after_three_days() {
     let seconds: Vec<u64> = (1..9).map(|n| backoff(n, 0.0, &policy).as_secs()).collect();
     assert_eq!(seconds, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
     assert_eq!(backoff(1, 1.0, &policy).as_secs(), 48);
-    let begun = begin(submission(&["b"]), NOW).unwrap();
+    let (deferred, _) = attempt(submission(&["b"]), &outcome(&[], &[], greylisted()));
     let later = NOW.plus(policy.give_up_after);
+    let begun = begin(deferred, later).unwrap();
     let after = |outcome: &Outcome| conclude(begun.clone(), outcome, later, 0.0, &policy).0.state;
     assert_eq!(after(&outcome(&[], &[], greylisted())), SubmissionState::Failed);
     let cut = outcome(&[], &[], SendResult::NotSent { cause: Cause::Timeout });
@@ -116,14 +117,17 @@ fn greylisted() -> SendResult {
 }
 
 #[test]
-fn the_days_of_trying_begin_with_the_first_attempt() {
+fn the_days_of_trying_begin_with_the_first_answer() {
     let four_days = NOW.plus(Duration::from_secs(4 * 24 * 3600));
     let (mut planned, mut held) = (submission(&["b"]), submission(&["b"]));
     planned.send_at = Some(four_days);
     held.next_attempt_at = Some(four_days);
-    for late in [planned, held] {
+    let cut = outcome(&[], &[], SendResult::NotSent { cause: Cause::Timeout });
+    let (mut cut_off, _) = attempt(submission(&["b"]), &cut);
+    cut_off.next_attempt_at = Some(four_days);
+    for late in [planned, held, cut_off] {
         let (after, _) = attempt(late, &outcome(&[], &[], greylisted()));
-        assert_eq!((after.state, after.first_attempt_at), (SubmissionState::Deferred, Some(four_days)));
+        assert_eq!((after.state, after.deferred_since), (SubmissionState::Deferred, Some(four_days)));
     }
 }
 

@@ -245,7 +245,12 @@ impl SmtpSession {
         if self.gate.has_unread().await {
             // an answer to nothing would be taken for the answer to this
             self.broken = true;
-            return Err(Negative::Lost(Cause::Garbled(String::from("it came before the question"))));
+            let said = self.gate.unasked();
+            // 421: the server closes the channel, and may say so at any time (RFC 5321 §3.8)
+            return Err(match said.split_at_checked(3) {
+                Some(("421", text)) => Negative::Reply(Reply { code: 421, text: text.trim().to_owned() }),
+                _ => Negative::Lost(Cause::Garbled(format!("it came before the question: {said}"))),
+            });
         }
         let asked = tokio::time::timeout(deadline, self.connection.command(line)).await;
         match asked {

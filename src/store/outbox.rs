@@ -254,7 +254,7 @@ mod tests {
             created_at: Timestamp(1),
             send_at: None,
             attempts: 0,
-            first_attempt_at: None,
+            deferred_since: None,
             next_attempt_at: Some(Timestamp(1)),
             last_reply: None,
             idempotency_key: None,

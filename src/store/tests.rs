@@ -79,7 +79,7 @@ pub(super) fn submission() -> Submission {
         created_at: Timestamp(1),
         send_at: None,
         attempts: 0,
-        first_attempt_at: None,
+        deferred_since: None,
         next_attempt_at: Some(Timestamp(1)),
         last_reply: None,
         idempotency_key: None,

@@ -52,7 +52,11 @@ impl Children {
     pub(super) fn wake(&self, reason: WakeReason) {
         let (imap, smtp) = (self.imap.as_ref(), self.smtp.as_ref());
         match reason {
-            WakeReason::Sync => wake("sync", imap.is_some_and(|imap| imap.try_send(SyncNow).is_ok())),
+            WakeReason::Sync => {
+                wake("sync", imap.is_some_and(|imap| imap.try_send(SyncNow).is_ok()));
+                // what the outbox is held for may be gone, too
+                wake("sync", smtp.is_some_and(|smtp| smtp.try_send(GrantChanged).is_ok()));
+            }
             WakeReason::Outbox => {
                 wake("outbox", smtp.is_some_and(|smtp| smtp.try_send(crate::smtp::Send).is_ok()));
             }

@@ -47,7 +47,7 @@ fn accept_quietly(running: &Running, from: &StoredMailbox, to: &[&str], subject:
         created_at: stafette::clock::now(),
         send_at: None,
         attempts: 0,
-        first_attempt_at: None,
+        deferred_since: None,
         next_attempt_at: None,
         last_reply: None,
         idempotency_key: None,

@@ -162,7 +162,7 @@ fn submission(id: SubmissionId, now: Timestamp, built: Built) -> Submission {
         created_at: now,
         send_at: None,
         attempts: 0,
-        first_attempt_at: None,
+        deferred_since: None,
         next_attempt_at: None,
         last_reply: None,
         idempotency_key: None,

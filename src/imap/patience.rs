@@ -1,0 +1,55 @@
+//! How long a response is waited for, and how long others wait meanwhile.
+
+use super::decode::Reply;
+use super::protocol::ImapError;
+use super::wire::{Connection, read};
+use std::time::Duration;
+
+/// Others on the arbiter get their turn after so many responses or bytes: what comes fast could be read for tens of
+/// milliseconds without a pause.
+const TURN_RESPONSES: u32 = 256;
+const TURN_BYTES: u64 = 256 << 10;
+
+/// How long a response may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// It is whole within this time.
+    Within(Duration),
+    /// However long it is in coming, as long as so many bytes a second come in each such time.
+    AtPace(Duration, u64),
+}
+
+/// Bytes a second that have to come: the rest of a message would take for ever.
+pub(super) const PACE: u64 = 1 << 10;
+impl Connection {
+    /// Lets others have their turn now and then.
+    async fn give_way(&mut self) {
+        let (responses, bytes) = (self.turn.0.saturating_add(1), self.meter.bytes());
+        if responses < TURN_RESPONSES && bytes.saturating_sub(self.turn.1) < TURN_BYTES {
+            self.turn.0 = responses;
+        } else {
+            self.turn = (0, bytes);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The next response.
+    pub(super) async fn next(&mut self, what: &'static str, patience: Patience) -> Result<Reply, ImapError> {
+        self.give_way().await;
+        let (after, least) = match patience {
+            Patience::Within(after) => (after, u64::MAX),
+            Patience::AtPace(after, pace) => (after, after.as_secs().saturating_mul(pace).max(1)),
+        };
+        let mut heard = self.meter.bytes();
+        let mut read = std::pin::pin!(read(&mut self.session, what));
+        loop {
+            if let Ok(response) = tokio::time::timeout(after, &mut read).await {
+                return response;
+            }
+            let before = std::mem::replace(&mut heard, self.meter.bytes());
+            if heard.saturating_sub(before) < least {
+                return Err(ImapError::Timeout { what, after });
+            }
+        }
+    }
+}
