@@ -50,14 +50,14 @@ pub(super) async fn read_in_pieces(
         let at = u32::try_from(arriving.length).map_err(|_| endless())?;
         piece = match pieces.next(at).await {
             Ok(Some(piece)) => piece,
+            Err(error) if !error.is_plain_refusal() => return Err(error),
             // not every server has an empty string for what is beyond the end
-            Ok(None) => match pieces.ends_at(at).await? {
+            Ok(None) | Err(_) => match pieces.ends_at(at).await? {
                 Some(true) => break,
-                Some(false) => return Err(strange("no more of the message, though there is")),
+                // a moment's failure
+                Some(false) => pieces.next(at).await?.ok_or_else(|| strange("no more of a message"))?,
                 None => return pieces.end().await,
             },
-            Err(error) if error.is_plain_refusal() && pieces.ends_at(at).await? == Some(true) => break,
-            Err(error) => return Err(error),
         };
     }
     pieces.end().await?;

@@ -52,6 +52,7 @@ mod quiet;
 mod rotation;
 mod rotation_signin;
 mod rounds;
+mod second_looks;
 mod send;
 mod service_account;
 mod signin;

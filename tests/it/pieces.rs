@@ -7,6 +7,7 @@ use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::json;
 use std::cell::Cell;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
@@ -46,6 +47,40 @@ fn by_less(line: &str, stream: &mut TcpStream) -> bool {
     let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
     match offset_in(command) {
         Some(offset) => say_piece(stream, tag, offset, 600_000),
+        None => one_large(line, stream),
+    }
+}
+
+/// Sends no more than that, and once refuses a piece in the middle.
+fn once_refusing(line: &str, stream: &mut TcpStream) -> bool {
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    if offset_in(command) == Some(1_200_000) && !REFUSED.swap(true, Ordering::SeqCst) {
+        return say(stream, &format!("{tag} NO the message could not be read\r\n"));
+    }
+    by_less(line, stream)
+}
+
+/// Once it has nothing to say where a piece was asked for.
+fn once_silent(line: &str, stream: &mut TcpStream) -> bool {
+    static SILENT: AtomicBool = AtomicBool::new(false);
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    if offset_in(command) == Some(1_200_000) && !SILENT.swap(true, Ordering::SeqCst) {
+        return say(stream, &format!("{tag} OK done\r\n"));
+    }
+    by_less(line, stream)
+}
+
+/// Refuses what is beyond the message's end, of whose length it tells too much.
+fn exact(line: &str, stream: &mut TcpStream) -> bool {
+    let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+    match offset_in(command) {
+        Some(offset) if offset >= LENGTH => say(stream, &format!("{tag} NO beyond the end\r\n")),
+        Some(offset) => say_piece(stream, tag, offset, MIB),
+        None if command.starts_with("UID FETCH 1:*") => say(
+            stream,
+            &format!("* 1 FETCH (UID 1 FLAGS () RFC822.SIZE {})\r\n{tag} OK done\r\n", LENGTH * 2),
+        ),
         None => one_large(line, stream),
     }
 }
@@ -98,6 +133,13 @@ fn the_next_piece_is_asked_for_before_the_last_one_came() {
 #[test]
 fn a_message_in_shorter_pieces_than_were_asked_for_is_stored_whole() {
     assert_stored_whole(by_less);
+}
+
+#[test]
+fn the_end_of_a_message_is_proved_before_it_is_believed() {
+    assert_stored_whole(once_refusing);
+    assert_stored_whole(once_silent);
+    assert_stored_whole(exact);
 }
 
 /// A message of lines of text.
