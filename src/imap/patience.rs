@@ -19,8 +19,9 @@ pub(super) enum Patience {
     AtPace(Duration, u64),
 }
 
-/// Bytes a second that have to come: the rest of a message would take for ever.
-pub(super) const PACE: u64 = 1 << 10;
+/// Bytes a second that have to come of a message: the rest of it would take for ever.
+pub(super) const SLOWEST: u64 = 1 << 10;
+
 impl Connection {
     /// Lets others have their turn now and then.
     async fn give_way(&mut self) {

@@ -20,8 +20,7 @@ const LARGE: u32 = 8 << 20;
 /// By which part of itself a message may be longer than the server says before it gets a file of its own: Exchange
 /// estimates.
 const LEEWAY: u32 = 8;
-
-/// Bytes a second that have to come of a piece.
+/// Bytes a second that have to come of a piece: others wait for the memory that is held for it.
 const PACE: u64 = 16 << 10;
 
 /// Reads one message that has `told` bytes, if the server tells the truth.
@@ -174,7 +173,6 @@ impl<'c> Pieces<'c> {
             came.insert(origin, Piece { flags, date, bytes: body.to_vec() });
         };
         let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
-        // others wait for the memory that is held meanwhile
         let patience = Patience::AtPace(connection.timing.fetch_silence, PACE);
         let (number, answer) = connection.answer("FETCH", &tags, patience, see).await?;
         let (_, offset) = asked.remove(number);

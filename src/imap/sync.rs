@@ -161,7 +161,7 @@ impl Syncer {
         }
         if suspicious {
             self.doubts.raise(folder.id, connection.number());
-        } else {
+        } else if complete_from == Some(1) {
             self.doubts.drop(folder.id);
         }
         self.set_aside(&vanished).await?;

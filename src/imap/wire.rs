@@ -8,7 +8,7 @@
 use super::decode::{
     FetchedMessage, Reply, attribute_name, capability_name, library, quoted, short, tagged, unreadable,
 };
-use super::patience::{PACE, Patience};
+use super::patience::{Patience, SLOWEST};
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::net::{LimitExceeded, LimitingReader, MaybeTls, ReadAhead, ReadMeter};
@@ -239,7 +239,7 @@ impl Connection {
         let tag = self.send("FETCH", &command).await?;
         loop {
             let response = {
-                let patience = Patience::AtPace(self.timing.fetch_silence, PACE);
+                let patience = Patience::AtPace(self.timing.fetch_silence, SLOWEST);
                 let mut next = std::pin::pin!(self.next("FETCH", patience));
                 match tokio::time::timeout(LULL, &mut next).await {
                     Ok(response) => response?,

@@ -87,6 +87,28 @@ fn a_folder_that_stays_closed_keeps_nobody_waiting() {
     assert_eq!(running.snapshot(anna)["INBOX"].len(), 1);
 }
 
+#[test]
+fn a_mass_deletion_during_the_first_sync_is_believed_at_the_second_look() {
+    let world = World::builder().mailbox(ANNA).without_postfix().start();
+    let mails: Vec<Vec<u8>> =
+        (0..300).map(|number| [mail(&number.to_string()), vec![b'x'; 2000]].concat()).collect();
+    world.deliver_all(ANNA, &mails);
+    let proxy = world.proxy(Kind::Imap, Transport::ImplicitTls);
+    proxy.rate_limit(Some(80_000));
+    let scene = Scene { world, proxy, data: tempfile::tempdir().unwrap() };
+    let (running, anna) = scene.serve(|_| {});
+    let stored = || running.snapshot(anna).get("INBOX").map_or(0, Vec::len);
+    running.wait("most of it", || (stored() >= 200).then_some(()));
+    scene.proxy.refuse(true);
+    scene.proxy.end_connections(Ending::Fin);
+    // more are left than the first look takes
+    (1..=240).for_each(|uid| scene.world.delete_message(ANNA, "INBOX", uid));
+    scene.proxy.rate_limit(None);
+    scene.proxy.refuse(false);
+    running.until(anna, "the first sync", |status| status.synced);
+    assert_eq!(stored(), 60);
+}
+
 /// What a server with five messages does when it is told to fail.
 static FAILS: AtomicBool = AtomicBool::new(false);
 /// Complete listings since then.
