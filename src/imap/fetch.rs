@@ -4,7 +4,7 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable, a large one from before it is read.
 
-use super::decode::{FetchedMessage, FetchedParts};
+use super::decode::FetchedMessage;
 use super::envelope;
 use super::listings::ListedMessage;
 use super::pieces::read_in_pieces;
@@ -221,22 +221,24 @@ fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapEr
     let Fetched { message: response, header_of, share } = fetched;
     let parts = response.parts();
     let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
-    guarded(uid, || prepare_body(target, &parts, raw, header_of, share).map(Some))
+    guarded(uid, || {
+        let date = parts.internal_date.unwrap_or_else(clock::now);
+        let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
+        if header_of.is_some() || message.size > target.policy.max_message {
+            let size = header_of.map_or(message.size, u64::from);
+            return Ok(Some(headers_only(message, size, share)));
+        }
+        sealed(target, message, raw, share).map(Some)
+    })
 }
 
-fn prepare_body(
+/// A message whose body goes into a pack.
+pub(super) fn sealed(
     target: &Target,
-    parts: &FetchedParts<'_>,
+    message: Message,
     raw: &[u8],
-    header_of: Option<u32>,
     mut share: Share,
 ) -> Result<Prepared, ImapError> {
-    let date = parts.internal_date.unwrap_or_else(clock::now);
-    let message = message(target, parts.uid, parts.flags.clone().unwrap_or_default(), date, raw);
-    if header_of.is_some() || message.size > target.policy.max_message {
-        let size = header_of.map_or(message.size, u64::from);
-        return Ok(headers_only(message, size, share));
-    }
     let header = record_header(&message, &target.folder.path);
     let record = encode_record(&target.key, target.mailbox, &header, raw)?;
     target.budget.shrink(&mut share, record.len());

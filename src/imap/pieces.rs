@@ -2,14 +2,16 @@
 //! memory it was given goes straight to a file of its own.
 
 use super::decode::fetched;
-use super::fetch::{Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, send};
+use super::fetch::{
+    Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, sealed, send,
+};
 use super::patience::Patience;
 use super::protocol::ImapError;
 use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
 use crate::net::{LimitExceeded, Share};
-use crate::store::{Body, FRAME, LargeWriter, encode_record};
+use crate::store::{Body, FRAME, LargeWriter};
 use async_imap::imap_proto::Response;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -278,29 +280,20 @@ impl<'t> Arriving<'t> {
     /// The whole message came.
     fn prepare(self) -> Batch {
         let (target, is_oversize, describe) = (self.target.clone(), self.is_oversize(), self.describe());
-        let Self { length, kept, mut share, uid, .. } = self;
+        let Self { length, kept, share, uid, .. } = self;
         let prepare = move || {
-            let (message, body, bytes) = match kept {
+            let prepared = match kept {
+                Kept::Memory(head) if is_oversize => headers_only(describe(&head), length, share),
                 Kept::Memory(head) => {
-                    let message = Message { size: length, ..describe(&head) };
-                    if is_oversize {
-                        return Ok(vec![headers_only(message, length, share)]);
-                    }
-                    let header = record_header(&message, &target.folder.path);
-                    let record = encode_record(&target.key, target.mailbox, &header, &head)?;
-                    target.budget.shrink(&mut share, record.len());
-                    let bytes = record.len() as u64;
-                    (message, Body::Record(record), bytes)
+                    sealed(&target, Message { size: length, ..describe(&head) }, &head, share)?
                 }
-                Kept::File(_, message) if is_oversize => {
-                    return Ok(vec![headers_only(*message, length, share)]);
-                }
+                Kept::File(_, message) if is_oversize => headers_only(*message, length, share),
                 Kept::File(writer, message) => {
-                    let record = writer.finish(&target.key, target.mailbox)?;
-                    (Message { size: length, ..*message }, Body::Large(record), 0)
+                    let body = Some(Body::Large(writer.finish(&target.key, target.mailbox)?));
+                    Prepared { message: Message { size: length, ..*message }, body, bytes: 0, share }
                 }
             };
-            Ok(vec![Prepared { message, body: Some(body), bytes, share }])
+            Ok(vec![prepared])
         };
         self.target.workers.run(move || guarded(uid, prepare))
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 /// Messages per FETCH command: between two of them the server waits for us.
 const WINDOW: usize = 2000;
+
 /// What is stored of a folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -17,6 +18,8 @@ pub struct Known<'a> {
     pub quarantined: &'a BTreeSet<Uid>,
     /// The only ones that are to be stored; `None`: all.
     pub wanted: Option<&'a BTreeSet<Uid>>,
+    /// Whether a deletion was seen before, on another connection.
+    pub deletion_confirmed: bool,
 }
 
 /// What the server lists.
@@ -29,15 +32,13 @@ pub struct Listing<'a> {
     pub complete_from: Option<Uid>,
     /// The server refused to list: that nothing is there is known from EXISTS alone.
     pub is_inferred: bool,
-    /// Whether the deletion was seen before, on another connection.
-    pub deletion_confirmed: bool,
 }
 
 impl<'a> Listing<'a> {
     /// A listing that the server gave.
     #[must_use]
     pub fn of(messages: &'a [ListedMessage], complete_from: Option<Uid>) -> Self {
-        Self { messages, complete_from, is_inferred: false, deletion_confirmed: false }
+        Self { messages, complete_from, is_inferred: false }
     }
 }
 
@@ -91,7 +92,7 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
     gone.extend(entries.copied());
     gone.retain(|entry| listing.complete_from.is_some_and(|from| entry.uid >= from));
     let is_doubtful = is_mass(gone.len(), known.entries.len()) || listing.is_inferred && !gone.is_empty();
-    if is_doubtful && !listing.deletion_confirmed {
+    if is_doubtful && !known.deletion_confirmed {
         plan.suspicious = true;
     } else {
         plan.vanished = gone;
@@ -153,38 +154,57 @@ mod tests {
     #[test]
     fn an_incomplete_listing_deletes_nothing() {
         let entries: Vec<_> = (1..=3).map(|uid| entry(uid, &Flags::default())).collect();
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
-        let listing = Listing { deletion_confirmed: true, ..Listing::of(&[], None) };
-        assert_eq!(plan(known, listing), Plan::default());
-        let partial = Listing { deletion_confirmed: true, ..Listing::of(&[], Some(3)) };
-        assert_eq!(plan(known, partial).vanished, [entries[2]]);
+        let known = Known {
+            entries: &entries,
+            quarantined: &BTreeSet::new(),
+            wanted: None,
+            deletion_confirmed: false,
+        };
+        let confirmed = Known { deletion_confirmed: true, ..known };
+        assert_eq!(plan(confirmed, Listing::of(&[], None)), Plan::default());
+        assert_eq!(plan(confirmed, Listing::of(&[], Some(3))).vanished, [entries[2]]);
     }
 
     #[test]
     fn a_large_deletion_waits_for_a_second_look() {
         let entries: Vec<_> = (1..=100).map(|uid| entry(uid, &Flags::default())).collect();
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
+        let known = Known {
+            entries: &entries,
+            quarantined: &BTreeSet::new(),
+            wanted: None,
+            deletion_confirmed: false,
+        };
         let first = plan(known, complete(&[]));
         assert!(first.suspicious && first.vanished.is_empty());
-        let confirmed = Listing { deletion_confirmed: true, ..complete(&[]) };
-        assert_eq!(plan(known, confirmed).vanished.len(), 100);
+        let confirmed = Known { deletion_confirmed: true, ..known };
+        assert_eq!(plan(confirmed, complete(&[])).vanished.len(), 100);
     }
 
     #[test]
     fn an_inferred_deletion_of_any_size_waits_for_a_second_look() {
         let entries = [entry(1, &Flags::default())];
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: None };
+        let known = Known {
+            entries: &entries,
+            quarantined: &BTreeSet::new(),
+            wanted: None,
+            deletion_confirmed: false,
+        };
         let inferred = Listing { is_inferred: true, ..complete(&[]) };
         let first = plan(known, inferred);
         assert!(first.suspicious && first.vanished.is_empty());
-        assert_eq!(plan(known, Listing { deletion_confirmed: true, ..inferred }).vanished, entries);
+        assert_eq!(plan(Known { deletion_confirmed: true, ..known }, inferred).vanished, entries);
         assert_eq!(plan(known, complete(&[])).vanished, entries, "what was listed is believed");
     }
 
     #[test]
     fn windows_are_newest_first_and_skip_the_quarantined() {
         let messages: Vec<_> = (1..=900).map(|uid| listed(uid, &Flags::default())).collect();
-        let known = Known { entries: &[], quarantined: &BTreeSet::from([900]), wanted: None };
+        let known = Known {
+            entries: &[],
+            quarantined: &BTreeSet::from([900]),
+            wanted: None,
+            deletion_confirmed: false,
+        };
         let plan = plan(known, complete(&messages));
         assert_eq!(plan.fetch[0].last(), Some(&899));
         assert_eq!(plan.fetch.last().and_then(|window| window.first()), Some(&1));
@@ -196,7 +216,12 @@ mod tests {
         let entries = [entry(1, &Flags::default())];
         let messages: Vec<_> = (1..=4).map(|uid| listed(uid, &Flags::default())).collect();
         let wanted = BTreeSet::from([3, 4]);
-        let known = Known { entries: &entries, quarantined: &BTreeSet::new(), wanted: Some(&wanted) };
+        let known = Known {
+            entries: &entries,
+            quarantined: &BTreeSet::new(),
+            wanted: Some(&wanted),
+            deletion_confirmed: false,
+        };
         let plan = plan(known, complete(&messages));
         assert_eq!((plan.fetch, plan.vanished), (vec![vec![3, 4]], vec![]));
     }
@@ -223,8 +248,8 @@ mod tests {
             let entries: Vec<_> = stored.iter().map(|(uid, flags)| entry(*uid, flags)).collect();
             let messages: Vec<_> = server.iter().map(|(uid, flags)| listed(*uid, flags)).collect();
             let none = BTreeSet::new();
-            let listing = Listing { deletion_confirmed: true, ..complete(&messages) };
-            let plan = super::plan(Known { entries: &entries, quarantined: &none, wanted: None }, listing);
+            let known = |entries| Known { entries, quarantined: &none, wanted: None, deletion_confirmed: true };
+            let plan = super::plan(known(&entries), complete(&messages));
 
             let mut after: BTreeMap<Uid, UidEntry> = entries.iter().map(|e| (e.uid, *e)).collect();
             for gone in &plan.vanished { after.remove(&gone.uid); }
@@ -236,7 +261,7 @@ mod tests {
             }
             prop_assert_eq!(after.keys().collect::<Vec<_>>(), server.keys().collect::<Vec<_>>());
             let after: Vec<_> = after.into_values().collect();
-            let again = super::plan(Known { entries: &after, quarantined: &none, wanted: None }, listing);
+            let again = super::plan(known(&after), complete(&messages));
             prop_assert!(again == Plan::default());
         }
     }

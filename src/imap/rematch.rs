@@ -71,11 +71,8 @@ impl Syncer {
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(()) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
         // asked in an empty folder, too: what a server forgot to count shows here
-        let (listed, is_inferred) = match connection.list_envelopes("1:*").await {
-            Ok(listed) => (listed, false),
-            Err(error) if connection.exists() == 0 && error.is_plain_refusal() => (Vec::new(), true),
-            Err(error) => return Err(error),
-        };
+        let listed = connection.list_envelopes("1:*").await;
+        let (listed, is_inferred) = connection.or_empty(listed)?;
         let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();

@@ -231,7 +231,7 @@ impl Rider {
         self.doing(&format!("syncing {}", folder.path));
         match self.syncer.visit(connection, folder.id, scope).await {
             // this folder cannot be opened; the next LIST says whether it is gone
-            Err(ImapError::No { what: "SELECT", text }) if crate::diagnosis::imap(&text).is_none() => {
+            Err(error @ ImapError::No { what: "SELECT", .. }) if error.is_plain_refusal() => {
                 tracing::warn!(folder = %folder.id, "folder cannot be selected");
                 Ok(Visit::Refused)
             }

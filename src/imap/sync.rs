@@ -112,15 +112,10 @@ impl Syncer {
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let ask = if folder.history_complete { Ask::Flags } else { self.ask() };
         // asked in an empty folder, too: what a server forgot to count shows here
-        let (listed, is_inferred) = match connection.list_messages("1:*", ask).await {
-            Ok(listed) => (listed, false),
-            // some servers reject a set that means nothing
-            Err(error) if connection.exists() == 0 && error.is_plain_refusal() => (Vec::new(), true),
-            Err(error) => return Err(error),
-        };
+        let listed = connection.list_messages("1:*", ask).await;
+        let (listed, is_inferred) = connection.or_empty(listed)?;
         let complete_from = (listed.len() == connection.exists() as usize).then_some(1);
-        let listing = Listing { messages: &listed, complete_from, is_inferred, deletion_confirmed: false };
-        self.carry_out(connection, folder, listing).await
+        self.carry_out(connection, folder, Listing { messages: &listed, complete_from, is_inferred }).await
     }
 
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
@@ -151,8 +146,13 @@ impl Syncer {
         let wanted = self.wanted(connection, &entries, listed).await?;
         let deletion_confirmed = self.doubts.are_confirmed(folder.id, connection.number());
         let plan = plan(
-            Known { entries: &entries, quarantined: &quarantined, wanted: wanted.as_ref() },
-            Listing { deletion_confirmed, ..listing },
+            Known {
+                entries: &entries,
+                quarantined: &quarantined,
+                wanted: wanted.as_ref(),
+                deletion_confirmed,
+            },
+            listing,
         );
         let Plan { flags, vanished, suspicious, fetch } = plan;
         self.apply_flags(folder, flags).await?;

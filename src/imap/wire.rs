@@ -190,6 +190,16 @@ impl Connection {
         self.exists
     }
 
+    /// What was listed of the whole selected folder; some servers reject a set that means nothing, in an empty one.
+    /// `true`: that it is empty is known from EXISTS alone.
+    pub(super) fn or_empty<T>(&self, listed: Result<Vec<T>, ImapError>) -> Result<(Vec<T>, bool), ImapError> {
+        match listed {
+            Ok(listed) => Ok((listed, false)),
+            Err(error) if self.exists == 0 && error.is_plain_refusal() => Ok((Vec::new(), true)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What changed since this was last asked.
     pub(super) fn take_change(&mut self) -> Change {
         std::mem::take(&mut self.change)

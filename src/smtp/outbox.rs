@@ -141,12 +141,11 @@ pub fn conclude(
     // a connection that broke says nothing about the message
     let is_answered = !matches!(outcome.result, SendResult::NotSent { .. }) || !outcome.refused.is_empty();
     if is_answered && held.is_none() {
-        submission.deferred_since.get_or_insert(now);
-    }
-    let tried_for = submission.deferred_since.map_or(Duration::ZERO, |since| now.since(since));
-    if is_answered && held.is_none() && tried_for >= policy.give_up_after {
-        for address in pending_recipients(&submission) {
-            settle_one(&mut submission, &address, RecipientState::Failed, None, &mut events);
+        let since = *submission.deferred_since.get_or_insert(now);
+        if now.since(since) >= policy.give_up_after {
+            for address in pending_recipients(&submission) {
+                settle_one(&mut submission, &address, RecipientState::Failed, None, &mut events);
+            }
         }
     }
     finish(&mut submission, held, now, jitter, policy, &mut events);
