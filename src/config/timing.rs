@@ -34,6 +34,9 @@ pub struct Timing {
     /// IDLE is renewed at least this often.
     #[serde(with = "humantime_serde")]
     pub idle_renew: Duration,
+    /// IDLE that a server refuses, ends or hangs up on is tried again after this time; meanwhile the mailbox is polled.
+    #[serde(with = "humantime_serde")]
+    pub idle_again: Duration,
     /// Between STATUS rounds over the other folders.
     #[serde(with = "humantime_serde")]
     pub status_interval: Duration,
@@ -98,6 +101,7 @@ impl Default for Timing {
             idle_start: seconds(30),
             logout: seconds(5),
             idle_renew: seconds(5 * 60),
+            idle_again: seconds(6 * 3600),
             status_interval: seconds(60),
             flag_scan: seconds(10 * 60),
             list_interval: seconds(5 * 60),

@@ -86,6 +86,44 @@ pub fn imap(text: &str) -> Option<ImapFinding> {
     Some(ImapFinding { entry, disposition })
 }
 
+/// Whether the text of a NO or BAD to a command about one folder speaks of the whole session: of its log-in, its token, its
+/// connection or the provider's patience. What it says else it says of that folder.
+#[must_use]
+pub fn concerns_session(text: &str) -> bool {
+    let is_code_of_folders = |word| text.to_ascii_lowercase().contains(word);
+    if ["[limit]", "[contactadmin]", "[overquota] quota"].into_iter().any(is_code_of_folders) {
+        return false;
+    }
+    let of_sessions = [
+        &c::TOKEN_EXPIRED,
+        &c::NOT_CONNECTED,
+        &c::THROTTLED,
+        &c::TOO_MANY_CONNECTIONS,
+        &c::OVER_QUOTA_TRANSFER,
+        &c::APP_PASSWORD,
+        &c::WEB_LOGIN,
+        &c::IMAP_LOGIN_REFUSED,
+        &c::PASSWORD_REFUSED,
+        &c::CONNECTION_LOST,
+    ];
+    imap(text).is_some_and(|found| of_sessions.contains(&found.entry))
+}
+
+/// What the refusal of a folder asks of a person, after so many tries: whose right is missing is known at once, what else
+/// stays refused is somebody's to look at.
+#[must_use]
+pub fn folder_refused(text: &str, tries: u32) -> Option<&'static Entry> {
+    /// With waits that double from a minute: a quarter of an hour.
+    const PASSES_BY_ITSELF: u32 = 4;
+    let lower = text.to_ascii_lowercase();
+    let denied =
+        ["[noperm]", "[contactadmin]", "permission denied", "access denied", "not authorized", "no right"];
+    if denied.iter().any(|words| lower.contains(words)) {
+        return Some(&c::FOLDER_DENIED);
+    }
+    (tries > PASSES_BY_ITSELF).then_some(&c::FOLDER_REFUSED)
+}
+
 /// `Suggested Backoff Time: 92415 milliseconds`; a number nobody can mean is ignored, a long one is capped.
 fn backoff_hint(lower: &str) -> Option<Duration> {
     let after = lower.split_once("backoff time:")?.1.trim_start();
@@ -150,6 +188,36 @@ mod tests {
             assert_eq!((found.entry.code, found.disposition), (expected, disposition), "{text}");
         }
         assert_eq!(imap("SELECT completed."), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_refused_is_told_from_a_session_that_ends() {
+        for text in [
+            "Command Argument Error. 11",
+            "[NONEXISTENT] Mailbox doesn't exist",
+            "[SERVERBUG] Internal error occurred. Refer to server log",
+            "[INUSE] busy",
+            "[LIMIT] too many",
+            "[UNAVAILABLE] later",
+            "[NOPERM] no",
+            "[CANNOT] no",
+            "Mailbox does not exist",
+            "Permission denied",
+            "Unknown error",
+        ] {
+            assert!(!concerns_session(text), "{text}");
+        }
+        for text in [
+            "User is authenticated but not connected.",
+            "Request is throttled. Suggested Backoff Time: 92415 milliseconds",
+            "Session invalidated - AccessTokenExpired",
+            "Connection is closed. 13",
+        ] {
+            assert!(concerns_session(text), "{text}");
+        }
+        assert_eq!(folder_refused("[NOPERM] no", 1), Some(&c::FOLDER_DENIED));
+        assert_eq!(folder_refused("Unknown error", 1), None);
+        assert_eq!(folder_refused("Unknown error", 5), Some(&c::FOLDER_REFUSED));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod smtp;
 
 pub use catalogue::{Entry, Text};
 pub use evidence::scrub;
-pub use imap::{ImapFinding, imap};
+pub use imap::{ImapFinding, concerns_session, folder_refused, imap};
 pub use language::Language;
 pub use oauth::{OauthClass, OauthFailure, classify_oauth};
 pub use smtp::{SmtpFinding, SmtpScope, smtp};

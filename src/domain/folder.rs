@@ -1,10 +1,86 @@
 //! What IMAP selects.
 
-use super::FolderId;
+use super::{FolderId, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 /// UIDVALIDITY of a folder (RFC 3501 §2.3.1.1). Never 0.
 pub type UidValidity = u32;
+
+/// A folder's name as the server spells it, byte for byte: modified UTF-7 (RFC 3501 §5.1.3) where servers keep to it, else
+/// any bytes. Written as text where it is UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "WrittenName", into = "WrittenName")]
+pub struct WireName(Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenName {
+    Text(String),
+    Bytes { base64: String },
+}
+
+impl WireName {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it names the inbox, in whatever letters (RFC 3501 §5.1).
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        self.0.eq_ignore_ascii_case(b"INBOX")
+    }
+}
+
+impl From<&[u8]> for WireName {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<&str> for WireName {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<WrittenName> for WireName {
+    fn from(written: WrittenName) -> Self {
+        match written {
+            WrittenName::Text(text) => Self(text.into_bytes()),
+            // nobody else writes rows: what cannot be decoded is no name of a folder
+            WrittenName::Bytes { base64 } => Self(STANDARD.decode(base64).unwrap_or_default()),
+        }
+    }
+}
+
+impl From<WireName> for WrittenName {
+    fn from(name: WireName) -> Self {
+        match String::from_utf8(name.0) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Bytes { base64: STANDARD.encode(error.as_bytes()) },
+        }
+    }
+}
+
+/// Why a folder is not in step although the mailbox is: the server does not let us into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetApart {
+    /// What happened, in the server's words where it said something.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often it was tried since.
+    pub tries: u32,
+    /// When it is tried again.
+    pub next_try: Timestamp,
+    /// The diagnosis' code, where somebody has to act.
+    #[serde(default)]
+    pub code: Option<String>,
+}
 
 /// A folder as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +89,8 @@ pub struct Folder {
     pub id: FolderId,
     /// Full name with `/` between levels, decoded; INBOX always in capitals.
     pub path: String,
-    /// The name as the server writes it (modified UTF-7, its own separator).
-    pub server_name: String,
+    /// The name as the server writes it (modified UTF-7, its own separator): what tells one folder from another.
+    pub server_name: WireName,
     /// What it is for.
     pub role: Option<FolderRole>,
     /// Whether it can be selected.
@@ -33,6 +109,12 @@ pub struct Folder {
     pub rematch_from: Option<u32>,
     /// How many complete LISTs in a row did not name it.
     pub missing_lists: u8,
+    /// Set while the server does not let us into it.
+    #[serde(default)]
+    pub apart: Option<SetApart>,
+    /// Whether a person decided if it is included; LIST then does not.
+    #[serde(default)]
+    pub is_chosen: bool,
 }
 
 impl Folder {
@@ -81,4 +163,19 @@ pub struct FolderCounts {
     pub unseen: u64,
     /// Bytes of the stored messages, as the server sent them.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_bytes_are_kept() {
+        for bytes in [&b"Entw&APw-rfe"[..], b"caf\xe9", "caf\u{e9}".as_bytes(), b""] {
+            let name = WireName::from(bytes);
+            let written = serde_json::to_string(&name).unwrap();
+            assert_eq!(serde_json::from_str::<WireName>(&written).unwrap(), name);
+        }
+        assert_eq!(serde_json::to_string(&WireName::from("INBOX")).unwrap(), "\"INBOX\"");
+    }
 }

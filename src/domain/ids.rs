@@ -141,6 +141,14 @@ ulid_id!(
     SignInId
 );
 
+impl FolderId {
+    /// When the folder was first seen.
+    #[must_use]
+    pub fn made_at(self) -> super::Timestamp {
+        super::Timestamp(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+}
+
 impl MessageId {
     /// A fresh id whose time part is `internal_date`, clamped to what a ULID can hold (1970 to 10889).
     #[must_use]

@@ -17,7 +17,7 @@ pub use app::{App, ProviderKind};
 pub use credential::{ClientCertificate, Credential, Rotation, RotationState, ServiceAccount};
 pub use diagnosis::{Diagnosis, KeptFacts, Remedy, RetryClass, Who};
 pub use disposition::Disposition;
-pub use folder::{Folder, FolderRole, UidValidity};
+pub use folder::{Folder, FolderRole, SetApart, UidValidity, WireName};
 pub use grant::{Grant, GrantInfo, GrantSecret, GrantWay, SignedInAs};
 pub use ids::{AppId, FolderId, Incarnation, MailboxId, MessageId, SignInId, SubmissionId, Uid};
 pub use mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, SendState, SmtpAuth, SmtpEndpoint};

@@ -38,6 +38,12 @@ pub enum EventType {
     /// A folder's UIDVALIDITY changed and its messages were matched again.
     #[serde(rename = "folder.reset")]
     FolderReset,
+    /// The server does not let us into a folder; all others go on.
+    #[serde(rename = "folder.set_apart")]
+    FolderSetApart,
+    /// It lets us in again.
+    #[serde(rename = "folder.restored")]
+    FolderRestored,
     /// A message was stored.
     #[serde(rename = "message.new")]
     MessageNew,
@@ -47,6 +53,9 @@ pub enum EventType {
     /// A message has other flags.
     #[serde(rename = "message.flags_changed")]
     MessageFlagsChanged,
+    /// A message went to a folder that is left out.
+    #[serde(rename = "message.left")]
+    MessageLeft,
     /// A message is gone.
     #[serde(rename = "message.deleted")]
     MessageDeleted,

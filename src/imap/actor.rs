@@ -1,8 +1,10 @@
 //! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
 
 use super::announce::Announcer;
+use super::apart::Openings;
 use super::bell::Bell;
 use super::doubts::Doubts;
+use super::gather::Gathered;
 use super::isolate::Isolation;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
 use super::rider::{Link, Rider};
@@ -80,6 +82,16 @@ impl ImapActor {
             quarantine_retry: timing.quarantine_retry,
             isolation: Isolation::default(),
             twins: Twins::default(),
+            missing: Doubts::default(),
+            unlisted: BTreeSet::new(),
+            uncounted: BTreeSet::new(),
+            openings: Openings::default(),
+            pace: timing.status_interval,
+            confirm: timing.mass_delete_confirm,
+            compared: (0, BTreeSet::new()),
+            put_off: false,
+            gathered: Gathered::default(),
+            first_sight: None,
         };
         let bell = Arc::new(Bell::default());
         let shown = Arc::new(Mutex::new(ImapStatus::default()));

@@ -147,6 +147,38 @@ impl Announcer {
         self.draft(kind, at, &about(folder))
     }
 
+    /// A folder that the server does not let us into.
+    pub(super) fn set_apart(&self, at: Timestamp, folder: &Folder) -> EventDraft {
+        let mut data = about(folder);
+        if let (Some(data), Some(apart)) = (data.as_object_mut(), &folder.apart) {
+            data.insert(String::from("reason"), apart.reason.as_str().into());
+            data.insert(String::from("next_try"), json!(apart.next_try));
+            data.insert(String::from("code"), json!(apart.code));
+        }
+        self.draft(EventType::FolderSetApart, at, &data)
+    }
+
+    /// A message that went to a folder which is left out.
+    pub(super) fn left(
+        &self,
+        at: Timestamp,
+        message: &Message,
+        from: Option<&Folder>,
+        to: &Folder,
+    ) -> EventDraft {
+        let data = json!({
+            "message": message.id,
+            "folder": to.path,
+            "folder_id": to.id,
+            "role": to.role,
+            "from_folder": from.map(|folder| &folder.path),
+            "message_id": message.envelope.message_id,
+            "subject": message.envelope.subject,
+            "origin": Origin::Server,
+        });
+        self.draft(EventType::MessageLeft, at, &data)
+    }
+
     pub(super) fn renamed(&self, at: Timestamp, folder: &Folder, old_path: &str) -> EventDraft {
         let mut data = about(folder);
         if let Some(data) = data.as_object_mut() {

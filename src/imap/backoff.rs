@@ -37,9 +37,12 @@ const PROBES: [Duration; 4] = [
 const NOT_CONNECTED_TRIES: u32 = 6;
 
 impl Backoff {
-    /// A ride went well.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// A ride came in step and ended after so long. One that lived through a round was good; of others the waits grow: a
+    /// server that always hangs up is not connected to every second.
+    pub fn lived(&mut self, time: Duration, timing: &Timing) {
+        if time >= timing.status_interval {
+            *self = Self::default();
+        }
     }
 
     /// What to do about a failure; `jitter` is in 0..1.
@@ -151,6 +154,18 @@ mod tests {
         }
         let next = backoff.after(&error, &Timing::default(), true, 0.5);
         assert_eq!(next.state, Some(MailboxState::NeedsAdmin));
+    }
+
+    #[test]
+    fn connections_that_live_for_a_moment_have_a_floor_between_them_that_grows() {
+        let (mut backoff, timing) = (Backoff::default(), Timing::default());
+        let mut after = |lived: Duration| {
+            backoff.lived(lived, &timing);
+            backoff.after(&ImapError::Lost { what: "IDLE" }, &timing, true, 0.5).wait
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!([second; 3].map(&mut after), [1, 2, 4].map(|waits| timing.retry_first * waits));
+        assert_eq!(after(timing.status_interval), timing.retry_first);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::protocol::ImapError;
 use super::wire::Connection;
 use crate::config::Timing;
 use crate::diagnosis::{self, Facts, catalogue};
-use crate::domain::{Diagnosis, Endpoint};
+use crate::domain::{Diagnosis, Endpoint, WireName};
 use crate::net::Dialer;
+use std::sync::Arc;
 use tokio::net::TcpStream;
 
 /// A connection before its log-in.
@@ -20,7 +21,7 @@ pub struct Checkup {
 
 enum At {
     Secured(Secured),
-    Welcomed(Client),
+    Welcomed(Box<Client>),
 }
 
 /// A connection after its log-in.
@@ -57,13 +58,13 @@ impl Checkup {
         let asked = async {
             let mut client = match at {
                 At::Secured(secured) => connect::welcomed(secured, &timing).await?,
-                At::Welcomed(client) => client,
+                At::Welcomed(client) => *client,
             };
             let offers = within("CAPABILITY", timing.command, capabilities(&mut client)).await??;
             Ok::<_, ImapError>((client, offers))
         };
         let (client, offers) = asked.await.map_err(|error| explain(&error, &endpoint, &address))?;
-        Ok((Self { endpoint, timing, address, at: At::Welcomed(client) }, offers))
+        Ok((Self { endpoint, timing, address, at: At::Welcomed(Box::new(client)) }, offers))
     }
 
     /// Logs in.
@@ -75,9 +76,9 @@ impl Checkup {
         let entered = async {
             let client = match at {
                 At::Secured(secured) => connect::welcomed(secured, &timing).await?,
-                At::Welcomed(client) => client,
+                At::Welcomed(client) => *client,
             };
-            connect::enter(client, credentials, &endpoint, &timing).await
+            connect::enter(client, credentials, &endpoint, &timing, &Arc::default()).await
         };
         let connection = entered.await.map_err(|error| explain(&error, &endpoint, &address))?;
         Ok(CheckupSession { connection, endpoint, address })
@@ -91,7 +92,7 @@ impl CheckupSession {
     /// Why they are not listed.
     pub async fn list(&mut self) -> Result<usize, Diagnosis> {
         let listed = self.connection.list().await;
-        listed.map(|folders| folders.len()).map_err(|error| self.explain(&error))
+        listed.map(|list| list.folders.len()).map_err(|error| self.explain(&error))
     }
 
     /// How many messages are in the inbox.
@@ -99,7 +100,7 @@ impl CheckupSession {
     /// # Errors
     /// Why it does not open.
     pub async fn examine_inbox(&mut self) -> Result<u32, Diagnosis> {
-        let examined = self.connection.examine("INBOX").await;
+        let examined = self.connection.examine(&WireName::from("INBOX")).await;
         examined.map_err(|error| self.explain(&error))
     }
 

@@ -1,14 +1,17 @@
 //! From nothing to an authenticated connection: TCP, TLS, greeting, log-in, capabilities.
-// the library's enums name far more than we use
+// there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::decode::{capability_name, library, short};
+use super::decode::{library, short, unreadable};
+use super::dialogue::{Dialogue, Heard};
+use super::oddities::Oddities;
 use super::protocol::ImapError;
+use super::response::{Response, Status, parse};
 use super::wire::{Connection, Stream};
 use crate::config::Timing;
 use crate::domain::{Endpoint, Secret, Security};
 use crate::net::{Dialer, LimitingReader, Limits, MaybeTls, ReadAhead};
-use async_imap::imap_proto::{Response, Status};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -38,11 +41,12 @@ pub(super) async fn open(
     endpoint: &Endpoint,
     credentials: &Credentials,
     timing: &Timing,
+    oddities: &Arc<Oddities>,
 ) -> Result<Connection, ImapError> {
     dialer.check_security(&endpoint.host, endpoint.security)?;
     let tcp = dialer.connect(&endpoint.host, endpoint.port).await?;
     let client = welcomed(secure(dialer, endpoint, tcp, timing).await?, timing).await?;
-    enter(client, credentials, endpoint, timing).await
+    enter(client, credentials, endpoint, timing, oddities).await
 }
 
 /// A connection that is protected as configured.
@@ -50,7 +54,7 @@ pub(super) enum Secured {
     /// The server has not spoken yet.
     Silent(MaybeTls<ReadAhead<TcpStream>>),
     /// It has greeted: STARTTLS comes after that.
-    Greeted(Client),
+    Greeted(Box<Client>),
 }
 
 /// Makes a connection as safe as it is configured to be.
@@ -70,15 +74,19 @@ pub(super) async fn secure(
         Security::Starttls => {
             let mut plain = greeted(MaybeTls::Plain(tcp), timing.greeting).await?;
             let started = plain.run_command_and_check_ok("STARTTLS", None);
-            within("STARTTLS", timing.command, started).await?.map_err(|error| library("STARTTLS", error))?;
-            // what the server sent behind its answer is dropped with the library's buffer: it was not
-            // protected, so it must not be believed
-            let MaybeTls::Plain(tcp) = plain.into_inner().into_inner() else {
+            let started = within("STARTTLS", timing.command, started).await?;
+            started.map_err(|error| answered("STARTTLS", &mut plain, error))?;
+            let (MaybeTls::Plain(tcp), is_more) = plain.into_inner().into_inner() else {
                 return Err(ImapError::Internal(String::from("STARTTLS inside TLS")));
             };
+            if is_more {
+                // not protected, so it must not be believed: somebody may have put it there (RFC 3501 §6.2.1)
+                let detail = String::from("more than its answer, before TLS began");
+                return Err(ImapError::Unreadable { what: "STARTTLS", detail });
+            }
             let tls = dialer.tls(&endpoint.host, tcp).await?;
             let tls = MaybeTls::Tls(Box::new(tls));
-            Secured::Greeted(async_imap::Client::new(LimitingReader::new(tls, Limits::default())))
+            Secured::Greeted(Box::new(client(tls)))
         }
     })
 }
@@ -87,7 +95,7 @@ pub(super) async fn secure(
 pub(super) async fn welcomed(secured: Secured, timing: &Timing) -> Result<Client, ImapError> {
     match secured {
         Secured::Silent(stream) => greeted(stream, timing.greeting).await,
-        Secured::Greeted(client) => Ok(client),
+        Secured::Greeted(client) => Ok(*client),
     }
 }
 
@@ -97,9 +105,10 @@ pub(super) async fn enter(
     credentials: &Credentials,
     endpoint: &Endpoint,
     timing: &Timing,
+    oddities: &Arc<Oddities>,
 ) -> Result<Connection, ImapError> {
     let session = within("log-in", timing.login, log_in(client, credentials, endpoint)).await??;
-    let mut connection = Connection::new(session, timing.clone());
+    let mut connection = Connection::new(session, timing.clone(), Arc::clone(oddities));
     connection.read_capabilities().await?;
     if connection.offers("ID") {
         connection.identify().await?;
@@ -115,21 +124,48 @@ pub(super) async fn within<T>(
     tokio::time::timeout(after, work).await.map_err(|_| ImapError::Timeout { what, after })
 }
 
+fn client(stream: MaybeTls<ReadAhead<TcpStream>>) -> Client {
+    async_imap::Client::new(Dialogue::new(LimitingReader::new(stream, Limits::default())))
+}
+
 async fn greeted(stream: MaybeTls<ReadAhead<TcpStream>>, after: Duration) -> Result<Client, ImapError> {
-    let mut client = async_imap::Client::new(LimitingReader::new(stream, Limits::default()));
-    let greeting = within("the greeting", after, client.read_response()).await?;
-    let greeting = greeting
-        .map_err(|error| library("the greeting", error.into()))?
-        .ok_or(ImapError::Lost { what: "the greeting" })?;
-    match greeting.parsed() {
-        Response::Data { status: Status::Ok, .. } => Ok(client),
-        Response::Data { status: Status::Bye, outcome } => {
-            Err(ImapError::Bye { text: short(outcome.information.as_deref()) })
+    const WHAT: &str = "the greeting";
+    let mut client = client(stream);
+    let greeting = async {
+        loop {
+            let raw = client.get_mut().response().await.map_err(|error| unreadable(WHAT, &error))?;
+            let raw = raw.ok_or(ImapError::Lost { what: WHAT })?;
+            match parse(&raw) {
+                Response::Told { status: Status::Ok, .. } => return Ok(()),
+                Response::Told { status: Status::Bye, text } => {
+                    return Err(ImapError::Bye { text: short(Some(&text)) });
+                }
+                Response::Told { status: Status::PreAuth, .. } => {
+                    let why = "the server skips the log-in (PREAUTH): whose mail is it?";
+                    return Err(ImapError::Unsupported(String::from(why)));
+                }
+                _ if raw.bytes.starts_with(b"*") => {}
+                _ => {
+                    let detail = String::from("not a greeting");
+                    return Err(ImapError::Unreadable { what: WHAT, detail });
+                }
+            }
         }
-        Response::Data { status: Status::PreAuth, .. } => Err(ImapError::Unsupported(String::from(
-            "the server skips the log-in (PREAUTH): whose mail is it?",
-        ))),
-        _ => Err(ImapError::Unreadable { what: "the greeting", detail: String::from("not a greeting") }),
+    };
+    within(WHAT, after, greeting).await??;
+    Ok(client)
+}
+
+/// Why a command of the library's failed: in the server's own words, which the library is not told.
+fn answered(what: &'static str, client: &mut Client, error: async_imap::error::Error) -> ImapError {
+    use async_imap::error::Error;
+    let Heard { refusal, bye, .. } = &mut client.get_mut().heard;
+    let text = || short(refusal.as_deref());
+    match (error, bye) {
+        (Error::No(_), _) => ImapError::No { what, text: text() },
+        (Error::Bad(_), _) => ImapError::Bad { what, text: text() },
+        (_, Some(bye)) => ImapError::Bye { text: short(Some(bye)) },
+        (error, None) => library(what, error),
     }
 }
 
@@ -164,7 +200,7 @@ async fn log_in(
         Credentials::Password { user, password } => client.login(user, password.expose()).await,
     };
     let by_password = matches!(credentials, Credentials::Password { .. });
-    result.map_err(|(error, _)| match library("log-in", error) {
+    result.map_err(|(error, mut client)| match answered("log-in", &mut client, error) {
         ImapError::No { text, .. } | ImapError::Bad { text, .. } => refused(text, by_password),
         other => other,
     })
@@ -181,20 +217,9 @@ fn refused(text: String, by_password: bool) -> ImapError {
 }
 
 pub(super) async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
-    let (sender, receiver) = async_channel::bounded(16);
-    client
-        .run_command_and_check_ok("CAPABILITY", Some(sender))
-        .await
-        .map_err(|error| library("CAPABILITY", error))?;
-    let mut found = Vec::new();
-    while let Ok(response) = receiver.try_recv() {
-        if let async_imap::types::UnsolicitedResponse::Other(data) = response
-            && let Response::Capabilities(capabilities) = data.parsed()
-        {
-            found.extend(capabilities.iter().map(capability_name));
-        }
-    }
-    Ok(found)
+    let asked = client.run_command_and_check_ok("CAPABILITY", None).await;
+    asked.map_err(|error| answered("CAPABILITY", client, error))?;
+    Ok(client.get_mut().heard.capabilities.clone().unwrap_or_default())
 }
 
 /// A SASL exchange of one message; a refusal's challenge is answered as the mechanism asks, so that the

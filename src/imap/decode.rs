@@ -1,104 +1,18 @@
-//! Responses in our own words: what a FETCH, a tagged answer or an error of the library says. Pure.
-
-// the library's enums name far more than we use
+//! Answers and errors in our own words, and names as commands spell them. Pure.
+// there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::protocol::ImapError;
-use crate::domain::{Flags, Timestamp, Uid};
+use super::response::{Response, Status};
 use crate::net::LimitExceeded;
-use async_imap::imap_proto::{AttributeValue, NameAttribute, Response, Status};
-use async_imap::types::{Capability, UnsolicitedResponse};
 
-/// A response with its bytes where the library read them to. The library's own type cannot be named, but
-/// this variant holds one.
-pub(super) struct Reply(pub(super) UnsolicitedResponse);
-
-static NOTHING: Response<'static> = Response::Capabilities(Vec::new());
-
-impl Reply {
-    pub(super) fn parsed(&self) -> &Response<'_> {
-        match &self.0 {
-            UnsolicitedResponse::Other(data) => data.parsed(),
-            UnsolicitedResponse::Status { .. }
-            | UnsolicitedResponse::Recent(_)
-            | UnsolicitedResponse::Exists(_)
-            | UnsolicitedResponse::Expunge(_) => &NOTHING,
-        }
-    }
-}
-
-/// A FETCH response with a body.
-pub(super) struct FetchedMessage(pub(super) Reply);
-
-/// The parts of a FETCH response.
-#[derive(Default)]
-pub(super) struct FetchedParts<'r> {
-    pub(super) uid: Uid,
-    pub(super) flags: Option<Flags>,
-    pub(super) internal_date: Option<Timestamp>,
-    pub(super) body: Option<&'r [u8]>,
-    pub(super) size: Option<u32>,
-    /// Where a piece of a body begins.
-    pub(super) origin: Option<u32>,
-}
-
-impl FetchedMessage {
-    pub(super) fn parts(&self) -> FetchedParts<'_> {
-        fetched(self.0.parsed())
-    }
-
-    /// UID and length of the body that it brings, if it brings one.
-    pub(super) fn delivers(&self) -> Option<(Uid, usize)> {
-        let Response::Fetch(_, attributes) = self.0.parsed() else { return None };
-        let (mut uid, mut length) = (None, None);
-        for attribute in attributes {
-            match attribute {
-                AttributeValue::Uid(number) => uid = Some(*number).filter(|uid| *uid > 0),
-                AttributeValue::BodySection { data, .. } => length = data.as_deref().map(<[u8]>::len),
-                _ => {}
-            }
-        }
-        uid.zip(length)
-    }
-}
-
-pub(super) fn fetched<'r>(response: &'r Response<'_>) -> FetchedParts<'r> {
-    let mut parts = FetchedParts::default();
-    let Response::Fetch(_, attributes) = response else { return parts };
-    for attribute in attributes {
-        match attribute {
-            AttributeValue::Uid(uid) => parts.uid = *uid,
-            AttributeValue::Flags(flags) => {
-                parts.flags = Some(Flags::from_server(flags.iter().map(|flag| flag.as_ref())));
-            }
-            AttributeValue::Rfc822Size(size) => parts.size = Some(*size),
-            AttributeValue::InternalDate(text) => parts.internal_date = internal_date(text),
-            AttributeValue::BodySection { data, index, .. } => {
-                parts.body = data.as_deref();
-                parts.origin = *index;
-            }
-            _ => {}
-        }
-    }
-    parts
-}
-
-/// `date-time` of RFC 3501 §9: ` 7-Feb-1994 22:43:04 -0800`.
-fn internal_date(text: &str) -> Option<Timestamp> {
-    let parsed = chrono::DateTime::parse_from_str(text.trim(), "%d-%b-%Y %H:%M:%S %z").ok()?;
-    Some(Timestamp(parsed.timestamp_millis()))
-}
-
-pub(super) fn tagged(
-    what: &'static str,
-    tag: &str,
-    response: &Response<'_>,
-) -> Option<Result<(), ImapError>> {
-    let Response::Done { tag: done, status, outcome } = response else { return None };
-    if done.0 != tag {
+/// How the command with this tag ended, if this is its end. Some servers write tags in small letters.
+pub(super) fn tagged(what: &'static str, tag: &str, response: &Response) -> Option<Result<(), ImapError>> {
+    let Response::Done { tag: done, status, text } = response else { return None };
+    if !done.eq_ignore_ascii_case(tag) {
         return None;
     }
-    let text = || short(outcome.information.as_deref());
+    let text = || short(Some(text));
     Some(match status {
         Status::Ok | Status::PreAuth => Ok(()),
         Status::No => Err(ImapError::No { what, text: text() }),
@@ -112,20 +26,8 @@ pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> Im
     use async_imap::error::Error;
     match error {
         Error::Io(error) => unreadable(what, &error),
-        Error::Bad(text) => ImapError::Bad { what, text: said(&text) },
-        Error::No(text) => ImapError::No { what, text: said(&text) },
         Error::ConnectionLost => ImapError::Lost { what },
-        Error::Parse(_) => ImapError::Unreadable { what, detail: String::from("not a response of IMAP") },
-        _ => ImapError::Unreadable { what, detail: String::from("not usable") },
-    }
-}
-
-/// The server's words out of the library's `code: None, info: Some("…")`.
-fn said(text: &str) -> String {
-    let info = text.strip_prefix("code: ").and_then(|rest| rest.split_once("info: Some(\""));
-    match info.and_then(|(_, info)| info.strip_suffix("\")")) {
-        Some(info) => short(Some(&info.replace("\\\"", "\"").replace("\\\\", "\\"))),
-        None => short(Some(text)),
+        _ => ImapError::Unreadable { what, detail: String::from("not a response of IMAP") },
     }
 }
 
@@ -151,39 +53,24 @@ pub(super) fn short(text: Option<&str>) -> String {
     text.unwrap_or_default().trim().chars().take(300).collect()
 }
 
-/// A name as a quoted string (RFC 3501 §4.3).
-pub(super) fn quoted(name: &str) -> Result<String, ImapError> {
-    if name.contains(['\r', '\n', '\0']) || !name.is_ascii() {
-        return Err(ImapError::Unsupported(String::from("a folder's name cannot be written in a command")));
-    }
-    Ok(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
+/// How a name is written in a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// As a quoted string (RFC 3501 §4.3); one beyond ASCII is given back as it was listed.
+    Quoted(String),
+    /// What no quoted string can hold, as a literal.
+    Literal(Vec<u8>),
 }
 
-pub(super) fn capability_name(capability: &async_imap::imap_proto::Capability<'_>) -> String {
-    match Capability::from(capability) {
-        Capability::Imap4rev1 => String::from("IMAP4REV1"),
-        Capability::Auth(name) => format!("AUTH={}", name.to_ascii_uppercase()),
-        Capability::Atom(name) => name.to_ascii_uppercase(),
+/// A name as a command spells it. `escapes`: whether the server takes a backslash in it for an escape.
+pub(super) fn spelled(name: &[u8], escapes: bool) -> Spelling {
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.contains(['\r', '\n', '\0']) => {
+            let text = if escapes { text.replace('\\', "\\\\") } else { text.to_owned() };
+            Spelling::Quoted(format!("\"{}\"", text.replace('"', "\\\"")))
+        }
+        Ok(_) | Err(_) => Spelling::Literal(name.to_vec()),
     }
-}
-
-pub(super) fn attribute_name(attribute: &NameAttribute<'_>) -> String {
-    let name = match attribute {
-        NameAttribute::NoInferiors => "\\noinferiors",
-        NameAttribute::NoSelect => "\\noselect",
-        NameAttribute::Marked => "\\marked",
-        NameAttribute::Unmarked => "\\unmarked",
-        NameAttribute::All => "\\all",
-        NameAttribute::Archive => "\\archive",
-        NameAttribute::Drafts => "\\drafts",
-        NameAttribute::Flagged => "\\flagged",
-        NameAttribute::Junk => "\\junk",
-        NameAttribute::Sent => "\\sent",
-        NameAttribute::Trash => "\\trash",
-        NameAttribute::Extension(name) => return name.to_ascii_lowercase(),
-        _ => "",
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]
@@ -191,23 +78,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_in_the_server_s_own_words() {
-        assert_eq!(said("code: None, info: Some(\"AUTHENTICATE failed.\")"), "AUTHENTICATE failed.");
-        assert_eq!(said(r#"code: Some(Alert), info: Some("say \"please\" \\o/")"#), r#"say "please" \o/"#);
-        assert_eq!(said("code: None, info: None"), "code: None, info: None");
-        assert_eq!(said("anything else"), "anything else");
-    }
-
-    #[test]
-    fn internal_dates_with_padding_and_zone() {
-        assert_eq!(internal_date(" 7-Feb-1994 22:43:04 -0800"), Some(Timestamp(760_689_784_000)));
-        assert_eq!(internal_date("07-Feb-1994 22:43:04 -0800"), Some(Timestamp(760_689_784_000)));
-        assert_eq!(internal_date("yesterday"), None);
-    }
-
-    #[test]
-    fn names_are_quoted_and_cannot_smuggle_a_command() {
-        assert_eq!(quoted("a\"b\\c").unwrap(), "\"a\\\"b\\\\c\"");
-        assert!(quoted("a\r\nA1 LOGOUT").is_err());
+    fn names_are_spelled_as_listed_and_cannot_smuggle_a_command() {
+        let quoted = |name: &str, escapes| match spelled(name.as_bytes(), escapes) {
+            Spelling::Quoted(text) => text,
+            Spelling::Literal(_) => panic!("{name}"),
+        };
+        assert_eq!(quoted("a\"b\\c", true), "\"a\\\"b\\\\c\"");
+        assert_eq!(quoted("a\\b", false), "\"a\\b\"");
+        assert_eq!(quoted("caf\u{e9} ", true), "\"caf\u{e9} \"");
+        for odd in [&b"caf\xe9"[..], b"a\r\nA1 LOGOUT"] {
+            assert_eq!(spelled(odd, true), Spelling::Literal(odd.to_vec()));
+        }
     }
 }

@@ -4,13 +4,13 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable, a large one from before it is read.
 
-use super::decode::FetchedMessage;
 use super::envelope;
 use super::listings::ListedMessage;
-use super::pieces::read_in_pieces;
+use super::pieces::{is_longer, read_in_pieces};
 use super::plan::uid_sets;
 use super::protocol::ImapError;
-use super::sizes::{Sizes, sizes};
+use super::response::FetchedMessage;
+use super::sizes::{Sizes, Wanted, sizes};
 use super::wire::Connection;
 use super::workers::{Work, Workers};
 use crate::clock;
@@ -34,6 +34,8 @@ const SIZED: usize = 20;
 /// Bytes and messages of one commit: what comes last waits for no more than that.
 const COMMIT_BYTES: u64 = 8 << 20;
 const COMMIT_MESSAGES: usize = 256;
+/// How far ahead of ours a sender's clock may be, in milliseconds, before its date is none: a day.
+const AHEAD: i64 = 24 * 3600 * 1000;
 /// Longest UID set in a command: Exchange takes lines of 10,240 bytes.
 pub(super) const SET: usize = 8000;
 
@@ -47,6 +49,8 @@ pub(super) struct Target {
     pub(super) budget: ByteBudget,
     pub(super) workers: Workers,
     pub(super) policy: Policy,
+    /// Messages that could not be read in the way that their sizes suggest.
+    pub(super) other_way: Arc<BTreeSet<Uid>>,
 }
 
 /// A message on its way into the store, its share of the budget held.
@@ -85,8 +89,9 @@ where
 {
     let (batches, incoming) = mpsc::channel::<Batch>(BATCHES);
     let reader = async move {
+        let wanted = Wanted { policy: &target.policy, other_way: &target.other_way };
         for (group_number, group) in windows.chunks(SIZED).enumerate() {
-            let sizes = sizes(connection, &target.policy, group, listed).await?;
+            let sizes = sizes(connection, &wanted, group, listed).await?;
             progress.delivered.borrow_mut().extend(&sizes.old);
             for (number, window) in group.iter().enumerate() {
                 progress.reading.set(Some(group_number * SIZED + number));
@@ -109,18 +114,28 @@ async fn read_window(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let small: Vec<Uid> = window.iter().copied().filter(|uid| sizes.is_small(*uid)).collect();
-    let told = |sizes: &BTreeMap<Uid, u32>| -> Vec<(Uid, u32)> {
+    let told = |sizes: &BTreeMap<Uid, u64>| -> Vec<(Uid, u64)> {
         window.iter().filter_map(|uid| Some((*uid, *sizes.get(uid)?))).collect()
     };
-    let oversize: Vec<Uid> = told(&sizes.oversize).into_iter().map(|(uid, _)| uid).collect();
+    let (mut large, mut headers) = (told(&sizes.large), told(&sizes.headers));
+    for (uid, size) in told(&sizes.oversize) {
+        // larger than the policy wants it kept, unless the server is wrong
+        match is_longer(connection, uid, target.policy.max_message).await? {
+            true => headers.push((uid, size)),
+            false => large.push((uid, size)),
+        }
+    }
+    headers.sort_unstable();
+    let header_of: BTreeMap<Uid, u64> = headers.iter().copied().collect();
+    let oversize: Vec<Uid> = headers.into_iter().map(|(uid, _)| uid).collect();
     for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
         for set in uid_sets(&uids, SET) {
-            let asked = Asked { uids: &uids, set: &set, section, sizes };
+            let asked = Asked { uids: &uids, set: &set, section, header_of: &header_of, empty: &sizes.empty };
             read_sections(connection, target, asked, progress, batches).await?;
         }
     }
-    for large in told(&sizes.large) {
-        read_in_pieces(connection, target, large, progress, batches).await?;
+    for (uid, size) in large {
+        read_in_pieces(connection, target, (uid, size), progress, batches).await?;
     }
     Ok(())
 }
@@ -132,7 +147,10 @@ struct Asked<'a> {
     uids: &'a [Uid],
     set: &'a str,
     section: &'a str,
-    sizes: &'a Sizes,
+    /// Of these the header is asked for; how large the server says that they are.
+    header_of: &'a BTreeMap<Uid, u64>,
+    /// Of these nothing is all.
+    empty: &'a BTreeSet<Uid>,
 }
 
 async fn read_sections(
@@ -151,7 +169,12 @@ async fn read_sections(
                 bytes = 0;
                 return dispatch(target, std::mem::take(&mut batch), batches).await;
             };
-            let Some((uid, length)) = message.delivers() else { return Ok(()) };
+            let (Some(uid), Some(body)) = (message.uid, &message.body) else { return Ok(()) };
+            let length = body.bytes.len();
+            // nothing, of a message that is said to be something, is no body
+            if length == 0 && (body.is_nil || !asked.empty.contains(&uid)) {
+                return Ok(());
+            }
             // what nobody asked for, or comes twice, is not taken: a UID is stored once
             if asked.uids.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
                 return Ok(());
@@ -165,7 +188,7 @@ async fn read_sections(
                     target.budget.take(length).await
                 }
             };
-            batch.push(Fetched { message, header_of: asked.sizes.oversize.get(&uid).copied(), share });
+            batch.push(Fetched { message, header_of: asked.header_of.get(&uid).copied(), share });
             bytes += length;
             if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
                 bytes = 0;
@@ -181,7 +204,7 @@ async fn read_sections(
 struct Fetched {
     message: FetchedMessage,
     /// It is the header of a message of this size, as the server tells it.
-    header_of: Option<u32>,
+    header_of: Option<u64>,
     share: Share,
 }
 
@@ -218,17 +241,16 @@ pub(super) fn guarded<T>(uid: Uid, work: impl FnOnce() -> Result<T, ImapError>) 
 
 /// Parses, compresses and seals one message. On the workers.
 fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapError> {
-    let Fetched { message: response, header_of, share } = fetched;
-    let parts = response.parts();
-    let (uid @ 1.., Some(raw)) = (parts.uid, parts.body) else { return Ok(None) };
+    let Fetched { message: fetched, header_of, share } = fetched;
+    let FetchedMessage { uid, flags, internal_date, body, .. } = fetched;
+    let (Some(uid), Some(body)) = (uid, body) else { return Ok(None) };
     guarded(uid, || {
-        let date = parts.internal_date.unwrap_or_else(clock::now);
-        let message = message(target, uid, parts.flags.unwrap_or_default(), date, raw);
+        let message = message(target, uid, flags.unwrap_or_default(), internal_date, &body.bytes);
         if header_of.is_some() || message.size > target.policy.max_message {
-            let size = header_of.map_or(message.size, u64::from);
+            let size = header_of.unwrap_or(message.size);
             return Ok(Some(headers_only(message, size, share)));
         }
-        sealed(target, message, raw, share).map(Some)
+        sealed(target, message, &body.bytes, share).map(Some)
     })
 }
 
@@ -252,7 +274,19 @@ pub(super) fn headers_only(message: Message, size: u64, share: Share) -> Prepare
     Prepared { message, body: None, bytes: 0, share }
 }
 
-pub(super) fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, raw: &[u8]) -> Message {
+/// What is known of a message whose beginning this is; `date` is its INTERNALDATE, where it has one.
+pub(super) fn message(
+    target: &Target,
+    uid: Uid,
+    flags: Flags,
+    date: Option<Timestamp>,
+    raw: &[u8],
+) -> Message {
+    let envelope = envelope::parse(raw);
+    let now = clock::now();
+    // a date that no message can have is none: the server's, then the sender's, counts
+    let is_date = |date: &Timestamp| date.0 > 0 && date.0 <= now.0.saturating_add(AHEAD);
+    let date = date.or(envelope.date.filter(is_date)).unwrap_or(now);
     Message {
         id: MessageId::at(date),
         folder: target.folder.id,
@@ -262,7 +296,7 @@ pub(super) fn message(target: &Target, uid: Uid, flags: Flags, date: Timestamp, 
         flags,
         size: raw.len() as u64,
         internal_date: date,
-        envelope: envelope::parse(raw),
+        envelope,
         state: MessageState::Stored,
         copy_of: None,
         body: None,

@@ -1,54 +1,66 @@
-//! The list of folders: new ones, renamed ones, and those that are gone.
+//! The list of folders: new ones, renamed ones, and those that are gone. A folder is what its wire name says; the path is
+//! how it is shown.
 
-use super::fetch::SET;
-use super::listings::Ask;
+use super::doubts::MASS;
 use super::names;
-use super::plan::uid_sets;
 use super::protocol::ImapError;
-use super::rematch::is_same;
-use super::sync::Syncer;
-use super::wire::{Connection, ListedFolder};
+use super::response::ListedFolder;
+use super::sync::{Syncer, Visit};
+use super::wire::{Connection, FolderList};
 use crate::clock;
-use crate::domain::message::Envelope;
-use crate::domain::{Folder, FolderId, Timestamp, Uid};
+use crate::domain::{Folder, FolderId, FolderRole, WireName};
 use crate::events::EventType;
-use crate::store::{Commit, Row, UidEntry};
+use crate::store::{Commit, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A folder whose name is longer than this is left out: it would not fit a row.
 const LONGEST_NAME: usize = 1000;
-/// So many messages of a folder under a new name are compared with those that are stored.
-const SAMPLE: usize = 10;
+/// How many folders are made in one commit.
+const BATCH: usize = 200;
+/// Bytes that names of a folder may take in its row.
+const NAMES: usize = 3000;
 
 /// What a LIST says about one folder, in our words.
-fn folder_of(listed: &ListedFolder) -> Folder {
-    let path = names::path(&listed.name, listed.separator.as_deref());
+fn folder_of(listed: &ListedFolder, is_exchange: bool) -> Folder {
+    let name = WireName::from(&*listed.name);
+    let path = names::path(&name, listed.separator.as_deref());
     let no_select = |attribute: &String| attribute == "\\noselect" || attribute == "\\nonexistent";
     Folder {
         id: FolderId::generate(),
         role: names::role(&path, &listed.attributes),
         selectable: !listed.attributes.iter().any(no_select),
-        included: names::holds_mail(&path),
+        included: !(is_exchange && names::is_pseudo_folder(&path)),
         path,
-        server_name: listed.name.clone(),
+        server_name: name,
         uid_validity: None,
         incarnation: 1,
         first_uid_next: None,
         history_complete: false,
         rematch_from: None,
         missing_lists: 0,
+        apart: None,
+        is_chosen: false,
     }
 }
 
-/// The folders of a LIST: one per path, roles given once.
-pub(super) fn folders_of(listed: &[ListedFolder]) -> Vec<Folder> {
-    let mut by_path: BTreeMap<String, Folder> = BTreeMap::new();
-    for listed in listed.iter().filter(|listed| listed.name.len() <= LONGEST_NAME) {
-        let folder = folder_of(listed);
-        by_path.entry(folder.path.clone()).or_insert(folder);
+fn inbox() -> ListedFolder {
+    let name = bytes::Bytes::from_static(b"INBOX");
+    ListedFolder { name, separator: None, attributes: Vec::new(), is_unescaped: false }
+}
+
+/// The folders of a LIST, one for each wire name, by path; roles are given once.
+pub(super) fn folders_of(listed: &[ListedFolder], is_exchange: bool) -> Vec<Folder> {
+    let fits = |folder: &Folder| {
+        let names = serde_json::to_vec(&(&folder.server_name, &folder.path));
+        folder.server_name.as_bytes().len() <= LONGEST_NAME && names.is_ok_and(|names| names.len() <= NAMES)
+    };
+    let mut by_name: BTreeMap<WireName, Folder> = BTreeMap::new();
+    for folder in listed.iter().map(|listed| folder_of(listed, is_exchange)).filter(fits) {
+        by_name.entry(folder.server_name.clone()).or_insert(folder);
     }
+    let mut folders: Vec<Folder> = by_name.into_values().collect();
+    folders.sort_by(|one, other| (&one.path, &one.server_name).cmp(&(&other.path, &other.server_name)));
     let mut taken = BTreeSet::new();
-    let mut folders: Vec<Folder> = by_path.into_values().collect();
     for folder in &mut folders {
         // two folders that look like Sent: the first keeps the role
         if folder.role.is_some_and(|role| !taken.insert(role)) {
@@ -58,45 +70,123 @@ pub(super) fn folders_of(listed: &[ListedFolder]) -> Vec<Folder> {
     folders
 }
 
-/// Whether the folder itself is refused. A server that asks for patience says nothing about it.
-fn is_refused(error: &ImapError) -> bool {
-    matches!(error, ImapError::No { .. }) && error.is_plain_refusal()
+/// Gives every folder a path of its own; those that are stored keep theirs.
+fn make_paths_unique(folders: &mut [Folder], stored: &BTreeMap<WireName, Row<Folder>>) {
+    let is_still = |path: &str, shown: &str| {
+        path == shown || path.strip_prefix(shown).is_some_and(|number| number.starts_with('~'))
+    };
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut is_fresh = vec![true; folders.len()];
+    for (folder, is_fresh) in folders.iter_mut().zip(&mut is_fresh) {
+        let known = stored.get(&folder.server_name).map(|row| &row.value.path);
+        if let Some(known) = known.filter(|known| is_still(known, &folder.path) && !taken.contains(*known)) {
+            folder.path.clone_from(known);
+            taken.insert(known.clone());
+            *is_fresh = false;
+        }
+    }
+    for (folder, _) in folders.iter_mut().zip(is_fresh).filter(|(_, is_fresh)| *is_fresh) {
+        folder.path = names::unique(std::mem::take(&mut folder.path), &taken);
+        taken.insert(folder.path.clone());
+    }
 }
 
 impl Syncer {
-    /// Brings the stored folders in step with a complete LIST.
-    pub(super) async fn reconcile_folders(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
-        let listed = folders_of(&connection.list().await?);
-        let mut stored: BTreeMap<String, Row<Folder>> = BTreeMap::new();
-        for row in self.store.folders(self.owner.mailbox)? {
-            stored.insert(row.value.path.clone(), row);
+    /// Brings the stored folders in step with a LIST.
+    pub(super) async fn reconcile_folders(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Visit, ImapError> {
+        let list = connection.list().await?;
+        self.reconcile_with(connection, list).await
+    }
+
+    /// Brings the stored folders in step with what was listed.
+    pub(super) async fn reconcile_with(
+        &mut self,
+        connection: &mut Connection,
+        list: FolderList,
+    ) -> Result<Visit, ImapError> {
+        let mut listed = folders_of(&list.folders, self.is_exchange(connection));
+        if !listed.iter().any(|folder| folder.server_name.is_inbox()) {
+            // it is there whether it is listed or not (RFC 3501 §5.1)
+            listed.push(folder_of(&inbox(), false));
         }
+        let mut stored: BTreeMap<WireName, Row<Folder>> = BTreeMap::new();
+        for row in self.store.folders(self.owner.mailbox)? {
+            stored.insert(row.value.server_name.clone(), row);
+        }
+        self.drop_second_inbox(connection, &mut listed, &stored).await?;
+        make_paths_unique(&mut listed, &stored);
         let mut fresh = Vec::new();
         for folder in listed {
-            match stored.remove(&folder.path) {
+            match stored.remove(&folder.server_name) {
                 Some(known) => self.refresh(known, &folder).await?,
                 None => fresh.push(folder),
             }
         }
-        // what is left is stored and was not listed
+        // what is left is stored and was not listed; a store that was rebuilt knows paths only
         let mut missing: Vec<Row<Folder>> = stored.into_values().collect();
+        let mut created = Vec::new();
         for folder in fresh {
-            match self.old_name_of(connection, &folder, &missing).await? {
+            let same_path = missing.iter().position(|row| is_same_folder(&row.value, &folder));
+            let place = match same_path {
+                Some(place) => Some(place),
+                None => self.old_name_of(connection, &folder, &missing).await?,
+            };
+            match place {
                 Some(place) => self.rename(missing.swap_remove(place), folder).await?,
-                None => self.create(folder).await?,
+                None => created.push(folder),
             }
         }
-        for row in missing {
-            self.miss(connection, row).await?;
+        self.create(&created).await?;
+        if !list.is_complete {
+            return Ok(Visit::InStep); // a line that was not understood may have named them
         }
+        missing.retain(|row| !self.unlisted.contains(&row.value.id));
+        self.miss(connection, missing).await
+    }
+
+    /// Whether the server is an Exchange: by what it says, or by how the mailbox is configured.
+    fn is_exchange(&self, connection: &Connection) -> bool {
+        let provider = self.stored.mailbox.provider.as_deref();
+        connection.is_exchange || provider.is_some_and(|provider| provider.starts_with("office365"))
+    }
+
+    /// INBOX has one name in any letters (RFC 3501 §5.1). A server that lists it in two may mean one folder or two: counts
+    /// tell.
+    async fn drop_second_inbox(
+        &self,
+        connection: &mut Connection,
+        listed: &mut Vec<Folder>,
+        stored: &BTreeMap<WireName, Row<Folder>>,
+    ) -> Result<(), ImapError> {
+        let inboxes: Vec<WireName> =
+            listed.iter().map(|folder| &folder.server_name).filter(|name| name.is_inbox()).cloned().collect();
+        let first = inboxes.iter().find(|name| name.as_bytes() == b"INBOX").or(inboxes.first());
+        let Some(first) = first.filter(|_| inboxes.len() > 1).cloned() else { return Ok(()) };
+        for name in inboxes.iter().filter(|name| **name != first && !stored.contains_key(*name)) {
+            let counts = connection.statuses(&[first.clone(), name.clone()]).await?;
+            let is_one = matches!(counts.as_slice(), [Ok(one), Ok(other)] if one == other);
+            listed.retain(|folder| !is_one || folder.server_name != *name);
+        }
+        // the other is a folder like any
+        for folder in listed.iter_mut().filter(|folder| folder.server_name != first) {
+            folder.role = folder.role.filter(|role| *role != FolderRole::Inbox);
+        }
+        if let Some(inbox) = listed.iter_mut().find(|folder| folder.server_name == first) {
+            inbox.role = Some(FolderRole::Inbox);
+        }
+        listed.sort_by_key(|folder| folder.server_name != first);
         Ok(())
     }
 
     async fn refresh(&self, known: Row<Folder>, listed: &Folder) -> Result<(), ImapError> {
         let mut folder = known.value.clone();
-        folder.server_name.clone_from(&listed.server_name);
         folder.selectable = listed.selectable;
         folder.role = listed.role;
+        folder.path.clone_from(&listed.path);
+        folder.included = if folder.is_chosen { folder.included } else { listed.included };
         folder.missing_lists = 0;
         if folder == known.value {
             return Ok(());
@@ -104,9 +194,16 @@ impl Syncer {
         self.put(known.generation, &folder, None).await
     }
 
-    async fn create(&self, folder: Folder) -> Result<(), ImapError> {
-        let event = self.announcer.folder(EventType::FolderCreated, clock::now(), &folder);
-        self.put(0, &folder, Some(event)).await
+    async fn create(&self, folders: &[Folder]) -> Result<(), ImapError> {
+        for batch in folders.chunks(BATCH) {
+            let mut commit = Commit::by(self.owner);
+            for folder in batch {
+                commit.event(self.announcer.folder(EventType::FolderCreated, clock::now(), folder));
+                self.store.put_folder(&mut commit, self.owner.mailbox, 0, folder)?;
+            }
+            self.store.commit(commit).await?;
+        }
+        Ok(())
     }
 
     async fn rename(&self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
@@ -116,11 +213,14 @@ impl Syncer {
             server_name: listed.server_name,
             role: listed.role,
             selectable: listed.selectable,
+            included: if old.value.is_chosen { old.value.included } else { listed.included },
             missing_lists: 0,
+            apart: None,
             ..old.value
         };
-        let event = self.announcer.renamed(clock::now(), &folder, &old_path);
-        self.put(old.generation, &folder, Some(event)).await
+        let is_news = old_path != folder.path;
+        let event = is_news.then(|| self.announcer.renamed(clock::now(), &folder, &old_path));
+        self.put(old.generation, &folder, event).await
     }
 
     async fn put(
@@ -138,160 +238,146 @@ impl Syncer {
         Ok(())
     }
 
-    /// Which missing folder a new one is, under its new name: the same UIDVALIDITY, the stored UIDs are there, and they
-    /// are the stored messages.
-    async fn old_name_of(
-        &self,
+    /// Stored folders were not listed. Each is gone when another connection does not list it either and its SELECT is
+    /// refused; where they hold much mail that counts only after a while: a namespace may be away for a moment.
+    async fn miss(
+        &mut self,
         connection: &mut Connection,
-        fresh: &Folder,
-        missing: &[Row<Folder>],
-    ) -> Result<Option<usize>, ImapError> {
-        if !fresh.selectable || missing.is_empty() {
-            return Ok(None);
+        missing: Vec<Row<Folder>>,
+    ) -> Result<Visit, ImapError> {
+        let mut messages = 0;
+        for row in &missing {
+            messages += self.store.folder_counts(self.owner.mailbox, row.value.id)?.messages;
         }
-        let selected = match connection.select(&fresh.server_name).await {
-            Err(error) if is_refused(&error) => return Ok(None),
-            other => other?,
-        };
-        let same_validity = |row: &Row<Folder>| {
-            row.value.uid_validity.is_some() && row.value.uid_validity == selected.uid_validity
-        };
-        let candidates: Vec<usize> = missing
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| same_validity(row))
-            .map(|(place, _)| place)
-            .collect();
-        if candidates.is_empty() {
-            return Ok(None);
-        }
-        let listed = if selected.exists == 0 {
-            Vec::new()
-        } else {
-            connection.list_messages("1:*", Ask::Flags).await?
-        };
-        let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
-        for place in candidates {
-            let Some(row) = missing.get(place) else { continue };
-            let entries = self.store.uid_entries(self.owner.mailbox, row.value.id, row.value.incarnation)?;
-            let present = entries.iter().filter(|entry| listed.contains(&entry.uid)).count();
-            // some may have been deleted at the same time; most must be there
-            let is_like = present * 2 >= entries.len() && (present > 0 || listed.is_empty());
-            if is_like && self.holds(connection, &entries, &listed).await? {
-                return Ok(Some(place));
+        let is_mass = messages > MASS as u64;
+        let (now, number) = (clock::monotonic(), connection.number());
+        let mut visit = Visit::InStep;
+        for Row { generation, value: mut folder } in missing {
+            let id = folder.id;
+            let is_old = !is_mass || self.missing.age(folder.id, now) >= self.confirm;
+            if !self.missing.are_confirmed(folder.id, number) || !is_old {
+                self.missing.raise(folder.id, number, now);
+                visit = Visit::Suspicious;
+                if folder.missing_lists == 0 {
+                    folder.missing_lists = 1;
+                    self.put(generation, &folder, None).await?;
+                }
+                continue;
             }
+            match self.can_be_selected(connection, &folder).await? {
+                Some(true) => {
+                    // never listed, and there
+                    self.unlisted.insert(folder.id);
+                    folder.missing_lists = 0;
+                    self.put(generation, &folder, None).await?;
+                }
+                Some(false) => self.remove(Row { generation, value: folder }).await?,
+                None => {
+                    visit = Visit::Suspicious;
+                    continue;
+                }
+            }
+            self.missing.drop(id);
         }
-        Ok(None)
+        Ok(visit)
     }
 
-    /// Whether the selected folder holds these messages under the UIDs that both have, as far as some of them tell: there
-    /// are servers that give every folder the same UIDVALIDITY.
-    async fn holds(
+    /// Whether a folder that is not listed can be selected all the same; `None`: the server asks for patience, which says
+    /// nothing about it.
+    async fn can_be_selected(
         &self,
         connection: &mut Connection,
-        entries: &[UidEntry],
-        listed: &BTreeSet<Uid>,
-    ) -> Result<bool, ImapError> {
-        let common: Vec<&UidEntry> = entries.iter().filter(|entry| listed.contains(&entry.uid)).collect();
-        let step = (common.len() / SAMPLE).max(1);
-        let mut sample = BTreeMap::new();
-        for entry in common.into_iter().rev().step_by(step).take(SAMPLE) {
-            sample.extend(
-                self.store.message(self.owner.mailbox, entry.message)?.map(|known| (entry.uid, known)),
-            );
+        folder: &Folder,
+    ) -> Result<Option<bool>, ImapError> {
+        if !folder.selectable {
+            return Ok(Some(false));
         }
-        if sample.is_empty() {
-            return Ok(true);
+        let selected = connection.select(&folder.server_name).await;
+        connection.forget_selection();
+        match selected {
+            Err(error) if error.refuses_folder() => Ok((!error.asks_for_patience()).then_some(false)),
+            other => other.map(|_| Some(true)),
         }
-        let uids: Vec<Uid> = sample.keys().copied().collect();
-        let mut same = 0;
-        for set in uid_sets(&uids, SET) {
-            let there = connection.list_envelopes(&set).await?;
-            let is_same = |(uid, date, envelope): &(Uid, Timestamp, Envelope)| {
-                sample.get(uid).is_some_and(|known| is_same(known, *date, envelope))
-            };
-            same += there.iter().filter(|listed| is_same(listed)).count();
-        }
-        Ok(same * 2 > sample.len())
     }
 
-    /// A stored folder was not listed: after two complete LISTs and a NO to its SELECT it is gone.
-    async fn miss(&mut self, connection: &mut Connection, row: Row<Folder>) -> Result<(), ImapError> {
-        let Row { generation, value: mut folder } = row;
-        folder.missing_lists = folder.missing_lists.saturating_add(1);
-        if folder.missing_lists < 2 {
-            return self.put(generation, &folder, None).await;
-        }
-        if folder.selectable {
-            match connection.select(&folder.server_name).await {
-                Err(error) if is_refused(&error) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+    /// A folder is gone: its messages may turn up elsewhere.
+    async fn remove(&mut self, row: Row<Folder>) -> Result<(), ImapError> {
+        let folder = &row.value;
+        tracing::info!(folder = %folder.id, "folder is gone");
         for incarnation in 1..=folder.incarnation {
             let entries = self.store.uid_entries(self.owner.mailbox, folder.id, incarnation)?;
             self.set_aside(&entries).await?;
         }
         self.backlog.remove(&folder.id);
         let mut commit = Commit::by(self.owner);
-        commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), &folder));
-        self.store.remove_folder(&mut commit, self.owner.mailbox, &Row { generation, value: folder });
+        commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
+        self.store.remove_folder(&mut commit, self.owner.mailbox, &row);
         self.store.commit(commit).await?;
         Ok(())
     }
+}
 
-    /// Tells messages as deleted that vanished before `round` began and turned up nowhere in it.
-    pub(super) async fn settle_vanished(&self, round: crate::domain::Timestamp) -> Result<(), ImapError> {
-        let settled: Vec<_> = self
-            .store
-            .set_aside(self.owner.mailbox)?
-            .into_iter()
-            .filter(|vanished| vanished.since < round)
-            .collect();
-        for batch in settled.chunks(500) {
-            let now = clock::now();
-            let mut commit = Commit::by(self.owner);
-            for vanished in batch {
-                let folder = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
-                let folder = folder.map(|row| row.value);
-                commit.event(self.announcer.deleted(now, &vanished.message, folder.as_ref()));
-                commit.forget_aside(vanished.message.id);
-            }
-            self.store.commit(commit).await?;
-        }
-        Ok(())
-    }
+/// Whether a stored folder that is not listed and a listed one that is not stored are the same: a store that was rebuilt
+/// from packs has paths in place of wire names.
+fn is_same_folder(stored: &Folder, listed: &Folder) -> bool {
+    stored.path == listed.path && stored.server_name.as_bytes() == stored.path.as_bytes()
+        || stored.server_name.is_inbox()
+            && listed.server_name.is_inbox()
+            && listed.role == Some(FolderRole::Inbox)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FolderRole;
 
     fn listed(name: &str, attributes: &[&str]) -> ListedFolder {
         ListedFolder {
-            name: name.into(),
+            name: bytes::Bytes::copy_from_slice(name.as_bytes()),
             separator: Some("/".into()),
             attributes: attributes.iter().map(|&attribute| attribute.to_owned()).collect(),
+            is_unescaped: false,
         }
     }
 
     #[test]
     fn one_inbox_and_each_role_once() {
-        let folders = folders_of(&[
-            listed("Inbox", &["\\marked"]),
+        let list = [
             listed("INBOX", &[]),
+            listed("INBOX", &["\\marked"]),
             listed("Sent Items", &["\\sent"]),
             listed("Sent", &[]),
             listed("Kalender", &[]),
             listed("[Gmail]", &["\\noselect"]),
-        ]);
+        ];
+        let folders = folders_of(&list, true);
         let roles: Vec<_> = folders.iter().filter_map(|folder| folder.role).collect();
         assert_eq!(roles.iter().filter(|role| **role == FolderRole::Inbox).count(), 1);
         assert_eq!(roles.iter().filter(|role| **role == FolderRole::Sent).count(), 1);
         let find = |path: &str| folders.iter().find(|folder| folder.path == path).unwrap();
         assert!(!find("Kalender").included);
         assert!(!find("[Gmail]").selectable);
+        assert!(
+            folders_of(&list, false).iter().all(|folder| folder.included),
+            "a plain server's are folders"
+        );
+    }
+
+    #[test]
+    fn names_that_are_shown_alike_are_two_folders_and_keep_their_paths() {
+        let (coded, raw) = ("&AOQ-", "\u{e4}");
+        let mut folders = folders_of(&[listed(coded, &[]), listed(raw, &[])], false);
+        make_paths_unique(&mut folders, &BTreeMap::new());
+        let path = |folders: &[Folder], name: &str| {
+            folders.iter().find(|folder| folder.server_name == name.into()).unwrap().path.clone()
+        };
+        assert_eq!([path(&folders, coded), path(&folders, raw)], ["\u{e4}", "\u{e4}~2"]);
+        let stored = folders
+            .iter()
+            .filter(|folder| folder.path.contains('~'))
+            .map(|folder| (folder.server_name.clone(), Row { generation: 1, value: folder.clone() }));
+        let stored: BTreeMap<_, _> = stored.collect();
+        let mut again = folders_of(&[listed(coded, &[]), listed(raw, &[])], false);
+        make_paths_unique(&mut again, &stored);
+        assert_eq!([path(&again, coded), path(&again, raw)], ["\u{e4}", "\u{e4}~2"]);
     }
 }

@@ -15,8 +15,8 @@ impl Connection {
     pub(super) async fn last_words(&mut self, error: ImapError) -> ImapError {
         let time = self.timing.logout;
         let listen = async {
-            while let Ok(reply) = read(&mut self.session, "the last words").await {
-                if let Err(bye) = self.note(reply.parsed()) {
+            while let Ok(response) = read(&mut self.session, "the last words").await {
+                if let Err(bye) = self.note(&response) {
                     return Some(bye);
                 }
             }

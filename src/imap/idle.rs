@@ -2,10 +2,11 @@
 
 use super::bell::Bell;
 use super::decode::{library, tagged};
+use super::idling::Way;
 use super::patience::Patience;
 use super::protocol::ImapError;
+use super::response::Response;
 use super::wire::{Change, Connection, read};
-use async_imap::imap_proto::Response;
 use std::time::Duration;
 
 /// How waiting in IDLE ended.
@@ -17,6 +18,10 @@ pub(super) enum IdleEnd {
     Elapsed,
     /// Somebody woke us.
     Woken,
+    /// The server does not want it.
+    Refused,
+    /// The server ended it without a word of a change.
+    Ended,
     /// We are asked to go: IDLE has been ended, its answer is not waited for.
     Leaving,
 }
@@ -24,11 +29,11 @@ pub(super) enum IdleEnd {
 impl Connection {
     /// Waits in IDLE until the server speaks of a change, somebody calls or the time is up; not at all if the server
     /// spoke of a change before. Without IDLE it waits, and then asks.
-    pub(super) async fn idle(&mut self, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {
+    pub(super) async fn idle(&mut self, time: Duration, bell: &Bell, way: Way) -> Result<IdleEnd, ImapError> {
         if self.change != Change::default() {
             return Ok(IdleEnd::Changed);
         }
-        if !self.offers("IDLE") {
+        if way == Way::Poll || !self.offers("IDLE") {
             let wait = async || {
                 tokio::select! {
                     end = bell.called() => end,
@@ -43,11 +48,21 @@ impl Connection {
         }
         let wait = async || {
             let tag = self.send("IDLE", "IDLE").await?;
-            self.until_idle(&tag).await?;
+            match self.until_idle(&tag).await {
+                Ok(true) => {}
+                Ok(false) => return Ok((None, IdleEnd::Ended)),
+                Err(error @ (ImapError::No { .. } | ImapError::Bad { .. })) => {
+                    // what it says of the session counts, what it says of IDLE is IDLE's
+                    let is_session = error.is_of_session();
+                    return if is_session { Err(error) } else { Ok((None, IdleEnd::Refused)) };
+                }
+                Err(error) => return Err(error),
+            }
             let end = self.change_or_call(&tag, time, bell).await?;
-            Ok::<_, ImapError>((tag, end))
+            Ok::<_, ImapError>((Some(tag).filter(|_| end != IdleEnd::Ended), end))
         };
         let (tag, end) = bell.wait_in(wait).await?;
+        let Some(tag) = tag else { return Ok(end) };
         self.say_done().await?;
         if end != IdleEnd::Leaving {
             self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await?;
@@ -58,7 +73,9 @@ impl Connection {
     /// Begins IDLE and ends it again: whether the server does what it offers.
     pub(super) async fn try_idle(&mut self) -> Result<(), ImapError> {
         let tag = self.send("IDLE", "IDLE").await?;
-        self.until_idle(&tag).await?;
+        if !self.until_idle(&tag).await? {
+            return Err(ImapError::Bad { what: "IDLE", text: String::from("ended before it began") });
+        }
         self.say_done().await?;
         self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await
     }
@@ -70,16 +87,16 @@ impl Connection {
         said.map_err(|error| library("IDLE", error))
     }
 
-    async fn until_idle(&mut self, tag: &str) -> Result<(), ImapError> {
+    /// Waits for `+`; `false`: IDLE ended before it began.
+    async fn until_idle(&mut self, tag: &str) -> Result<bool, ImapError> {
         loop {
             let response = self.next("IDLE", Patience::Within(self.timing.idle_start)).await?;
-            if let Some(end) = tagged("IDLE", tag, response.parsed()) {
-                end?;
-                return Err(ImapError::Bad { what: "IDLE", text: String::from("ended before it began") });
+            if let Some(end) = tagged("IDLE", tag, &response) {
+                return end.map(|()| false);
             }
-            self.note(response.parsed())?;
-            if matches!(response.parsed(), Response::Continue(_)) {
-                return Ok(());
+            self.note(&response)?;
+            if response == Response::Continue {
+                return Ok(true);
             }
         }
     }
@@ -95,11 +112,11 @@ impl Connection {
                 // read_response keeps what it read in its buffer: cutting it off loses nothing
                 response = read(&mut self.session, "IDLE") => {
                     let response = response?;
-                    if let Some(end) = tagged("IDLE", tag, response.parsed()) {
+                    if let Some(end) = tagged("IDLE", tag, &response) {
                         end?;
-                        return Err(ImapError::Lost { what: "IDLE" });
+                        return Ok(IdleEnd::Ended);
                     }
-                    self.note(response.parsed())?;
+                    self.note(&response)?;
                 }
                 end = &mut called => return Ok(end),
                 () = &mut deadline => return Ok(IdleEnd::Elapsed),

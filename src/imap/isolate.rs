@@ -16,6 +16,8 @@ const SHRINK: usize = 8;
 /// A connection that ends so often in a row in the same window, with nothing gained, ends because of it: some servers
 /// crash on a message.
 const LOST: u32 = 3;
+/// A message that something is said to be wrong with is read so often.
+const TOLD: u32 = 2;
 /// In a window that is suspected already.
 const LOST_AGAIN: u32 = 2;
 
@@ -26,6 +28,8 @@ pub(super) struct Isolation {
     pub(super) attempt: Option<(FolderId, Vec<Uid>)>,
     limit: Option<(FolderId, usize)>,
     lost: Option<(FolderId, Vec<Uid>, u32)>,
+    /// Messages that are read in another way than their sizes suggest: that one failed.
+    other_way: BTreeSet<(FolderId, Uid)>,
     /// What was listed, asked for, and not delivered.
     undelivered: BTreeMap<FolderId, BTreeSet<Uid>>,
     /// When quarantined messages were last tried again, and the last of them.
@@ -51,6 +55,17 @@ impl Isolation {
         }
     }
 
+    /// Whether something of this folder could not be read.
+    pub(super) fn suspects(&self, folder: FolderId) -> bool {
+        self.window(folder) != usize::MAX || !self.other_way(folder).is_empty()
+    }
+
+    /// Which messages of a folder are read in another way than their sizes suggest.
+    pub(super) fn other_way(&self, folder: FolderId) -> BTreeSet<Uid> {
+        let all = (folder, Uid::MIN)..=(folder, Uid::MAX);
+        self.other_way.range(all).map(|(_, uid)| *uid).collect()
+    }
+
     /// The folder is in step: its windows may be large again.
     pub(super) fn clear(&mut self, folder: FolderId) {
         self.attempt = None;
@@ -60,23 +75,38 @@ impl Isolation {
         }
     }
 
-    /// Whether a failure in this window is laid at its door.
-    fn blames(&mut self, folder: FolderId, window: &[Uid], error: &ImapError) -> bool {
-        if blames_a_message(error) {
-            return true;
-        }
-        if !ends_the_connection(error) {
-            return false;
+    /// Whether a failure in this window is laid at its door. One message is given a second reading.
+    fn blames(&mut self, folder: FolderId, window: &[Uid], error: &ImapError) -> Blame {
+        let is_told = blames_a_message(error);
+        if !is_told && !error.ends_the_connection() {
+            return Blame::Nobody;
         }
         let before = self.lost.take().filter(|(of, uids, _)| *of == folder && uids == window);
         let times = before.map_or(1, |(_, _, times)| times.saturating_add(1));
         let suspected = self.limit.is_some_and(|(limited, _)| limited == folder);
-        if times >= if suspected { LOST_AGAIN } else { LOST } {
-            return true;
+        let enough = match (is_told, window.len()) {
+            (true, ..=1) => TOLD,
+            (true, _) => 1,
+            (false, _) if suspected => LOST_AGAIN,
+            (false, _) => LOST,
+        };
+        if times >= enough {
+            return Blame::Window;
         }
         self.lost = Some((folder, window.to_vec(), times));
-        false
+        if is_told { Blame::ReadAgain } else { Blame::Nobody }
     }
+}
+
+/// At whose door a failure is laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blame {
+    /// Not the window's.
+    Nobody,
+    /// Perhaps the window's: it is read once more, at once.
+    ReadAgain,
+    /// The window's.
+    Window,
 }
 
 impl Syncer {
@@ -92,26 +122,31 @@ impl Syncer {
             ([uid], Some(row)) => self.quarantined_since(&row.value, *uid)?.is_some(),
             _ => false,
         };
-        let is_fault = is_second_chance && ends_the_connection(error);
-        if !is_fault && !self.isolation.blames(folder, &window, error) {
-            return Ok(false);
+        let is_fault = is_second_chance && error.ends_the_connection();
+        match self.isolation.blames(folder, &window, error) {
+            Blame::Nobody if !is_fault => return Ok(false),
+            Blame::ReadAgain if !is_fault => return Ok(true),
+            Blame::Nobody | Blame::ReadAgain | Blame::Window => {}
         }
-        if let [uid] = window.as_slice() {
-            self.quarantine(folder, *uid, &error.to_string()).await?;
-        } else {
+        let [uid] = window.as_slice() else {
             self.isolation.limit = Some((folder, (window.len() / SHRINK).max(1)));
+            return Ok(true);
+        };
+        // what cannot be read whole may come in pieces, and the other way round
+        if is_fault || !self.isolation.other_way.insert((folder, *uid)) {
+            self.quarantine(folder, *uid, &error.to_string()).await?;
         }
         Ok(true)
     }
 
     /// After a good fetch: what the server lists and twice sends no body of is quarantined. Once may be by chance: it was
-    /// expunged between listing and fetch.
+    /// expunged between listing and fetch. `false`: there was such a one.
     pub(super) async fn note_undelivered(
         &mut self,
         folder: FolderId,
         windows: &[&[Uid]],
         delivered: &BTreeSet<Uid>,
-    ) -> Result<(), ImapError> {
+    ) -> Result<bool, ImapError> {
         let missing = windows.iter().copied().flatten().filter(|uid| !delivered.contains(uid));
         let missing: BTreeSet<Uid> = missing.copied().collect();
         let before = self.isolation.undelivered.remove(&folder).unwrap_or_default();
@@ -119,10 +154,11 @@ impl Syncer {
             self.quarantine(folder, *uid, "the server lists it and sends no body").await?;
         }
         let once: BTreeSet<Uid> = missing.difference(&before).copied().collect();
-        if !once.is_empty() {
+        let all_came = once.is_empty();
+        if !all_came {
             self.isolation.undelivered.insert(folder, once);
         }
-        Ok(())
+        Ok(all_came)
     }
 
     /// Forgets quarantined messages that a complete listing does not name.
@@ -176,7 +212,8 @@ impl Syncer {
         uid: Uid,
     ) -> Result<(), ImapError> {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(()) };
-        self.fetch(connection, &row.value, vec![vec![uid]], &[]).await
+        self.fetch(connection, &row.value, vec![vec![uid]], &[]).await?;
+        Ok(())
     }
 
     /// When a message was quarantined, if it is.
@@ -206,12 +243,6 @@ fn blames_a_message(error: &ImapError) -> bool {
     matches!(error, ImapError::Unreadable { .. } | ImapError::Exceeded { .. })
 }
 
-/// Whether the server went away, for no reason that it told and we know.
-fn ends_the_connection(error: &ImapError) -> bool {
-    let went = matches!(error, ImapError::Lost { .. } | ImapError::Timeout { .. } | ImapError::Bye { .. });
-    went && error.disposition() == crate::domain::Disposition::Retry
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,24 +264,35 @@ mod tests {
     fn a_connection_lost_in_one_window_again_and_again_is_laid_at_its_door() {
         let (folder, mut isolation) = (FolderId::generate(), Isolation::default());
         let window = [7, 8, 9];
-        assert!(!isolation.blames(folder, &window, &LOST_ONE));
-        assert!(!isolation.blames(folder, &window, &LOST_ONE));
-        assert!(isolation.blames(folder, &window, &LOST_ONE));
+        assert_eq!(isolation.blames(folder, &window, &LOST_ONE), Blame::Nobody);
+        assert_eq!(isolation.blames(folder, &window, &LOST_ONE), Blame::Nobody);
+        assert_eq!(isolation.blames(folder, &window, &LOST_ONE), Blame::Window);
         isolation.limit = Some((folder, 1));
-        assert!(!isolation.blames(folder, &[8], &LOST_ONE));
-        assert!(isolation.blames(folder, &[8], &LOST_ONE), "twice in a suspected one");
+        assert_eq!(isolation.blames(folder, &[8], &LOST_ONE), Blame::Nobody);
+        assert_eq!(isolation.blames(folder, &[8], &LOST_ONE), Blame::Window, "twice in a suspected one");
     }
 
     #[test]
     fn whoever_gains_ground_or_is_told_why_blames_nobody() {
         let (folder, mut isolation) = (FolderId::generate(), Isolation::default());
         for last in 9..30 {
-            assert!(!isolation.blames(folder, &[7, last], &LOST_ONE), "another window each time");
+            assert_eq!(
+                isolation.blames(folder, &[7, last], &LOST_ONE),
+                Blame::Nobody,
+                "another window each time"
+            );
         }
         let expired = ImapError::Bye { text: "Session invalidated - AccessTokenExpired".into() };
         for _ in 0..10 {
-            assert!(!isolation.blames(folder, &[7], &expired));
+            assert_eq!(isolation.blames(folder, &[7], &expired), Blame::Nobody);
         }
-        assert!(isolation.blames(folder, &[7], &ImapError::Unreadable { what: "FETCH", detail: "(".into() }));
+        let unreadable = ImapError::Unreadable { what: "FETCH", detail: "(".into() };
+        assert_eq!(isolation.blames(folder, &[7, 8], &unreadable), Blame::Window, "smaller at once");
+        assert_eq!(
+            isolation.blames(folder, &[7], &unreadable),
+            Blame::ReadAgain,
+            "one message is read again"
+        );
+        assert_eq!(isolation.blames(folder, &[7], &unreadable), Blame::Window);
     }
 }

@@ -1,22 +1,22 @@
 //! What is in the selected folder: UIDs with flags, sizes, or what tells messages apart.
-// the library's enums name far more than we use
-#![allow(clippy::wildcard_enum_match_arm)]
 
-use super::decode::{FetchedParts, fetched};
 use super::envelope;
+use super::fetch::SET;
+use super::plan::uid_sets;
 use super::protocol::ImapError;
+use super::response::{FetchedMessage, Response};
 use super::wire::Connection;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
-use async_imap::imap_proto::{MailboxDatum, Response};
 use std::collections::BTreeSet;
 
 /// A message as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListedMessage {
     pub(super) uid: Uid,
-    pub(super) flags: Flags,
+    /// `None`: what the server told of it could not be read.
+    pub(super) flags: Option<Flags>,
     /// Where it was asked for, and came with the flags.
     pub(super) size: Option<ListedSize>,
 }
@@ -51,9 +51,22 @@ impl Ask {
 /// How large a message is, and when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ListedSize {
-    pub(super) size: u32,
+    pub(super) size: u64,
     pub(super) internal_date: Option<Timestamp>,
 }
+
+/// What a message is recognised by under another UID.
+#[derive(Clone, Debug)]
+pub(super) struct ListedEnvelope {
+    pub(super) uid: Uid,
+    /// INTERNALDATE, where it is one.
+    pub(super) date: Option<Timestamp>,
+    /// Of the fields that tell messages apart.
+    pub(super) envelope: Envelope,
+}
+
+/// The fields that tell messages apart take no more than this; what is behind it tells nothing.
+const HEADER: usize = 64 << 10;
 
 impl Connection {
     /// The messages of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
@@ -74,8 +87,22 @@ impl Connection {
         let mut found = Vec::new();
         let command = format!("UID FETCH {uids} (UID{})", ask.items());
         self.exchange("FETCH", &command, |response| {
-            let parts = fetched(response);
-            found.extend(size_in(&parts).filter(|_| parts.uid > 0).map(|size| (parts.uid, size)));
+            if let Response::Fetch(message) = response {
+                found.extend(message.uid.zip(size_in(message)));
+            }
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// INTERNALDATEs of a UID set of the selected folder, where they are dates.
+    pub(super) async fn list_dates(&mut self, uids: &str) -> Result<Vec<(Uid, Timestamp)>, ImapError> {
+        let mut found = Vec::new();
+        let command = format!("UID FETCH {uids} (UID INTERNALDATE)");
+        self.exchange("FETCH", &command, |response| {
+            if let Response::Fetch(message) = response {
+                found.extend(message.uid.zip(message.internal_date));
+            }
         })
         .await?;
         Ok(found)
@@ -89,12 +116,28 @@ impl Connection {
         let mut found = BTreeSet::new();
         let command = format!("UID SEARCH SINCE {}", date.format("%-d-%b-%Y"));
         self.exchange("SEARCH", &command, |response| {
-            if let Response::MailboxData(MailboxDatum::Search(uids)) = response {
+            if let Response::Search(uids) = response {
                 found.extend(uids);
             }
         })
         .await?;
         Ok(found)
+    }
+
+    /// Whether a message with this Message-ID is in the selected folder. A server that cannot search says no.
+    pub(super) async fn has_message_id(&mut self, id: &str) -> Result<bool, ImapError> {
+        if !id.is_ascii() || id.contains(['"', '\\', '\r', '\n']) {
+            return Ok(false);
+        }
+        let mut found = false;
+        let command = format!("UID SEARCH HEADER MESSAGE-ID \"{id}\"");
+        let searched = self.exchange("SEARCH", &command, |response| {
+            found |= matches!(response, Response::Search(uids) if !uids.is_empty());
+        });
+        match searched.await {
+            Err(error) if error.refuses_folder() => Ok(false),
+            other => other.map(|()| found),
+        }
     }
 
     /// The newest messages by sequence number: cheap on a folder of any size.
@@ -120,14 +163,18 @@ impl Connection {
 
     async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
         let command = format!("{fetch} (UID FLAGS{})", ask.items());
-        let mut found = Vec::new();
+        let (mut found, mut unnamed) = (Vec::new(), BTreeSet::new());
         let mut next_tidying = 1000;
-        let see = |response: &Response<'_>| {
-            let parts = fetched(response);
-            let size = size_in(&parts);
-            // a reply for one message may come in parts
-            if let (uid @ 1.., Some(flags)) = (parts.uid, parts.flags) {
-                found.push(ListedMessage { uid, flags, size });
+        let see = |response: &Response| {
+            let Response::Fetch(message) = response else { return };
+            match message.uid {
+                // a reply for one message may come in parts
+                Some(uid) => {
+                    let (flags, size) = (message.flags.clone(), size_in(message));
+                    found.push(ListedMessage { uid, flags, size });
+                }
+                None if message.is_whole && message.is_flags_only => {}
+                None => drop(unnamed.insert(message.sequence)),
             }
             // a server may tell the same again and again
             if found.len() >= next_tidying {
@@ -138,42 +185,79 @@ impl Connection {
         self.asks_for_flags = true;
         let listed = self.exchange("FETCH", &command, see).await;
         self.asks_for_flags = false;
-        listed.map(|()| sorted(found))
+        listed?;
+        for uid in self.uids_of(&unnamed).await? {
+            found.push(ListedMessage { uid, flags: None, size: None });
+        }
+        Ok(sorted(found))
     }
 
-    /// What messages are recognised by under another UID: their INTERNALDATE, and an envelope of the fields that tell
-    /// them apart. Sorted by UID.
-    pub(super) async fn list_envelopes(
-        &mut self,
-        uids: &str,
-    ) -> Result<Vec<(Uid, Timestamp, Envelope)>, ImapError> {
+    /// The UIDs of messages that only their sequence numbers are known of: a line about each could not be read.
+    async fn uids_of(&mut self, sequences: &BTreeSet<u32>) -> Result<BTreeSet<Uid>, ImapError> {
+        let sequences: Vec<u32> = sequences.iter().copied().collect();
+        let mut found = BTreeSet::new();
+        for set in uid_sets(&sequences, SET) {
+            let command = format!("UID SEARCH {set}");
+            let searched = self.exchange("SEARCH", &command, |response| {
+                if let Response::Search(uids) = response {
+                    found.extend(uids);
+                }
+            });
+            match searched.await {
+                // the listing is then known to be incomplete by its length
+                Err(error) if error.is_plain_refusal() => {}
+                other => other?,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Which of these UIDs are in the selected folder: asked for by name, whatever a listing of everything left out.
+    pub(super) async fn present(&mut self, uids: &[Uid]) -> Result<BTreeSet<Uid>, ImapError> {
+        let mut found = BTreeSet::new();
+        for set in uid_sets(uids, SET) {
+            let listed = self.list_messages(&set, Ask::Flags).await?;
+            found.extend(listed.into_iter().map(|message| message.uid));
+        }
+        Ok(found)
+    }
+
+    /// What messages are recognised by under another UID. Sorted by UID.
+    pub(super) async fn list_envelopes(&mut self, uids: &str) -> Result<Vec<ListedEnvelope>, ImapError> {
         let fields = "MESSAGE-ID DATE FROM SUBJECT";
         let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({fields})])");
         let mut found = Vec::new();
         self.exchange("FETCH", &command, |response| {
-            let fetched = fetched(response);
-            if let (uid @ 1.., Some(date), Some(header)) = (fetched.uid, fetched.internal_date, fetched.body)
-            {
-                found.push((uid, date, envelope::parse(header)));
+            let Response::Fetch(message) = response else { return };
+            let header = message.body.as_ref().filter(|header| !header.is_nil);
+            if let (Some(uid), true, Some(header)) = (message.uid, message.is_whole, header) {
+                let header = header.bytes.get(..HEADER).unwrap_or(&header.bytes);
+                let date = message.internal_date;
+                found.push(ListedEnvelope { uid, date, envelope: envelope::parse(header) });
             }
         })
         .await?;
-        found.sort_by_key(|(uid, _, _)| *uid);
-        found.dedup_by_key(|(uid, _, _)| *uid);
+        found.sort_by_key(|listed| listed.uid);
+        found.dedup_by_key(|listed| listed.uid);
         Ok(found)
     }
 }
 
-fn size_in(parts: &FetchedParts<'_>) -> Option<ListedSize> {
-    let FetchedParts { size, internal_date, .. } = *parts;
-    size.map(|size| ListedSize { size, internal_date })
+fn size_in(message: &FetchedMessage) -> Option<ListedSize> {
+    message.size.map(|size| ListedSize { size, internal_date: message.internal_date })
 }
 
 /// By UID. Flags that changed while they were listed are told once more: the later word counts.
 fn sorted(mut found: Vec<ListedMessage>) -> Vec<ListedMessage> {
-    found.reverse();
     found.sort_by_key(|message| message.uid);
-    found.dedup_by_key(|message| message.uid);
+    found.dedup_by(|later, earlier| {
+        let is_same = later.uid == earlier.uid;
+        if is_same {
+            earlier.flags = later.flags.take().or(earlier.flags.take());
+            earlier.size = later.size.or(earlier.size);
+        }
+        is_same
+    });
     found
 }
 
@@ -184,7 +268,7 @@ mod tests {
     #[test]
     fn flags_that_change_during_the_listing_count_as_they_are_told_last() {
         let seen = Flags::from_server(["\\Seen"]);
-        let listed = |uid, flags: &Flags| ListedMessage { uid, flags: flags.clone(), size: None };
+        let listed = |uid, flags: &Flags| ListedMessage { uid, flags: Some(flags.clone()), size: None };
         let none = Flags::default();
         let found = vec![listed(2, &none), listed(1, &none), listed(2, &seen)];
         assert_eq!(sorted(found), [listed(1, &none), listed(2, &seen)]);

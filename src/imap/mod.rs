@@ -1,33 +1,44 @@
 //! Receiving: one actor per mailbox that keeps the store in step with an IMAP server.
 
 mod actor;
+mod adopt;
 mod announce;
+mod apart;
 mod backoff;
+mod batches;
 mod bell;
 mod checkup;
 mod connect;
 mod decode;
+mod dialogue;
 mod doubts;
 mod envelope;
 mod fetch;
 mod folders;
+mod gather;
 mod goodbye;
 mod idle;
+mod idling;
 mod isolate;
+mod lexer;
 mod listings;
 pub mod names;
+mod oddities;
 mod patience;
 mod pieces;
 mod plan;
 mod probe;
 pub mod protocol;
 mod rematch;
+mod renames;
+mod response;
 mod rider;
 mod rounds;
 mod seen;
 mod sizes;
 mod sync;
 mod twins;
+mod vanished;
 mod wire;
 mod workers;
 

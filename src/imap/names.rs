@@ -1,6 +1,28 @@
 //! Folder names and what folders are for. Pure.
 
-use crate::domain::FolderRole;
+use crate::domain::{FolderRole, WireName};
+use std::collections::BTreeSet;
+
+/// What a folder's wire name says, as well as it can be read: modified UTF-7 (RFC 3501 §5.1.3), else UTF-8, else the
+/// letters of western Europe.
+#[must_use]
+pub fn decode(name: &WireName) -> String {
+    match std::str::from_utf8(name.as_bytes()) {
+        Ok(text) if text.is_ascii() => decode_utf7(text),
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(name.as_bytes()).0.into_owned(),
+    }
+}
+
+/// A path that is not taken yet: two names of a server may be shown alike.
+#[must_use]
+pub fn unique(path: String, taken: &BTreeSet<String>) -> String {
+    if !taken.contains(&path) {
+        return path;
+    }
+    let mut numbered = (2_u32..).map(|number| format!("{path}~{number}"));
+    numbered.find(|path| !taken.contains(path)).unwrap_or_default()
+}
 
 /// Decodes modified UTF-7 (RFC 3501 §5.1.3). What is not valid stays as it is: the name is ours to show,
 /// the server's own spelling is kept beside it.
@@ -38,13 +60,20 @@ fn decode_run(coded: &str) -> Option<String> {
     let bytes = STANDARD_NO_PAD.decode(coded.replace(',', "/")).ok()?;
     let units: Vec<u16> =
         bytes.chunks(2).map(|pair| pair.try_into().map(u16::from_be_bytes).ok()).collect::<Option<_>>()?;
-    String::from_utf16(&units).ok()
+    let is_shown = |text: &String| !text.is_empty() && !text.chars().any(char::is_control);
+    String::from_utf16(&units).ok().filter(is_shown)
 }
+
+/// How a folder without a name is shown.
+const UNNAMED: &str = "(no name)";
 
 /// The path we show: decoded, `/` between levels, INBOX in capitals whatever the server writes.
 #[must_use]
-pub fn path(server_name: &str, separator: Option<&str>) -> String {
-    let decoded = decode_utf7(server_name);
+pub fn path(name: &WireName, separator: Option<&str>) -> String {
+    let decoded = decode(name);
+    if decoded.is_empty() {
+        return String::from(UNNAMED);
+    }
     let levels: Vec<String> = match separator {
         Some(separator) if !separator.is_empty() => {
             decoded.split(separator).map(|level| level.replace('/', "\u{2215}")).collect()
@@ -110,13 +139,13 @@ fn by_name(path: &str) -> Option<FolderRole> {
     }
 }
 
-/// Whether a folder holds mail. Exchange shows calendars and the like as folders of pseudo mail
-/// (protocol: "Hidden/odd folders"); a person may include them.
+/// Whether this is one of the folders that Exchange shows as mail and that hold none: calendars and the like (protocol:
+/// "Hidden/odd folders"). Anybody else's folder of such a name is a folder; a person may include it.
 #[must_use]
-pub fn holds_mail(path: &str) -> bool {
-    let top = path.split('/').next().unwrap_or(path).to_lowercase();
-    !matches!(
-        top.as_str(),
+pub fn is_pseudo_folder(path: &str) -> bool {
+    let name = path.to_lowercase();
+    matches!(
+        name.as_str(),
         "calendar"
             | "kalender"
             | "contacts"
@@ -162,10 +191,38 @@ mod tests {
 
     #[test]
     fn paths_use_slashes_and_one_inbox() {
+        let path = |name: &str, separator| path(&WireName::from(name), separator);
         assert_eq!(path("Inbox", Some("/")), "INBOX");
         assert_eq!(path("INBOX.Archiv.2025", Some(".")), "INBOX/Archiv/2025");
         assert_eq!(path("a/b", Some(".")), "a\u{2215}b");
         assert_eq!(path("inboxes", Some("/")), "inboxes");
+    }
+
+    #[test]
+    fn names_of_every_kind_are_shown_as_well_as_they_can_be_read() {
+        let shown = |name: &[u8]| path(&WireName::from(name), Some("/"));
+        assert_eq!(shown("Entw\u{fc}rfe".as_bytes()), "Entw\u{fc}rfe");
+        assert_eq!(shown(b"caf\xe9"), "caf\u{e9}");
+        for invalid in ["&AOk", "&AAAA-", "a\tb"] {
+            assert_eq!(shown(invalid.as_bytes()), invalid);
+        }
+        assert_eq!(
+            (shown(b"&-&").as_str(), shown(b" x ").as_str(), shown(b"").as_str()),
+            ("&&", " x ", UNNAMED)
+        );
+    }
+
+    #[test]
+    fn paths_that_meet_are_numbered() {
+        let taken = BTreeSet::from([String::from("a"), String::from("a~2")]);
+        assert_eq!(unique("a".into(), &taken), "a~3");
+        assert_eq!(unique("b".into(), &taken), "b");
+    }
+
+    #[test]
+    fn only_the_pseudo_folders_themselves_hold_no_mail() {
+        assert!(is_pseudo_folder("Kalender") && is_pseudo_folder("OUTBOX"));
+        assert!(!is_pseudo_folder("Kalender/2026") && !is_pseudo_folder("Archiv/Notes"));
     }
 
     #[test]

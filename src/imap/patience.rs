@@ -1,7 +1,7 @@
 //! How long a response is waited for, and how long others wait meanwhile.
 
-use super::decode::Reply;
 use super::protocol::ImapError;
+use super::response::Response;
 use super::wire::{Connection, read};
 use std::time::Duration;
 
@@ -35,7 +35,11 @@ impl Connection {
     }
 
     /// The next response.
-    pub(super) async fn next(&mut self, what: &'static str, patience: Patience) -> Result<Reply, ImapError> {
+    pub(super) async fn next(
+        &mut self,
+        what: &'static str,
+        patience: Patience,
+    ) -> Result<Response, ImapError> {
         self.give_way().await;
         let (after, least) = match patience {
             Patience::Within(after) => (after, u64::MAX),

@@ -1,18 +1,17 @@
 //! A large message, piece by piece. While one piece is worked on the next one is under way; what is longer than the
 //! memory it was given goes straight to a file of its own.
 
-use super::decode::fetched;
 use super::fetch::{
     Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, sealed, send,
 };
 use super::patience::Patience;
 use super::protocol::ImapError;
+use super::response::Response;
 use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
 use crate::net::{LimitExceeded, Share};
 use crate::store::{Body, FRAME, LargeWriter};
-use async_imap::imap_proto::Response;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -29,10 +28,12 @@ const PACE: u64 = 16 << 10;
 pub(super) async fn read_in_pieces(
     connection: &mut Connection,
     target: &Target,
-    (uid, told): (Uid, u32),
+    (uid, told): (Uid, u64),
     progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
+    // no message is longer than IMAP can count (RFC 3501 §9, number)
+    let told = u32::try_from(told).unwrap_or(u32::MAX);
     let room = LARGE.min(told.saturating_add(told / LEEWAY)) as usize;
     let share = target.budget.take_long(room.saturating_add(FRAME)).await;
     let mut pieces = Pieces::of(connection, uid, told);
@@ -66,6 +67,26 @@ pub(super) async fn read_in_pieces(
     send(batches, arriving.prepare()).await
 }
 
+/// Whether a message is longer than this, by the byte behind it: what the server says of its size may be wrong. A server
+/// that does not know pieces is not believed either way: reading shows it.
+pub(super) async fn is_longer(connection: &mut Connection, uid: Uid, length: u64) -> Result<bool, ImapError> {
+    let Ok(offset) = u32::try_from(length) else { return Ok(false) };
+    let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{offset}.1>)");
+    let mut is_longer = false;
+    let see = |response: &Response| {
+        if let Response::Fetch(message) = response
+            && let (Some(found), true, Some(body)) = (message.uid, message.is_whole, &message.body)
+        {
+            is_longer |= found == uid && body.origin == Some(offset) && body.bytes.len() == 1;
+        }
+    };
+    match connection.exchange("FETCH", &command, see).await {
+        // not every server has an answer for what is beyond the end
+        Err(error) if error.is_plain_refusal() => Ok(false),
+        other => other.map(|()| is_longer),
+    }
+}
+
 /// A message longer than IMAP can count (RFC 3501 §9: `number` has 32 bits) is none.
 fn endless() -> ImapError {
     let limit = LimitExceeded::Answer(u64::from(u32::MAX));
@@ -79,7 +100,7 @@ fn strange(detail: &str) -> ImapError {
 /// A piece of a message.
 struct Piece {
     flags: Flags,
-    date: Timestamp,
+    date: Option<Timestamp>,
     bytes: Vec<u8>,
 }
 
@@ -159,20 +180,24 @@ impl<'c> Pieces<'c> {
     async fn answer(&mut self) -> Result<(), ImapError> {
         let Self { connection, uid, asked, came, refused, .. } = self;
         let mut is_strange = false;
-        let see = |response: &Response<'_>| {
-            let parts = fetched(response);
-            let origin = parts.origin.unwrap_or(0);
+        let see = |response: &Response| {
+            let Response::Fetch(message) = response else { return };
+            let Some(body) = message.body.as_ref().filter(|_| message.uid == Some(*uid)) else { return };
+            let origin = body.origin.unwrap_or(0);
             // beyond the end some servers have nothing to send, not even an empty string
-            let body = parts.body.or((origin > 0).then_some(&[]));
-            let (true, Some(body)) = (parts.uid == *uid, body) else { return };
+            if body.is_nil && origin == 0 {
+                return;
+            }
             // a server that does not know pieces sends the whole again and again
-            if body.len() > FRAME || !asked.iter().any(|(_, offset)| *offset == origin) {
+            if body.bytes.len() > FRAME
+                || !message.is_whole
+                || !asked.iter().any(|(_, offset)| *offset == origin)
+            {
                 is_strange = true;
                 return;
             }
-            let flags = parts.flags.unwrap_or_default();
-            let date = parts.internal_date.unwrap_or_else(clock::now);
-            came.insert(origin, Piece { flags, date, bytes: body.to_vec() });
+            let flags = message.flags.clone().unwrap_or_default();
+            came.insert(origin, Piece { flags, date: message.internal_date, bytes: body.bytes.to_vec() });
         };
         let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
         let patience = Patience::AtPace(connection.timing.fetch_silence, PACE);
@@ -193,7 +218,7 @@ struct Arriving<'t> {
     target: &'t Target,
     uid: Uid,
     flags: Flags,
-    date: Timestamp,
+    date: Option<Timestamp>,
     id: MessageId,
     /// Bytes of it that may be in memory.
     room: usize,
@@ -217,7 +242,7 @@ impl<'t> Arriving<'t> {
             uid,
             flags: flags.clone(),
             date: *date,
-            id: MessageId::at(*date),
+            id: MessageId::at(date.unwrap_or_else(clock::now)),
             room,
             share,
             length: 0,

@@ -78,12 +78,14 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
             gone.push(*entry);
         }
         match entries.next_if(|entry| entry.uid == listed.uid) {
-            Some(entry) if entry.flags_digest == listed.flags.digest() => {}
-            Some(entry) => plan.flags.push(FlagChange {
-                uid: entry.uid,
-                message: entry.message,
-                flags: listed.flags.clone(),
-            }),
+            Some(entry) => match &listed.flags {
+                Some(flags) if entry.flags_digest != flags.digest() => plan.flags.push(FlagChange {
+                    uid: entry.uid,
+                    message: entry.message,
+                    flags: flags.clone(),
+                }),
+                Some(_) | None => {}
+            },
             None if known.quarantined.contains(&listed.uid) => {}
             None if known.wanted.is_some_and(|wanted| !wanted.contains(&listed.uid)) => {}
             None => missing.push(listed.uid),
@@ -144,7 +146,7 @@ mod tests {
     }
 
     fn listed(uid: Uid, flags: &Flags) -> ListedMessage {
-        ListedMessage { uid, flags: flags.clone(), size: None }
+        ListedMessage { uid, flags: Some(flags.clone()), size: None }
     }
 
     fn complete(messages: &[ListedMessage]) -> Listing<'_> {

@@ -5,8 +5,9 @@ use super::checkup::explain;
 use super::connect::{self, Credentials};
 use super::protocol::ImapError;
 use crate::config::Timing;
-use crate::domain::{Diagnosis, Mailbox, Secret};
+use crate::domain::{Diagnosis, Mailbox, Secret, WireName};
 use crate::net::Dialer;
+use std::sync::Arc;
 
 /// Tries a mailbox with an access token. A mailbox that does not receive passes.
 ///
@@ -21,9 +22,9 @@ pub async fn probe(
     let Some(endpoint) = &mailbox.imap else { return Ok(()) };
     let credentials = Credentials::Token { user: mailbox.login().to_owned(), token };
     let tried = async {
-        let mut connection = connect::open(dialer, endpoint, &credentials, timing).await?;
+        let mut connection = connect::open(dialer, endpoint, &credentials, timing, &Arc::default()).await?;
         connection.list().await?;
-        connection.select("INBOX").await?;
+        connection.select(&WireName::from("INBOX")).await?;
         connection.logout().await;
         Ok::<(), ImapError>(())
     };

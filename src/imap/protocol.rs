@@ -28,6 +28,8 @@ pub struct ImapStatus {
     pub connections: u64,
     /// Messages fetched since the actor was spawned.
     pub fetched: u64,
+    /// Lines of the server's that nobody understands and nobody needs, since the actor was spawned.
+    pub passed_over: u64,
 }
 
 /// Why receiving failed.
@@ -151,6 +153,36 @@ impl ImapError {
     #[must_use]
     pub fn is_plain_refusal(&self) -> bool {
         matches!(self, Self::No { text, .. } | Self::Bad { text, .. } if diagnosis::imap(text).is_none())
+    }
+
+    /// Whether the server said NO or BAD to a command about a folder, and means that folder alone.
+    #[must_use]
+    pub fn refuses_folder(&self) -> bool {
+        let (Self::No { what, .. } | Self::Bad { what, .. }) = self else { return false };
+        matches!(*what, "SELECT" | "EXAMINE" | "STATUS" | "FETCH" | "SEARCH") && !self.is_of_session()
+    }
+
+    /// Whether the server said NO or BAD because it is busy or in trouble: what it refused may be there.
+    #[must_use]
+    pub fn asks_for_patience(&self) -> bool {
+        let (Self::No { text, .. } | Self::Bad { text, .. }) = self else { return false };
+        diagnosis::imap(text).is_some_and(|found| {
+            found.entry == &c::SERVER_BUSY || matches!(found.disposition, Disposition::RetryAfter(_))
+        })
+    }
+
+    /// Whether the server said NO or BAD and means the whole session.
+    #[must_use]
+    pub fn is_of_session(&self) -> bool {
+        matches!(self, Self::No { text, .. } | Self::Bad { text, .. } if diagnosis::concerns_session(text))
+    }
+
+    /// Whether the connection was over with it, for no reason that the server told and we know.
+    #[must_use]
+    pub fn ends_the_connection(&self) -> bool {
+        let went = matches!(self, Self::Lost { .. } | Self::Timeout { .. } | Self::Bye { .. });
+        let was_cut = matches!(self, Self::Unreadable { .. } | Self::Exceeded { .. });
+        was_cut || went && self.disposition() == Disposition::Retry
     }
 
     /// What a person is told, where somebody has to act or may wonder.

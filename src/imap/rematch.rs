@@ -1,9 +1,10 @@
 //! Re-match after a UIDVALIDITY change: the folder's messages have new UIDs, and nothing of it is news.
 //! Messages are matched as multisets by (Message-ID, INTERNALDATE), ties by what else their headers say, then in
-//! UID order. Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
+//! UID order; where a server's dates are none, or change, by their headers alone. Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
 //! to be matched.
 
 use super::doubts::is_mass;
+use super::listings::ListedEnvelope;
 use super::protocol::ImapError;
 use super::sync::Syncer;
 use super::wire::Connection;
@@ -19,41 +20,86 @@ const BATCH: usize = 500;
 
 type Identity = (Option<String>, Timestamp);
 
-fn identity(date: Timestamp, envelope: &Envelope) -> Identity {
-    (envelope.message_id.clone(), date)
-}
-
 /// Whether the headers say the same; twins of one second differ in that.
 fn alike(one: &Envelope, other: &Envelope) -> bool {
-    let from = |envelope: &Envelope| envelope.from.first().map(|from| from.address.clone());
-    one.subject == other.subject && one.date == other.date && from(one) == from(other)
+    header(one) == header(other)
 }
 
-/// Whether a message that the server shows under a known UID is the one that is stored under it.
-pub(super) fn is_same(stored: &Message, date: Timestamp, envelope: &Envelope) -> bool {
-    identity(stored.internal_date, &stored.envelope) == identity(date, envelope)
-        && (envelope.message_id.is_some() || alike(&stored.envelope, envelope))
+type Header<'e> = (Option<&'e str>, Option<&'e str>, Option<Timestamp>, Option<&'e str>);
+
+/// What a header says that nobody rewrites without reason.
+fn header(envelope: &Envelope) -> Header<'_> {
+    let from = envelope.from.first().map(|from| from.address.as_str());
+    (envelope.message_id.as_deref(), envelope.subject.as_deref(), envelope.date, from)
+}
+
+impl ListedEnvelope {
+    /// The date that a message with this header was stored with, if its INTERNALDATE was one or its header has one.
+    fn stored_date(&self) -> Option<Timestamp> {
+        self.date.or(self.envelope.date)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some((self.envelope.message_id.clone(), self.stored_date()?))
+    }
+
+    /// Whether the message that is shown under a known UID is the one that is stored under it.
+    pub(super) fn is(&self, stored: &Message) -> bool {
+        self.envelope.message_id == stored.envelope.message_id
+            && self.stored_date().is_none_or(|date| date == stored.internal_date)
+            && (self.envelope.message_id.is_some() || alike(&stored.envelope, &self.envelope))
+    }
+
+    /// Whether it says what this stored message says, whatever the dates are.
+    pub(super) fn resembles(&self, stored: &Message) -> bool {
+        alike(&stored.envelope, &self.envelope)
+    }
 }
 
 /// Matches what the server lists with what is stored: (message, new UID). Pure.
-fn matches(stored: Vec<Message>, listed: &[(Uid, Timestamp, Envelope)]) -> Vec<(Message, Uid)> {
+fn matches(stored: Vec<Message>, listed: &[ListedEnvelope]) -> Vec<(Message, Uid)> {
     let mut waiting: BTreeMap<Identity, Vec<Message>> = BTreeMap::new();
     for message in stored {
-        waiting.entry(identity(message.internal_date, &message.envelope)).or_default().push(message);
+        let identity = (message.envelope.message_id.clone(), message.internal_date);
+        waiting.entry(identity).or_default().push(message);
     }
-    let (mut found, mut unlike) = (Vec::new(), Vec::new());
-    for (uid, date, envelope) in listed {
-        let Some(candidates) = waiting.get_mut(&identity(*date, envelope)) else { continue };
-        match candidates.iter().position(|message| alike(&message.envelope, envelope)) {
-            Some(place) => found.push((candidates.remove(place), *uid)),
-            None => unlike.push((uid, date, envelope)),
+    let (mut found, mut unlike, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for listed in listed {
+        let candidates = listed.identity().and_then(|identity| waiting.get_mut(&identity));
+        let place = candidates.as_ref().and_then(|candidates| {
+            candidates.iter().position(|message| alike(&message.envelope, &listed.envelope))
+        });
+        match candidates.zip(place) {
+            Some((candidates, place)) => found.push((candidates.remove(place), listed.uid)),
+            None => unlike.push(listed),
         }
     }
     // a server may rewrite a header; without a Message-ID there is nothing left to know it by
-    for (uid, date, envelope) in unlike.into_iter().filter(|(_, _, envelope)| envelope.message_id.is_some()) {
-        let candidates = waiting.get_mut(&identity(*date, envelope));
-        if let Some(candidates) = candidates.filter(|candidates| !candidates.is_empty()) {
-            found.push((candidates.remove(0), *uid));
+    for listed in unlike {
+        let identity = listed.identity().filter(|(message_id, _)| message_id.is_some());
+        match identity.and_then(|identity| waiting.get_mut(&identity)).filter(|waiting| !waiting.is_empty()) {
+            Some(candidates) => found.push((candidates.remove(0), listed.uid)),
+            None => unknown.push(listed),
+        }
+    }
+    found.extend(matches_by_header(waiting.into_values().flatten().collect(), &unknown));
+    found
+}
+
+/// Matches by headers alone what has another date than it was stored with, or none.
+fn matches_by_header(stored: Vec<Message>, listed: &[&ListedEnvelope]) -> Vec<(Message, Uid)> {
+    let mut waiting: BTreeMap<Header<'_>, Vec<&Message>> = BTreeMap::new();
+    for message in &stored {
+        waiting.entry(header(&message.envelope)).or_default().push(message);
+    }
+    let mut found = Vec::new();
+    for listed in listed {
+        // without a Message-ID and with a date of the server's it is a message of another day
+        let is_known = listed.envelope.message_id.is_some() || listed.date.is_none();
+        if let Some(candidates) = waiting.get_mut(&header(&listed.envelope)).filter(|_| is_known)
+            && !candidates.is_empty()
+        {
+            found.push((candidates.remove(0).clone(), listed.uid));
         }
     }
     found
@@ -76,7 +122,7 @@ impl Syncer {
         let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;
         let have: BTreeSet<Uid> = have.iter().map(|entry| entry.uid).collect();
-        let listed: Vec<_> = listed.into_iter().filter(|(uid, _, _)| !have.contains(uid)).collect();
+        let listed: Vec<_> = listed.into_iter().filter(|listed| !have.contains(&listed.uid)).collect();
         let mut stored = Vec::new();
         for incarnation in 1..=old_incarnation.max(row.value.incarnation.saturating_sub(1)) {
             for entry in self.store.uid_entries(mailbox, folder, incarnation)? {
@@ -103,7 +149,7 @@ impl Syncer {
         }
         let is_doubtful = is_mass(gone, known) || is_inferred && gone > 0;
         if is_doubtful && !self.doubts.are_confirmed(folder, connection.number()) {
-            self.doubts.raise(folder, connection.number());
+            self.doubts.raise(folder, connection.number(), clock::monotonic());
             let detail = String::from("another UIDVALIDITY, and most messages are not there");
             return Err(ImapError::Unreadable { what: "a listing", detail });
         }
@@ -168,11 +214,11 @@ mod tests {
         }
     }
 
-    fn listed(uid: Uid, id: Option<&str>, subject: &str) -> (Uid, Timestamp, Envelope) {
-        (uid, Timestamp(0), envelope(id, subject))
+    fn listed(uid: Uid, id: Option<&str>, subject: &str) -> ListedEnvelope {
+        ListedEnvelope { uid, date: Some(Timestamp(0)), envelope: envelope(id, subject) }
     }
 
-    fn pairs(stored: Vec<Message>, server: &[(Uid, Timestamp, Envelope)]) -> Vec<(Uid, Uid)> {
+    fn pairs(stored: Vec<Message>, server: &[ListedEnvelope]) -> Vec<(Uid, Uid)> {
         let mut pairs: Vec<_> =
             matches(stored, server).iter().map(|(message, uid)| (message.uid, *uid)).collect();
         pairs.sort_unstable();
@@ -202,5 +248,20 @@ mod tests {
         let stored = vec![message(1, Some("<a>"), "x"), message(2, None, "one")];
         let server = [listed(10, Some("<a>"), "[list] x"), listed(11, None, "another")];
         assert_eq!(pairs(stored, &server), [(1, 10)]);
+    }
+
+    #[test]
+    fn dates_that_are_none_or_others_keep_nothing_from_its_message() {
+        let (a, b) = (Some("<a>"), Some("<b>"));
+        let stored = vec![message(1, a, "x"), message(2, b, "y"), message(3, None, "z")];
+        let dated = |date, listed: ListedEnvelope| ListedEnvelope { date, ..listed };
+        let server = [
+            dated(None, listed(10, a, "x")),
+            dated(Some(Timestamp(5)), listed(11, b, "y")),
+            dated(None, listed(12, None, "z")),
+        ];
+        assert_eq!(pairs(stored.clone(), &server), [(1, 10), (2, 11), (3, 12)]);
+        let another_day = [dated(Some(Timestamp(5)), listed(12, None, "z"))];
+        assert_eq!(pairs(stored, &another_day), [], "without a Message-ID the date counts");
     }
 }

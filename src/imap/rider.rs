@@ -4,7 +4,10 @@
 use super::backoff::Backoff;
 use super::bell::Bell;
 use super::connect::{self, Credentials};
+use super::gather::Gathered;
 use super::idle::IdleEnd;
+use super::idling::Idling;
+use super::oddities::Oddities;
 use super::protocol::{ImapError, ImapStatus};
 use super::seen::Seen;
 use super::sync::{Scope, Syncer, Visit};
@@ -12,12 +15,14 @@ use super::wire::{Change, Connection};
 use crate::clock;
 use crate::config::Timing;
 use crate::diagnosis::Facts;
-use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
+use crate::domain::{
+    Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, MessageId, Timestamp,
+};
 use crate::net::Dialer;
 use crate::store::StoreError;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,9 +43,25 @@ pub(super) struct Rider {
     pub(super) shown: Arc<Mutex<ImapStatus>>,
     pub(super) backoff: Backoff,
     pub(super) seen: BTreeMap<FolderId, Seen>,
-    /// Folders that the server did not let us into. The first time the mailbox is not in step for it; what stays closed
-    /// keeps nobody waiting.
-    pub(super) refused: BTreeSet<FolderId>,
+    /// Why the folder that was visited last was refused.
+    pub(super) refusal: Option<ImapError>,
+    /// Whether the present connection came so far that folders were listed.
+    has_listed: bool,
+    /// Whether the server let us into a folder on this connection.
+    pub(super) has_opened: bool,
+    /// Folders that were visited in vain, how often in a row.
+    pub(super) partial: BTreeMap<FolderId, u32>,
+    /// A connection ended while counts of several folders were asked for: each is asked for alone.
+    pub(super) asks_singly: bool,
+    /// When the inbox was last looked at.
+    pub(super) inbox_seen: Instant,
+    /// Whether IDLE is of use here.
+    idling: Idling,
+    oddities: Arc<Oddities>,
+    /// When something has to be looked at again on another connection.
+    look_again: Option<Instant>,
+    /// Since when the mailbox is live on the present connection.
+    live_since: Option<Instant>,
     token_generation: Option<u64>,
     has_ridden: bool,
 }
@@ -55,7 +76,16 @@ impl Rider {
             shown,
             backoff,
             seen: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            refusal: None,
+            has_listed: false,
+            has_opened: false,
+            partial: BTreeMap::new(),
+            asks_singly: false,
+            inbox_seen: clock::monotonic(),
+            idling: Idling::default(),
+            oddities: Arc::default(),
+            look_again: None,
+            live_since: None,
             token_generation: None,
             has_ridden: false,
         }
@@ -80,8 +110,16 @@ impl Rider {
 
     async fn recover(&mut self, error: &ImapError) -> Result<(), ImapError> {
         tracing::info!(%error, "ride ended");
-        if self.syncer.isolate(error).await? {
-            return Ok(()); // the window at fault is smaller now: at once
+        let now = clock::monotonic();
+        if let Some(since) = self.live_since.take() {
+            // one that lives for a moment only is no success: the waits between such grow
+            self.backoff.lived(now.saturating_duration_since(since), &self.link.timing);
+        }
+        if !self.has_listed {
+            self.syncer.openings.forget();
+        }
+        if self.syncer.isolate(error).await? || self.syncer.blame_folder(error).await? {
+            return Ok(()); // what is at fault is smaller now, or set apart: at once
         }
         let oauth = !matches!(self.syncer.stored.mailbox.auth, Auth::Password { .. });
         let next = self.backoff.after(error, &self.link.timing, oauth, rand::random::<f64>());
@@ -112,6 +150,7 @@ impl Rider {
     /// One connection, from log-in to its end.
     async fn ride(&mut self) -> Result<(), ImapError> {
         self.doing("connecting");
+        self.has_listed = false;
         crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
         // what an earlier life showed says nothing about this one
         let is_first = !std::mem::replace(&mut self.has_ridden, true);
@@ -132,21 +171,28 @@ impl Rider {
         if is_new {
             self.show_state(MailboxState::Connecting, None).await?;
         }
-        let opened =
-            connect::open(&self.link.dialer, &self.link.endpoint, &credentials, &self.link.timing).await;
+        let opened = connect::open(
+            &self.link.dialer,
+            &self.link.endpoint,
+            &credentials,
+            &self.link.timing,
+            &self.oddities,
+        )
+        .await;
         let mut connection = opened?;
         drop(credentials);
         self.note(|shown| shown.connections += 1);
         self.doing("listing");
-        self.syncer.reconcile_folders(&mut connection).await?;
+        let listed = self.syncer.reconcile_folders(&mut connection).await?;
         if before != MailboxState::Live {
             self.show_state(MailboxState::Syncing, None).await?;
         }
+        (self.has_listed, self.has_opened, self.look_again) = (true, false, None);
         self.seen.clear();
-        if self.round(&mut connection).await? == Visit::Suspicious {
-            return self.leave_to_look_again(connection).await;
-        }
-        self.backoff.reset();
+        self.syncer.gathered = Gathered::default();
+        let round = self.round(&mut connection).await?;
+        self.look_again_if(listed == Visit::Suspicious || round == Visit::Suspicious);
+        self.live_since = Some(clock::monotonic());
         self.show_state(MailboxState::Live, None).await?;
         self.watch(connection).await
     }
@@ -159,47 +205,67 @@ impl Rider {
         loop {
             let inbox = self.inbox()?;
             if let Some(inbox) = &inbox
-                && connection.selected() != Some(inbox.server_name.as_str())
-                && self.visit(&mut connection, inbox, Scope::Whole).await? == Visit::Suspicious
+                && connection.selected() != Some(&inbox.server_name)
             {
-                return self.leave_to_look_again(connection).await;
+                let visit = self.visit(&mut connection, inbox, Scope::Whole).await?;
+                self.look_again_if(visit == Visit::Suspicious);
+                if visit == Visit::Refused
+                    && let Some(error) = self.refusal.take()
+                {
+                    self.syncer.set_apart(inbox.id, &error).await?;
+                    continue;
+                }
             }
-            self.doing("idle");
-            let now = clock::monotonic();
-            let time = timing.idle_renew.min(next_round.saturating_duration_since(now));
-            let end = connection.idle(time, &self.bell).await?;
+            let end = self.idle(&mut connection, next_round).await?;
             if end == IdleEnd::Leaving {
                 connection.logout().await;
                 return Ok(());
             }
             let change = connection.take_change();
-            let mut suspicious = false;
             if let (Some(inbox), true) = (&inbox, change != Change::default()) {
                 let scope = if change.gone || change.flags { Scope::Whole } else { Scope::NewOnly };
-                suspicious = self.visit(&mut connection, inbox, scope).await? == Visit::Suspicious;
+                let visit = self.visit(&mut connection, inbox, scope).await?;
+                self.look_again_if(visit == Visit::Suspicious);
             }
             let now = clock::monotonic();
             let woken = end == IdleEnd::Woken;
             if woken || now >= next_list {
-                self.syncer.reconcile_folders(&mut connection).await?;
+                let listed = self.syncer.reconcile_folders(&mut connection).await?;
+                self.look_again_if(listed == Visit::Suspicious);
                 next_list = after(timing.list_interval);
             }
             if woken || change.gone || now >= next_round {
-                suspicious |= self.round(&mut connection).await? == Visit::Suspicious;
+                let round = self.round(&mut connection).await?;
+                self.look_again_if(round == Visit::Suspicious);
                 next_round = after(timing.status_interval);
             }
-            if suspicious {
-                return self.leave_to_look_again(connection).await;
+            if self.look_again.is_some_and(|at| clock::monotonic() >= at) {
+                self.look_again = None;
+                connection.logout().await;
+                return Ok(());
             }
         }
     }
 
-    /// A deletion is believed when another connection shows it, too.
-    async fn leave_to_look_again(&self, connection: Connection) -> Result<(), ImapError> {
-        connection.logout().await;
-        self.doing("waiting");
-        tokio::time::sleep(self.link.timing.mass_delete_confirm).await;
-        Ok(())
+    /// Waits in IDLE, or without it where it is of no use, until there is something to do.
+    async fn idle(&mut self, connection: &mut Connection, next_round: Instant) -> Result<IdleEnd, ImapError> {
+        self.doing("idle");
+        let now = clock::monotonic();
+        let passed_over = self.oddities.count();
+        self.note(|shown| shown.passed_over = passed_over);
+        let until = self.look_again.map_or(next_round, |at| at.min(next_round));
+        let time = self.link.timing.idle_renew.min(until.saturating_duration_since(now));
+        let ways = self.idling.way(now);
+        let end = connection.idle(time, &self.bell, ways).await;
+        self.idling.note(&end, now, clock::monotonic(), &self.link.timing);
+        end
+    }
+
+    /// A deletion is believed when another connection shows it, too, a while later.
+    fn look_again_if(&mut self, is_suspicious: bool) {
+        if is_suspicious && self.look_again.is_none() {
+            self.look_again = Some(after(self.link.timing.mass_delete_confirm));
+        }
     }
 
     pub(super) async fn visit(
@@ -215,11 +281,34 @@ impl Rider {
         }
         // what looks like a stored message may have been moved: look where that one was, then again here
         let mut is_suspicious = visit == Visit::Suspicious;
-        for source in self.folders()?.into_iter().filter(|source| suspected.contains(&source.id)) {
-            is_suspicious |= self.visit_one(connection, &source, Scope::Whole).await? == Visit::Suspicious;
+        let in_sight = self.folders()?;
+        for (source, messages) in suspected {
+            let Some(source) = in_sight.iter().find(|folder| folder.id == source && folder.apart.is_none())
+            else {
+                self.out_of_sight(source, messages)?;
+                continue;
+            };
+            match self.visit_one(connection, source, Scope::Whole).await? {
+                Visit::Refused => self.out_of_sight(source.id, messages)?,
+                visit @ (Visit::InStep | Visit::Partial | Visit::Suspicious) => {
+                    is_suspicious |= visit == Visit::Suspicious;
+                    self.syncer.twins.looked_at(source.id, messages);
+                }
+            }
         }
         let visit = self.visit_one(connection, folder, Scope::Whole).await?;
+        self.syncer.twins.forget_looks();
         Ok(if is_suspicious { Visit::Suspicious } else { visit })
+    }
+
+    /// A suspected folder cannot be looked at. One that LIST does not name is settled soon, and until then nothing is
+    /// concluded from it.
+    fn out_of_sight(&mut self, folder: FolderId, messages: Vec<MessageId>) -> Result<(), ImapError> {
+        let row = self.syncer.store.folder(self.syncer.owner.mailbox, folder)?;
+        let is_missing = row.is_some_and(|row| row.value.missing_lists > 0);
+        let longest = self.syncer.confirm.saturating_mul(if is_missing { 10 } else { 1 });
+        self.syncer.twins.not_looked_at(folder, messages, clock::monotonic(), longest);
+        Ok(())
     }
 
     pub(super) async fn visit_one(
@@ -230,9 +319,10 @@ impl Rider {
     ) -> Result<Visit, ImapError> {
         self.doing(&format!("syncing {}", folder.path));
         match self.syncer.visit(connection, folder.id, scope).await {
-            // this folder cannot be opened; the next LIST says whether it is gone
-            Err(error @ ImapError::No { what: "SELECT", .. }) if error.is_plain_refusal() => {
-                tracing::warn!(folder = %folder.id, "folder cannot be selected");
+            Err(error) if error.refuses_folder() && self.syncer.isolation.attempt.is_none() => {
+                self.syncer.openings.went_well(folder.id);
+                connection.forget_selection();
+                self.refusal = Some(error);
                 Ok(Visit::Refused)
             }
             other => {
@@ -251,7 +341,8 @@ impl Rider {
     }
 
     fn inbox(&self) -> Result<Option<Folder>, ImapError> {
-        Ok(self.folders()?.into_iter().find(|folder| folder.role == Some(FolderRole::Inbox)))
+        let is_inbox = |folder: &Folder| folder.role == Some(FolderRole::Inbox) && folder.apart.is_none();
+        Ok(self.folders()?.into_iter().find(is_inbox))
     }
 
     async fn credentials(&mut self) -> Result<Credentials, ImapError> {

@@ -1,14 +1,49 @@
 //! Rounds over all folders: what changed is visited, what vanished is settled, and what was set apart has its next chance.
 
+use super::apart;
 use super::names;
 use super::protocol::ImapError;
+use super::response::FolderStatus;
 use super::rider::Rider;
 use super::seen::Seen;
 use super::sync::{Scope, Visit};
-use super::wire::{Connection, FolderStatus};
+use super::wire::{Change, Connection};
 use crate::clock;
-use crate::domain::Folder;
+use crate::domain::{Folder, FolderId, FolderRole, WireName};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// So many folders are asked for their counts before the inbox is looked at again.
+const GROUP: usize = 8;
+
+/// What a round saw.
+#[derive(Debug)]
+struct Outcome {
+    visit: Visit,
+    /// Folders that were opened, or need not be.
+    opened: usize,
+    /// Folders that were refused, and why.
+    refused: Vec<(FolderId, ImapError)>,
+}
+
+impl Outcome {
+    fn new(visit: Visit) -> Self {
+        Self { visit, opened: 0, refused: Vec::new() }
+    }
+
+    /// Of two ways in which a visit can end the one that is further from being in step.
+    fn meets(&mut self, visit: Visit) {
+        let rank = |visit| match visit {
+            Visit::InStep => 0,
+            Visit::Partial => 1,
+            Visit::Refused => 2,
+            Visit::Suspicious => 3,
+        };
+        if rank(visit) > rank(self.visit) {
+            self.visit = visit;
+        }
+    }
+}
 
 impl Rider {
     /// Looks at every folder: by STATUS where it was seen before, whole where something changed. What
@@ -18,24 +53,23 @@ impl Rider {
         // a second pass settles what vanished during the first
         for _ in 0..2 {
             let started = clock::now();
+            let mut outcome = Outcome::new(Visit::InStep);
             if !self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
                 // it may have moved into a folder that was made for it
-                self.syncer.reconcile_folders(connection).await?;
+                outcome.meets(self.syncer.reconcile_folders(connection).await?);
             }
-            for (folder, status) in self.changed_folders(connection).await? {
-                match self.visit(connection, &folder, Scope::Whole).await? {
-                    Visit::InStep => {
-                        self.seen.insert(folder.id, Seen::now(status));
-                        self.refused.remove(&folder.id);
-                    }
-                    Visit::Suspicious => result = Visit::Suspicious,
-                    Visit::Refused if self.refused.insert(folder.id) && result == Visit::InStep => {
-                        result = Visit::Refused;
-                    }
-                    Visit::Refused => {}
-                }
+            let mut statuses = BTreeMap::new();
+            for (folder, status) in self.changed_folders(connection, &mut outcome).await? {
+                self.look_at_inbox(connection, &mut outcome).await?;
+                statuses.insert(folder.id, status);
+                let visit = self.visit(connection, &folder, Scope::Whole).await?;
+                self.conclude(&folder, visit, status, &mut outcome).await?;
             }
-            self.syncer.settle_vanished(started).await?;
+            self.syncer.commit_gathered().await?;
+            self.settle_refusals(&mut outcome).await?;
+            let is_complete = matches!(outcome.visit, Visit::InStep);
+            self.syncer.settle_vanished(connection, started, is_complete).await?;
+            result = outcome.visit;
             if self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
                 break;
             }
@@ -46,6 +80,60 @@ impl Rider {
             self.give_another_chance(connection).await?;
         }
         Ok(result)
+    }
+
+    /// Notes how the visit of a folder ended.
+    async fn conclude(
+        &mut self,
+        folder: &Folder,
+        visit: Visit,
+        status: Option<FolderStatus>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImapError> {
+        match visit {
+            Visit::InStep => {
+                self.partial.remove(&folder.id);
+                self.seen.insert(folder.id, Seen::now(status));
+            }
+            Visit::Partial => {
+                let times = self.partial.entry(folder.id).or_default();
+                *times = times.saturating_add(1);
+                if *times > PARTIAL {
+                    // it is always so: as often as flags are looked at is often enough
+                    self.seen.insert(folder.id, Seen::now(status));
+                }
+            }
+            Visit::Suspicious => {}
+            Visit::Refused => {
+                outcome.refused.extend(self.refusal.take().map(|error| (folder.id, error)));
+                return Ok(());
+            }
+        }
+        outcome.opened += 1;
+        outcome.meets(if visit == Visit::Partial && !self.syncer.put_off { Visit::InStep } else { visit });
+        if visit != Visit::Suspicious {
+            self.syncer.restore(folder.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Folders that were refused are set apart, if the server lets us into others: else it is the mailbox that is refused.
+    async fn settle_refusals(&mut self, outcome: &mut Outcome) -> Result<(), ImapError> {
+        let mut refused = std::mem::take(&mut outcome.refused).into_iter();
+        if outcome.opened == 0
+            && let Some((_, error)) = refused.next_back()
+            && !self.has_opened
+        {
+            return Err(error);
+        }
+        self.has_opened |= outcome.opened > 0;
+        for (folder, error) in refused {
+            // the first time nothing is said about what is in it
+            if self.syncer.set_apart(folder, &error).await? <= 1 {
+                outcome.meets(Visit::Refused);
+            }
+        }
+        Ok(())
     }
 
     /// Tries one message again that was set apart, after everything else: if it ends the connection, that is all it does.
@@ -68,44 +156,132 @@ impl Rider {
                 status.last_sync_at = Some(now);
             }
             status.backlog = backlog;
-            status.synced |= result == Visit::InStep;
+            status.synced |= matches!(result, Visit::InStep | Visit::Partial);
         };
         self.syncer.store.change_status(self.syncer.owner, &id, now, change).await?;
         Ok(())
     }
 
     /// Folders that need a visit, those that lost messages first: a moved message is then known to have
-    /// left before it is met in its new folder.
+    /// left before it is met in its new folder. Those at which a connection ended come last.
     async fn changed_folders(
         &mut self,
         connection: &mut Connection,
+        outcome: &mut Outcome,
     ) -> Result<Vec<(Folder, Option<FolderStatus>)>, ImapError> {
         let mut due = Vec::new();
-        let flag_scan = self.link.timing.flag_scan;
-        for folder in self.folders()? {
+        let (flag_scan, now) = (self.link.timing.flag_scan, clock::now());
+        let mut folders = self.folders()?;
+        folders.retain(|folder| apart::is_due(folder, now));
+        let mut statuses = self.statuses(connection, &folders, outcome).await?;
+        for folder in folders {
             let seen = self.seen.get(&folder.id);
-            if connection.selected() == Some(folder.server_name.as_str()) {
+            let is_suspect = self.syncer.openings.is_suspect(folder.id) || folder.apart.is_some();
+            let mut push = |has_lost: bool, folder: Folder, status| {
+                due.push(((is_suspect, !has_lost, names::rank(folder.role)), folder, status));
+            };
+            if connection.selected() == Some(&folder.server_name) {
                 // what changes there is told; flags that others change, not by every server
-                let is_told = connection.offers("CONDSTORE");
+                let is_told = seen.is_some() && connection.offers("CONDSTORE");
                 if !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan)) {
-                    due.push((true, names::rank(folder.role), folder, None));
+                    push(false, folder, None);
                 }
                 continue;
             }
-            let status = match connection.status(&folder.server_name).await {
-                Ok(status) => Some(status),
-                Err(error) if error.is_plain_refusal() => None,
-                Err(error) => return Err(error),
-            };
+            let status = statuses.remove(&folder.id);
             if let (Some(seen), Some(status)) = (seen, status)
                 && !seen.needs_visit(status, flag_scan)
             {
+                outcome.opened += 1;
                 continue;
             }
             let lost = seen.zip(status).is_some_and(|(seen, status)| seen.lost_messages(status));
-            due.push((!lost, names::rank(folder.role), folder, status));
+            push(lost, folder, status);
         }
-        due.sort_by(|one, other| (one.0, one.1, &one.2.path).cmp(&(other.0, other.1, &other.2.path)));
-        Ok(due.into_iter().map(|(_, _, folder, status)| (folder, status)).collect())
+        due.sort_by(|one, other| (one.0, &one.1.path).cmp(&(other.0, &other.1.path)));
+        Ok(due.into_iter().map(|(_, folder, status)| (folder, status)).collect())
+    }
+
+    /// Counts of the folders that were seen on this connection: in one answer where that is offered (RFC 5819), else a few
+    /// at a time. What has not been seen is visited anyway.
+    async fn statuses(
+        &mut self,
+        connection: &mut Connection,
+        folders: &[Folder],
+        outcome: &mut Outcome,
+    ) -> Result<BTreeMap<FolderId, FolderStatus>, ImapError> {
+        let mut found = BTreeMap::new();
+        let mut asked: Vec<&Folder> =
+            folders.iter().filter(|folder| self.seen.contains_key(&folder.id)).collect();
+        let is_counted = |folder: &&Folder| !self.syncer.uncounted.contains(&folder.id);
+        asked.retain(|folder| connection.selected() != Some(&folder.server_name) && is_counted(folder));
+        if asked.len() > 1 && connection.offers("LIST-STATUS") {
+            let list = connection.list_status().await?;
+            let by_name: BTreeMap<WireName, FolderStatus> = list.statuses.into_iter().collect();
+            asked.retain(|folder| match by_name.get(&folder.server_name) {
+                Some(status) => found.insert(folder.id, *status).is_some(),
+                None => true,
+            });
+        }
+        for group in asked.chunks(if self.asks_singly { 1 } else { GROUP }) {
+            self.look_at_inbox(connection, outcome).await?;
+            let names: Vec<WireName> = group.iter().map(|folder| folder.server_name.clone()).collect();
+            // where a connection ends over several folders each is asked for alone the next time
+            let alone = group.first().map(|folder| folder.id).filter(|_| group.len() == 1);
+            (self.syncer.openings.now, self.syncer.openings.at_counts) = (alone, true);
+            self.asks_singly = true;
+            for (folder, status) in group.iter().zip(connection.statuses(&names).await?) {
+                match status {
+                    Ok(status) => drop(found.insert(folder.id, status)),
+                    // the visit shows whether it can be selected all the same
+                    Err(error) if error.refuses_folder() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            (self.syncer.openings.now, self.syncer.openings.at_counts) = (None, false);
+        }
+        self.asks_singly = false;
+        Ok(found)
+    }
+
+    /// While much is looked at, new mail in the inbox is not kept waiting: where it is selected the server has told of it,
+    /// else its counts are asked for now and then.
+    async fn look_at_inbox(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImapError> {
+        let now = clock::monotonic();
+        if now.saturating_duration_since(self.inbox_seen) < INBOX {
+            return Ok(());
+        }
+        self.inbox_seen = now;
+        let Some(inbox) = self.folders()?.into_iter().find(|folder| folder.role == Some(FolderRole::Inbox))
+        else {
+            return Ok(());
+        };
+        let Some(seen) = self.seen.get(&inbox.id).copied().filter(|_| inbox.apart.is_none()) else {
+            return Ok(());
+        };
+        if connection.selected() == Some(&inbox.server_name) {
+            if connection.change != Change::default() {
+                let visit = self.visit(connection, &inbox, Scope::NewOnly).await?;
+                outcome.meets(visit);
+            }
+            return Ok(());
+        }
+        let statuses = connection.statuses(std::slice::from_ref(&inbox.server_name)).await?;
+        if let Some(Ok(status)) = statuses.into_iter().next()
+            && seen.needs_visit(status, self.link.timing.flag_scan)
+        {
+            let visit = self.visit(connection, &inbox, Scope::Whole).await?;
+            self.conclude(&inbox, visit, Some(status), outcome).await?;
+        }
+        Ok(())
     }
 }
+
+/// A folder that is visited in vain so often in a row is looked at less often.
+const PARTIAL: u32 = 3;
+/// How often the inbox is looked at while others are.
+const INBOX: Duration = Duration::from_millis(500);

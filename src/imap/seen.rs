@@ -1,6 +1,6 @@
 //! What was last seen of a folder, and whether what STATUS tells of it now asks for a visit.
 
-use super::wire::FolderStatus;
+use super::response::FolderStatus;
 use crate::clock;
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! What the server says of messages before they are fetched, and how each is to be fetched.
+//! What the server says of messages before they are fetched, and how each is to be read. Its word on a size decides
+//! nothing else: servers estimate it, and some are wrong by any factor.
 
 use super::fetch::SET;
 use super::listings::{Ask, ListedMessage, ListedSize};
@@ -7,64 +8,90 @@ use super::protocol::ImapError;
 use super::wire::Connection;
 use crate::domain::Uid;
 use crate::domain::mailbox::Policy;
+use crate::net::Limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages larger than this are fetched in pieces.
-const WHOLE: u32 = 2 << 20;
+const WHOLE: u64 = 2 << 20;
 
-/// How messages are to be fetched, as far as their sizes and dates tell.
+/// How messages are to be read, as far as their sizes and dates tell.
 #[derive(Default)]
 pub(super) struct Sizes {
     /// In pieces; how large the server says that each is.
-    pub(super) large: BTreeMap<Uid, u32>,
-    /// The header only; how large the server says that the whole is.
-    pub(super) oversize: BTreeMap<Uid, u32>,
+    pub(super) large: BTreeMap<Uid, u64>,
+    /// Larger than the policy wants, if what the server says is true: that is looked at first.
+    pub(super) oversize: BTreeMap<Uid, u64>,
+    /// The header only: it can be read in no other way.
+    pub(super) headers: BTreeMap<Uid, u64>,
     /// Not at all.
     pub(super) old: BTreeSet<Uid>,
+    /// The server says that there is nothing in it: then nothing is all of it.
+    pub(super) empty: BTreeSet<Uid>,
+}
+
+/// What is asked of messages, and what is known of them from earlier tries.
+pub(super) struct Wanted<'a> {
+    pub(super) policy: &'a Policy,
+    /// Could not be read in the way that their sizes suggest: they are read in the other one.
+    pub(super) other_way: &'a BTreeSet<Uid>,
 }
 
 impl Sizes {
     /// Whole.
     pub(super) fn is_small(&self, uid: Uid) -> bool {
-        !self.large.contains_key(&uid) && !self.oversize.contains_key(&uid) && !self.old.contains(&uid)
+        let elsewhere = [&self.large, &self.oversize, &self.headers];
+        !elsewhere.iter().any(|sizes| sizes.contains_key(&uid)) && !self.old.contains(&uid)
     }
 
-    fn sort(&mut self, policy: &Policy, uid: Uid, ListedSize { size, internal_date }: ListedSize) {
+    fn sort(&mut self, wanted: &Wanted<'_>, uid: Uid, ListedSize { size, internal_date }: ListedSize) {
+        let policy = wanted.policy;
         if policy.since.zip(internal_date).is_some_and(|(since, date)| date < since) {
             self.old.insert(uid);
-        } else if u64::from(size) > policy.max_message {
+        } else if wanted.other_way.contains(&uid) {
+            match size {
+                ..=WHOLE => drop(self.large.insert(uid, size)),
+                size if size > Limits::default().literal => drop(self.headers.insert(uid, size)),
+                _ => {}
+            }
+        } else if size > policy.max_message {
             self.oversize.insert(uid, size);
         } else if size > WHOLE {
             self.large.insert(uid, size);
+        } else if size == 0 {
+            self.empty.insert(uid);
         }
     }
 }
 
-/// Sorts messages by what the server says of them; its size is an estimate and only that. It is asked for what the
-/// listing, ascending by UID, does not tell.
+/// Sorts messages by what the server says of them. It is asked for what the listing, ascending by UID, does not tell.
 pub(super) async fn sizes(
     connection: &mut Connection,
-    policy: &Policy,
+    wanted: &Wanted<'_>,
     windows: &[&[Uid]],
     listed: &[ListedMessage],
 ) -> Result<Sizes, ImapError> {
-    let ask = Ask::before_fetching(policy);
+    let ask = Ask::before_fetching(wanted.policy);
     let mut sizes = Sizes::default();
-    let mut untold = Vec::new();
+    let mut untold: BTreeSet<Uid> = BTreeSet::new();
     for uid in windows.iter().copied().flatten() {
         let place = listed.binary_search_by_key(uid, |message| message.uid).ok();
         match place.and_then(|place| listed.get(place)?.size) {
             Some(size) if ask == Ask::Sizes || size.internal_date.is_some() => {
-                sizes.sort(policy, *uid, size);
+                sizes.sort(wanted, *uid, size);
             }
-            Some(_) | None => untold.push(*uid),
+            Some(_) | None => drop(untold.insert(*uid)),
         }
     }
-    untold.sort_unstable();
-    for set in uid_sets(&untold, SET) {
+    let asked: Vec<Uid> = untold.iter().copied().collect();
+    for set in uid_sets(&asked, SET) {
         for (uid, size) in connection.list_sizes(&set, ask).await? {
-            sizes.sort(policy, uid, size);
+            untold.remove(&uid);
+            sizes.sort(wanted, uid, size);
         }
+    }
+    // of these nothing is known: they are read whole, or, where that failed, in pieces
+    for uid in untold.intersection(wanted.other_way) {
+        sizes.large.insert(*uid, 0);
     }
     Ok(sizes)
 }

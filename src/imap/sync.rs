@@ -1,20 +1,21 @@
 //! One folder: select, list, plan, and each step of the plan as a commit of its own. Cut off anywhere, the
 //! next visit plans again from what is stored.
 
-use super::announce::{Announcer, Origin};
+use super::announce::Announcer;
+use super::apart::Openings;
 use super::doubts::Doubts;
-use super::fetch::{Prepared, Progress, Target, fetch_windows};
+use super::gather::Gathered;
 use super::isolate::Isolation;
 use super::listings::{Ask, ListedMessage};
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
-use super::twins::{Twins, Verdict, take_twin};
-use super::wire::{Connection, Selected};
+use super::twins::Twins;
+use super::wire::Connection;
 use super::workers::Workers;
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
 use crate::net::ByteBudget;
-use crate::store::{Commit, Key, Owner, Row, Store, StoredMailbox, UidEntry};
+use crate::store::{Commit, Key, Owner, Store, StoredMailbox, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 500;
 /// The first look at a folder begins with so many of the newest.
 const NEWEST: u32 = 50;
-/// How often a sync under way shows how far it is.
-const REPORT: Duration = Duration::from_millis(500);
 
 /// What syncing needs; lives as long as the actor.
 pub(super) struct Syncer {
@@ -51,6 +50,26 @@ pub(super) struct Syncer {
     pub(super) isolation: Isolation,
     /// What is known about messages that look like one stored in another folder.
     pub(super) twins: Twins,
+    /// Folders that are missing from a listing.
+    pub(super) missing: Doubts,
+    /// Folders that are never listed and can be selected all the same.
+    pub(super) unlisted: BTreeSet<FolderId>,
+    /// Folders whose counts end the connection: they are selected instead.
+    pub(super) uncounted: BTreeSet<FolderId>,
+    /// What is known about folders at which connections end.
+    pub(super) openings: Openings,
+    /// First wait before a folder that is set apart is tried again; doubles.
+    pub(super) pace: Duration,
+    /// After which a suspiciously large deletion is believed, and nothing is concluded before.
+    pub(super) confirm: Duration,
+    /// Folders whose UIDs were compared with what is stored, on the connection of this number.
+    pub(super) compared: (u64, BTreeSet<FolderId>),
+    /// What is read of small folders and not yet committed.
+    pub(super) gathered: Gathered,
+    /// A message of the present fetch has to be looked for elsewhere first.
+    pub(super) put_off: bool,
+    /// A folder of this incarnation was selected for the first time, and had so many messages.
+    pub(super) first_sight: Option<(FolderId, u32)>,
 }
 
 /// How much of a folder to look at.
@@ -67,6 +86,9 @@ pub(super) enum Scope {
 pub(super) enum Visit {
     /// In step.
     InStep,
+    /// In step but for something that the next visit settles: a message that has to be looked for elsewhere first, or that
+    /// did not come, a listing that was not complete.
+    Partial,
     /// A deletion that is not believed at once: look again on another connection.
     Suspicious,
     /// The server did not let us in.
@@ -81,29 +103,42 @@ impl Syncer {
         folder: FolderId,
         scope: Scope,
     ) -> Result<Visit, ImapError> {
-        let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
+        let row = self.store.folder(self.owner.mailbox, folder)?;
+        // it may have been left out since the round began
+        let Some(row) = row.filter(|row| row.value.included) else { return Ok(Visit::InStep) };
         crate::faults::point("imap.select", &self.stored.mailbox.id);
-        let scope = if connection.selected() == Some(row.value.server_name.as_str()) {
+        (self.openings.now, self.openings.at_counts) = (Some(folder), false);
+        if self.gathered.holds(folder) {
+            self.commit_gathered().await?;
+            return Ok(Visit::Partial); // what was read of it is looked at again
+        }
+        let scope = if connection.selected() == Some(&row.value.server_name) {
             connection.take_change();
             scope
         } else {
             let selected = connection.select(&row.value.server_name).await?;
+            if self.gather(connection, &row, selected).await? {
+                return Ok(Visit::InStep);
+            }
+            self.commit_gathered().await?;
             self.adopt(connection, row, selected).await?;
             Scope::Whole
         };
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
-        let folder = row.value.clone();
+        let folder = row.value;
         if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
             let newest = connection.list_newest(connection.exists(), NEWEST, self.ask()).await?;
             let is_complete = newest.len() == NEWEST as usize;
             let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
+            let folder =
+                self.correct_first_sight(connection, folder.id, &newest).await?.unwrap_or(folder.clone());
             self.carry_out(connection, &folder, Listing::of(&newest, lowest)).await?;
         }
         let visit = match scope {
             Scope::Whole => self.whole(connection, &folder).await?,
             Scope::NewOnly => self.new_only(connection, &folder).await?,
         };
-        if visit == Visit::InStep && !folder.history_complete {
+        if visit != Visit::Suspicious && !folder.history_complete {
             self.complete_history(folder.id).await?;
         }
         Ok(visit)
@@ -114,6 +149,11 @@ impl Syncer {
         // asked in an empty folder, too: what a server forgot to count shows here
         let listed = connection.list_messages("1:*", ask).await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
+        if self.uids_were_reused(connection, folder, &listed).await? {
+            return self.begin_rematch(connection, folder.id).await;
+        }
+        let corrected = self.correct_first_sight(connection, folder.id, &listed).await?;
+        let folder = corrected.as_ref().unwrap_or(folder);
         let complete_from = (listed.len() == connection.exists() as usize).then_some(1);
         self.carry_out(connection, folder, Listing { messages: &listed, complete_from, is_inferred }).await
     }
@@ -128,7 +168,7 @@ impl Syncer {
     }
 
     /// What a listing of messages that are to be fetched is to tell.
-    fn ask(&self) -> Ask {
+    pub(super) fn ask(&self) -> Ask {
         Ask::before_fetching(&self.stored.mailbox.policy)
     }
 
@@ -154,19 +194,32 @@ impl Syncer {
             },
             listing,
         );
-        let Plan { flags, vanished, suspicious, fetch } = plan;
+        let Plan { flags, mut vanished, suspicious, fetch } = plan;
+        if !vanished.is_empty() {
+            // a line of the listing that came damaged must not cost a message: it is asked for by name
+            let gone: Vec<Uid> = vanished.iter().map(|entry| entry.uid).collect();
+            let present = connection.present(&gone).await;
+            let (present, _) =
+                connection.or_empty(present.map(|present| present.into_iter().collect::<Vec<_>>()))?;
+            vanished.retain(|entry| !present.contains(&entry.uid));
+        }
+        self.openings.went_well(folder.id);
         self.apply_flags(folder, flags).await?;
         if complete_from == Some(1) {
             self.release_gone(folder, &quarantined, listed).await?;
         }
         if suspicious {
-            self.doubts.raise(folder.id, connection.number());
+            self.doubts.raise(folder.id, connection.number(), clock::monotonic());
         } else if complete_from == Some(1) {
             self.doubts.drop(folder.id);
         }
         self.set_aside(&vanished).await?;
-        self.fetch(connection, folder, fetch, listed).await?;
-        Ok(if suspicious { Visit::Suspicious } else { Visit::InStep })
+        let is_whole = self.fetch(connection, folder, fetch, listed).await?;
+        Ok(match (suspicious, is_whole) {
+            (true, _) => Visit::Suspicious,
+            (false, true) => Visit::InStep,
+            (false, false) => Visit::Partial,
+        })
     }
 
     /// What the policy wants stored, where it does not want everything; only asked if something is new.
@@ -213,151 +266,6 @@ impl Syncer {
             }
             self.store.commit(commit).await?;
         }
-        Ok(())
-    }
-
-    pub(super) async fn fetch(
-        &mut self,
-        connection: &mut Connection,
-        folder: &Folder,
-        windows: Vec<Vec<Uid>>,
-        listed: &[ListedMessage],
-    ) -> Result<(), ImapError> {
-        let missing: usize = windows.iter().map(Vec::len).sum();
-        self.backlog.insert(folder.id, missing as u64);
-        if missing == 0 {
-            self.isolation.clear(folder.id);
-            return Ok(());
-        }
-        let limit = self.isolation.window(folder.id);
-        let windows: Vec<&[Uid]> =
-            windows.iter().flat_map(|window| window.rchunks(limit.min(window.len().max(1)))).collect();
-        let target = Target {
-            store: self.store.clone(),
-            mailbox: self.owner.mailbox,
-            key: Arc::clone(&self.key),
-            folder: folder.clone(),
-            budget: self.budget.clone(),
-            workers: self.workers.clone(),
-            policy: self.stored.mailbox.policy.clone(),
-        };
-        crate::faults::point("imap.fetch", &self.stored.mailbox.id);
-        let progress = Progress::default();
-        let fetched = fetch_windows(connection, &target, &windows, listed, &progress, async |batch| {
-            self.store_batch(folder, batch).await
-        })
-        .await;
-        let at_fault = progress.reading.get().and_then(|number| windows.get(number));
-        self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
-        fetched?;
-        self.isolation.clear(folder.id);
-        self.note_undelivered(folder.id, &windows, &progress.delivered.take()).await?;
-        self.backlog.insert(folder.id, 0);
-        self.report_backlog().await
-    }
-
-    async fn store_batch(&mut self, folder: &Folder, batch: Vec<Prepared>) -> Result<(), ImapError> {
-        let now = clock::now();
-        let mut aside = self.store.set_aside(self.owner.mailbox)?;
-        let look_for_twins = self.store.status(self.owner.mailbox)?.value.synced;
-        let mut commit = Commit::by(self.owner);
-        let count = batch.len() as u64;
-        let mut shares = Vec::with_capacity(batch.len());
-        for Prepared { mut message, body, share, .. } in batch {
-            shares.push(share);
-            if let Some(vanished) = take_twin(&mut aside, &message) {
-                message.id = vanished.message.id;
-                message.body = vanished.message.body;
-                let from = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
-                let from = from.map(|row| row.value);
-                commit.event(self.announcer.moved(now, &message, folder, from.as_ref()));
-                commit.add_message(message, None);
-                continue;
-            }
-            if look_for_twins {
-                let stored = self.store.messages_at(self.owner.mailbox, message.internal_date)?;
-                match self.twins.judge(&message, &stored) {
-                    Verdict::New => {}
-                    Verdict::CopyOf(original) => message.copy_of = Some(original),
-                    // fetched again after its folder was looked at
-                    Verdict::LookFirst => continue,
-                }
-            }
-            let history = folder.first_uid_next.is_none_or(|first| message.uid < first);
-            let origin = if history { Origin::History } else { Origin::Arrived };
-            commit.event(self.announcer.new_message(now, &message, folder, origin));
-            commit.add_message(message, body);
-        }
-        self.store.commit(commit).await?;
-        drop(shares);
-        self.fetched = self.fetched.saturating_add(count);
-        crate::faults::point("imap.stored", &self.stored.mailbox.id);
-        let left = self.backlog.entry(folder.id).or_default();
-        *left = left.saturating_sub(count);
-        tracing::debug!(folder = %folder.id, stored = count, left = *left, "batch stored");
-        if clock::monotonic().saturating_duration_since(self.reported) >= REPORT {
-            self.report_backlog().await?;
-        }
-        Ok(())
-    }
-
-    /// First sight of a folder's UIDVALIDITY, or a change of it.
-    async fn adopt(
-        &mut self,
-        connection: &mut Connection,
-        row: Row<Folder>,
-        selected: Selected,
-    ) -> Result<(), ImapError> {
-        let Row { generation, value: mut folder } = row;
-        // a server without UIDVALIDITY promises nothing: what we know stays, 0 is never stored
-        let Some(validity) = selected.uid_validity.or(folder.uid_validity).or(Some(1)) else { return Ok(()) };
-        match folder.uid_validity {
-            Some(known) if known == validity => {}
-            Some(_) => folder.begin_rematch(),
-            None => folder.incarnation = folder.incarnation.max(1),
-        }
-        if folder.uid_validity != Some(validity) {
-            folder.uid_validity = Some(validity);
-            // without UIDNEXT everything that is there now counts as history once the newest is known
-            folder.first_uid_next = Some(match selected.uid_next {
-                Some(next) => next,
-                None => self.uid_next_by_listing(connection).await?,
-            });
-            let mut commit = Commit::by(self.owner);
-            self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
-            self.store.commit(commit).await?;
-        }
-        if folder.rematch_from.is_some() {
-            self.rematch(connection, folder.id).await?;
-        }
-        Ok(())
-    }
-
-    async fn uid_next_by_listing(&self, connection: &mut Connection) -> Result<Uid, ImapError> {
-        if connection.exists() == 0 {
-            return Ok(1);
-        }
-        let newest = connection.list_newest(connection.exists(), 1, Ask::Flags).await?;
-        Ok(newest.last().map_or(1, |message| message.uid.saturating_add(1)))
-    }
-
-    async fn complete_history(&self, folder: FolderId) -> Result<(), ImapError> {
-        let Some(Row { generation, value: mut folder }) = self.store.folder(self.owner.mailbox, folder)?
-        else {
-            return Ok(());
-        };
-        folder.history_complete = true;
-        let mut commit = Commit::by(self.owner);
-        self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
-        self.store.commit(commit).await?;
-        Ok(())
-    }
-
-    async fn report_backlog(&mut self) -> Result<(), ImapError> {
-        self.reported = clock::monotonic();
-        let backlog = self.backlog.values().sum();
-        let id = &self.stored.mailbox.id;
-        self.store.change_status(self.owner, id, clock::now(), |status| status.backlog = backlog).await?;
         Ok(())
     }
 }

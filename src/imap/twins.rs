@@ -1,17 +1,20 @@
-//! Moves on a server without MOVE notifications: a message that turns up in one folder may have left
-//! another. Twins have the same Message-ID, INTERNALDATE and size. Pure.
+//! Moves on a server without MOVE notifications: a message that turns up in one folder may have left another. Twins have
+//! the same Message-ID, INTERNALDATE and size; without a Message-ID, the same header. Pure.
 
 use crate::domain::{FolderId, Message, MessageId};
 use crate::store::Vanished;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// What is known about messages that look like one stored in another folder.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
-    /// Originals that were still in their folder when it was looked at: a twin is a copy.
+    /// Originals that were still in their folder when it was looked at.
     still_there: BTreeSet<MessageId>,
     /// Originals whose folders have to be looked at.
     suspected: BTreeMap<MessageId, FolderId>,
+    /// Folders that could not be looked at, and since when.
+    out_of_sight: BTreeMap<FolderId, Instant>,
 }
 
 /// What a message is that looks like a stored one, or does not.
@@ -21,50 +24,80 @@ pub(super) enum Verdict {
     New,
     /// It is a copy of this one.
     CopyOf(MessageId),
-    /// Its twin's folder must be looked at first: it may have been moved.
+    /// Its twins' folders must be looked at first: it may have been moved.
     LookFirst,
 }
 
+/// Folders that have to be looked at, and the messages there that matter.
+pub(super) type Suspects = BTreeMap<FolderId, Vec<MessageId>>;
+
 impl Twins {
-    /// Judges a message that is about to be stored, by the stored ones with its INTERNALDATE.
+    /// Judges a message that is about to be stored, by the stored ones with its INTERNALDATE. Every one of its twins is
+    /// looked at: the one that has left is the one that was moved.
     pub(super) fn judge(&mut self, message: &Message, stored: &[Message]) -> Verdict {
-        let mut twins =
-            stored.iter().filter(|other| other.folder != message.folder && is_twin(other, message));
-        let Some(twin) = twins.next() else { return Verdict::New };
-        if self.still_there.contains(&twin.id) {
-            return Verdict::CopyOf(twin.id);
+        let twins = stored.iter().filter(|other| other.folder != message.folder && is_twin(other, message));
+        let (mut first, mut is_settled) = (None, true);
+        for twin in twins {
+            first = first.or(Some(twin.id));
+            if !self.still_there.contains(&twin.id) {
+                self.suspected.insert(twin.id, twin.folder);
+                is_settled = false;
+            }
         }
-        self.suspected.insert(twin.id, twin.folder);
-        Verdict::LookFirst
+        match first {
+            None => Verdict::New,
+            Some(original) if is_settled => Verdict::CopyOf(original),
+            Some(_) => Verdict::LookFirst,
+        }
     }
 
-    /// The folders that have to be looked at; afterwards what is still stored there is an original.
-    pub(super) fn take_suspected(&mut self) -> BTreeSet<FolderId> {
-        let suspected = std::mem::take(&mut self.suspected);
-        self.still_there = suspected.keys().copied().collect();
-        suspected.into_values().collect()
+    /// The folders that have to be looked at.
+    pub(super) fn take_suspected(&mut self) -> Suspects {
+        let mut suspects = Suspects::new();
+        for (message, folder) in std::mem::take(&mut self.suspected) {
+            suspects.entry(folder).or_default().push(message);
+        }
+        suspects
+    }
+
+    /// A suspected folder was looked at just now: what is still stored of these messages is still there.
+    pub(super) fn looked_at(&mut self, folder: FolderId, messages: Vec<MessageId>) {
+        self.out_of_sight.remove(&folder);
+        self.still_there.extend(messages);
+    }
+
+    /// A suspected folder cannot be looked at: from that nothing follows, but for a time only.
+    pub(super) fn not_looked_at(
+        &mut self,
+        folder: FolderId,
+        messages: Vec<MessageId>,
+        now: Instant,
+        longest: Duration,
+    ) {
+        let since = *self.out_of_sight.entry(folder).or_insert(now);
+        if now.saturating_duration_since(since) >= longest {
+            self.still_there.extend(messages);
+        }
+    }
+
+    /// What was seen a while ago proves nothing now.
+    pub(super) fn forget_looks(&mut self) {
+        self.still_there.clear();
     }
 }
 
-/// The one message set aside that this is, and no other like it.
+/// The message set aside that this is. Of several that are alike, the one that was set aside last.
 pub(super) fn take_twin(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
-    let mut places = aside
-        .iter()
-        .enumerate()
-        .filter(|(_, vanished)| is_twin(&vanished.message, message))
-        .map(|(at, _)| at);
-    let place = places.next()?;
-    if places.next().is_some() {
-        return None;
-    }
+    let alike = aside.iter().enumerate().filter(|(_, vanished)| is_twin(&vanished.message, message));
+    let (place, _) = alike.max_by_key(|(_, vanished)| vanished.since)?;
     Some(aside.swap_remove(place))
 }
 
 fn is_twin(one: &Message, other: &Message) -> bool {
-    one.envelope.message_id.is_some()
-        && one.envelope.message_id == other.envelope.message_id
+    one.envelope.message_id == other.envelope.message_id
         && one.internal_date == other.internal_date
         && one.size == other.size
+        && (one.envelope.message_id.is_some() || one.envelope == other.envelope)
 }
 
 #[cfg(test)]
@@ -97,15 +130,54 @@ mod tests {
         let stored = [original.clone()];
         assert_eq!(twins.judge(&message("<b>"), &stored), Verdict::New);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
-        assert_eq!(twins.take_suspected(), BTreeSet::from([original.folder]));
+        assert_eq!(twins.take_suspected(), Suspects::from([(original.folder, vec![original.id])]));
+        twins.looked_at(original.folder, vec![original.id]);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(original.id));
         assert_eq!(twins.judge(&message("<a>"), &[]), Verdict::New, "it had left: set aside, or deleted");
     }
 
     #[test]
-    fn two_of_a_kind_set_aside_are_not_guessed_between() {
-        let aside = |id| Vanished { message: message(id), since: Timestamp(0) };
-        assert!(take_twin(&mut vec![aside("<a>"), aside("<b>")], &message("<a>")).is_some());
-        assert!(take_twin(&mut vec![aside("<a>"), aside("<a>")], &message("<a>")).is_none());
+    fn of_two_of_a_kind_the_one_that_left_last_was_moved() {
+        let aside = |id, since| Vanished { message: message(id), since: Timestamp(since) };
+        let mut vanished = vec![aside("<a>", 1), aside("<a>", 2), aside("<b>", 3)];
+        let last = vanished[1].message.id;
+        assert_eq!(take_twin(&mut vanished, &message("<a>")).unwrap().message.id, last);
+        assert_eq!(vanished.len(), 2);
+    }
+
+    #[test]
+    fn without_a_message_id_the_header_tells_twins() {
+        let mut one = message("");
+        one.envelope.message_id = None;
+        let mut other = Message { folder: FolderId::generate(), ..one.clone() };
+        assert!(is_twin(&one, &other));
+        other.envelope.subject = Some("another".into());
+        assert!(!is_twin(&one, &other));
+    }
+
+    #[test]
+    fn nothing_follows_from_a_folder_that_cannot_be_looked_at_for_a_time() {
+        let (mut twins, original) = (Twins::default(), message("<a>"));
+        let (now, minute) = (crate::clock::monotonic(), Duration::from_secs(60));
+        let copy = Verdict::CopyOf(original.id);
+        for (after, expected) in [(0, Verdict::LookFirst), (59, Verdict::LookFirst), (60, copy)] {
+            twins.judge(&message("<a>"), std::slice::from_ref(&original));
+            for (folder, messages) in twins.take_suspected() {
+                twins.not_looked_at(folder, messages, now + Duration::from_secs(after), minute);
+            }
+            assert_eq!(twins.judge(&message("<a>"), std::slice::from_ref(&original)), expected);
+        }
+    }
+
+    #[test]
+    fn every_twin_is_looked_at() {
+        let (mut twins, one, other) = (Twins::default(), message("<a>"), message("<a>"));
+        let stored = [one.clone(), other.clone()];
+        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
+        assert_eq!(twins.take_suspected().len(), 2);
+        twins.looked_at(one.folder, vec![one.id]);
+        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
+        twins.looked_at(other.folder, vec![other.id]);
+        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(one.id));
     }
 }

@@ -1,24 +1,23 @@
-//! Follows an IMAP server's bytes just closely enough to bound them: where responses end, which bytes are literal
-//! payload, how deep parentheses nest (RFC 3501 §4, §9; RFC 7888 for `{n+}`; RFC 3516 for `~{n}`).
-//!
-//! It is incremental over any cut of the stream. Literal payload costs nothing per byte.
+//! Finds where an IMAP server's responses end, and bounds them: lines, literals in them (RFC 3501 §4.3; RFC 7888 for
+//! `{n+}`; RFC 3516 for `~{n}`), and text for people, in which braces mean nothing. Every byte of text is looked at
+//! once, however it arrives; a literal's bytes are not looked at at all.
 
 /// What an IMAP server may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one response outside its literals. The parser above reads a response again from its start with each
-    /// piece that arrives: an endless one would cost quadratic time.
+    /// Bytes of one response outside its literals. What is longer is passed over: only its beginning is kept.
     pub line: u64,
-    /// Depth of parentheses. The parser above recurses: a hostile BODYSTRUCTURE would overflow the stack, which
-    /// ends the process.
-    pub nesting: u32,
+    /// The same for the answer to SEARCH, which names any number of messages in one line.
+    pub search: u64,
+    /// Bytes of one response outside its literals that are passed over before the connection ends.
+    pub passed_over: u64,
     /// Bytes of one literal.
     pub literal: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line: 1 << 20, nesting: 64, literal: 16 << 20 }
+        Self { line: 64 << 10, search: 16 << 20, passed_over: 128 << 20, literal: 16 << 20 }
     }
 }
 
@@ -28,9 +27,6 @@ pub enum LimitExceeded {
     /// A response without end.
     #[error("a response of more than {0} bytes outside literals")]
     Line(u64),
-    /// Parentheses in parentheses.
-    #[error("parentheses nested deeper than {0}")]
-    Nesting(u32),
     /// An answer without end.
     #[error("an answer of more than {0} bytes")]
     Answer(u64),
@@ -44,189 +40,175 @@ pub enum LimitExceeded {
     },
 }
 
-/// Where in a line we are.
+/// Of a response that is too long this much of its beginning is kept: enough to know what it speaks of.
+pub(super) const HEAD: usize = 512;
+/// And of its end: enough for the announcement of a literal.
+const TAIL: usize = 64;
+/// How much may gather before it is dropped.
+const SLACK: usize = 16 << 10;
+
+/// What was found in the bytes so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the first word: `*`, `+` or a tag.
-    FirstWord,
-    /// In the second word, its first letters kept in lower case; `OK` and the like make the rest human text.
-    SecondWord { letters: [u8; 8], length: usize },
-    /// In structured text.
-    Data,
-    /// In a quoted string.
-    Quoted,
-    /// After a backslash in a quoted string.
-    Escaped,
-    /// After `{`, reading digits.
-    Announcing { size: u64, digits: bool },
-    /// After the `+` of `{n+}`.
-    AnnouncedPlus { size: u64 },
-    /// After `}`: a literal if the line ends here.
-    Announced { size: u64 },
-    /// After the CR that follows `}`.
-    AnnouncedCr { size: u64 },
-    /// In human text: quotes and parentheses mean nothing, and no literal can follow.
-    Human,
+pub(super) enum Found {
+    /// A response ends at this length.
+    End(usize),
+    /// More is needed; so many bytes of it are known to come.
+    More(usize),
 }
 
-/// The follower.
+/// Follows one response after the other. Lengths and positions count from the beginning of the response.
 #[derive(Clone, Debug)]
 pub(super) struct Framing {
     limits: Limits,
-    place: Place,
-    line: u64,
-    depth: u32,
-    literal_left: u64,
+    /// Up to where bytes were looked at.
+    seen: usize,
+    /// Where the present piece of text begins: at the start, or behind a literal.
+    text: usize,
+    /// Bytes of text before the present piece, those that were dropped included.
+    before: u64,
+    /// Whether it is too long, so that only its beginning is kept.
+    is_cut: bool,
 }
 
 impl Framing {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, place: Place::FirstWord, line: 0, depth: 0, literal_left: 0 }
+        Self { limits, seen: 0, text: 0, before: 0, is_cut: false }
     }
 
-    /// Takes the next bytes of the stream. Control characters where IMAP allows none become `_`: Exchange lists a
-    /// folder with a TAB in its name unquoted, and the parser above would read no folder at all. Such a folder cannot
-    /// be selected by that name; all others can.
-    pub(super) fn feed(&mut self, mut bytes: &mut [u8]) -> Result<(), LimitExceeded> {
-        while !bytes.is_empty() {
-            bytes = if self.literal_left > 0 { self.skip_literal(bytes) } else { self.step(bytes)? };
-        }
-        Ok(())
+    /// Whether the response is too long: its middle was dropped.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
-    fn skip_literal<'a>(&mut self, bytes: &'a mut [u8]) -> &'a mut [u8] {
-        let available = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let skipped = available.min(self.literal_left);
-        self.literal_left -= skipped;
-        usize::try_from(skipped).ok().and_then(|skipped| bytes.get_mut(skipped..)).unwrap_or_default()
+    /// The response was taken away: what follows is the next one.
+    pub(super) fn begin(&mut self) {
+        *self = Self::new(self.limits);
     }
 
-    /// Skips what means nothing where we are, then takes one byte that does.
-    fn step<'a>(&mut self, bytes: &'a mut [u8]) -> Result<&'a mut [u8], LimitExceeded> {
-        let dull = match self.place {
-            Place::Human => bytes.iter().position(|b| *b == b'\n'),
-            Place::Quoted => bytes.iter().position(|b| matches!(b, b'"' | b'\\' | b'\r' | b'\n')),
-            Place::Data => {
-                bytes.iter().position(|b| matches!(b, b'"' | b'(' | b')' | b'{') || b.is_ascii_control())
+    /// Looks at what has come of the response so far.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Result<Found, LimitExceeded> {
+        loop {
+            if self.seen > bytes.len() {
+                return Ok(Found::More(self.seen - bytes.len()));
             }
-            Place::FirstWord
-            | Place::SecondWord { .. }
-            | Place::Escaped
-            | Place::Announcing { .. }
-            | Place::AnnouncedPlus { .. }
-            | Place::Announced { .. }
-            | Place::AnnouncedCr { .. } => Some(0),
-        };
-        let dull = dull.unwrap_or(bytes.len());
-        let rest = bytes.get_mut(dull..).unwrap_or_default();
-        self.count(dull)?;
-        match rest.split_first_mut() {
-            None => Ok(Default::default()),
-            Some((byte, rest)) => {
-                self.count(1)?;
-                if self.place == Place::Data && byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n') {
-                    *byte = b'_';
+            let Some(end) = line_end(bytes, self.seen) else {
+                self.seen = bytes.len();
+                // a CR may be half of a line end
+                if bytes.last() == Some(&b'\r') {
+                    self.seen = self.seen.saturating_sub(1).max(self.text);
                 }
-                self.take(*byte)?;
-                Ok(rest)
+                self.bound(bytes, bytes.len())?;
+                return Ok(Found::More(0));
+            };
+            self.bound(bytes, end)?;
+            match announced(bytes.get(self.text..end).unwrap_or_default()) {
+                Some(size) if !is_for_people(bytes) => self.begin_literal(end, size)?,
+                Some(_) | None => return Ok(Found::End(end)),
             }
         }
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), LimitExceeded> {
-        self.line = self.line.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if self.line > self.limits.line { Err(LimitExceeded::Line(self.limits.line)) } else { Ok(()) }
-    }
-
-    fn take(&mut self, byte: u8) -> Result<(), LimitExceeded> {
-        self.place = match (self.place, byte) {
-            (Place::AnnouncedCr { size } | Place::Announced { size }, b'\n') => {
-                return self.begin_literal(size);
-            }
-            (_, b'\n') => {
-                self.end_response();
-                Place::FirstWord
-            }
-            (Place::Human, _) => Place::Human,
-            (Place::FirstWord, b'+') if self.line == 1 => Place::Human,
-            (Place::FirstWord, b' ') => Place::SecondWord { letters: [0; 8], length: 0 },
-            (Place::SecondWord { letters, length }, b' ' | b'\r') => after_second_word(letters, length),
-            (Place::SecondWord { letters, length }, letter) if letter.is_ascii_alphabetic() => {
-                collect(letters, length, letter)
-            }
-            (Place::Quoted, b'\\') => Place::Escaped,
-            // a quoted string cannot hold a line end; what follows is counted, not believed
-            (Place::Quoted, b'"' | b'\r') => Place::Data,
-            (Place::Quoted | Place::Escaped, _) => Place::Quoted,
-            (Place::Announcing { size, .. }, digit @ b'0'..=b'9') => {
-                let size = size.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
-                Place::Announcing { size, digits: true }
-            }
-            (Place::Announcing { size, digits: true }, b'+') => Place::AnnouncedPlus { size },
-            (Place::Announcing { size, digits: true } | Place::AnnouncedPlus { size }, b'}') => {
-                Place::Announced { size }
-            }
-            (Place::Announced { size }, b'\r') => Place::AnnouncedCr { size },
-            (_, b'"') => Place::Quoted,
-            (_, b'{') => Place::Announcing { size: 0, digits: false },
-            (_, b'(') => self.open()?,
-            (_, b')') => {
-                self.depth = self.depth.saturating_sub(1);
-                Place::Data
-            }
-            (Place::FirstWord, _) => Place::FirstWord,
-            (
-                Place::Data
-                | Place::SecondWord { .. }
-                | Place::Announcing { .. }
-                | Place::AnnouncedPlus { .. }
-                | Place::Announced { .. }
-                | Place::AnnouncedCr { .. },
-                _,
-            ) => Place::Data,
-        };
+    /// Bounds the text up to here.
+    fn bound(&mut self, bytes: &[u8], end: usize) -> Result<(), LimitExceeded> {
+        let text = self.before.saturating_add(size(end.saturating_sub(self.text)));
+        if text > self.limits.passed_over {
+            return Err(LimitExceeded::Line(self.limits.passed_over));
+        }
+        let limit = if is_search(bytes) { self.limits.search } else { self.limits.line };
+        self.is_cut |= text > limit;
         Ok(())
     }
 
-    fn open(&mut self) -> Result<Place, LimitExceeded> {
-        self.depth += 1;
-        if self.depth > self.limits.nesting {
-            return Err(LimitExceeded::Nesting(self.limits.nesting));
+    fn begin_literal(&mut self, at: usize, announced: u64) -> Result<(), LimitExceeded> {
+        let limit = self.limits.literal;
+        let over = LimitExceeded::Literal { announced, limit };
+        if announced > limit {
+            return Err(over);
         }
-        Ok(Place::Data)
-    }
-
-    fn begin_literal(&mut self, size: u64) -> Result<(), LimitExceeded> {
-        if size > self.limits.literal {
-            return Err(LimitExceeded::Literal { announced: size, limit: self.limits.literal });
-        }
-        self.literal_left = size;
-        self.place = Place::Data;
+        self.before = self.before.saturating_add(size(at.saturating_sub(self.text)));
+        self.text = usize::try_from(announced).ok().and_then(|size| at.checked_add(size)).ok_or(over)?;
+        self.seen = self.text;
         Ok(())
     }
 
-    fn end_response(&mut self) {
-        self.line = 0;
-        self.depth = 0;
-    }
-}
-
-fn collect(mut letters: [u8; 8], length: usize, letter: u8) -> Place {
-    match letters.get_mut(length) {
-        Some(slot) => {
-            *slot = letter.to_ascii_lowercase();
-            Place::SecondWord { letters, length: length + 1 }
+    /// Which bytes of a response that is too long can be dropped, if it is worth it: they were looked at.
+    pub(super) fn droppable(&mut self, length: usize) -> Option<std::ops::Range<usize>> {
+        let end = self.seen.min(length).saturating_sub(TAIL);
+        if !self.is_cut || end < HEAD + SLACK {
+            return None;
         }
-        None => Place::Data,
+        let dropped = end - HEAD;
+        // of the text that is dropped the length is kept
+        self.before = self.before.saturating_add(size(end.saturating_sub(self.text.max(HEAD))));
+        self.text = if self.text > end { self.text - dropped } else { self.text.min(HEAD) };
+        self.seen -= dropped;
+        Some(HEAD..end)
     }
 }
 
-/// RFC 3501 §7.1: after these words comes text for people.
-fn after_second_word(letters: [u8; 8], length: usize) -> Place {
-    match letters.get(..length).unwrap_or_default() {
-        b"ok" | b"no" | b"bad" | b"bye" | b"preauth" => Place::Human,
-        _ => Place::Data,
+fn size(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Where the line ends that `from` is in: behind LF, or behind a CR that no LF follows, as some servers end lines.
+fn line_end(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let place = from.checked_add(memchr::memchr2(b'\r', b'\n', bytes.get(from..)?)?)?;
+        let next = place.checked_add(1)?;
+        if bytes.get(place) == Some(&b'\n') {
+            return Some(next);
+        }
+        match bytes.get(next)? {
+            b'\n' => from = next,
+            _ => return Some(next),
+        }
     }
+}
+
+/// The size of the literal that this line announces at its end.
+fn announced(line: &[u8]) -> Option<u64> {
+    let line = line.strip_suffix(b"\n")?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = line.strip_suffix(b"}")?;
+    let line = line.strip_suffix(b"+").unwrap_or(line);
+    let brace = line.iter().rposition(|byte| !byte.is_ascii_digit())?;
+    let digits = line.get(brace.checked_add(1)?..).filter(|digits| !digits.is_empty())?;
+    if line.get(brace) != Some(&b'{') {
+        return None;
+    }
+    let add =
+        |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')));
+    Some(digits.iter().fold(0, add))
+}
+
+/// The second word of a response, if the first one is `*`.
+fn untagged(bytes: &[u8]) -> &[u8] {
+    let rest = bytes.strip_prefix(b"*").unwrap_or_default();
+    word(rest)
+}
+
+/// The first word of these bytes, blanks before it apart.
+fn word(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.get(..bytes.len().min(64)).unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = bytes.iter().position(|byte| !is_blank(byte)).unwrap_or(bytes.len());
+    let word = bytes.get(start..).unwrap_or_default();
+    let end = word.iter().position(|byte| is_blank(byte) || matches!(byte, b'\r' | b'\n'));
+    word.get(..end.unwrap_or(word.len())).unwrap_or_default()
+}
+
+fn is_search(bytes: &[u8]) -> bool {
+    let word = untagged(bytes);
+    word.eq_ignore_ascii_case(b"SEARCH") || word.eq_ignore_ascii_case(b"ESEARCH")
+}
+
+/// RFC 3501 §7.1: after these words comes text for people, and after `+`; a tagged answer is one of them.
+fn is_for_people(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(b"*") {
+        return true;
+    }
+    let is = |status: &&[u8]| untagged(bytes).eq_ignore_ascii_case(status);
+    [&b"OK"[..], b"NO", b"BAD", b"BYE", b"PREAUTH"].iter().any(is)
 }
 
 #[cfg(test)]
@@ -234,109 +216,118 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn verdict(limits: Limits, text: &[u8]) -> Result<(), LimitExceeded> {
-        Framing::new(limits).feed(&mut text.to_vec())
-    }
-
     fn small() -> Limits {
-        Limits { line: 60, nesting: 3, literal: 100 }
+        Limits { line: 60, search: 200, passed_over: 100_000, literal: 100 }
+    }
+
+    /// The responses in a text, whole ones.
+    fn responses(text: &[u8]) -> Result<Vec<String>, LimitExceeded> {
+        let (mut framing, mut rest, mut found) = (Framing::new(small()), text, Vec::new());
+        while let Found::End(end) = framing.look(rest)? {
+            found.push(String::from_utf8_lossy(&rest[..end]).into_owned());
+            framing.begin();
+            rest = &rest[end..];
+        }
+        Ok(found)
     }
 
     #[test]
-    fn ordinary_responses_pass() {
-        for text in [
-            &b"* OK [CAPABILITY IMAP4rev1] ((((((( it's \"open\r\n* OK x\r\n"[..],
-            b"A0001 NO text {999999}\r\n* BYE ((((((\r\n",
-            b"+ idling ((((((\r\n",
-            b"* LIST (\\HasNoChildren) \"/\" \"a ((((( \\\" (((\"\r\n",
-            b"* 1 FETCH (UID 1 BODY[] {70}\r\n((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((()\r\n",
+    fn responses_end_with_their_line_over_literals() {
+        for (text, expected) in [
+            (&b"* OK x\r\n* 1 EXISTS\r\n* 2 "[..], vec!["* OK x\r\n", "* 1 EXISTS\r\n"]),
+            (
+                b"* OK [X] see {5}\r\n* BYE {7}\r\nA1 NO {9}\r\n",
+                vec!["* OK [X] see {5}\r\n", "* BYE {7}\r\n", "A1 NO {9}\r\n"],
+            ),
+            (
+                b"* 1 FETCH (BODY[] {4}\r\na\r\nb X {2+}\r\n\r\n)\r\n",
+                vec!["* 1 FETCH (BODY[] {4}\r\na\r\nb X {2+}\r\n\r\n)\r\n"],
+            ),
+            (b"* LIST () \"/\" {3}\nabc\n", vec!["* LIST () \"/\" {3}\nabc\n"]),
+            (b"* X ~{1}\r\n\n\r\n", vec!["* X ~{1}\r\n\n\r\n"]),
+            (b"* LIST () \"/\" \"{3}\"\r\n", vec!["* LIST () \"/\" \"{3}\"\r\n"]),
+            (b"* X {a3}\r\n* Y {}\r\n", vec!["* X {a3}\r\n", "* Y {}\r\n"]),
+            (b"* 3 EXISTS\r* 1 RECENT\n", vec!["* 3 EXISTS\r", "* 1 RECENT\n"]),
         ] {
-            assert_eq!(verdict(small(), text), Ok(()), "{}", String::from_utf8_lossy(text));
+            assert_eq!(responses(text).unwrap(), expected, "{}", String::from_utf8_lossy(text));
         }
     }
 
     #[test]
-    fn control_characters_are_neutralised_where_imap_allows_none() {
-        for (sent, read) in [
-            ("* LIST () \"/\" a\tb\x7f\r\n", "* LIST () \"/\" a_b_\r\n"),
-            ("* LIST () \"/\" \"a\tb\"\r\n", "* LIST () \"/\" \"a\tb\"\r\n"),
-            ("* LIST () \"/\" {3}\r\na\tb c\td\r\n", "* LIST () \"/\" {3}\r\na\tb c_d\r\n"),
-            ("* OK a\tb\r\n* NO a\tb\r\n", "* OK a\tb\r\n* NO a\tb\r\n"),
-        ] {
-            let mut bytes = sent.as_bytes().to_vec();
-            Framing::new(Limits::default()).feed(&mut bytes).unwrap();
-            assert_eq!(String::from_utf8(bytes).unwrap(), read);
-        }
+    fn a_literal_is_bounded_and_its_size_known_before_it_comes() {
+        let over = |announced| Err(LimitExceeded::Literal { announced, limit: 100 });
+        assert_eq!(responses(b"* 1 FETCH (A {101}\r\n"), over(101));
+        assert_eq!(responses(b"* X {99999999999999999999999999}\r\n"), over(u64::MAX));
+        let mut framing = Framing::new(small());
+        assert_eq!(framing.look(b"* 1 FETCH (A {90}\r\nabc"), Ok(Found::More(87)));
     }
 
     #[test]
-    fn a_line_is_bounded_over_its_literals() {
-        let text = [&b"* 1 FETCH (A {3}\r\nabc B {3}\r\nabc C "[..], &[b'x'; 60]].concat();
-        assert_eq!(verdict(small(), &text), Err(LimitExceeded::Line(60)));
-        assert_eq!(verdict(small(), &[b'a'; 61]), Err(LimitExceeded::Line(60)));
-        assert_eq!(verdict(small(), &[b"* OK x\r\n".repeat(100)].concat()), Ok(()));
-    }
-
-    #[test]
-    fn nesting_is_bounded_outside_quotes_and_literals() {
-        assert_eq!(verdict(small(), b"* 1 FETCH ((((("), Err(LimitExceeded::Nesting(3)));
-        assert_eq!(verdict(small(), b"* 1 FETCH (a{2}\r\n((((("), Err(LimitExceeded::Nesting(3)));
-        assert_eq!(verdict(small(), b"((((("), Err(LimitExceeded::Nesting(3)));
-        assert_eq!(verdict(small(), b"* (((("), Err(LimitExceeded::Nesting(3)));
-        assert_eq!(verdict(small(), b"* OKx (((("), Err(LimitExceeded::Nesting(3)));
-        assert_eq!(verdict(small(), b"* 1 FETCH (\"a\r(((("), Err(LimitExceeded::Nesting(3)));
-    }
-
-    #[test]
-    fn literals_are_bounded_in_every_spelling() {
-        let over = Err(LimitExceeded::Literal { announced: 101, limit: 100 });
-        assert_eq!(verdict(small(), b"* 1 FETCH (A {101}\r\n"), over);
-        assert_eq!(verdict(small(), b"* 1 FETCH (A {101+}\r\n"), over);
-        assert_eq!(verdict(small(), b"* 1 FETCH (A ~{101}\r\n"), over);
-        assert_eq!(verdict(small(), b"* 1 FETCH (A {101} B\r\n"), Ok(()));
-        assert_eq!(verdict(small(), b"* 1 FETCH (A \"{101}\r\n"), Ok(()));
-        let huge = verdict(small(), b"* X {99999999999999999999999999}\r\n");
-        assert_eq!(huge, Err(LimitExceeded::Literal { announced: u64::MAX, limit: 100 }));
-    }
-
-    #[test]
-    #[ignore = "a measurement: run it by name in a release build"]
-    fn throughput() {
-        for (name, text) in [
-            ("literals", [&b"* 1 FETCH (BODY[] {16000}\r\n"[..], &[b'x'; 16000], b")\r\n"].concat()),
-            ("flags", b"* 12345 FETCH (UID 123456 FLAGS (\\Seen $Label1) RFC822.SIZE 12345)\r\n".repeat(200)),
-        ] {
-            let (mut framing, begun) = (Framing::new(Limits::default()), crate::clock::monotonic());
-            let rounds = 200_000_000 / text.len();
-            for _ in 0..rounds {
-                text.chunks(8192).for_each(|chunk| framing.feed(&mut chunk.to_vec()).unwrap());
-            }
-            let megabytes = (rounds * text.len()) as f64 / 1e6;
-            println!("{name}: {:.0} MB/s", megabytes / begun.elapsed().as_secs_f64());
-        }
+    fn a_long_response_is_cut_and_an_endless_one_is_none() {
+        let cut = |text: &[u8]| {
+            let mut framing = Framing::new(small());
+            framing.look(text).map(|_| framing.is_cut())
+        };
+        assert_eq!(cut(&[&b"* LIST () \"/\" "[..], &[b'x'; 40]].concat()), Ok(false));
+        assert_eq!(cut(&[&b"* LIST () \"/\" "[..], &[b'x'; 60]].concat()), Ok(true));
+        assert_eq!(cut(&[&b"* SEARCH "[..], &[b'1'; 100]].concat()), Ok(false));
+        assert_eq!(cut(&[b'x'; 100_001]), Err(LimitExceeded::Line(100_000)));
+        let pieces =
+            [&b"* 1 FETCH (A {30}\r\n"[..], &[b'l'; 30], b" B {30}\r\n", &[b'l'; 30], &[b'x'; 30]].concat();
+        assert_eq!(cut(&pieces), Ok(false), "literals do not count");
     }
 
     proptest! {
+        /// Any cut of the stream, and what is dropped of long responses, leads to the same beginnings in the same order.
         #[test]
-        fn the_verdict_is_the_same_for_any_chunking(
+        fn the_responses_are_the_same_for_any_chunking(
             pieces in proptest::collection::vec(prop_oneof![
-                Just("* 1 FETCH (UID 5 "), Just("* OK "), Just("A0001 BAD "), Just("+ "), Just("((("), Just(")"),
-                Just("\""), Just("\\"), Just("\r\n"), Just("{3}\r\n"), Just("{7+}\r\n"), Just("{200}\r\n"), Just("~{2}\r\n"),
-                Just("{"), Just("abc"), Just("\n"), Just("\r"),
+                Just("* 1 FETCH (UID 5 ".to_owned()), Just("* OK ".to_owned()), Just("A0001 BAD ".to_owned()),
+                Just("\r\n".to_owned()), Just("{3}\r\n".to_owned()), Just("{7+}\r\n".to_owned()), Just("\n".to_owned()),
+                Just("\r".to_owned()), Just("abc".to_owned()), Just("x".repeat(30_000)),
             ], 0..40),
-            cuts in proptest::collection::vec(1_usize..9, 0..200),
+            cuts in proptest::collection::vec(1_usize..9000, 0..200),
         ) {
-            let text = pieces.concat();
-            let whole = verdict(small(), text.as_bytes());
-            let mut framing = Framing::new(small());
-            let (mut rest, mut cuts) = (text.as_bytes(), cuts.into_iter());
-            let mut pieced = Ok(());
-            while !rest.is_empty() && pieced.is_ok() {
-                let (head, tail) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
-                pieced = framing.feed(&mut head.to_vec());
-                rest = tail;
+            let text = pieces.concat().into_bytes();
+            let whole = responses(&text);
+            let (mut framing, mut buffer, mut found) = (Framing::new(small()), Vec::new(), Vec::new());
+            let (mut rest, mut cuts) = (&text[..], cuts.into_iter());
+            let pieced = loop {
+                match framing.look(&buffer) {
+                    Ok(Found::End(end)) => {
+                        let head = &buffer[..end.min(HEAD)];
+                        found.push(String::from_utf8_lossy(head).into_owned());
+                        framing.begin();
+                        buffer.drain(..end);
+                    }
+                    Ok(Found::More(_)) if rest.is_empty() => break Ok(()),
+                    Ok(Found::More(_)) => {
+                        if let Some(dropped) = framing.droppable(buffer.len()) {
+                            buffer.drain(dropped);
+                        }
+                        let (head, tail) = rest.split_at(cuts.next().unwrap_or(5000).min(rest.len()));
+                        buffer.extend_from_slice(head);
+                        rest = tail;
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            let begin = |response: &String| response.chars().take(HEAD).collect::<String>();
+            let long = |response: &&String| response.len() <= HEAD;
+            match (whole, pieced) {
+                (Ok(whole), Ok(())) => {
+                    prop_assert_eq!(whole.len(), found.len());
+                    prop_assert_eq!(
+                        whole.iter().filter(long).collect::<Vec<_>>(), found.iter().filter(|it| it.len() < HEAD).collect::<Vec<_>>()
+                    );
+                    for (one, other) in whole.iter().zip(&found) {
+                        let start: String = other.chars().take(100).collect();
+                        prop_assert!(begin(one).starts_with(&start));
+                    }
+                }
+                (Err(one), Err(other)) => prop_assert_eq!(one, other),
+                (one, other) => prop_assert!(false, "{one:?} {other:?}"),
             }
-            prop_assert_eq!(whole, pieced);
         }
     }
 }

@@ -18,7 +18,7 @@ pub use budget::{ByteBudget, Share};
 pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::NetError;
 pub use inspect::{PeerCertificate, Shown};
-pub use limit::{LimitExceeded, LimitingReader, Limits, ReadMeter};
+pub use limit::{LimitExceeded, LimitingReader, Limits, RawResponse, ReadMeter};
 pub use mx::MxResolver;
 pub use read_ahead::ReadAhead;
 pub use server_tls::{BadCertificate, server_config};

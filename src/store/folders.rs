@@ -100,6 +100,15 @@ impl Store {
         Ok(entries)
     }
 
+    /// Whether anything is quarantined in a folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    pub fn has_quarantined(&self, mailbox: Incarnation, folder: &Folder) -> Result<bool, StoreError> {
+        let prefix = keys::quarantines(mailbox, folder.id, folder.incarnation);
+        Ok(self.db().scan_prefix(prefix).next().transpose().map_err(sled_error)?.is_some())
+    }
+
     /// What is quarantined in one incarnation of a folder, by UID.
     ///
     /// # Errors

@@ -321,6 +321,8 @@ fn an_erased_mailbox_leaves_no_row_and_no_file_and_its_id_starts_anew() {
             history_complete: false,
             rematch_from: None,
             missing_lists: 0,
+            apart: None,
+            is_chosen: false,
         };
         store.put_folder(&mut commit, anna.incarnation, 0, &folder).unwrap();
         commit.add_message(message.clone(), Some(body(&store, anna.incarnation, &message, b"raw")));

@@ -322,6 +322,22 @@ super::entries! {
         => "Ein Ordner von {address}, nach dem gefragt wurde, ist nicht da.",
         "Nothing needs to be done; the folders are listed again."
         => "Es ist nichts zu tun; die Ordner werden neu aufgelistet.";
+    /// The user may not read a folder that is listed to him.
+    FOLDER_DENIED = "folder_denied", TenantAdmin, AfterFix, "No right to a folder" => "Kein Recht an einem Ordner",
+        "{host} lists the folder {detail} to {address} and does not let it be read."
+        => "{host} listet {address} den Ordner {detail} auf und lässt ihn nicht lesen.",
+        "Give the user the right to read the folder, or exclude the folder here. All other folders are kept in step \
+         meanwhile."
+        => "Dem Benutzer das Recht geben, den Ordner zu lesen, oder den Ordner hier ausschließen. Alle anderen Ordner \
+         werden unterdessen weiter abgeglichen.";
+    /// A folder that stays closed.
+    FOLDER_REFUSED = "folder_refused", Provider, Auto, "Folder does not open" => "Ordner öffnet sich nicht",
+        "{host} lists the folder {detail} of {address} and does not open it."
+        => "{host} listet den Ordner {detail} von {address} auf und öffnet ihn nicht.",
+        "It is tried again from time to time; if it stays, ask the server's operator, with the evidence, to repair the \
+         folder, or exclude it here. All other folders are kept in step meanwhile."
+        => "Es wird von Zeit zu Zeit wieder versucht; bleibt es dabei, den Betreiber des Servers mit dem Beleg bitten, den \
+         Ordner zu reparieren, oder ihn hier ausschließen. Alle anderen Ordner werden unterdessen weiter abgeglichen.";
     /// A folder name the server does not take.
     FOLDER_NAME_REFUSED = "folder_name_refused", User, Never, "Folder name refused" => "Ordnername abgelehnt",
         "{host} does not take this folder name: it is reserved, taken in other letter case, or holds what it \

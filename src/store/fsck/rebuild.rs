@@ -308,7 +308,7 @@ impl Restored<'_> {
 fn lost_folder(id: FolderId, path: String, incarnation: u32, uid_validity: u32) -> Folder {
     Folder {
         id,
-        server_name: path.clone(),
+        server_name: path.as_str().into(),
         path,
         role: None,
         selectable: true,
@@ -319,5 +319,7 @@ fn lost_folder(id: FolderId, path: String, incarnation: u32, uid_validity: u32) 
         history_complete: false,
         rematch_from: None,
         missing_lists: 0,
+        apart: None,
+        is_chosen: false,
     }
 }
