@@ -6,7 +6,7 @@ use crate::domain::{
     Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, RetryClass, SendState, SmtpAuth,
     SubmissionState,
 };
-use crate::store::{MailboxStatus, Store, StoreError, StoredMailbox};
+use crate::store::{MailboxStatus, Row, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
 
 /// What lists filter by, and what is shown.
@@ -26,6 +26,17 @@ impl Shared {
     pub(super) fn view(&self, stored: &StoredMailbox) -> Result<View, StoreError> {
         view(&self.store, stored, Language::default())
     }
+}
+
+/// Whether a folder is set apart, or a message.
+fn folders_need_attention(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
+    for Row { value: folder, .. } in store.folders(stored.incarnation)? {
+        let is_apart = folder.apart.is_some() && folder.selectable && folder.included;
+        if is_apart || store.has_quarantined(stored.incarnation, &folder)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A mailbox as it is returned. Reads rows in proportion to its folders and open submissions.
@@ -48,6 +59,7 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
         || send_needs
         || unknown > 0
         || ended
+        || folders_need_attention(store, stored)?
         || refused.as_ref().is_some_and(|found| found.retry != RetryClass::Auto);
     let worded = |found: &Diagnosis| diagnosis::shown(found, language);
     let diagnosis = refused.as_ref().or(diagnosis).map(worded);

@@ -105,6 +105,10 @@ fn mailbox_routes(config: &mut ServiceConfig, max_body: usize) {
 fn mail_routes(config: &mut ServiceConfig, max_body: usize) {
     config
         .service(only(resource("/mailboxes/{mb}/folders"), "GET, HEAD").route(get().to(folders::list)))
+        .service(
+            only(resource("/mailboxes/{mb}/folders/{folder}"), "PATCH")
+                .route(web::patch().to(folders::patch)),
+        )
         .service(only(resource("/mailboxes/{mb}/messages"), "GET, HEAD").route(get().to(messages::list)))
         .service(only(resource("/mailboxes/{mb}/messages/{id}"), "GET, HEAD").route(get().to(messages::one)))
         .service(only(resource("/mailboxes/{mb}/messages/{id}/raw"), "GET, HEAD").route(get().to(raw::raw)))
