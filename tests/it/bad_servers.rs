@@ -202,11 +202,11 @@ fn hostile_servers_are_cut_off_by_name_and_the_others_do_not_notice() {
             say(stream, "* LIST () \"/\" {99999999999}\r\n") && say_for_ever(stream, "")
         })
     };
-    for (id, script, word) in [
-        ("deep", deep, "nested deeper"),
-        ("endless", endless, "bytes outside literals"),
-        ("huge", huge, "literal"),
-    ] {
+    let mut mailbox = deaf("deep");
+    mailbox["imap"] = plain(server(READY, deep));
+    api.post("/v1/mailboxes", &mailbox).ok(201);
+    running.until_live(running.stored("deep").incarnation); // a line that is not understood is passed over
+    for (id, script, word) in [("endless", endless, "bytes outside literals"), ("huge", huge, "literal")] {
         let port = server(READY, script);
         let shown = diagnosed(&running, &api, id, |m| m["imap"] = plain(port));
         assert_diagnosis(&shown, "retrying", "server_limit_exceeded", "provider");

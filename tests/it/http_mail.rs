@@ -60,14 +60,19 @@ fn folders_are_shown_in_the_shape_of_the_contract() {
     assert_eq!(names(&folders), ["items", "next"]);
     let inbox = folder(&folders, "INBOX");
     let all = [
+        "diagnosis",
         "id",
         "included",
         "messages",
         "name",
+        "next_try",
         "path",
         "quarantined",
+        "reason",
         "role",
         "selectable",
+        "since",
+        "state",
         "synced",
         "uid_validity",
         "unseen",

@@ -5,6 +5,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod anna;
 mod api;
 mod bad_input;
 mod bad_servers;
@@ -42,16 +43,22 @@ mod lost_state;
 mod master_key;
 mod move_app;
 mod oauth;
+mod odd_lines;
+mod odd_names;
+mod odd_values;
 mod other_app;
+mod over_time;
 mod overheard;
 mod panics;
 mod pieces;
 mod policy;
 mod providers;
 mod quiet;
+mod refusing;
 mod rotation;
 mod rotation_signin;
 mod rounds;
+mod scripted;
 mod second_looks;
 mod send;
 mod service_account;
@@ -63,4 +70,5 @@ mod take_over;
 mod take_over_kills;
 mod trace;
 mod upkeep;
+mod useless_idle;
 mod verify;
