@@ -5,12 +5,16 @@ use crate::domain::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::address::Envelope;
-use lettre::message::header::ContentType;
-use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::address::on_the_wire;
+use super::raw::{LONGEST_LINE, can_be_carried};
+
+pub use super::address::ascii_domain;
 pub use super::raw::accept_raw;
 
 /// More are not looked at: a header is folded, and who is named twice is found, in a time that grows with their square.
@@ -122,11 +126,13 @@ pub fn build(draft: &Draft, fixed: &Fixed<'_>) -> Result<Built, MimeError> {
     let [to, cc, bcc, reply_to] =
         [("to", &draft.to), ("cc", &draft.cc), ("bcc", &draft.bcc), ("reply_to", &draft.reply_to)]
             .map(|(field, people)| mailboxes(field, people));
-    let (to, cc, bcc, reply_to) = (to?, cc?, bcc?, reply_to?);
+    let (to, cc, _, reply_to) = (to?, cc?, bcc?, reply_to?);
     let mut recipients: Vec<Address> = Vec::new();
-    for who in to.iter().chain(&cc).chain(&bcc) {
-        if !recipients.contains(&who.email) {
-            recipients.push(who.email.clone());
+    let people = [("to", &draft.to), ("cc", &draft.cc), ("bcc", &draft.bcc)];
+    for (field, person) in people.into_iter().flat_map(|(field, of)| of.iter().map(move |who| (field, who))) {
+        let who = address(field, &person.address)?;
+        if !recipients.contains(&who) {
+            recipients.push(who);
         }
     }
     if recipients.is_empty() {
@@ -157,16 +163,55 @@ pub fn build(draft: &Draft, fixed: &Fixed<'_>) -> Result<Built, MimeError> {
         Content::Multi(parts) => builder.multipart(parts),
     }
     .map_err(|error| MimeError::new("from", error.to_string()))?;
-    let mut bytes = message.formatted();
+    let mut bytes = folded(&message.formatted());
     if !bytes.ends_with(b"\r\n") {
         bytes.extend(b"\r\n");
     }
+    // a subject need not have a space to fold at
+    can_be_carried(&bytes)
+        .map_err(|error| MimeError::new(error.field.to_ascii_lowercase(), error.problem))?;
     Ok(Built {
         mail_from: sender.to_string(),
         recipients: recipients.iter().map(ToString::to_string).collect(),
         message_id: String::from(fixed.message_id),
         bytes,
     })
+}
+
+/// Folds header lines that are too long to be carried (RFC 5322 §2.2.3): lettre writes a list of addresses as one.
+fn folded(message: &[u8]) -> Vec<u8> {
+    let mut folded = Vec::with_capacity(message.len() + 1024);
+    let mut rest = message;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, after) = rest.split_at(end + 1);
+        if line == b"\r\n" {
+            break;
+        }
+        let is_long = line.len() > LONGEST_LINE;
+        fold(line, if is_long { FOLD_AT } else { usize::MAX }, &mut folded);
+        rest = after;
+    }
+    folded.extend(rest);
+    folded
+}
+
+/// Where a folded line ends if it can (RFC 5322 §2.1.1).
+const FOLD_AT: usize = 78;
+
+/// A line break before a space that words follow says the same: a reader takes the line break out again.
+fn fold(mut line: &[u8], at_most: usize, folded: &mut Vec<u8>) {
+    while line.len() > at_most {
+        let ends = line.windows(2).enumerate().skip(1);
+        let mut ends = ends.filter(|(_, two)| matches!(two, [b' ', next] if !next.is_ascii_whitespace()));
+        let first = ends.next().map(|(at, _)| at);
+        let best = ends.map(|(at, _)| at).take_while(|at| *at <= at_most).last().or(first);
+        let Some(end) = best else { break };
+        let (head, tail) = line.split_at(end);
+        folded.extend(head);
+        folded.extend(b"\r\n");
+        line = tail;
+    }
+    folded.extend(line);
 }
 
 enum Content {
@@ -176,11 +221,15 @@ enum Content {
 
 fn content(draft: &Draft) -> Result<Content, MimeError> {
     let text = match (&draft.text, &draft.html) {
-        (text, None) => Content::Single(SinglePart::plain(text.clone().unwrap_or_default())),
-        (None, Some(html)) => Content::Single(SinglePart::html(html.clone())),
-        (Some(text), Some(html)) => {
-            Content::Multi(MultiPart::alternative_plain_html(text.clone(), html.clone()))
+        (text, None) => {
+            Content::Single(text_part(ContentType::TEXT_PLAIN, text.as_deref().unwrap_or_default()))
         }
+        (None, Some(html)) => Content::Single(text_part(ContentType::TEXT_HTML, html)),
+        (Some(text), Some(html)) => Content::Multi(
+            MultiPart::alternative()
+                .singlepart(text_part(ContentType::TEXT_PLAIN, text))
+                .singlepart(text_part(ContentType::TEXT_HTML, html)),
+        ),
     };
     if draft.attachments.is_empty() {
         return Ok(text);
@@ -196,6 +245,20 @@ fn content(draft: &Draft) -> Result<Content, MimeError> {
     Ok(Content::Multi(parts))
 }
 
+/// Lines end in CRLF whatever the draft's end in: servers take a CR alone for different things.
+fn text_part(content_type: ContentType, text: &str) -> SinglePart {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let builder = SinglePart::builder().header(content_type);
+    if text.contains('\0') { builder.body(as_base64(text.into_bytes())) } else { builder.body(text) }
+}
+
+/// What lettre would choose lets NUL and foreign line ends through as they are.
+fn as_base64(content: Vec<u8>) -> Body {
+    let encoded = Body::new_with_encoding(content, ContentTransferEncoding::Base64);
+    // base64 takes any bytes
+    encoded.unwrap_or_else(Body::new)
+}
+
 fn attachment(at: usize, file: &DraftAttachment) -> Result<SinglePart, MimeError> {
     let field = |name: &str| format!("attachments[{at}].{name}");
     no_control(&field("name"), &file.name)?;
@@ -206,7 +269,7 @@ fn attachment(at: usize, file: &DraftAttachment) -> Result<SinglePart, MimeError
     no_control(&field("type"), media_type)?;
     let content_type = ContentType::parse(media_type)
         .map_err(|_| MimeError::new(field("type"), format!("{media_type:?} is no media type")))?;
-    Ok(Attachment::new(file.name.clone()).body(content, content_type))
+    Ok(Attachment::new(file.name.clone()).body(as_base64(content), content_type))
 }
 
 fn mailboxes(field: &str, people: &[Person]) -> Result<Vec<Mailbox>, MimeError> {
@@ -217,7 +280,10 @@ fn mailbox(field: &str, person: &Person) -> Result<Mailbox, MimeError> {
     if let Some(name) = &person.name {
         no_control(&format!("{field}.name"), name)?;
     }
-    let email = address(&format!("{field}.address"), &person.address)?;
+    let field = format!("{field}.address");
+    let email = address(&field, &person.address)?;
+    // a header field without SMTPUTF8 is ASCII (RFC 5322 §2.2); a domain has such a form, a local part has none
+    let email = if email.user().is_ascii() { address(&field, &on_the_wire(&person.address))? } else { email };
     Ok(Mailbox::new(person.name.clone().filter(|name| !name.is_empty()), email))
 }
 

@@ -92,3 +92,66 @@ fn what_is_wrong_is_named_by_its_field() {
     assert_eq!(error(file).field, "attachments[0].content");
     assert!(serde_json::from_str::<Draft>(r#"{"too":[]}"#).is_err(), "unknown fields are refused");
 }
+
+#[test]
+fn a_domain_beyond_ascii_is_ascii_in_the_header_and_kept_in_the_envelope() {
+    let to = vec![
+        Person { name: Some("Jürgen".into()), address: "b@köln.example".into() },
+        Person { name: None, address: "b@Köln.example".into() },
+    ];
+    let draft = Draft { to, text: Some("hello".into()), ..Draft::default() };
+    let built = build(&draft, &fixed()).unwrap();
+    let text = String::from_utf8(built.bytes).unwrap();
+    assert!(text.is_ascii() && text.contains("<b@xn--kln-sna.example>"), "{text}");
+    assert_eq!(built.recipients[0], "b@köln.example");
+}
+
+#[test]
+fn whatever_a_draft_holds_its_lines_can_be_carried() {
+    let to = vec![Person { name: None, address: "b@k.example".into() }];
+    let long = ["x".repeat(5000), "ü".repeat(5000), "y".repeat(998)];
+    for text in long.into_iter().chain(["a\0b\rc\nd\r\ne".into(), "\r\r\n\n".into()]) {
+        let file =
+            DraftAttachment { name: "a.txt".into(), media_type: None, content: STANDARD.encode(&text) };
+        let subject = text.chars().filter(|c| !c.is_control()).take(900).collect();
+        let (html, attachments) = (Some(format!("<p>{text}</p>")), vec![file]);
+        let draft = Draft {
+            to: to.clone(),
+            subject,
+            text: Some(text.clone()),
+            html,
+            attachments,
+            ..Draft::default()
+        };
+        let built = build(&draft, &fixed()).unwrap();
+        let bytes = built.bytes.as_slice();
+        let bare = bytes.windows(2).any(|two| (two[0] == b'\r') != (two[1] == b'\n'));
+        assert!(!bare && !bytes.contains(&0), "{}", String::from_utf8_lossy(bytes));
+        let parsed = MessageParser::new().parse(bytes).unwrap();
+        assert_eq!(parsed.attachment(0).unwrap().contents(), text.as_bytes(), "a file stays as it is");
+    }
+    let subject = "z".repeat(3000);
+    let refused = build(&Draft { to, subject, ..Draft::default() }, &fixed()).unwrap_err();
+    assert_eq!(refused.field, "subject");
+}
+
+#[test]
+fn a_header_of_many_recipients_is_folded_and_says_the_same() {
+    let person = |number: usize| Person {
+        name: number.is_multiple_of(3).then(|| format!("Doe, Jane {number}")),
+        address: format!("person.{number}@customer{number}.example"),
+    };
+    let subject = "many words ".repeat(200);
+    let draft = Draft { to: (0..100).map(person).collect(), subject: subject.clone(), ..Draft::default() };
+    let built = build(&draft, &fixed()).unwrap();
+    let longest = built.bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap();
+    assert!(longest < LONGEST_LINE, "{longest}");
+    let parsed = MessageParser::new().parse(&built.bytes).unwrap();
+    let to: Vec<(Option<&str>, &str)> =
+        parsed.to().unwrap().iter().map(|who| (who.name(), who.address().unwrap())).collect();
+    let expected: Vec<Person> = (0..100).map(person).collect();
+    let expected: Vec<(Option<&str>, &str)> =
+        expected.iter().map(|who| (who.name.as_deref(), who.address.as_str())).collect();
+    assert_eq!(to, expected);
+    assert_eq!(parsed.subject().unwrap().trim_end(), subject.trim_end());
+}

@@ -1,6 +1,7 @@
 //! Sending: the outbox machine and the governor (pure), MIME, and the SMTP session on lettre.
 
 mod actor;
+mod address;
 mod announce;
 mod bell;
 mod capabilities;

@@ -1,10 +1,12 @@
-//! A message handed over as `message/rfc822`: taken as it is but for its line ends, Bcc, and what is missing. Pure.
+//! A message handed over as `message/rfc822`: taken as it is but for its line ends, Bcc, and what is missing. What no
+//! server could be given so is refused rather than encoded anew, which would break signatures. Pure.
 
 use super::mime::{Built, Fixed, MOST_RECIPIENTS, MimeError, address};
 use mail_parser::{Address, HeaderName, MessageParser};
 
-/// A line holds no more (RFC 5322 §2.1.1).
-const LONGEST_ID: usize = 998;
+/// A line holds no more, its CRLF not counted (RFC 5322 §2.1.1, RFC 5321 §4.5.3.1.6).
+pub(super) const LONGEST_LINE: usize = 998;
+const LONGEST_ID: usize = LONGEST_LINE;
 
 /// Takes a finished message. Its envelope is From, To, Cc and Bcc; Bcc is taken out (RFC 5322 §3.6.3); line ends
 /// become CRLF; Message-ID and Date are added if missing; else not a byte changes.
@@ -13,6 +15,7 @@ const LONGEST_ID: usize = 998;
 /// [`MimeError`] with the header field that is wrong or missing.
 pub fn accept_raw(bytes: &[u8], fixed: &Fixed<'_>) -> Result<Built, MimeError> {
     let normal = with_crlf(bytes);
+    can_be_carried(&normal)?;
     let parsed = MessageParser::new()
         .parse_headers(&normal)
         .ok_or_else(|| MimeError::new("body", "no message with header fields"))?;
@@ -59,6 +62,40 @@ pub fn accept_raw(bytes: &[u8], fixed: &Fixed<'_>) -> Result<Built, MimeError> {
         bytes: [added.as_bytes(), &without_bcc(&normal)].concat(),
     })
 }
+
+/// Refuses what servers cut, refuse or bounce at the next hop: a line that is too long, and NUL (RFC 5322 §4).
+pub(super) fn can_be_carried(message: &[u8]) -> Result<(), MimeError> {
+    let mut field = String::from("body");
+    let mut is_header = true;
+    for (at, line) in message.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if is_header && line.is_empty() {
+            (is_header, field) = (false, String::from("body"));
+        }
+        if is_header && !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            field = String::from_utf8_lossy(name).trim().chars().take(100).collect();
+        }
+        let (number, length) = (at + 1, line.len());
+        if length > LONGEST_LINE {
+            let advice = if is_header { "shorten or fold this field" } else { QUOTED_PRINTABLE };
+            let problem = format!(
+                "line {number} has {length} bytes, and mail carries at most {LONGEST_LINE}: {advice}"
+            );
+            return Err(MimeError::new(field, problem));
+        }
+        if line.contains(&0) {
+            let advice = if is_header { "take it out" } else { QUOTED_PRINTABLE };
+            return Err(MimeError::new(
+                field,
+                format!("line {number} holds a NUL byte, which mail does not carry: {advice}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+const QUOTED_PRINTABLE: &str = "encode this part as quoted-printable or base64";
 
 /// CR, LF and CRLF become CRLF; the last line gets its end.
 fn with_crlf(bytes: &[u8]) -> Vec<u8> {
@@ -159,6 +196,24 @@ mod tests {
             (b"From: a@m.example\nCc: nobody\n\nx", "Cc"),
         ] {
             assert_eq!(accept_raw(raw, &fixed()).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn what_mail_does_not_carry_is_refused_with_its_line_and_a_way_out() {
+        let with = |head: &str, body: &str| format!("From: a@m.example\nTo: b@k.example\n{head}\n{body}\n");
+        let long = |length: usize| "x".repeat(length);
+        accept_raw(with("", &long(998)).as_bytes(), &fixed()).unwrap();
+        for (raw, field, words) in [
+            (with("", &format!("hello\n{}", long(999))), "body", "line 5 has 999 bytes"),
+            (with(&format!("Subject: {}\n", long(990)), "hello"), "Subject", "shorten or fold this field"),
+            (with(&format!("Subject: a\n {}\n", long(998)), "hello"), "Subject", "line 4 has 999 bytes"),
+            (with("", "hel\0lo"), "body", "NUL"),
+            (with("X-Odd: a\0b\n", "hello"), "X-Odd", "NUL"),
+        ] {
+            let error = accept_raw(raw.as_bytes(), &fixed()).unwrap_err();
+            assert_eq!(error.field, field);
+            assert!(error.problem.contains(words), "{error}");
         }
     }
 }

@@ -119,7 +119,8 @@ fn prepare(
 ) -> Result<(Submission, Vec<u8>), Problem> {
     let (id, now) = (SubmissionId::generate(), clock::now());
     let address = stored.mailbox.address.as_str();
-    let message_id = format!("<{id}@{}>", address.rsplit('@').next().unwrap_or("localhost"));
+    let domain = mime::ascii_domain(address.rsplit('@').next().unwrap_or("localhost"));
+    let message_id = format!("<{id}@{domain}>");
     let fixed = Fixed {
         sender: address,
         display_name: stored.mailbox.display_name.as_deref(),
