@@ -76,6 +76,24 @@ pub struct Timing {
     /// A held outbox looks again this often.
     #[serde(with = "humantime_serde")]
     pub hold_retry: Duration,
+    /// SMTP's greeting and the answer to EHLO, together (RFC 5321 §4.5.3.2.1: 5 minutes).
+    #[serde(with = "humantime_serde")]
+    pub smtp_greeting: Duration,
+    /// SMTP's answer to EHLO after STARTTLS, STARTTLS, AUTH, MAIL and RCPT, each (RFC 5321 §4.5.3.2.2: 5 minutes).
+    #[serde(with = "humantime_serde")]
+    pub smtp_command: Duration,
+    /// SMTP's answer to DATA (RFC 5321 §4.5.3.2.4: 2 minutes).
+    #[serde(with = "humantime_serde")]
+    pub smtp_data_start: Duration,
+    /// While a message is sent, without progress (RFC 5321 §4.5.3.2.5: 3 minutes).
+    #[serde(with = "humantime_serde")]
+    pub smtp_data_block: Duration,
+    /// SMTP's answer to QUIT and RSET: nothing depends on it.
+    #[serde(with = "humantime_serde")]
+    pub smtp_quit: Duration,
+    /// An SMTP server that is silent for so long while a connection is made is shown as what is waited for.
+    #[serde(with = "humantime_serde")]
+    pub smtp_silence: Duration,
     /// SMTP's answer after the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one manufactures
     /// `unknown`).
     #[serde(with = "humantime_serde")]
@@ -115,6 +133,12 @@ impl Default for Timing {
             defer_first: seconds(60),
             defer_cap: seconds(60 * 60),
             hold_retry: seconds(5 * 60),
+            smtp_greeting: seconds(5 * 60),
+            smtp_command: seconds(5 * 60),
+            smtp_data_start: seconds(2 * 60),
+            smtp_data_block: seconds(3 * 60),
+            smtp_quit: seconds(5),
+            smtp_silence: seconds(10),
             smtp_after_dot: seconds(10 * 60),
             doctor: seconds(75),
             drain: seconds(40),

@@ -13,7 +13,7 @@ pub use evidence::scrub;
 pub use imap::{ImapFinding, concerns_session, folder_refused, imap};
 pub use language::Language;
 pub use oauth::{OauthClass, OauthFailure, classify_oauth};
-pub use smtp::{SmtpFinding, SmtpScope, smtp};
+pub use smtp::{SmtpFinding, SmtpPhase, SmtpScope, smtp};
 
 use crate::domain::{App, Diagnosis, KeptFacts, Remedy};
 

@@ -1,14 +1,35 @@
-//! SMTP replies → what to do. Rows are tried from the top; the last ones are the rule of RFC 5321 §4.2.1 by the
-//! first digit. Texts are those of Exchange Online, Gmail and Postfix as captured in 2021-2026.
+//! SMTP replies → what to do. The phase decides whom a reply concerns: servers use one text for many things (`552
+//! 5.2.2` is the sender's full mailbox after the message and a recipient's at RCPT). Within a phase, rows are tried
+//! from the top; the last ones are the rule of RFC 5321 §4.2.1 by the first digit. Texts are those of Exchange Online,
+//! Gmail and Postfix as captured in 2021-2026.
 
 use super::{Entry, Facts, catalogue as c, describe};
 use crate::domain::{Diagnosis, Disposition};
 use std::time::Duration;
 
-/// What a reply speaks of: one message, or everything this mailbox wants to send.
+/// Which step was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpPhase {
+    /// Anything before MAIL: greeting, EHLO, STARTTLS, AUTH.
+    Session,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The message with its final dot.
+    Message,
+}
+
+/// Whom a reply concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpScope {
-    /// This message or recipient: the outbox goes on with the others.
+    /// One recipient: the message goes to the others.
+    Recipient,
+    /// This connection: what it says of a recipient is not believed, and the next attempt makes a new one.
+    Dialogue,
+    /// This message: the outbox goes on with the others.
     Message,
     /// The mailbox or tenant: the outbox waits.
     Mailbox,
@@ -44,10 +65,11 @@ struct Row {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+const QUARTER: Duration = Duration::from_secs(900);
 const HOUR: Duration = Duration::from_secs(3600);
 
 use Disposition::{FreshToken, GiveUp, NeedsAdmin, Retry, RetryAfter, SignIn};
-use SmtpScope::{Mailbox, Message};
+use SmtpScope::{Dialogue, Mailbox, Message, Recipient};
 
 macro_rules! rows {
     ($([$($code:literal),*] [$($word:literal),*] => $entry:ident, $disposition:expr, $scope:ident;)*) => {
@@ -68,6 +90,7 @@ static ROWS: &[Row] = rows! {
     [535] [] => SMTP_LOGIN_REFUSED, FreshToken, Mailbox;
     [530] ["5.7.57"] => SMTP_AUTH_NOT_OFFERED, NeedsAdmin, Mailbox;
     [530] [] => SMTP_AUTH_NOT_OFFERED, NeedsAdmin, Mailbox;
+    [454] ["too many login"] => THROTTLED, RetryAfter(MINUTE), Mailbox;
     [454] ["4.7.0"] => SMTP_DEFERRED, RetryAfter(MINUTE), Mailbox;
     [] ["sendasdenied"] => SEND_AS_DENIED, GiveUp, Message;
     [550] ["5.7.60"] => SEND_AS_DENIED, GiveUp, Message;
@@ -107,9 +130,38 @@ static ROWS: &[Row] = rows! {
     [503] [] => SMTP_DEFERRED, Retry, Message;
 };
 
-/// Understands a reply of 4xx or 5xx.
+/// Understands a reply of 4xx or 5xx to a step.
 #[must_use]
-pub fn smtp(code: u16, text: &str) -> SmtpFinding {
+pub fn smtp(phase: SmtpPhase, code: u16, text: &str) -> SmtpFinding {
+    let said = by_text(code, text);
+    match phase {
+        SmtpPhase::Session => of_session(said),
+        SmtpPhase::Rcpt => of_recipient(said, code),
+        SmtpPhase::Mail | SmtpPhase::Data | SmtpPhase::Message => said,
+    }
+}
+
+/// No message was offered yet: whatever a text would mean for one, it means all of them.
+fn of_session(said: SmtpFinding) -> SmtpFinding {
+    if said.disposition == GiveUp {
+        return finding(&c::SMTP_REFUSED, RetryAfter(QUARTER), Mailbox);
+    }
+    SmtpFinding { scope: Mailbox, ..said }
+}
+
+/// One recipient was answered, and only the others' answers could show that it is not about that one. What says that
+/// the dialogue has gone wrong (503) or that nobody is signed in (RFC 4954 §6) is no verdict on an address.
+fn of_recipient(said: SmtpFinding, code: u16) -> SmtpFinding {
+    match code {
+        503 | 530 | 534 | 535 | 538 => SmtpFinding { scope: Dialogue, ..said },
+        421 => finding(said.entry, Retry, Recipient),
+        ..500 => finding(&c::RECIPIENT_DEFERRED, Retry, Recipient),
+        _ if said.scope == Message => SmtpFinding { scope: Recipient, ..said },
+        _ => finding(&c::RECIPIENT_REFUSED, GiveUp, Recipient),
+    }
+}
+
+fn by_text(code: u16, text: &str) -> SmtpFinding {
     let lower = text.to_ascii_lowercase();
     let found = ROWS.iter().find(|row| {
         (row.codes.is_empty() || row.codes.contains(&code))
@@ -174,14 +226,15 @@ mod tests {
             (550, "5.4.1 Recipient address rejected: Access denied".into(), "recipient_refused", GiveUp),
             (550, "5.7.1 The user or domain that you are sending to (or from) has a policy that prohibited the mail - gcdp".into(), "message_policy", GiveUp),
             (421, "4.3.0 Temporary System Problem. Try again later - gsmtp".into(), "server_unavailable", Retry),
-            (454, "4.7.0 Too many login attempts, please try again later. - gsmtp".into(), "smtp_deferred", RetryAfter(MINUTE)),
+            (454, "4.7.0 Too many login attempts, please try again later. - gsmtp".into(), "throttled", RetryAfter(MINUTE)),
+            (454, "4.7.0 Temporary authentication failure".into(), "smtp_deferred", RetryAfter(MINUTE)),
             (450, "4.2.1 The user you are trying to contact is receiving mail at a rate that prevents delivery".into(), "recipient_deferred", Retry),
             (452, "4.2.2 The recipient's inbox is out of storage space".into(), "recipient_deferred", Retry),
             (534, "5.7.14 Please log in via your web browser and then try again.".into(), "web_login_required", SignIn),
             (552, "5.2.3 Your message exceeded Google's message size limits".into(), "message_too_large", GiveUp),
             (499, "whatever".into(), "smtp_deferred", Retry),
         ] {
-            let found = smtp(code, &text);
+            let found = smtp(SmtpPhase::Message, code, &text);
             assert_eq!((found.entry.code, found.disposition), (expected, disposition), "{code} {text}");
         }
     }
@@ -189,8 +242,33 @@ mod tests {
     #[test]
     fn every_row_can_be_reached_by_its_own_words() {
         for (at, row) in ROWS.iter().enumerate() {
-            let found = smtp(row.codes.first().copied().unwrap_or(550), &row.words.join(" "));
+            let found = by_text(row.codes.first().copied().unwrap_or(550), &row.words.join(" "));
             assert_eq!(found.entry.code, row.entry.code, "row {at} is hidden by one above it");
+        }
+    }
+
+    #[test]
+    fn at_rcpt_no_text_whatever_speaks_of_more_than_the_recipient_or_the_connection() {
+        let texts = [(499, ""), (599, "")].into_iter().map(|(code, text)| (code, String::from(text)));
+        let rows = ROWS.iter().flat_map(|row| {
+            let codes = if row.codes.is_empty() { &[421, 451, 550][..] } else { row.codes };
+            codes.iter().map(|code| (*code, row.words.join(" ")))
+        });
+        for (code, text) in texts.chain(rows) {
+            let found = smtp(SmtpPhase::Rcpt, code, &text);
+            let about = if matches!(code, 503 | 530 | 534 | 535) { Dialogue } else { Recipient };
+            assert_eq!(found.scope, about, "{code} {text}");
+            assert!(code >= 500 || found.disposition == Retry, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn before_mail_no_text_whatever_speaks_of_a_message() {
+        for row in ROWS {
+            let code = row.codes.first().copied().unwrap_or(550);
+            let found = smtp(SmtpPhase::Session, code, &row.words.join(" "));
+            assert_eq!(found.scope, Mailbox, "{code}");
+            assert_ne!(found.disposition, GiveUp, "{code}");
         }
     }
 }

@@ -123,8 +123,17 @@ pub struct Submission {
 impl Submission {
     /// Nobody knows whether an attempt at those who wait sent it: it is not sent again.
     pub fn doubt(&mut self) {
+        let pending = self.recipients.iter().filter(|recipient| recipient.is_pending());
+        let pending: Vec<String> = pending.map(|recipient| recipient.address.clone()).collect();
+        self.doubt_those(&pending);
+    }
+
+    /// The same of an attempt at some of them: the others wait until it is known.
+    pub fn doubt_those(&mut self, addresses: &[String]) {
         for recipient in self.recipients.iter_mut().filter(|recipient| recipient.is_pending()) {
-            recipient.state = RecipientState::Unknown;
+            if addresses.contains(&recipient.address) {
+                recipient.state = RecipientState::Unknown;
+            }
         }
         self.phase = Phase::Idle;
         self.state = SubmissionState::Unknown;

@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::courier::Courier;
 use super::protocol::Send;
-use super::session::SmtpTiming;
+use super::timing::SmtpTiming;
 use crate::config::Timing;
 use crate::domain::SmtpEndpoint;
 use crate::net::{ByteBudget, Dialer};
@@ -50,7 +50,7 @@ impl SmtpActor {
     ) -> Self {
         let span = tracing::info_span!("smtp", mailbox = %stored.mailbox.id);
         let bell = Arc::new(Bell::default());
-        let timing = SmtpTiming { after_dot: deps.timing.smtp_after_dot, ..SmtpTiming::default() };
+        let timing = SmtpTiming::from(&deps.timing);
         let courier =
             Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&bell)));
         Self { courier: Some(courier), bell, guard, span }

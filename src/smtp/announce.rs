@@ -19,12 +19,12 @@ pub(super) fn outcome(
         SubmissionEvent::RecipientFailed { address, reply } => {
             (EventType::SubmissionFailed, vec![("recipient", address.as_str()), ("reply", reply)])
         }
-        SubmissionEvent::OutboxHeld { code, .. } => return held(mailbox, at, submission, code),
+        SubmissionEvent::Held { hold, .. } => return held(mailbox, at, submission, hold.finding.entry.code),
     };
     draft(mailbox, at, kind, submission, &more)
 }
 
-/// The outbox waits, and this submission first.
+/// A submission waits for a cause to go.
 pub(super) fn held(mailbox: &MailboxId, at: Timestamp, submission: &Submission, code: &str) -> EventDraft {
     draft(mailbox, at, EventType::SubmissionHeld, submission, &[("hold", code)])
 }

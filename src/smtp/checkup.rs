@@ -1,9 +1,12 @@
 //! The doctor's way through an SMTP server, a step at a time, on a connection of its own: as far as MAIL, which RSET
 //! takes back. Nothing is sent.
 
+use super::address::on_the_wire;
 use super::gate::Stream;
-use super::protocol::SmtpError;
-use super::session::{Negative, SmtpCredentials, SmtpSession, SmtpTiming, hold_negative};
+use super::progress::{Awaited, Progress};
+use super::protocol::{SmtpError, SmtpPhase};
+use super::session::{Negative, SmtpCredentials, SmtpSession, hold_negative};
+use super::timing::SmtpTiming;
 use crate::diagnosis::{Facts, catalogue, describe};
 use crate::domain::{Diagnosis, Security, SmtpEndpoint};
 use crate::net::Dialer;
@@ -36,12 +39,13 @@ impl Checkup {
         tcp: TcpStream,
     ) -> Result<Self, Diagnosis> {
         let host = endpoint.host.as_str();
+        let progress = Progress::default();
         let secured = async {
             let (stream, peer) = SmtpSession::protect(dialer, endpoint, tcp).await?;
             if endpoint.security != Security::Starttls {
                 return Ok(At::Silent(Box::new(stream), peer));
             }
-            let mut session = SmtpSession::greet((stream, peer), host, hello_name, timing).await?;
+            let mut session = SmtpSession::greet((stream, peer), host, hello_name, timing, &progress).await?;
             session.starttls(dialer, hello_name).await?;
             Ok(At::Greeted(Box::new(session)))
         };
@@ -58,8 +62,9 @@ impl Checkup {
         let session = match at {
             At::Greeted(session) => session,
             At::Silent(stream, peer) => {
-                let greeted = SmtpSession::greet((*stream, peer), &endpoint.host, &hello_name, timing).await;
-                Box::new(greeted.map_err(|error| explain(error, &endpoint.host))?)
+                let (host, progress) = (endpoint.host.as_str(), Progress::default());
+                let greeting = SmtpSession::greet((*stream, peer), host, &hello_name, timing, &progress);
+                Box::new(greeting.await.map_err(|error| explain(error, host))?)
             }
         };
         let offers = session.offers.auth.clone();
@@ -83,12 +88,13 @@ impl Checkup {
     pub async fn mail_from(&mut self, address: &str) -> Result<(), Diagnosis> {
         let (host, timing) = (self.endpoint.host.clone(), self.timing);
         let session = self.session().map_err(|found| *found)?;
-        let asked = session.ask(&format!("MAIL FROM:<{address}>\r\n"), timing.command).await;
+        session.progress.waits_for(Awaited::Answer("MAIL"));
+        let asked = session.ask(&format!("MAIL FROM:<{}>\r\n", on_the_wire(address)), timing.command).await;
         if let Err(negative) = asked {
             let facts = Facts { address, host: &host, ..Facts::default() };
             return Err(match negative {
-                Negative::Reply(reply) => reply.diagnosis(&facts),
-                lost @ Negative::Lost(_) => explain(hold_negative(&host, lost), &host),
+                Negative::Reply(reply) => reply.diagnosis(SmtpPhase::Mail, &facts),
+                lost @ Negative::Lost(_) => explain(hold_negative(&host, lost, &session.progress), &host),
             });
         }
         // an answer changes nothing: QUIT, or the connection's end, takes MAIL back, too

@@ -8,12 +8,13 @@ use super::bell::Bell;
 use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
 use super::papers::Papers;
+use super::progress::Progress;
 use super::protocol::{Outcome, SmtpError};
-use super::session::{SmtpSession, SmtpTiming};
+use super::session::SmtpSession;
+use super::timing::SmtpTiming;
 use crate::clock;
-use crate::diagnosis::catalogue;
 use crate::domain::message::BodyLocation;
-use crate::domain::{Diagnosis, Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
+use crate::domain::{Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox, wait_for_room};
 use crate::token::protocol::{GetAccessToken, TokenRejected};
 use actix::Recipient;
@@ -22,15 +23,13 @@ use std::time::Duration;
 
 /// Messages that take more memory than this wait for each other only.
 const LARGE: usize = 1 << 20;
-/// How long a refused password is left alone.
-const REFUSED_PASSWORD: Duration = Duration::from_secs(3600);
 
 /// One mailbox's way to its SMTP server.
 pub(super) struct Courier {
-    deps: SmtpDeps,
-    stored: StoredMailbox,
-    endpoint: SmtpEndpoint,
-    owner: Owner,
+    pub(super) deps: SmtpDeps,
+    pub(super) stored: StoredMailbox,
+    pub(super) endpoint: SmtpEndpoint,
+    pub(super) owner: Owner,
     papers: Papers,
     rejected: Recipient<TokenRejected>,
     timing: SmtpTiming,
@@ -39,13 +38,19 @@ pub(super) struct Courier {
     policy: RetryPolicy,
     session: Option<SmtpSession>,
     token_generation: Option<u64>,
-    holds: u32,
+    pub(super) holds: u32,
+    /// Whether something else than `ready` is shown, which ends with the next attempt.
+    pub(super) is_shown_waiting: bool,
+    /// Whether a cause is shown that only one submission waits for; it ends when a recipient is accepted.
+    pub(super) is_shown_cause: bool,
+    /// The submission whose refusal spoke of the mailbox; no other was tried since.
+    pub(super) witness: Option<SubmissionId>,
     /// Nothing is tried before, whoever wakes us: each try is a log-in, and servers lock accounts for those.
-    held_until: Option<Timestamp>,
+    pub(super) held_until: Option<Timestamp>,
 }
 
 /// Whether to go on at once.
-enum Turn {
+pub(super) enum Turn {
     Again,
     Wait(Option<Timestamp>),
 }
@@ -83,6 +88,9 @@ impl Courier {
             session: None,
             token_generation: None,
             holds: 0,
+            is_shown_waiting: false,
+            is_shown_cause: false,
+            witness: None,
             held_until: None,
         }
     }
@@ -168,7 +176,11 @@ impl Courier {
         self.token_generation = generation;
         crate::faults::point("smtp.connect", &self.stored.mailbox.id);
         let SmtpDeps { dialer, hello_name, .. } = &self.deps;
-        let opened = SmtpSession::open(dialer, &self.endpoint, hello_name, &credentials, self.timing).await;
+        let progress = Progress::default();
+        let opening =
+            SmtpSession::open(dialer, &self.endpoint, hello_name, &credentials, self.timing, &progress);
+        let (opened, was_silent) = self.show_silence(&progress, opening).await;
+        self.is_shown_waiting |= was_silent;
         if let (Err(error), Some(generation)) = (&opened, self.token_generation.take())
             && error.disposition() == Disposition::FreshToken
         {
@@ -179,7 +191,7 @@ impl Courier {
     }
 
     async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
-        if self.holds > 0 {
+        if std::mem::take(&mut self.is_shown_waiting) {
             self.holds = 0;
             self.show(SendState::Ready, None, None).await?;
         }
@@ -210,24 +222,30 @@ impl Courier {
             self.bell.answering();
             self.put(&sent, generation, &[]).await
         };
-        let recipients = outbox::pending_recipients(&sending);
+        let recipients = outbox::attempted_recipients(&sending);
         let outcome = session.send(&sending.mail_from, &recipients, &body, commit_data_sent).await;
         crate::faults::point("smtp.answered", &self.stored.mailbox.id);
         let events = self.conclude(id, &outcome).await?;
         if !session.is_broken() {
             self.session = Some(session);
         }
-        let held = events.iter().find_map(|event| {
-            if let SubmissionEvent::OutboxHeld { until, .. } = event { Some(*until) } else { None }
+        if !outcome.accepted.is_empty() && std::mem::take(&mut self.is_shown_cause) {
+            self.show(SendState::Ready, None, None).await?;
+        }
+        let held = events.into_iter().find_map(|event| match event {
+            SubmissionEvent::Held { hold, until } => Some((hold, until)),
+            SubmissionEvent::Sent
+            | SubmissionEvent::Failed
+            | SubmissionEvent::Deferred(_)
+            | SubmissionEvent::Unknown
+            | SubmissionEvent::RecipientFailed { .. } => None,
         });
         match held {
-            Some(until) => {
-                self.holds = self.holds.saturating_add(1);
-                self.held_until = Some(until);
-                self.show(SendState::Held, None, Some(until)).await?;
-                Ok(Turn::Wait(Some(until)))
+            Some((hold, until)) => self.refused(id, &hold, until).await,
+            None => {
+                self.witness = None;
+                Ok(Turn::Again)
             }
-            None => Ok(Turn::Again),
         }
     }
 
@@ -275,59 +293,6 @@ impl Courier {
         }
     }
 
-    /// Anything before MAIL: the outbox waits and goes out by itself when the cause is gone.
-    async fn hold(&mut self, id: SubmissionId, error: &SmtpError) -> Result<Turn, StoreError> {
-        let state = match error.disposition() {
-            Disposition::SignIn => SendState::NeedsSignIn,
-            Disposition::NeedsAdmin => SendState::NeedsAdmin,
-            Disposition::AppBroken => SendState::AppBroken,
-            Disposition::RetryAfter(_) => SendState::Throttled,
-            Disposition::Retry | Disposition::FreshToken | Disposition::GiveUp | Disposition::Fatal => {
-                SendState::Held
-            }
-        };
-        let doublings = self.holds.min(16);
-        let backoff = self.deps.timing.retry_first.saturating_mul(1 << doublings);
-        let wait = match error.disposition() {
-            // a refused token: a fresh one at once, the first time
-            Disposition::FreshToken if self.holds == 0 => Duration::ZERO,
-            Disposition::RetryAfter(after) => after.min(self.deps.timing.hold_retry),
-            // not tried again and again: servers lock accounts for that. A new password ends the waiting.
-            Disposition::SignIn if is_about_a_password(error) => REFUSED_PASSWORD,
-            Disposition::Retry
-            | Disposition::FreshToken
-            | Disposition::SignIn
-            | Disposition::NeedsAdmin
-            | Disposition::AppBroken
-            | Disposition::GiveUp
-            | Disposition::Fatal => backoff.min(self.deps.timing.hold_retry),
-        };
-        let until = clock::now().plus(wait);
-        tracing::info!(%error, ?state, "outbox held");
-        self.holds = self.holds.saturating_add(1);
-        self.held_until = Some(until);
-        self.mark_held(id, error.diagnosis()).await?;
-        self.show(state, error.diagnosis().cloned(), Some(until)).await?;
-        Ok(Turn::Wait(Some(until)))
-    }
-
-    async fn mark_held(&self, id: SubmissionId, cause: Option<&Diagnosis>) -> Result<(), StoreError> {
-        let Some(Row { generation, value: mut submission }) =
-            self.deps.store.submission(self.owner.mailbox, id)?
-        else {
-            return Ok(());
-        };
-        let code = cause.map_or_else(|| String::from("not_signed_in"), |diagnosis| diagnosis.code.clone());
-        if submission.hold.as_ref() == Some(&code) {
-            return Ok(());
-        }
-        submission.hold = Some(code.clone());
-        let mut commit = Commit::by(self.owner);
-        commit.event(announce::held(&self.stored.mailbox.id, clock::now(), &submission, &code));
-        commit.put_submission(&submission, generation)?;
-        self.deps.store.commit(commit).await.map(drop)
-    }
-
     async fn put(
         &self,
         submission: &Submission,
@@ -341,23 +306,4 @@ impl Courier {
         commit.put_submission(submission, generation)?;
         self.deps.store.commit(commit).await.map(drop)
     }
-
-    async fn show(
-        &self,
-        state: SendState,
-        diagnosis: Option<Diagnosis>,
-        until: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        let change = |status: &mut crate::store::MailboxStatus| {
-            status.send_state = state;
-            status.send_diagnosis.clone_from(&diagnosis);
-            status.send_until = until;
-        };
-        let id = &self.stored.mailbox.id;
-        self.deps.store.change_status(self.owner, id, clock::now(), change).await.map(drop)
-    }
-}
-
-fn is_about_a_password(error: &SmtpError) -> bool {
-    error.diagnosis().is_some_and(|diagnosis| diagnosis.code == catalogue::PASSWORD_REFUSED.code)
 }

@@ -34,6 +34,7 @@ pub(super) type Stream = MaybeTls<TcpStream>;
 pub(super) struct Gate {
     inner: Arc<Mutex<Inner>>,
     at_dot: Arc<Notify>,
+    spoken: Arc<Notify>,
     peer: SocketAddr,
 }
 
@@ -43,6 +44,8 @@ struct Inner {
     unread: VecDeque<u8>,
     line: VecDeque<u8>,
     reply: Vec<String>,
+    /// The reply before what was said last.
+    answered: Vec<String>,
     gate: Position,
     released: bool,
     dot_left: bool,
@@ -74,13 +77,14 @@ impl Gate {
             unread: VecDeque::new(),
             line: VecDeque::new(),
             reply: Vec::new(),
+            answered: Vec::new(),
             gate: Position::Open,
             released: false,
             dot_left: false,
             written: 0,
             waker: None,
         };
-        Self { inner: Arc::new(Mutex::new(inner)), at_dot: Arc::default(), peer }
+        Self { inner: Arc::new(Mutex::new(inner)), at_dot: Arc::default(), spoken: Arc::default(), peer }
     }
 
     // a poisoned lock is one whose holder panicked between two consistent states: nothing in here is half-done
@@ -119,6 +123,16 @@ impl Gate {
     /// Whether the dot was given to the connection.
     pub fn dot_left(&self) -> bool {
         self.lock().dot_left
+    }
+
+    /// Comes when something is said after a reply.
+    pub async fn has_spoken(&self) {
+        self.spoken.notified().await;
+    }
+
+    /// The lines of the reply before what was said last.
+    pub fn answered(&self) -> Vec<String> {
+        self.lock().answered.clone()
     }
 
     /// Bytes written so far, to tell slow from stuck.
@@ -278,7 +292,10 @@ impl AsyncWrite for Gate {
             inner.dot_left = true;
             inner.gate = Position::Open;
         }
-        inner.reply.clear();
+        if !inner.reply.is_empty() {
+            inner.answered = std::mem::take(&mut inner.reply);
+            self.spoken.notify_one();
+        }
         if inner.gate == Position::Open {
             inner.write_through(cx, bytes)
         } else {

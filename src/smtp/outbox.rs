@@ -1,12 +1,10 @@
 //! The life of a submission, as pure steps: begin, data sent, conclude, recover, settle. Each gives the record to
 //! commit and the events to publish with it; `now` and `jitter` are arguments.
 
-use super::protocol::{Outcome, Reply, SendResult};
-use crate::diagnosis::SmtpScope;
+use super::protocol::{Outcome, Reply};
+use super::verdict::{self, Hold, Of};
 use crate::domain::submission::Phase;
-use crate::domain::{
-    Disposition, Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp,
-};
+use crate::domain::{Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp};
 use std::time::Duration;
 
 /// How long and how often to try.
@@ -48,10 +46,10 @@ pub enum SubmissionEvent {
         /// The server's words.
         reply: String,
     },
-    /// The refusal concerns the mailbox: the outbox waits for this cause until then.
-    OutboxHeld {
-        /// The diagnosis' code.
-        code: &'static str,
+    /// The refusal names a cause that will go, and ends nothing: the submission waits until then.
+    Held {
+        /// The cause.
+        hold: Hold,
         /// When to try again.
         until: Timestamp,
     },
@@ -82,11 +80,16 @@ pub fn begin(mut submission: Submission, now: Timestamp) -> Option<Submission> {
     Some(submission)
 }
 
-/// The recipients of the attempt under way: those that are not settled yet.
+/// The recipients of the attempt under way: those that no server has deferred yet, else those that one has. So a
+/// recipient at whom the connection ends each time is tried when nobody else waits for it.
 #[must_use]
-pub fn pending_recipients(submission: &Submission) -> Vec<String> {
-    let pending = submission.recipients.iter().filter(|recipient| recipient.is_pending());
-    pending.map(|recipient| recipient.address.clone()).collect()
+pub fn attempted_recipients(submission: &Submission) -> Vec<String> {
+    let of = |state: RecipientState| -> Vec<String> {
+        let those = submission.recipients.iter().filter(|recipient| recipient.state == state);
+        those.map(|recipient| recipient.address.clone()).collect()
+    };
+    let untried = of(RecipientState::Queued);
+    if untried.is_empty() { of(RecipientState::Deferred) } else { untried }
 }
 
 /// The final dot is about to leave; to be committed before it does. `None`: no attempt is under way.
@@ -113,43 +116,31 @@ pub fn conclude(
     }
     submission.phase = Phase::Idle;
     let mut events = Vec::new();
-    let held = hold_of(outcome);
-    for (address, reply) in &outcome.refused {
-        let state = if reply.is_permanent() && reply.finding().scope == SmtpScope::Message {
-            RecipientState::Failed
-        } else {
-            RecipientState::Deferred
-        };
-        settle_one(&mut submission, address, state, Some(reply), &mut events);
+    let verdict = verdict::of(outcome, &attempted_recipients(&submission));
+    for Of { address, state, reply } in verdict.recipients {
+        settle_one(&mut submission, &address, state, reply, &mut events);
     }
     if let Some(reply) = last_reply(outcome) {
         submission.last_reply = Some(reply);
     }
-    // a refusal of MAIL or DATA is about everybody of this attempt; one of the message about those it accepted
-    let concerned = match &outcome.result {
-        SendResult::Sent { .. } | SendResult::Unknown { .. } => outcome.accepted.clone(),
-        SendResult::NoRecipient => Vec::new(),
-        SendResult::Refused5xx { .. } | SendResult::Deferred { .. } | SendResult::NotSent { .. } => {
-            let refused = |address: &String| outcome.refused.iter().any(|(who, _)| who == address);
-            pending_recipients(&submission).into_iter().filter(|address| !refused(address)).collect()
-        }
-    };
-    let (state, reply) = fate(&outcome.result, held.is_some());
-    for address in concerned {
-        settle_one(&mut submission, &address, state, reply, &mut events);
-    }
-    // a connection that broke says nothing about the message
-    let is_answered = !matches!(outcome.result, SendResult::NotSent { .. }) || !outcome.refused.is_empty();
-    if is_answered && held.is_none() {
+    let rests = verdict.hold.as_ref().is_some_and(|hold| hold.concerns_mailbox);
+    if verdict.is_answered && !rests {
         let since = *submission.deferred_since.get_or_insert(now);
         if now.since(since) >= policy.give_up_after {
-            for address in pending_recipients(&submission) {
-                settle_one(&mut submission, &address, RecipientState::Failed, None, &mut events);
-            }
+            give_up(&mut submission, &mut events);
         }
     }
-    finish(&mut submission, held, now, jitter, policy, &mut events);
+    finish(&mut submission, verdict.hold, now, jitter, policy, &mut events);
     (submission, events)
+}
+
+/// Who still waits after all this time has failed.
+fn give_up(submission: &mut Submission, events: &mut Vec<SubmissionEvent>) {
+    let waiting = submission.recipients.iter().filter(|recipient| recipient.is_pending());
+    let waiting: Vec<String> = waiting.map(|recipient| recipient.address.clone()).collect();
+    for address in waiting {
+        settle_one(submission, &address, RecipientState::Failed, None, events);
+    }
 }
 
 /// What a restart makes of an attempt that was under way: before the dot it is surely not sent and waits again;
@@ -163,7 +154,7 @@ pub fn recover(mut submission: Submission, now: Timestamp) -> (Submission, Vec<S
     submission.phase = Phase::Idle;
     if sent {
         // which of them the server took at RCPT is not in the record
-        submission.doubt();
+        submission.doubt_those(&attempted_recipients(&submission));
         return (submission, vec![SubmissionEvent::Unknown]);
     }
     submission.state = SubmissionState::Deferred;
@@ -210,12 +201,12 @@ pub fn cancel(mut submission: Submission) -> Option<Submission> {
     Some(submission)
 }
 
-/// The one that is due first; of several that are due, the oldest.
+/// The one that became due first. One that was held or deferred became due later than whoever waited meanwhile, so
+/// that none is in the others' way.
 #[must_use]
 pub fn peek_next<'a>(submissions: impl IntoIterator<Item = &'a Submission>, now: Timestamp) -> Next {
     let waiting = submissions.into_iter().filter_map(|submission| Some((due_at(submission)?, submission)));
-    let first =
-        waiting.min_by_key(|(due, submission)| ((*due).max(now), submission.created_at, submission.id));
+    let first = waiting.min_by_key(|(due, submission)| (*due, submission.created_at, submission.id));
     match first {
         Some((due, submission)) if due <= now => Next::Now(submission.id),
         Some((due, _)) => Next::At(due),
@@ -238,49 +229,12 @@ fn due_at(submission: &Submission) -> Option<Timestamp> {
     }
 }
 
-/// What the message's fate is for those it concerns.
-fn fate(result: &SendResult, held: bool) -> (RecipientState, Option<&Reply>) {
-    match result {
-        SendResult::Sent { reply } => (RecipientState::Sent, Some(reply)),
-        SendResult::Refused5xx { reply, .. } if held => (RecipientState::Deferred, Some(reply)),
-        SendResult::Refused5xx { reply, .. } => (RecipientState::Failed, Some(reply)),
-        SendResult::Deferred { reply, .. } => (RecipientState::Deferred, Some(reply)),
-        SendResult::NoRecipient => (RecipientState::Deferred, None),
-        SendResult::Unknown { .. } => (RecipientState::Unknown, None),
-        SendResult::NotSent { cause: super::Cause::Unsendable { .. } } => (RecipientState::Failed, None),
-        SendResult::NotSent { .. } => (RecipientState::Deferred, None),
-    }
-}
-
-/// A refusal that concerns the mailbox or tenant (quota used up, sender blocked) ends no submission: the cause will
-/// go, and the message is as good as before.
-fn hold_of(outcome: &Outcome) -> Option<(&'static str, Option<Duration>)> {
-    let by_result = match &outcome.result {
-        SendResult::Refused5xx { reply, .. } | SendResult::Deferred { reply, .. } => Some(reply),
-        SendResult::Sent { .. }
-        | SendResult::NoRecipient
-        | SendResult::Unknown { .. }
-        | SendResult::NotSent { .. } => None,
-    };
-    let replies = by_result.into_iter().chain(outcome.refused.iter().map(|(_, reply)| reply));
-    let finding = replies.map(Reply::finding).find(|finding| finding.scope == SmtpScope::Mailbox)?;
-    let pause = match finding.disposition {
-        Disposition::RetryAfter(pause) => Some(pause),
-        Disposition::NeedsAdmin | Disposition::SignIn | Disposition::AppBroken => {
-            Some(Duration::from_secs(3600))
-        }
-        Disposition::Retry | Disposition::FreshToken | Disposition::GiveUp | Disposition::Fatal => None,
-    };
-    Some((finding.entry.code, pause))
-}
-
 fn last_reply(outcome: &Outcome) -> Option<String> {
+    use super::protocol::SendResult as R;
     match &outcome.result {
-        SendResult::Sent { reply }
-        | SendResult::Refused5xx { reply, .. }
-        | SendResult::Deferred { reply, .. } => Some(words(reply)),
-        SendResult::NoRecipient => outcome.refused.last().map(|(_, reply)| words(reply)),
-        SendResult::Unknown { cause } | SendResult::NotSent { cause } => Some(words(cause)),
+        R::Sent { reply } | R::Refused5xx { reply, .. } | R::Deferred { reply, .. } => Some(words(reply)),
+        R::NoRecipient => outcome.refused.last().map(|(_, reply)| words(reply)),
+        R::Unknown { cause } | R::NotSent { cause } => Some(words(cause)),
     }
 }
 
@@ -312,7 +266,7 @@ fn settle_one(
 /// From the recipients' states to the submission's.
 fn finish(
     submission: &mut Submission,
-    held: Option<(&'static str, Option<Duration>)>,
+    held: Option<Hold>,
     now: Timestamp,
     jitter: f64,
     policy: &RetryPolicy,
@@ -329,15 +283,17 @@ fn finish(
         end(submission, events);
         return;
     }
-    let pause =
-        held.and_then(|(_, pause)| pause).unwrap_or_else(|| backoff(submission.attempts, jitter, policy));
+    let pause = match held.as_ref().and_then(|hold| hold.pause) {
+        Some(pause) => pause.min(policy.longest),
+        None => backoff(submission.attempts, jitter, policy),
+    };
     let again_at = now.plus(pause);
     submission.state = SubmissionState::Deferred;
     submission.next_attempt_at = Some(again_at);
     events.push(SubmissionEvent::Deferred(again_at));
-    if let Some((code, _)) = held {
-        submission.hold = Some(String::from(code));
-        events.push(SubmissionEvent::OutboxHeld { code, until: again_at });
+    if let Some(hold) = held {
+        submission.hold = Some(String::from(hold.finding.entry.code));
+        events.push(SubmissionEvent::Held { hold, until: again_at });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts about the outbox machine, and its invariants under any history.
 
-use super::super::protocol::{Cause, SmtpPhase};
+use super::super::protocol::{Cause, SendResult, SmtpPhase};
 use super::*;
 use crate::domain::message::BodyLocation;
 use proptest::prelude::*;
@@ -41,6 +41,7 @@ fn outcome(accepted: &[&str], refused: &[(&str, u16)], result: SendResult) -> Ou
     Outcome {
         accepted: accepted.iter().map(|who| String::from(*who)).collect(),
         refused: refused.iter().map(|(who, code)| (String::from(*who), reply(*code, "5.1.1 x"))).collect(),
+        ended_at: None,
         result,
     }
 }
@@ -68,7 +69,7 @@ fn a_deferred_recipient_alone_is_in_the_next_attempt() {
     let (after, _) = attempt(submission(&["b", "c"]), &outcome(&["b"], &[("c", 451)], sent()));
     assert_eq!(after.state, SubmissionState::Deferred);
     let again = begin(after, NOW.plus(Duration::from_secs(60))).unwrap();
-    assert_eq!(pending_recipients(&again), ["c"]);
+    assert_eq!(attempted_recipients(&again), ["c"]);
 }
 
 #[test]
@@ -84,10 +85,9 @@ fn a_used_up_quota_holds_the_outbox_and_fails_nothing() {
     let refused = SendResult::Refused5xx { phase: SmtpPhase::Message, reply: reply(554, text) };
     let (after, events) = attempt(submission(&["b"]), &outcome(&["b"], &[], refused));
     assert_eq!((after.state, after.hold.as_deref()), (SubmissionState::Deferred, Some("sending_quota")));
-    assert!(events.contains(&SubmissionEvent::OutboxHeld {
-        code: "sending_quota",
-        until: NOW.plus(Duration::from_secs(3600))
-    }));
+    let Some(SubmissionEvent::Held { hold, until }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((hold.finding.entry.code, hold.concerns_mailbox), ("sending_quota", true));
+    assert_eq!(*until, NOW.plus(Duration::from_secs(3600)));
 }
 
 #[test]
@@ -162,6 +162,137 @@ fn one_that_is_on_its_way_cannot_be_cancelled() {
     assert!(cancel(begin(submission(&["b"]), NOW).unwrap()).is_none());
 }
 
+/// What servers have said to a single RCPT that reads as if it were about the mailbox.
+const MISLEADING: [(u16, &str); 9] = [
+    (552, "5.2.2 Mailbox is full"),
+    (554, "5.2.2 mailbox full"),
+    (550, "5.1.8 Sender address rejected: Domain not found"),
+    (550, "5.4.5 Daily user sending limit exceeded"),
+    (530, "5.7.1 Authentication required"),
+    (535, "5.7.8 Error: authentication failed"),
+    (451, "4.7.1 submission rate exceeded for this recipient"),
+    (432, "4.3.2 Concurrent connections limit exceeded"),
+    (430, "4.2.0 mailbox logon failure"),
+];
+
+#[test]
+fn an_answer_to_one_rcpt_concerns_that_recipient_whatever_it_says() {
+    for (code, text) in MISLEADING {
+        let mut made = outcome(&["b"], &[], sent());
+        made.refused.push(("c".into(), reply(code, text)));
+        let (after, events) = attempt(submission(&["b", "c"]), &made);
+        assert_eq!(after.recipients[0].state, RecipientState::Sent, "{code}");
+        assert!(
+            !events.iter().any(|event| matches!(event, SubmissionEvent::Held { .. })),
+            "{code} {events:?}"
+        );
+        let is_final = code >= 500 && !matches!(code, 530 | 535);
+        let expected = if is_final { RecipientState::Failed } else { RecipientState::Deferred };
+        assert_eq!((after.recipients[1].state, after.hold), (expected, None), "{code}");
+    }
+}
+
+#[test]
+fn refused_alone_it_never_holds_the_mailbox_and_names_a_cause_only_where_nobody_is_signed_in() {
+    for (code, text) in MISLEADING {
+        let mut made = outcome(&[], &[], SendResult::NoRecipient);
+        made.refused.push(("c".into(), reply(code, text)));
+        let (after, events) = attempt(submission(&["c"]), &made);
+        let holds: Vec<&Hold> = events
+            .iter()
+            .filter_map(
+                |event| if let SubmissionEvent::Held { hold, .. } = event { Some(hold) } else { None },
+            )
+            .collect();
+        assert!(holds.iter().all(|hold| !hold.concerns_mailbox), "{code}");
+        let code_shown = after.hold.as_deref();
+        match code {
+            530 => assert_eq!(code_shown, Some("smtp_auth_not_offered")),
+            535 => assert_eq!(code_shown, Some("smtp_login_refused")),
+            _ => assert_eq!((code_shown, holds.len()), (None, 0), "{code}"),
+        }
+        let last = if code < 500 || code_shown.is_some() {
+            SubmissionState::Deferred
+        } else {
+            SubmissionState::Failed
+        };
+        assert_eq!(after.state, last, "{code}");
+    }
+}
+
+#[test]
+fn what_a_dialogue_that_went_wrong_says_of_a_recipient_is_not_believed() {
+    let (after, _) = attempt(submission(&["b", "c"]), &outcome(&["b"], &[("c", 503)], sent()));
+    assert_eq!(
+        (after.state, after.recipients[1].state),
+        (SubmissionState::Deferred, RecipientState::Deferred)
+    );
+}
+
+#[test]
+fn who_ends_the_connection_waits_until_the_others_have_the_message() {
+    let closing = |at: &str, result: SendResult| Outcome {
+        ended_at: Some(String::from(at)),
+        ..outcome(&[], &[], result)
+    };
+    let rated = || SendResult::Deferred { phase: SmtpPhase::Rcpt, reply: reply(421, "4.7.0 rate limited") };
+    let cut = || SendResult::NotSent { cause: Cause::Cut("reset".into()) };
+    for result in [rated, cut] {
+        let (after, events) = attempt(submission(&["b", "c", "d"]), &closing("c", result()));
+        assert!(!events.iter().any(|event| matches!(event, SubmissionEvent::Held { .. })), "{events:?}");
+        assert_eq!(attempted_recipients(&after), ["b", "d"]);
+        let (after, _) = attempt(after, &outcome(&["b", "d"], &[], sent()));
+        assert_eq!(
+            (after.state, attempted_recipients(&after)),
+            (SubmissionState::Deferred, vec!["c".into()])
+        );
+        // two of them, both deferred, do not end each other's attempts for ever
+        let (both, _) = attempt(
+            submission(&["c", "e"]),
+            &outcome(&[], &[("c", 450), ("e", 450)], SendResult::NoRecipient),
+        );
+        let (both, _) = attempt(both, &closing("c", result()));
+        assert_eq!(attempted_recipients(&both), ["e"]);
+    }
+}
+
+#[test]
+fn a_doubt_concerns_those_of_the_attempt_alone() {
+    let rated = SendResult::Deferred { phase: SmtpPhase::Rcpt, reply: reply(421, "4.7.0 rate limited") };
+    let closing = Outcome { ended_at: Some("c".into()), ..outcome(&[], &[], rated) };
+    let (after, _) = attempt(submission(&["b", "c"]), &closing);
+    let sending = begin(after, NOW.plus(Duration::from_secs(60))).unwrap();
+    let (doubted, _) = recover(data_sent(sending).unwrap(), NOW);
+    let states: Vec<RecipientState> = doubted.recipients.iter().map(|who| who.state).collect();
+    assert_eq!(states, [RecipientState::Unknown, RecipientState::Deferred]);
+    let (settled, _) = settle(doubted, true, NOW).unwrap();
+    assert_eq!((settled.state, attempted_recipients(&settled)), (SubmissionState::Queued, vec!["c".into()]));
+}
+
+#[test]
+fn after_a_hold_or_a_deferral_another_submission_goes_first() {
+    let text = "5.1.8 Access denied, bad outbound sender";
+    let blocked = SendResult::Refused5xx { phase: SmtpPhase::Message, reply: reply(550, text) };
+    for result in [blocked, greylisted()] {
+        let mut other = submission(&["c"]);
+        other.created_at = NOW.plus(Duration::from_secs(1));
+        let (refused, _) = attempt(submission(&["b"]), &outcome(&[], &[], result));
+        let later = NOW.plus(Duration::from_secs(24 * 3600));
+        assert_eq!(peek_next([&refused, &other], later), Next::Now(other.id));
+        assert_eq!(peek_next([&refused], later), Next::Now(refused.id));
+    }
+}
+
+#[test]
+fn a_pause_is_never_longer_than_the_policy_s_longest() {
+    let text = "5.1.8 Access denied, bad outbound sender";
+    let refused = SendResult::Refused5xx { phase: SmtpPhase::Mail, reply: reply(550, text) };
+    let policy = RetryPolicy { longest: Duration::from_secs(2), ..RetryPolicy::default() };
+    let sending = begin(submission(&["b"]), NOW).unwrap();
+    let (after, _) = conclude(sending, &outcome(&[], &[], refused), NOW, 0.0, &policy);
+    assert_eq!(after.next_attempt_at, Some(NOW.plus(policy.longest)));
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Begin,
@@ -175,7 +306,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let deed = prop_oneof![
         4 => Just(Deed::Begin),
         2 => Just(Deed::DataSent),
-        4 => (0_u8..8, 0_u8..27).prop_map(|(result, recipients)| Deed::Conclude(result, recipients)),
+        4 => (0_u8..9, 0_u8..27).prop_map(|(result, recipients)| Deed::Conclude(result, recipients)),
         1 => Just(Deed::Recover),
         1 => Just(Deed::Cancel),
     ];
@@ -184,8 +315,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 /// What a server might have said to the recipients of this attempt.
 fn any_outcome(now: &Submission, result: u8, recipients: u8) -> Outcome {
-    let mut made = Outcome { accepted: vec![], refused: vec![], result: SendResult::NoRecipient };
-    for (at, address) in pending_recipients(now).into_iter().enumerate() {
+    let mut made = outcome(&[], &[], SendResult::NoRecipient);
+    for (at, address) in attempted_recipients(now).into_iter().enumerate() {
         match (recipients / 3_u8.pow(u32::try_from(at).unwrap())) % 3 {
             0 => made.accepted.push(address),
             1 => made.refused.push((address, reply(450, "4.2.1 x"))),
@@ -201,7 +332,11 @@ fn any_outcome(now: &Submission, result: u8, recipients: u8) -> Outcome {
             4 => SendResult::Deferred { phase, reply: reply(451, "4.7.0 later") },
             5 => SendResult::Unknown { cause: Cause::Timeout },
             6 => SendResult::NotSent { cause: Cause::Timeout },
-            _ => SendResult::Deferred { phase: SmtpPhase::Mail, reply: reply(421, "4.3.2 busy") },
+            7 => SendResult::Deferred { phase: SmtpPhase::Mail, reply: reply(421, "4.3.2 busy") },
+            _ => {
+                made.ended_at = made.accepted.pop();
+                SendResult::Deferred { phase: SmtpPhase::Rcpt, reply: reply(421, "4.7.0 rate") }
+            }
         };
     }
     made
@@ -242,7 +377,7 @@ proptest! {
             }
             prop_assert_eq!(state.state == SubmissionState::Sending, state.phase != Phase::Idle);
             let waits = matches!(state.state, SubmissionState::Queued | SubmissionState::Deferred);
-            prop_assert!(!waits || !pending_recipients(&state).is_empty(), "who waits has somebody to send to");
+            prop_assert!(!waits || !attempted_recipients(&state).is_empty(), "who waits has somebody to send to");
         }
         prop_assert!(deliveries.values().all(|times| *times == 1), "{:?}", deliveries);
     }

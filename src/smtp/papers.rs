@@ -36,36 +36,54 @@ impl Papers {
         match &self.auth {
             SmtpAuth::None => return Ok((SmtpCredentials::None, None)),
             SmtpAuth::Own { user } => {
-                let password = self.store.smtp_password(self.owner.mailbox).map_err(broken)?;
-                let password = password.ok_or_else(|| held(&TokenError::NotSignedIn))?;
+                let password =
+                    self.store.smtp_password(self.owner.mailbox).map_err(|error| self.broken(&error))?;
+                let password = password.ok_or_else(|| self.held(&TokenError::NotSignedIn))?;
                 return Ok((SmtpCredentials::Plain { user: user.clone(), password }, None));
             }
             SmtpAuth::Inherit => {}
         }
         if matches!(self.stored.mailbox.auth, Auth::Password { .. }) {
-            let grant = self.store.grant(self.owner.mailbox).map_err(broken)?;
+            let grant = self.store.grant(self.owner.mailbox).map_err(|error| self.broken(&error))?;
             return match grant.map(|row| row.value.secret) {
                 Some(GrantSecret::Password { user, password }) => {
                     Ok((SmtpCredentials::Plain { user, password }, None))
                 }
-                Some(GrantSecret::Refresh { .. }) | None => Err(held(&TokenError::NotSignedIn)),
+                Some(GrantSecret::Refresh { .. }) | None => Err(self.held(&TokenError::NotSignedIn)),
             };
         }
         let asked = self.token.send(GetAccessToken { min_validity: Duration::from_secs(60) }).await;
-        let gone = |_| held(&TokenError::Store(String::from("the token actor is being restarted")));
-        let token = asked.map_err(gone)?.map_err(|error| held(&error))?;
+        let gone = |_| self.held(&TokenError::Store(String::from("the token actor is being restarted")));
+        let token = asked.map_err(gone)?.map_err(|error| self.held(&error))?;
         self.may_send()?;
         let user = self.stored.mailbox.login().to_owned();
         Ok((SmtpCredentials::Xoauth2 { user, token: token.token }, Some(token.generation)))
     }
 
+    fn held(&self, error: &TokenError) -> SmtpError {
+        held(error, &self.stored.mailbox.address)
+    }
+
+    fn broken(&self, error: &StoreError) -> SmtpError {
+        self.held(&TokenError::Store(error.to_string()))
+    }
+
     /// Without leave to send the server would only say that the log-in is wrong.
     fn may_send(&self) -> Result<(), SmtpError> {
         let (store, mailbox) = (&self.store, &self.stored.mailbox);
-        if store.grant(self.owner.mailbox).map_err(broken)?.is_none_or(|row| may_send(&row.value.scopes)) {
+        if store
+            .grant(self.owner.mailbox)
+            .map_err(|error| self.broken(&error))?
+            .is_none_or(|row| may_send(&row.value.scopes))
+        {
             return Ok(());
         }
-        let app = mailbox.app().map(|app| store.app(app)).transpose().map_err(broken)?.flatten();
+        let app = mailbox
+            .app()
+            .map(|app| store.app(app))
+            .transpose()
+            .map_err(|error| self.broken(&error))?
+            .flatten();
         let client_id = app.as_ref().map_or("", |row| &row.value.app.client_id);
         let facts = Facts { address: &mailbox.address, detail: "SMTP.Send", client_id, ..Facts::default() };
         let diagnosis = Box::new(describe(&catalogue::SCOPES_MISSING, &facts, None));
@@ -73,14 +91,18 @@ impl Papers {
     }
 }
 
-fn broken(error: StoreError) -> SmtpError {
-    held(&TokenError::Store(error.to_string()))
-}
-
 /// No token: a cause before MAIL.
-fn held(error: &TokenError) -> SmtpError {
-    let text = error.to_string();
-    let unsaid = || describe(&catalogue::SIGN_IN_AGAIN, &Facts::default(), Some(&text));
-    let diagnosis = error.diagnosis().cloned().unwrap_or_else(unsaid);
+fn held(error: &TokenError, address: &str) -> SmtpError {
+    let entry = match error {
+        TokenError::Throttled { .. } => &catalogue::IDP_THROTTLED,
+        TokenError::Store(_) | TokenError::Unreachable(_) => &catalogue::TOKEN_UNAVAILABLE,
+        TokenError::NotSignedIn
+        | TokenError::NoTokens
+        | TokenError::SignInNeeded(_)
+        | TokenError::NeedsAdmin(_)
+        | TokenError::AppBroken(_) => &catalogue::SIGN_IN_AGAIN,
+    };
+    let (text, facts) = (error.to_string(), Facts { address, ..Facts::default() });
+    let diagnosis = error.diagnosis().cloned().unwrap_or_else(|| describe(entry, &facts, Some(&text)));
     SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: error.disposition(clock::now()) }
 }

@@ -1,7 +1,8 @@
 //! Trying whether a mailbox may send before its new credentials count: as far as SMTP AUTH. Nothing is offered.
 
 use super::checkup::Checkup;
-use super::session::{SmtpCredentials, SmtpTiming};
+use super::session::SmtpCredentials;
+use super::timing::SmtpTiming;
 use crate::config::Timing;
 use crate::domain::{Diagnosis, Mailbox, Secret, SmtpAuth};
 use crate::net::Dialer;

@@ -1,7 +1,8 @@
 //! The words between the SMTP actor, its session and its outbox machine.
 
-use crate::diagnosis::{self, Facts, SmtpFinding};
-use crate::domain::{Diagnosis, Disposition};
+pub use crate::diagnosis::SmtpPhase;
+use crate::diagnosis::{self, Facts, SmtpFinding, catalogue};
+use crate::domain::{Diagnosis, Disposition, SendState};
 use crate::net::NetError;
 use actix::prelude::Message;
 use std::fmt;
@@ -27,16 +28,22 @@ impl Reply {
         self.code >= 500
     }
 
-    /// What it means.
+    /// 4xx or 5xx.
     #[must_use]
-    pub fn finding(&self) -> SmtpFinding {
-        diagnosis::smtp(self.code, &self.text)
+    pub fn is_negative(&self) -> bool {
+        self.code >= 400
+    }
+
+    /// What it means as the answer to a step.
+    #[must_use]
+    pub fn finding(&self, phase: SmtpPhase) -> SmtpFinding {
+        diagnosis::smtp(phase, self.code, &self.text)
     }
 
     /// The same in words a person can act on.
     #[must_use]
-    pub fn diagnosis(&self, facts: &Facts<'_>) -> Diagnosis {
-        self.finding().diagnosis(facts, self.code, &self.text)
+    pub fn diagnosis(&self, phase: SmtpPhase, facts: &Facts<'_>) -> Diagnosis {
+        self.finding(phase).diagnosis(facts, self.code, &self.text)
     }
 }
 
@@ -44,19 +51,6 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.text)
     }
-}
-
-/// Which step was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpPhase {
-    /// MAIL FROM.
-    Mail,
-    /// RCPT TO.
-    Rcpt,
-    /// DATA.
-    Data,
-    /// The message with its final dot.
-    Message,
 }
 
 /// Why a step has no answer.
@@ -98,6 +92,8 @@ pub struct Outcome {
     pub accepted: Vec<String>,
     /// Recipients the server did not take, for now (4xx) or for good (5xx).
     pub refused: Vec<(String, Reply)>,
+    /// The recipient at whose RCPT the connection ended, by 421 or without a word.
+    pub ended_at: Option<String>,
     /// What became of the message.
     pub result: SendResult,
 }
@@ -168,6 +164,24 @@ impl SmtpError {
             Self::Hold { retry, .. } => *retry,
             Self::Refused(_) | Self::Unknown(_) => Disposition::GiveUp,
             Self::Deferred(_) => Disposition::Retry,
+        }
+    }
+
+    /// What the outbox waits for, in a word. A pause alone is no throttling: only a server that speaks of a limit
+    /// throttles.
+    #[must_use]
+    pub fn send_state(&self) -> SendState {
+        let limit = self.diagnosis().is_some_and(|found| catalogue::speaks_of_a_limit(&found.code));
+        match self.disposition() {
+            Disposition::SignIn => SendState::NeedsSignIn,
+            Disposition::NeedsAdmin => SendState::NeedsAdmin,
+            Disposition::AppBroken => SendState::AppBroken,
+            Disposition::Retry | Disposition::RetryAfter(_) if limit => SendState::Throttled,
+            Disposition::Retry
+            | Disposition::RetryAfter(_)
+            | Disposition::FreshToken
+            | Disposition::GiveUp
+            | Disposition::Fatal => SendState::Held,
         }
     }
 

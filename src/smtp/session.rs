@@ -3,7 +3,9 @@
 
 use super::capabilities::Capabilities;
 use super::gate::{Gate, Stream};
-use super::protocol::{Cause, Reply, SmtpError};
+use super::progress::{Awaited, Progress};
+use super::protocol::{Cause, Reply, SmtpError, SmtpPhase};
+use super::timing::SmtpTiming;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::{Disposition, Secret, Security, SmtpEndpoint};
 use crate::net::{Dialer, MaybeTls, NetError};
@@ -15,36 +17,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
-
-/// Deadlines, by default those of RFC 5321 §4.5.3.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SmtpTiming {
-    /// For the greeting and the first EHLO together.
-    pub greeting: Duration,
-    /// For EHLO, STARTTLS, AUTH, MAIL and RCPT each.
-    pub command: Duration,
-    /// For the answer to DATA.
-    pub data_start: Duration,
-    /// While the message is sent: the longest time without progress.
-    pub data_block: Duration,
-    /// After the final dot. A shorter one manufactures doubt about messages that were taken.
-    pub after_dot: Duration,
-    /// For QUIT and RSET.
-    pub quit: Duration,
-}
-
-impl Default for SmtpTiming {
-    fn default() -> Self {
-        Self {
-            greeting: Duration::from_secs(300),
-            command: Duration::from_secs(300),
-            data_start: Duration::from_secs(120),
-            data_block: Duration::from_secs(180),
-            after_dot: Duration::from_secs(600),
-            quit: Duration::from_secs(5),
-        }
-    }
-}
 
 /// With what to sign in.
 #[derive(Clone, Debug)]
@@ -67,6 +39,27 @@ pub enum SmtpCredentials {
     None,
 }
 
+/// A command, and the lines that answer its challenges.
+type Way = (&'static str, Vec<Zeroizing<String>>);
+
+impl SmtpCredentials {
+    /// Who signs in, and the ways to do it, the better first.
+    fn ways(&self) -> Option<(&str, Vec<Way>)> {
+        match self {
+            Self::None => None,
+            Self::Xoauth2 { user, token } => {
+                let line = format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.expose());
+                Some((user, vec![("AUTH XOAUTH2", vec![Zeroizing::new(line)])]))
+            }
+            Self::Plain { user, password } => {
+                let plain = Zeroizing::new(format!("\0{user}\0{}", password.expose()));
+                let login = [user, password.expose()].map(|text| Zeroizing::new(String::from(text)));
+                Some((user, vec![("AUTH PLAIN", vec![plain]), ("AUTH LOGIN", Vec::from(login))]))
+            }
+        }
+    }
+}
+
 /// A connection that is ready for MAIL.
 pub struct SmtpSession {
     pub(super) connection: AsyncSmtpConnection,
@@ -75,6 +68,7 @@ pub struct SmtpSession {
     pub(super) timing: SmtpTiming,
     pub(super) broken: bool,
     pub(super) host: String,
+    pub(super) progress: Progress,
 }
 
 impl std::fmt::Debug for SmtpSession {
@@ -94,7 +88,7 @@ pub(super) enum Negative {
 }
 
 impl SmtpSession {
-    /// Connects and signs in.
+    /// Connects and signs in, and notes in `progress` what it waits for.
     ///
     /// # Errors
     /// [`SmtpError::Hold`], always: nothing was offered yet.
@@ -104,26 +98,21 @@ impl SmtpSession {
         hello_name: &str,
         credentials: &SmtpCredentials,
         timing: SmtpTiming,
+        progress: &Progress,
     ) -> Result<Self, SmtpError> {
-        let mut session = Self::connect(dialer, endpoint, hello_name, timing).await?;
+        let host = endpoint.host.as_str();
+        dialer.check_security(host, endpoint.security)?;
+        let tcp = dialer.connect(host, endpoint.port).await?;
+        if endpoint.security == Security::Tls {
+            progress.waits_for(Awaited::Tls);
+        }
+        let stream = Self::protect(dialer, endpoint, tcp).await?;
+        let mut session = Self::greet(stream, host, hello_name, timing, progress).await?;
         if endpoint.security == Security::Starttls {
             session.starttls(dialer, hello_name).await?;
         }
         session.authenticate(credentials).await?;
         Ok(session)
-    }
-
-    async fn connect(
-        dialer: &Dialer,
-        endpoint: &SmtpEndpoint,
-        hello_name: &str,
-        timing: SmtpTiming,
-    ) -> Result<Self, SmtpError> {
-        let host = endpoint.host.as_str();
-        dialer.check_security(host, endpoint.security)?;
-        let tcp = dialer.connect(host, endpoint.port).await?;
-        let stream = Self::protect(dialer, endpoint, tcp).await?;
-        Self::greet(stream, host, hello_name, timing).await
     }
 
     /// TLS where it is configured from the first byte on.
@@ -147,18 +136,39 @@ impl SmtpSession {
         host: &str,
         hello_name: &str,
         timing: SmtpTiming,
+        progress: &Progress,
     ) -> Result<Self, SmtpError> {
         let gate = Gate::new(stream, peer);
         let hello = ClientId::Domain(String::from(hello_name));
+        progress.waits_for(Awaited::Greeting);
         // reads the greeting and says EHLO
         let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(gate.clone()), &hello);
-        let connection = match tokio::time::timeout(timing.greeting, connecting).await {
-            Err(_) => return Err(hold_cause(host, &Cause::Timeout)),
-            Ok(Err(error)) => return Err(hold_negative(host, negative(&error))),
+        let connecting = tokio::time::timeout(timing.greeting, connecting);
+        tokio::pin!(connecting);
+        let connected = tokio::select! {
+            connected = &mut connecting => connected,
+            () = gate.has_spoken() => {
+                progress.waits_for(Awaited::Answer("EHLO"));
+                tokio::select! {
+                    connected = &mut connecting => connected,
+                    // lettre says QUIT after a refused EHLO, and would wait for its answer as long as for the greeting
+                    () = gate.has_spoken() => tokio::time::timeout(timing.quit, connecting).await.flatten(),
+                }
+            }
+        };
+        if let (Err(_), Some(refusal)) = (&connected, reply_in(&gate.answered()))
+            && refusal.is_negative()
+        {
+            return Err(hold_negative(host, Negative::Reply(refusal), progress));
+        }
+        let connection = match connected {
+            Err(_) => return Err(hold_cause(host, &Cause::Timeout, progress)),
+            Ok(Err(error)) => return Err(hold_negative(host, negative(&error), progress)),
             Ok(Ok(connection)) => connection,
         };
         let offers = Capabilities::parse(&gate.reply());
-        Ok(Self { connection, gate, offers, timing, broken: false, host: String::from(host) })
+        let (host, progress) = (String::from(host), progress.clone());
+        Ok(Self { connection, gate, offers, timing, broken: false, host, progress })
     }
 
     /// RFC 3207. Fails closed; what was learnt before TLS is forgotten.
@@ -166,9 +176,14 @@ impl SmtpSession {
         if !self.offers.starttls {
             return Err(self.hold(&c::STARTTLS_MISSING, Disposition::NeedsAdmin, None));
         }
-        self.ask("STARTTLS\r\n", self.timing.command)
-            .await
-            .map_err(|negative| hold_negative(&self.host, negative))?;
+        self.progress.waits_for(Awaited::Answer("STARTTLS"));
+        match self.ask("STARTTLS\r\n", self.timing.command).await {
+            Ok(_) => {}
+            Err(Negative::Reply(reply)) if reply.code != 421 => {
+                return Err(self.hold(&c::STARTTLS_REFUSED, Disposition::Retry, None));
+            }
+            Err(negative) => return Err(hold_negative(&self.host, negative, &self.progress)),
+        }
         if self.gate.has_unread().await {
             drop(self.gate.take_stream());
             self.broken = true;
@@ -177,49 +192,52 @@ impl SmtpSession {
         let plain: TcpStream = match self.gate.take_stream() {
             Some(Stream::Plain(plain)) => plain,
             Some(Stream::Tls(_)) | None => {
-                return Err(hold_cause(&self.host, &Cause::Cut(String::from("closed"))));
+                return Err(hold_cause(&self.host, &Cause::Cut(String::from("closed")), &self.progress));
             }
         };
+        self.progress.waits_for(Awaited::Tls);
         let secured = dialer.tls(&self.host, plain).await?;
         self.gate.put(MaybeTls::Tls(Box::new(secured)));
+        self.progress.waits_for(Awaited::Answer("EHLO"));
         self.ask(&format!("EHLO {hello_name}\r\n"), self.timing.command)
             .await
-            .map_err(|negative| hold_negative(&self.host, negative))?;
+            .map_err(|negative| hold_negative(&self.host, negative, &self.progress))?;
         self.offers = Capabilities::parse(&self.gate.reply());
         Ok(())
     }
 
+    /// Signs in by the first way that server and credentials have in common; by the next one if the server does not
+    /// know it after all.
     pub(super) async fn authenticate(&mut self, credentials: &SmtpCredentials) -> Result<(), SmtpError> {
-        let (user, signed_in) = match credentials {
-            SmtpCredentials::None => return Ok(()),
-            SmtpCredentials::Xoauth2 { user, token } => {
-                if !self.offers.offers("XOAUTH2") {
-                    return Err(self.hold(&c::SMTP_AUTH_NOT_OFFERED, Disposition::NeedsAdmin, Some(user)));
-                }
-                let line = format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.expose());
-                (user, self.auth("XOAUTH2", &[Zeroizing::new(line)]).await)
+        let Some((user, ways)) = credentials.ways() else { return Ok(()) };
+        let mut unknown = None;
+        for (command, answers) in ways {
+            if !self.offers.offers(command.trim_start_matches("AUTH ")) {
+                continue;
             }
-            SmtpCredentials::Plain { user, password } if self.offers.offers("PLAIN") => {
-                let line = format!("\0{user}\0{}", password.expose());
-                (user, self.auth("PLAIN", &[Zeroizing::new(line)]).await)
+            match self.auth(command, &answers).await {
+                Ok(()) => return Ok(()),
+                // RFC 4954 §4: 504 is an unknown mechanism. Any other refusal counts against the account: it is not
+                // tried another way.
+                Err(Negative::Reply(reply)) if matches!(reply.code, 500 | 502 | 504) => unknown = Some(reply),
+                Err(negative) => return Err(self.hold_login(credentials, user, negative)),
             }
-            SmtpCredentials::Plain { user, password } if self.offers.offers("LOGIN") => {
-                let lines = [Zeroizing::new(user.clone()), Zeroizing::new(String::from(password.expose()))];
-                (user, self.auth("LOGIN", &lines).await)
+        }
+        match unknown {
+            Some(reply) if reply.code != 504 => {
+                Err(self.hold_login(credentials, user, Negative::Reply(reply)))
             }
-            SmtpCredentials::Plain { user, .. } => {
-                return Err(self.hold(&c::SMTP_AUTH_NOT_OFFERED, Disposition::NeedsAdmin, Some(user)));
-            }
-        };
-        signed_in.map_err(|negative| self.hold_login(credentials, user, negative))
+            Some(_) | None => Err(self.hold(&c::SMTP_AUTH_NOT_OFFERED, Disposition::NeedsAdmin, Some(user))),
+        }
     }
 
     /// `AUTH name`, then one line for each challenge. Never inline: RFC 4954 §4 keeps AUTH within 512 octets, and
     /// tokens are longer (Gmail answers `555 5.5.2`, Dovecot `500 5.5.2`). A server that challenges further has
     /// refused and wants an empty line before it says why (Gmail, Dovecot: JSON in the challenge).
-    async fn auth(&mut self, mechanism: &str, answers: &[Zeroizing<String>]) -> Result<(), Negative> {
+    async fn auth(&mut self, command: &'static str, answers: &[Zeroizing<String>]) -> Result<(), Negative> {
         let deadline = self.timing.command;
-        let mut reply = self.ask(&format!("AUTH {mechanism}\r\n"), deadline).await?;
+        self.progress.waits_for(Awaited::Answer(command));
+        let mut reply = self.ask(&format!("{command}\r\n"), deadline).await?;
         for answer in answers {
             if reply.code != 334 {
                 return Err(Negative::Lost(Cause::Garbled(format!("{reply} to AUTH"))));
@@ -298,9 +316,9 @@ impl SmtpSession {
     fn hold_login(&self, credentials: &SmtpCredentials, user: &str, refused: Negative) -> SmtpError {
         let reply = match refused {
             Negative::Reply(reply) => reply,
-            Negative::Lost(cause) => return hold_cause(&self.host, &cause),
+            Negative::Lost(cause) => return hold_cause(&self.host, &cause, &self.progress),
         };
-        let finding = reply.finding();
+        let finding = reply.finding(SmtpPhase::Session);
         let facts = Facts { host: &self.host, address: user, ..Facts::default() };
         let by_password = matches!(credentials, SmtpCredentials::Plain { .. });
         if by_password && finding.disposition == Disposition::FreshToken {
@@ -309,6 +327,13 @@ impl SmtpSession {
         }
         hold_reply(&facts, &reply)
     }
+}
+
+/// A reply of several lines, each with the code (RFC 5321 §4.2.1).
+fn reply_in(lines: &[String]) -> Option<Reply> {
+    let code = lines.last()?.get(..3)?.parse().ok()?;
+    let text: Vec<&str> = lines.iter().filter_map(|line| line.get(4..)).collect();
+    Some(Reply { code, text: text.join(" ") })
 }
 
 pub(super) fn negative(error: &lettre::transport::smtp::Error) -> Negative {
@@ -321,27 +346,24 @@ pub(super) fn negative(error: &lettre::transport::smtp::Error) -> Negative {
     }
 }
 
-pub(super) fn hold_negative(host: &str, negative: Negative) -> SmtpError {
+pub(super) fn hold_negative(host: &str, negative: Negative, progress: &Progress) -> SmtpError {
     match negative {
         Negative::Reply(reply) => hold_reply(&Facts { host, ..Facts::default() }, &reply),
-        Negative::Lost(cause) => hold_cause(host, &cause),
+        Negative::Lost(cause) => hold_cause(host, &cause, progress),
     }
 }
 
-/// Before MAIL a refusal concerns the session, whatever its text would mean for a message.
 fn hold_reply(facts: &Facts<'_>, reply: &Reply) -> SmtpError {
-    let finding = reply.finding();
-    if finding.disposition == Disposition::GiveUp {
-        let diagnosis = describe(&c::SMTP_REFUSED, facts, Some(&reply.to_string()));
-        let retry = Disposition::RetryAfter(Duration::from_secs(900));
-        return SmtpError::Hold { diagnosis: Box::new(diagnosis), retry };
-    }
-    SmtpError::Hold { diagnosis: Box::new(reply.diagnosis(facts)), retry: finding.disposition }
+    let retry = reply.finding(SmtpPhase::Session).disposition;
+    SmtpError::Hold { diagnosis: Box::new(reply.diagnosis(SmtpPhase::Session, facts)), retry }
 }
 
-fn hold_cause(host: &str, cause: &Cause) -> SmtpError {
-    let facts = Facts { host, ..Facts::default() };
-    let diagnosis = describe(&c::CONNECTION_LOST, &facts, Some(&cause.to_string()));
+fn hold_cause(host: &str, cause: &Cause, progress: &Progress) -> SmtpError {
+    let evidence = cause.to_string();
+    let diagnosis = match progress.current() {
+        Some(awaited) if *cause == Cause::Timeout => awaited.diagnosis(host, "", Some(&evidence)),
+        Some(_) | None => describe(&c::CONNECTION_LOST, &Facts { host, ..Facts::default() }, Some(&evidence)),
+    };
     SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: Disposition::Retry }
 }
 

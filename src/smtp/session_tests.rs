@@ -1,7 +1,7 @@
 //! Transcripts: what the server says and must hear, line by line.
 
 use super::*;
-use crate::domain::SmtpAuth;
+use crate::domain::{SendState, SmtpAuth};
 use crate::net::NetConfig;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -73,7 +73,8 @@ fn greeting(offers: &[&str]) -> Vec<Step> {
 
 async fn open(endpoint: &SmtpEndpoint, credentials: &SmtpCredentials) -> Result<SmtpSession, SmtpError> {
     let dialer = Dialer::new(NetConfig::default()).unwrap();
-    SmtpSession::open(&dialer, endpoint, "me.example", credentials, SmtpTiming::default()).await
+    let (timing, progress) = (SmtpTiming::default(), Progress::default());
+    SmtpSession::open(&dialer, endpoint, "me.example", credentials, timing, &progress).await
 }
 
 async fn open_failing(
@@ -178,6 +179,40 @@ async fn a_password_goes_by_plain_else_by_login() {
 }
 
 #[tokio::test]
+async fn a_mechanism_that_is_offered_and_unknown_gives_way_to_the_next_one_once() {
+    let credentials = SmtpCredentials::Plain { user: "u".into(), password: Secret::new("p") };
+    let login = || [c_("AUTH LOGIN"), s("334 VXNlcg=="), c_("dQ=="), s("334 UGFzcw=="), c_("cA==")];
+    for code in [504, 502] {
+        let mut script = greeting(&["AUTH PLAIN LOGIN"]);
+        script.extend([c_("AUTH PLAIN"), s(&format!("{code} 5.5.4 unrecognized authentication type"))]);
+        script.extend(login());
+        script.push(s("235 ok"));
+        let (endpoint, server) = serve(script).await;
+        drop(open(&endpoint, &credentials).await.unwrap());
+        server.await.unwrap();
+    }
+    // after the credentials, too
+    let mut script = greeting(&["AUTH PLAIN LOGIN"]);
+    script.extend([c_("AUTH PLAIN"), s("334 "), c_("AHUAcA=="), s("504 5.7.4 no")]);
+    script.extend([c_("AUTH LOGIN"), s("504 5.7.4 no")]);
+    let (endpoint, server) = serve(script).await;
+    let (code, retry, evidence) = open_failing(&endpoint, &credentials).await;
+    assert_eq!((code.as_str(), retry), ("smtp_auth_not_offered", Disposition::NeedsAdmin));
+    assert!(evidence.contains("504"), "{evidence}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_password_is_not_tried_by_the_next_mechanism() {
+    let credentials = SmtpCredentials::Plain { user: "u".into(), password: Secret::new("p") };
+    let mut script = greeting(&["AUTH PLAIN LOGIN"]);
+    script.extend([c_("AUTH PLAIN"), s("334 "), c_("AHUAcA=="), s("535 5.7.8 Error: authentication failed")]);
+    let (endpoint, server) = serve(script).await;
+    assert_eq!(open_failing(&endpoint, &credentials).await.0, "password_refused");
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_password_asks_for_a_sign_in() {
     let mut script = greeting(&["AUTH PLAIN"]);
     script.extend([c_("AUTH PLAIN"), s("334 "), c_("AHUAcA=="), s("535 5.7.8 Error: authentication failed")]);
@@ -211,6 +246,86 @@ async fn plaintext_after_the_starttls_answer_ends_the_connection() {
     endpoint.security = Security::Starttls;
     assert_eq!(open_failing(&endpoint, &token("t")).await.0, "starttls_injection");
     server.await.unwrap();
+}
+
+/// Opens against a script, and what the outbox is told to wait for.
+async fn held(script: Vec<Step>, security: Security) -> (String, SendState) {
+    let (mut endpoint, server) = serve(script).await;
+    endpoint.security = security;
+    let dialer = Dialer::new(NetConfig::default()).unwrap();
+    // the server answers no QUIT
+    let timing = SmtpTiming { quit: Duration::from_millis(100), ..SmtpTiming::default() };
+    let (progress, anybody) = (Progress::default(), SmtpCredentials::None);
+    let opening = SmtpSession::open(&dialer, &endpoint, "me.example", &anybody, timing, &progress).await;
+    let error = opening.unwrap_err();
+    drop(server);
+    (error.diagnosis().unwrap().code.clone(), error.send_state())
+}
+
+#[tokio::test]
+async fn a_refusal_before_mail_holds_and_only_a_limit_throttles() {
+    let plain = Security::None;
+    let greeted = || vec![s("220 mail.example ESMTP"), c_("EHLO me.example")];
+    let ehlo = |said: &str| greeted().into_iter().chain([s(said), c_("QUIT")]).collect::<Vec<_>>();
+    let starttls = |said: &str| {
+        let mut script = greeting(&["STARTTLS"]);
+        script.extend([c_("STARTTLS"), s(said)]);
+        script
+    };
+    let (held_, throttled) = (SendState::Held, SendState::Throttled);
+    for (script, security, code, state) in [
+        (vec![s("554 5.7.1 go away")], plain, "smtp_session_refused", held_),
+        (vec![s("421 4.3.2 busy")], plain, "server_unavailable", held_),
+        (ehlo("502 5.5.1 what?"), plain, "smtp_session_refused", held_),
+        (ehlo("550 5.7.1 by policy"), plain, "smtp_session_refused", held_),
+        (starttls("454 4.7.0 TLS not available"), Security::Starttls, "starttls_refused", held_),
+        (starttls("502 5.5.1 what?"), Security::Starttls, "starttls_refused", held_),
+        (vec![s("421 4.4.2 submission rate exceeded")], plain, "throttled", throttled),
+        (
+            vec![s("432 4.3.2 Concurrent connections limit exceeded")],
+            plain,
+            "too_many_connections",
+            throttled,
+        ),
+    ] {
+        assert_eq!(held(script, security).await, (String::from(code), state));
+    }
+}
+
+#[tokio::test]
+async fn multi_line_greetings_of_twenty_are_read() {
+    let lines = (1..20).map(|line| s(&format!("220-line {line} of the house rules")));
+    let mut script: Vec<Step> = lines.collect();
+    script.extend(greeting(&["AUTH PLAIN", "SIZE 1000"]));
+    let (endpoint, server) = serve(script).await;
+    let session = open(&endpoint, &SmtpCredentials::None).await.unwrap();
+    assert_eq!(session.offers.size, Some(1000));
+    drop(session);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_names_what_was_waited_for() {
+    let credentials = SmtpCredentials::Plain { user: "u".into(), password: Secret::new("p") };
+    let mut silent_auth = greeting(&["AUTH PLAIN"]);
+    silent_auth.extend([c_("AUTH PLAIN"), s("334 "), c_("AHUAcA==")]);
+    let short = Duration::from_millis(300);
+    for (script, code, word) in [
+        (vec![], "waiting_for_greeting", "greeting"),
+        (vec![s("220 hi"), c_("EHLO me.example")], "waiting_for_answer", "EHLO"),
+        (silent_auth, "waiting_for_sign_in", "AUTH PLAIN"),
+    ] {
+        let (endpoint, server) = serve(script).await;
+        let dialer = Dialer::new(NetConfig::default()).unwrap();
+        let timing = SmtpTiming { greeting: short, command: short, ..SmtpTiming::default() };
+        let opening =
+            SmtpSession::open(&dialer, &endpoint, "me.example", &credentials, timing, &Progress::default())
+                .await;
+        let found = opening.unwrap_err().diagnosis().unwrap().clone();
+        assert_eq!(found.code, code);
+        assert!(found.summary.contains(word), "{}", found.summary);
+        server.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! One message over an open session: MAIL, RCPT, DATA, body, the durable commit, the dot, the answer.
 
+use super::address::on_the_wire;
 use super::gate::Gate;
 use super::protocol::{Cause, Outcome, Reply, SendResult, SmtpPhase};
-use super::session::{Negative, SmtpSession, SmtpTiming, negative};
+use super::session::{Negative, SmtpSession, negative};
+use super::timing::SmtpTiming;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::response::Response;
@@ -25,15 +27,20 @@ impl SmtpSession {
         body: &[u8],
         commit_data_sent: impl Future<Output = Result<(), E>>,
     ) -> Outcome {
-        let mut outcome =
-            Outcome { accepted: Vec::new(), refused: Vec::new(), result: SendResult::NoRecipient };
+        let mut outcome = Outcome {
+            accepted: Vec::new(),
+            refused: Vec::new(),
+            ended_at: None,
+            result: SendResult::NoRecipient,
+        };
         match self.envelope(mail_from, recipients, body, &mut outcome).await {
             Err(result) => outcome.result = result,
             Ok(()) if outcome.accepted.is_empty() => {}
             Ok(()) => outcome.result = self.content(body, commit_data_sent).await,
         }
         let is_open = match &outcome.result {
-            SendResult::Refused5xx { phase, .. } | SendResult::Deferred { phase, .. } => {
+            SendResult::Refused5xx { phase, reply } | SendResult::Deferred { phase, reply } => {
+                self.broken |= is_about_the_dialogue(reply);
                 *phase != SmtpPhase::Message
             }
             SendResult::NoRecipient => true,
@@ -62,20 +69,27 @@ impl SmtpSession {
         outcome: &mut Outcome,
     ) -> Result<(), SendResult> {
         let parameters = self.parameters(mail_from, recipients, body).map_err(not_sent)?;
-        let mail = format!("MAIL FROM:<{mail_from}>{parameters}\r\n");
+        let mail = format!("MAIL FROM:<{}>{parameters}\r\n", on_the_wire(mail_from));
         if let Err(negative) = self.ask(&mail, self.timing.command).await {
             return Err(answered(SmtpPhase::Mail, negative));
         }
         for recipient in recipients {
-            let asked = self.ask(&format!("RCPT TO:<{recipient}>\r\n"), self.timing.command).await;
-            match asked {
+            let rcpt = format!("RCPT TO:<{}>\r\n", on_the_wire(recipient));
+            match self.ask(&rcpt, self.timing.command).await {
                 Ok(_) => outcome.accepted.push(recipient.clone()),
-                // the channel closes: what it says is not about this recipient
+                // the channel closes, for the others of this message, too
                 Err(Negative::Reply(reply)) if reply.code == 421 => {
+                    outcome.ended_at = Some(recipient.clone());
                     return Err(SendResult::Deferred { phase: SmtpPhase::Rcpt, reply });
                 }
-                Err(Negative::Reply(reply)) => outcome.refused.push((recipient.clone(), reply)),
-                Err(lost @ Negative::Lost(_)) => return Err(answered(SmtpPhase::Rcpt, lost)),
+                Err(Negative::Reply(reply)) => {
+                    self.broken |= is_about_the_dialogue(&reply);
+                    outcome.refused.push((recipient.clone(), reply));
+                }
+                Err(lost @ Negative::Lost(_)) => {
+                    outcome.ended_at = Some(recipient.clone());
+                    return Err(answered(SmtpPhase::Rcpt, lost));
+                }
             }
         }
         Ok(())
@@ -105,9 +119,11 @@ impl SmtpSession {
             }
             parameters.push_str(&format!(" SIZE={size}"));
         }
-        let needs_utf8 = !addresses().all(str::is_ascii);
+        // RFC 6531 §3.7: a domain has an ASCII form that every server takes; a local part has none
+        let needs_utf8 = !addresses().all(|address| on_the_wire(address).is_ascii());
         if needs_utf8 && !self.offers.smtputf8 {
-            let reason = "an address has letters beyond ASCII, and the server does not offer SMTPUTF8";
+            let reason =
+                "an address has letters beyond ASCII before its @, and the server does not offer SMTPUTF8";
             return unsendable("smtputf8_missing", String::from(reason));
         }
         // a server that does not offer 8BITMIME gets eight bits all the same: all relays of this century pass them,
@@ -229,6 +245,12 @@ fn answered(phase: SmtpPhase, negative: Negative) -> SendResult {
         Negative::Reply(reply) => SendResult::Deferred { phase, reply },
         Negative::Lost(cause) => not_sent(cause),
     }
+}
+
+/// 503: it has not seen the commands we sent. 530, 534, 535, 538: it does not know any more who signed in (RFC 4954 §6).
+/// A new connection begins both anew.
+fn is_about_the_dialogue(reply: &Reply) -> bool {
+    matches!(reply.code, 503 | 530 | 534 | 535 | 538)
 }
 
 fn lost(negative: Negative) -> Cause {

@@ -79,6 +79,7 @@ async fn each_phase_s_refusal_is_told_with_its_phase_and_the_session_goes_on() {
         for phase in [SmtpPhase::Mail, SmtpPhase::Data, SmtpPhase::Message] {
             let all = envelope();
             let said = match phase {
+                SmtpPhase::Session => 0,
                 SmtpPhase::Mail => 1,
                 SmtpPhase::Rcpt => 3,
                 SmtpPhase::Data => 5,
@@ -116,6 +117,104 @@ async fn recipients_are_refused_one_by_one() {
     let refused: Vec<(&str, u16)> =
         outcome.refused.iter().map(|(who, reply)| (who.as_str(), reply.code)).collect();
     assert_eq!(refused, [("b@k.example", 550), ("d@k.example", 452)]);
+}
+
+#[tokio::test]
+async fn a_domain_beyond_ascii_goes_as_ascii_and_needs_no_extension() {
+    for offers in [&[][..], &["SMTPUTF8"]] {
+        let mut rest = vec![c_("MAIL FROM:<a@m.example>"), s("250 ok")];
+        rest.extend([c_("RCPT TO:<b@xn--kln-sna.example>"), s("250 ok"), c_("DATA"), s("354 go"), Body]);
+        rest.push(s("250 ok"));
+        let (outcome, ..) = transact(offers, &["b@köln.example"], MESSAGE, rest).await;
+        assert_eq!(outcome.accepted, ["b@köln.example"], "{:?}", outcome.result);
+    }
+}
+
+#[tokio::test]
+async fn commands_out_of_sequence_need_a_new_connection_and_the_others_get_the_message() {
+    let mut rest = vec![c_("MAIL FROM:<a@m.example>"), s("250 ok"), c_("RCPT TO:<b@k.example>")];
+    rest.extend([s("503 5.5.1 Error: need MAIL command"), c_("RCPT TO:<c@k.example>"), s("250 ok")]);
+    rest.extend([c_("DATA"), s("354 go"), Body, s("250 ok")]);
+    let (outcome, broken, _) = transact(&[], &["b@k.example", "c@k.example"], MESSAGE, rest).await;
+    assert_eq!((outcome.accepted, broken), (vec![String::from("c@k.example")], true));
+    let alone =
+        vec![c_("MAIL FROM:<a@m.example>"), s("250 ok"), c_("RCPT TO:<b@k.example>"), s("503 5.5.1 no")];
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, alone).await;
+    assert_eq!((outcome.result, broken), (SendResult::NoRecipient, true));
+    let at_mail = vec![c_("MAIL FROM:<a@m.example>"), s("503 5.5.1 say EHLO first")];
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, at_mail).await;
+    assert!(matches!(outcome.result, SendResult::Deferred { phase: SmtpPhase::Mail, .. }) && broken);
+}
+
+#[tokio::test]
+async fn a_channel_that_closes_at_rcpt_names_the_recipient_it_closed_at() {
+    let to = ["b@k.example", "c@k.example", "d@k.example"];
+    let until_second = || {
+        vec![
+            c_("MAIL FROM:<a@m.example>"),
+            s("250 ok"),
+            c_("RCPT TO:<b@k.example>"),
+            s("250 ok"),
+            c_("RCPT TO:<c@k.example>"),
+        ]
+    };
+    for said in [vec![s("421 4.7.0 domain rate limited"), Cut], vec![Cut]] {
+        let rest = until_second().into_iter().chain(said).collect();
+        let (outcome, broken, _) = transact(&[], &to, MESSAGE, rest).await;
+        assert_eq!((outcome.ended_at.as_deref(), broken), (Some("c@k.example"), true));
+        assert!(outcome.refused.is_empty(), "the others were not refused");
+    }
+}
+
+#[tokio::test]
+async fn a_421_at_mail_or_after_the_dot_defers_and_needs_a_new_connection() {
+    let at_mail = vec![c_("MAIL FROM:<a@m.example>"), s("421 4.3.2 shutting down"), Cut];
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, at_mail).await;
+    assert!(matches!(outcome.result, SendResult::Deferred { phase: SmtpPhase::Mail, .. }) && broken);
+    let mut at_dot = envelope();
+    at_dot.extend([Body, s("421 4.3.2 shutting down"), Cut]);
+    let (outcome, broken, _) = transact(&[], &["b@k.example"], MESSAGE, at_dot).await;
+    assert!(matches!(outcome.result, SendResult::Deferred { phase: SmtpPhase::Message, .. }) && broken);
+}
+
+#[tokio::test]
+async fn after_452_at_the_31st_of_90_recipients_thirty_have_it_and_sixty_wait() {
+    let to: Vec<String> = (0..90).map(|number| format!("u{number}@k.example")).collect();
+    let mut rest = vec![c_("MAIL FROM:<a@m.example>"), s("250 ok")];
+    for (at, who) in to.iter().enumerate() {
+        rest.push(c_(&format!("RCPT TO:<{who}>")));
+        rest.push(s(if at < 30 { "250 ok" } else { "452 4.5.3 Too many recipients" }));
+    }
+    rest.extend([c_("DATA"), s("354 go"), Body, s("250 ok")]);
+    let names: Vec<&str> = to.iter().map(String::as_str).collect();
+    let (outcome, broken, _) = transact(&[], &names, MESSAGE, rest).await;
+    assert_eq!((outcome.accepted.len(), outcome.refused.len(), broken), (30, 60, false));
+    assert!(outcome.refused.iter().all(|(_, reply)| reply.code == 452));
+}
+
+#[tokio::test]
+async fn replies_that_end_in_lf_alone_are_understood() {
+    let lf = |text: &str| S(format!("{text}\n"));
+    let script = vec![
+        lf("220 old.example"),
+        c_("EHLO me.example"),
+        lf("250-old.example"),
+        lf("250 SIZE 1000"),
+        c_("MAIL FROM:<a@m.example> SIZE=21"),
+        lf("250 ok"),
+        c_("RCPT TO:<b@k.example>"),
+        lf("250 ok"),
+        c_("DATA"),
+        lf("354 go"),
+        Body,
+        lf("250 taken"),
+    ];
+    let (endpoint, server) = serve(script).await;
+    let mut session = open(&endpoint, &SmtpCredentials::None).await.unwrap();
+    let outcome = session.send("a@m.example", &["b@k.example".into()], MESSAGE, committed()).await;
+    assert!(matches!(outcome.result, SendResult::Sent { .. }), "{:?}", outcome.result);
+    drop(session);
+    server.await.unwrap();
 }
 
 #[tokio::test]
@@ -228,8 +327,8 @@ async fn after_starttls_the_dialogue_goes_on_inside_tls_from_a_new_ehlo() {
         security: Security::Starttls,
         auth: SmtpAuth::Inherit,
     };
-    let opened =
-        SmtpSession::open(&dialer, &endpoint, "me.example", &token("t"), SmtpTiming::default()).await;
+    let (timing, progress) = (SmtpTiming::default(), Progress::default());
+    let opened = SmtpSession::open(&dialer, &endpoint, "me.example", &token("t"), timing, &progress).await;
     let mut session = opened.unwrap();
     let outcome = session.send("a@m.example", &["b@k.example".into()], MESSAGE, committed()).await;
     assert!(matches!(outcome.result, SendResult::Sent { .. }), "{:?}", outcome.result);

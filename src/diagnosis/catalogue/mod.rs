@@ -92,6 +92,14 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         .copied()
 }
 
+/// Whether a cause is a limit that a server keeps, and that passes by waiting.
+#[must_use]
+pub fn speaks_of_a_limit(code: &str) -> bool {
+    let limits =
+        [&THROTTLED, &TOO_MANY_CONNECTIONS, &SENDING_QUOTA, &OVER_QUOTA_TRANSFER, &IDP_THROTTLED, &IDP_LOOP];
+    limits.iter().any(|entry| entry.code == code)
+}
+
 /// The entry of a code.
 #[must_use]
 pub fn find(code: &str) -> Option<&'static Entry> {

@@ -22,8 +22,8 @@ super::entries! {
         => "{host} ist von diesem Rechner aus nicht erreichbar.",
         "Check the network and outgoing firewall rules for the configured port."
         => "Das Netz und die Firewall-Regeln nach außen für den eingestellten Port prüfen.";
-    /// The server's certificate is not accepted.
-    CERTIFICATE = "tls_certificate", Operator, AfterFix, "Certificate not accepted" => "Zertifikat nicht anerkannt",
+    /// Nobody who is trusted here issued the server's certificate.
+    CERTIFICATE = "tls_certificate", Operator, AfterFix, "Certificate's issuer unknown" => "Aussteller des Zertifikats unbekannt",
         "The certificate of {host} is not accepted: {detail}."
         => "Das Zertifikat von {host} wird nicht anerkannt: {detail}.",
         "If the server is your own, name its certificate authority in tls.extra_ca. If not, somebody may be in \
@@ -32,6 +32,38 @@ super::entries! {
          vielleicht jemand dazwischen: nicht umgehen.",
         commands [
             "openssl s_client -connect {host}:<port> -servername {host} -showcerts",
+        ];
+    /// The server's certificate is for another name.
+    CERTIFICATE_NAME = "tls_certificate_name", Operator, AfterFix, "Certificate for another name" => "Zertifikat für einen anderen Namen",
+        "The certificate that {host} shows is not for this name: {detail}."
+        => "Das Zertifikat, das {host} zeigt, gilt nicht für diesen Namen: {detail}.",
+        "Put a name that the certificate is for into host, if it is the same server; or have the server show a \
+         certificate for {host}. A further authority does not help."
+        => "Als host einen Namen eintragen, für den das Zertifikat gilt, wenn es derselbe Server ist; oder den \
+         Server ein Zertifikat für {host} zeigen lassen. Eine weitere Zertifizierungsstelle hilft nicht.",
+        commands [
+            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -subject -ext subjectAltName",
+        ];
+    /// The server's certificate is not valid today.
+    CERTIFICATE_TIME = "tls_certificate_expired", Operator, AfterFix, "Certificate not valid today" => "Zertifikat heute nicht gültig",
+        "The certificate of {host} is not valid today: {detail}."
+        => "Das Zertifikat von {host} ist heute nicht gültig: {detail}.",
+        "It has to be renewed on the server (and the server to be told to load it). If other programs accept it, \
+         this machine's clock is wrong."
+        => "Es muss auf dem Server erneuert werden (und der Server es neu laden). Nehmen andere Programme es an, geht \
+         die Uhr dieses Rechners falsch.",
+        commands [
+            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -dates",
+            "timedatectl status",
+        ];
+    /// The server's certificate cannot be used by anybody.
+    CERTIFICATE_UNUSABLE = "tls_certificate_unusable", Operator, AfterFix, "Certificate unusable" => "Zertifikat unbrauchbar",
+        "The certificate of {host} cannot be used: {detail}."
+        => "Das Zertifikat von {host} ist unbrauchbar: {detail}.",
+        "The server has to show another certificate."
+        => "Der Server muss ein anderes Zertifikat zeigen.",
+        commands [
+            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -text",
         ];
     /// TLS fails otherwise.
     TLS_FAILED = "tls_failed", Operator, Auto, "TLS failed" => "TLS fehlgeschlagen",
@@ -69,6 +101,32 @@ super::entries! {
          server's own log."
         => "Es wird von selbst wieder versucht. Bleibt es dabei, prüfen, ob Name, Port und Verschlüsselung \
          zusammenpassen, dann das Protokoll des Servers.";
+    /// The server has not greeted yet.
+    WAITING_FOR_GREETING = "waiting_for_greeting", Operator, Auto, "Waiting for the greeting" => "Wartet auf die Begrüßung",
+        "{host} took the connection and has not said a word yet: its greeting is waited for."
+        => "{host} hat die Verbindung angenommen und noch kein Wort gesagt: auf die Begrüßung wird gewartet.",
+        "Usually the port speaks TLS at once and security says starttls: set it to tls (465), or take the port for \
+         starttls (587). Else nothing that speaks SMTP listens there, or the server lets strangers wait on purpose."
+        => "Meist spricht der Port sofort TLS, und security steht auf starttls: auf tls stellen (465), oder den \
+         Port für starttls nehmen (587). Sonst lauscht dort nichts, das SMTP spricht, oder der Server lässt Fremde \
+         absichtlich warten.";
+    /// The server has not answered AUTH yet.
+    WAITING_FOR_SIGN_IN = "waiting_for_sign_in", Provider, Auto, "Waiting for the sign-in's answer" => "Wartet auf die Antwort der Anmeldung",
+        "{host} has not answered {detail} yet."
+        => "{host} hat auf {detail} noch nicht geantwortet.",
+        "Usually what the server checks sign-ins with is down or slow. Nothing is known against user name and \
+         password. It is tried again by itself; if it stays, look into the server's own log."
+        => "Meist ist ausgefallen oder langsam, womit der Server Anmeldungen prüft. Gegen Benutzernamen und \
+         Kennwort liegt nichts vor. Es wird von selbst wieder versucht; bleibt es dabei, im Protokoll des Servers \
+         nachsehen.";
+    /// The server has not answered a command yet.
+    WAITING_FOR_ANSWER = "waiting_for_answer", Provider, Auto, "Waiting for an answer" => "Wartet auf eine Antwort",
+        "{host} has not answered {detail} yet."
+        => "{host} hat auf {detail} noch nicht geantwortet.",
+        "The server is overloaded, or something on the way (a firewall that looks into mail) swallows the answer. It \
+         is tried again by itself; if it stays, look into the server's own log."
+        => "Der Server ist überlastet, oder etwas unterwegs (eine Firewall, die in Mail hineinsieht) verschluckt die \
+         Antwort. Es wird von selbst wieder versucht; bleibt es dabei, im Protokoll des Servers nachsehen.";
     /// The server does not speak its protocol.
     SERVER_UNREADABLE = "server_unreadable", Provider, Auto, "Server not understood" => "Server nicht verständlich",
         "{host} answers something that cannot be understood."
@@ -106,6 +164,14 @@ super::entries! {
          stripping encryption on the way."
         => "Port und Verschlüsselung benutzen, die der Server bietet (tls auf 465 oder 993). Ging es früher, \
          entfernt vielleicht jemand unterwegs die Verschlüsselung.";
+    /// STARTTLS is offered and refused (RFC 3207 §4: 454).
+    STARTTLS_REFUSED = "starttls_refused", Provider, Auto, "STARTTLS refused" => "STARTTLS abgelehnt",
+        "{host} offers STARTTLS and refuses it: nothing was sent."
+        => "{host} bietet STARTTLS an und lehnt es ab: es wurde nichts gesendet.",
+        "Usually the server cannot read its own certificate or key. It is tried again by itself; if it stays, look \
+         into the server's own log."
+        => "Meist kann der Server sein eigenes Zertifikat oder seinen Schlüssel nicht lesen. Es wird von selbst \
+         wieder versucht; bleibt es dabei, im Protokoll des Servers nachsehen.";
     /// Plaintext after the STARTTLS answer.
     STARTTLS_INJECTION = "starttls_injection", Operator, Auto, "Tampering at STARTTLS" => "Manipulation bei STARTTLS",
         "Text followed the STARTTLS answer of {host} before encryption began: somebody may be tampering with \
