@@ -53,13 +53,13 @@ pub enum NetError {
         after: Duration,
     },
     /// The certificate is not accepted.
-    #[error(
-        "the certificate of {host} is not accepted ({reason}): name its authority in tls.extra_ca if it is yours"
-    )]
+    #[error("the certificate of {host} is not accepted: {reason}")]
     Certificate {
         /// The host.
         host: String,
-        /// Why not.
+        /// What is wrong with it.
+        fault: CertificateFault,
+        /// The same in words.
         reason: String,
     },
     /// TLS failed otherwise.
@@ -95,6 +95,19 @@ pub enum NetError {
     },
 }
 
+/// What is wrong with a certificate; each has a remedy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// No authority that is trusted here issued it.
+    Issuer,
+    /// It is for another name.
+    Name,
+    /// It is not valid today.
+    Time,
+    /// It cannot be used at all.
+    Unusable,
+}
+
 impl NetError {
     /// The answer to "what now?". A bad certificate is seldom mended in a minute, yet it may be: it is tried again,
     /// slowly.
@@ -123,7 +136,15 @@ impl NetError {
                 (&c::HOST_UNREACHABLE, host, "")
             }
             Self::TlsTimeout { host, .. } | Self::Tls { host, .. } => (&c::TLS_FAILED, host, ""),
-            Self::Certificate { host, reason } => (&c::CERTIFICATE, host, reason),
+            Self::Certificate { host, fault, reason } => {
+                let entry = match fault {
+                    CertificateFault::Issuer => &c::CERTIFICATE,
+                    CertificateFault::Name => &c::CERTIFICATE_NAME,
+                    CertificateFault::Time => &c::CERTIFICATE_TIME,
+                    CertificateFault::Unusable => &c::CERTIFICATE_UNUSABLE,
+                };
+                (entry, host, reason)
+            }
             Self::PlainRefused { host } => (&c::PLAIN_REFUSED, host, ""),
             Self::ExtraCa { path, cause } => (&c::CERTIFICATE, path, cause),
             Self::Io { host, .. } => (&c::CONNECTION_LOST, host, ""),

@@ -16,7 +16,7 @@ mod tls;
 
 pub use budget::{ByteBudget, Share};
 pub use dial::{Dialer, IpChoice, NetConfig};
-pub use error::NetError;
+pub use error::{CertificateFault, NetError};
 pub use inspect::{PeerCertificate, Shown};
 pub use limit::{LimitExceeded, LimitingReader, Limits, RawResponse, ReadMeter};
 pub use mx::MxResolver;

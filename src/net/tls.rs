@@ -1,6 +1,6 @@
 //! The TLS client configuration all connections share, and how its failures are told.
 
-use super::{Dialer, NetConfig, NetError, Shown};
+use super::{CertificateFault, Dialer, NetConfig, NetError, Shown};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -73,8 +73,9 @@ impl Dialer {
     /// Says who issued the certificate that is not accepted, where that was noted.
     fn name_issuer(&self, error: NetError) -> NetError {
         match (error, self.shown().and_then(Shown::certificate)) {
-            (NetError::Certificate { host, reason }, Some(seen)) => {
-                NetError::Certificate { host, reason: format!("{reason}; it was issued by {}", seen.issuer) }
+            (NetError::Certificate { host, fault, reason }, Some(seen)) => {
+                let reason = format!("{reason}; it was issued by {}", seen.issuer);
+                NetError::Certificate { host, fault, reason }
             }
             (error, _) => error,
         }
@@ -86,25 +87,63 @@ fn explain(host: &str, error: &io::Error) -> NetError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidCertificate(reason)) => {
-            NetError::Certificate { host, reason: reason_in_words(reason) }
+            let (fault, reason) = fault_of(reason);
+            NetError::Certificate { host, fault, reason }
         }
         Some(other) => NetError::Tls { host, cause: other.to_string() },
         None => NetError::Tls { host, cause: error.to_string() },
     }
 }
 
+/// How many of a certificate's names are told.
+const MOST_NAMES: usize = 5;
+
 // rustls adds variants; those not named here speak for themselves.
 #[allow(clippy::wildcard_enum_match_arm)]
-fn reason_in_words(reason: &rustls::CertificateError) -> String {
+fn fault_of(error: &rustls::CertificateError) -> (CertificateFault, String) {
     use rustls::CertificateError as E;
-    match reason {
-        E::Expired | E::ExpiredContext { .. } => String::from("it has expired"),
-        E::NotValidYet | E::NotValidYetContext { .. } => {
-            String::from("it is not valid yet: check this machine's clock")
+    match error {
+        E::Expired => (CertificateFault::Time, String::from("it has expired")),
+        E::ExpiredContext { not_after, .. } => {
+            (CertificateFault::Time, format!("it expired on {}", day(not_after.as_secs())))
         }
-        E::UnknownIssuer => String::from("its issuer is unknown"),
-        E::NotValidForName | E::NotValidForNameContext { .. } => String::from("it is for another name"),
-        E::Revoked => String::from("it is revoked"),
-        other => format!("{other:?}").chars().take(120).collect(),
+        E::NotValidYet => (CertificateFault::Time, String::from("it is not valid yet")),
+        E::NotValidYetContext { not_before, .. } => {
+            (CertificateFault::Time, format!("it is not valid before {}", day(not_before.as_secs())))
+        }
+        E::UnknownIssuer => (CertificateFault::Issuer, String::from("its issuer is unknown")),
+        // somebody of the same name is trusted here, and did not sign it
+        E::BadSignature => {
+            (CertificateFault::Issuer, String::from("its issuer only bears the name of one that is known"))
+        }
+        E::NotValidForName => (CertificateFault::Name, String::from("it is for another name")),
+        E::NotValidForNameContext { presented, .. } => (CertificateFault::Name, named(presented)),
+        E::Revoked => (CertificateFault::Unusable, String::from("it is revoked")),
+        other => {
+            let words: String = format!("{other:?}").chars().take(120).collect();
+            // an authority that serves its own certificate: so do many devices that sign for themselves
+            let is_own_authority = words.contains("CaUsedAsEndEntity");
+            let fault = if is_own_authority { CertificateFault::Issuer } else { CertificateFault::Unusable };
+            (fault, words)
+        }
+    }
+}
+
+fn day(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|at| chrono::DateTime::from_timestamp(at, 0));
+    at.map_or_else(|| String::from("an unknown day"), |at| at.format("%Y-%m-%d").to_string())
+}
+
+/// Which names it is for, as rustls tells them: `DnsName("mail.example")`.
+fn named(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner.trim_end_matches(')'));
+        inner.trim_matches('"').chars().filter(|c| !c.is_control()).take(100).collect::<String>()
+    };
+    let names: Vec<String> = presented.iter().take(MOST_NAMES).map(bare).collect();
+    if names.is_empty() {
+        String::from("it names no host")
+    } else {
+        format!("it is for {}", names.join(", "))
     }
 }

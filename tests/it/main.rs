@@ -7,6 +7,7 @@ mod world;
 
 mod anna;
 mod api;
+mod bad_certificates;
 mod bad_input;
 mod bad_servers;
 mod bad_smtp;
