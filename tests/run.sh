@@ -15,6 +15,7 @@ if [ "${#need[@]}" -gt 0 ]; then
   { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"; } \
     >"$log" 2>&1 </dev/null || { tail -20 "$log"; exit 1; }
 fi
+echo "Exim: $(tests/exim.sh)"
 if ! cargo nextest --version >/dev/null 2>&1; then
   echo "installing: cargo-nextest"
   cargo install --locked cargo-nextest

@@ -318,3 +318,17 @@ fn a_proxy_can_behave_like_exchange() {
     let reply = smtp.send("anna@makler.test", "ben@makler.test", b"Subject: x\r\n\r\nx\r\n").unwrap();
     assert!(reply.contains(".prod.outlook.com> [Hostname="), "{reply}");
 }
+
+#[test]
+fn exim_stands_in_for_postfix_and_leaves_nothing_behind() {
+    use std::io::{BufRead, BufReader};
+    let world = World::builder().mailbox("anna@makler.test").with_exim().start();
+    let stream = std::net::TcpStream::connect(("127.0.0.1", world.submission_port())).unwrap();
+    let mut greeting = String::new();
+    BufReader::new(stream).read_line(&mut greeting).unwrap();
+    assert!(greeting.starts_with("220 mail.makler.test ESMTP Exim"), "{greeting}");
+    let dir = world.dir().to_path_buf();
+    assert!(!world.inhabitants().is_empty());
+    drop(world);
+    assert_eq!(inhabitants(&dir), Vec::<i32>::new());
+}

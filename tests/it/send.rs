@@ -3,7 +3,7 @@
 use crate::engine::{Running, config, oauth_mailbox, password_mailbox, web_app};
 use crate::world::entra::Instead;
 use crate::world::proxy::{Direction, Ending};
-use crate::world::{Kind, ProxyHandle, Transport, World};
+use crate::world::{Kind, ProxyHandle, Transport, World, WorldBuilder};
 use serde_json::json;
 use stafette::domain::message::BodyLocation;
 use stafette::domain::submission::Phase;
@@ -17,6 +17,74 @@ use std::time::Duration;
 
 const ANNA: &str = "anna@makler.test";
 const BEN: &str = "ben@makler.test";
+
+/// Facts that hold for sending through any server; each is a test with each of them.
+macro_rules! through_any_server {
+    ($($fact:ident),* $(,)?) => {
+        mod by_postfix {
+            $(#[test]
+            fn $fact() {
+                super::$fact(&super::both(super::World::builder()).start());
+            })*
+        }
+        mod by_exim {
+            $(#[test]
+            fn $fact() {
+                super::$fact(&super::both(super::World::builder()).with_exim().start());
+            })*
+        }
+    };
+}
+
+through_any_server![
+    a_password_sends_byte_for_byte,
+    many_messages_arrive_each_once,
+    an_unknown_recipient_fails_with_the_servers_words_and_the_others_get_it,
+    a_dead_server_holds_the_outbox_and_it_goes_out_by_itself,
+    a_mailbox_sends_by_a_login_of_its_own,
+    a_lost_wake_up_costs_latency_and_no_mail,
+];
+
+fn both(world: WorldBuilder) -> WorldBuilder {
+    world.mailbox(ANNA).mailbox(BEN)
+}
+
+fn a_password_sends_byte_for_byte(world: &World) {
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(world, data.path()));
+    let (anna, grant) = password_mailbox(world, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    let submission = accept(&running, &anna, &[BEN], "hello");
+    let sent = until_final(&running, &anna, &submission);
+    assert_eq!((sent.state, sent.attempts), (SubmissionState::Sent, 1), "{sent:?}");
+    running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
+    let raw = world.raw(BEN, "INBOX", world.list(BEN, "INBOX")[0].uid);
+    assert!(String::from_utf8_lossy(&raw).ends_with("\r\n\r\n.dots\r\n..and more\r\n"), "byte for byte");
+}
+
+fn many_messages_arrive_each_once(world: &World) {
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(&config(world, data.path()));
+    let (anna, grant) = password_mailbox(world, ANNA, world.imaps_port());
+    let anna = running.add(anna, &grant);
+    let accepted: Vec<Submission> =
+        (0..20).map(|number| accept(&running, &anna, &[BEN], &format!("number{number}"))).collect();
+    for submission in &accepted {
+        assert_eq!(until_final(&running, &anna, submission).state, SubmissionState::Sent);
+    }
+    running.wait("all of them at ben's", || (world.list(BEN, "INBOX").len() >= 20).then_some(()));
+    let stored = world.list(BEN, "INBOX");
+    let mut ids: Vec<String> = stored
+        .iter()
+        .map(|seen| {
+            let raw = String::from_utf8_lossy(&world.raw(BEN, "INBOX", seen.uid)).into_owned();
+            raw.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((stored.len(), ids.len()), (20, 20));
+}
 
 fn accept(running: &Running, from: &StoredMailbox, to: &[&str], subject: &str) -> Submission {
     let submission = accept_quietly(running, from, to, subject);
@@ -94,12 +162,10 @@ fn what_one_mailbox_sends_the_other_receives() {
     assert!(String::from_utf8_lossy(&raw).ends_with("\r\n\r\n.dots\r\n..and more\r\n"), "byte for byte");
 }
 
-#[test]
-fn an_unknown_recipient_fails_with_the_servers_words_and_the_others_get_it() {
-    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+fn an_unknown_recipient_fails_with_the_servers_words_and_the_others_get_it(world: &World) {
     let data = tempfile::tempdir().unwrap();
-    let running = Running::start(&config(&world, data.path()));
-    let (anna, grant) = password_mailbox(&world, ANNA, world.imaps_port());
+    let running = Running::start(&config(world, data.path()));
+    let (anna, grant) = password_mailbox(world, ANNA, world.imaps_port());
     let anna = running.add(anna, &grant);
     let submission = accept(&running, &anna, &[BEN, "unknown@makler.test"], "mixed");
     let sent = until_final(&running, &anna, &submission);
@@ -111,14 +177,12 @@ fn an_unknown_recipient_fails_with_the_servers_words_and_the_others_get_it() {
     });
 }
 
-#[test]
-fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
-    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself(world: &World) {
     let proxy = world.proxy(Kind::Smtp, Transport::StartTls);
     proxy.refuse(true);
     let data = tempfile::tempdir().unwrap();
-    let running = Running::start(&config(&world, data.path()));
-    let (mut anna, grant): (Mailbox, _) = password_mailbox(&world, ANNA, world.imaps_port());
+    let running = Running::start(&config(world, data.path()));
+    let (mut anna, grant): (Mailbox, _) = password_mailbox(world, ANNA, world.imaps_port());
     anna.smtp.as_mut().unwrap().port = proxy.port;
     let anna = running.add(anna, &grant);
     let submission = accept(&running, &anna, &[BEN], "later");
@@ -132,11 +196,9 @@ fn a_dead_server_holds_the_outbox_and_it_goes_out_by_itself() {
     running.wait("the message at ben's", || (world.list(BEN, "INBOX").len() == 1).then_some(()));
 }
 
-#[test]
-fn a_mailbox_sends_by_a_login_of_its_own() {
-    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+fn a_mailbox_sends_by_a_login_of_its_own(world: &World) {
     let data = tempfile::tempdir().unwrap();
-    let (running, api) = Running::serve(&config(&world, data.path()));
+    let (running, api) = Running::serve(&config(world, data.path()));
     let server = |port: u16, security: &str| json!({"host": "localhost", "port": port, "security": security});
     let mut anna = json!({
         "id": "anna", "address": ANNA, "auth": {"kind": "password", "password": "wrong"},
@@ -212,12 +274,10 @@ fn messages_on_their_way_share_a_budget_of_bytes() {
     assert!(said("MAIL"));
 }
 
-#[test]
-fn a_lost_wake_up_costs_latency_and_no_mail() {
-    let world = World::builder().mailbox(ANNA).mailbox(BEN).start();
+fn a_lost_wake_up_costs_latency_and_no_mail(world: &World) {
     let data = tempfile::tempdir().unwrap();
-    let running = Running::start(&config(&world, data.path()));
-    let (anna, grant) = password_mailbox(&world, ANNA, world.imaps_port());
+    let running = Running::start(&config(world, data.path()));
+    let (anna, grant) = password_mailbox(world, ANNA, world.imaps_port());
     let anna = running.add(anna, &grant);
     // the outbox is empty and the sending actor asleep
     let first = accept(&running, &anna, &[BEN], "first");

@@ -1,4 +1,4 @@
-//! The test world: a Dovecot, a Postfix and an Entra ID stand-in of one's own, in a temporary folder on free
+//! The test world: a Dovecot, a Postfix (or an Exim) and an Entra ID stand-in of one's own, in a temporary folder on free
 //! ports, with a fault proxy to put before them and a seeder to fill them. Tests, benches and the demo include
 //! this module by path; each uses a part of it. The API blocks and needs no runtime; the world brings its own.
 #![allow(dead_code, unused_imports, missing_docs)]
@@ -14,6 +14,7 @@ pub mod backstage;
 pub mod certs;
 pub mod config;
 pub mod entra;
+pub mod exim;
 pub mod http;
 pub mod imap;
 pub mod mailbox;

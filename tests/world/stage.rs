@@ -7,6 +7,7 @@ use super::backstage::Backstage;
 use super::certs::Certificates;
 use super::config::{self, Ports};
 use super::entra::{Entra, EntraOptions};
+use super::exim;
 use super::mailbox::{Mailboxes, Seen};
 use super::process::{self, Process};
 use super::proxy::{Kind, ProxyHandle, Transport};
@@ -17,9 +18,18 @@ use super::seeder::{self, SeedOptions, SeedReport};
 const POSTFIX: &str = "/usr/lib/postfix/sbin/master -d -c \"$1\" & child=$!; \
                        trap 'kill -TERM $child' TERM; wait $child; wait $child";
 
+/// Who takes mail on the submission port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Submission {
+    #[default]
+    Postfix,
+    Exim(PathBuf),
+    Nobody,
+}
+
 pub struct World {
     dovecot: Option<Process>,
-    postfix: Option<Process>,
+    submission: Option<Process>,
     pub ports: Ports,
     pub certs: Certificates,
     entra: Entra,
@@ -36,7 +46,7 @@ pub struct WorldBuilder {
     dir: Option<PathBuf>,
     entra: EntraOptions,
     dovecot_extra: String,
-    without_postfix: bool,
+    submission: Submission,
 }
 
 impl WorldBuilder {
@@ -71,7 +81,13 @@ impl WorldBuilder {
     }
 
     pub fn without_postfix(mut self) -> Self {
-        self.without_postfix = true;
+        self.submission = Submission::Nobody;
+        self
+    }
+
+    /// Exim in the place of Postfix. It knows passwords only.
+    pub fn with_exim(mut self) -> Self {
+        self.submission = Submission::Exim(exim::program().unwrap());
         self
     }
 
@@ -97,7 +113,7 @@ impl WorldBuilder {
         let mailboxes = Mailboxes::new(&dir, &ports);
         let mut world = World {
             dovecot: None,
-            postfix: None,
+            submission: None,
             ports,
             certs,
             entra,
@@ -145,12 +161,14 @@ impl World {
             .map_err(|error| error.to_string())?;
         own_by_vmail(&self.dir.join("mail")).map_err(|error| error.to_string())?;
         self.dovecot = Some(self.start_dovecot()?);
-        if !options.without_postfix {
-            self.postfix = Some(self.start_postfix()?);
-        }
+        self.submission = match &options.submission {
+            Submission::Postfix => Some(self.start_postfix()?),
+            Submission::Exim(program) => Some(self.start_exim(program, &domains)?),
+            Submission::Nobody => None,
+        };
         self.await_greeting(self.ports.imap, "* OK")?;
         self.await_greeting(self.ports.lmtp, "220")?;
-        if !options.without_postfix {
+        if options.submission != Submission::Nobody {
             self.await_greeting(self.ports.submission, "220")?;
         }
         Ok(())
@@ -175,6 +193,12 @@ impl World {
         self.backstage.run(job).map_err(|error| error.to_string())
     }
 
+    fn start_exim(&self, program: &Path, domains: &[String]) -> Result<Process, String> {
+        exim::write(&self.dir, program, &self.ports, domains).map_err(|error| error.to_string())?;
+        let (dir, program) = (self.dir.clone(), program.to_path_buf());
+        self.backstage.run(move || exim::start(&dir, &program)).map_err(|error| error.to_string())
+    }
+
     /// Waits until a port greets as expected; a child that ended or a stranger's greeting is a failure.
     fn await_greeting(&mut self, port: u16, expected: &str) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(15);
@@ -182,7 +206,8 @@ impl World {
             if greeting(port).is_some_and(|line| line.starts_with(expected)) {
                 return Ok(());
             }
-            let ended = [&mut self.dovecot, &mut self.postfix].into_iter().flatten().any(Process::has_ended);
+            let ended =
+                [&mut self.dovecot, &mut self.submission].into_iter().flatten().any(Process::has_ended);
             if ended {
                 return Err(self.logs());
             }
@@ -200,17 +225,25 @@ impl World {
     }
 
     fn stop_servers(&mut self) {
-        for child in [&self.postfix, &self.dovecot].into_iter().flatten() {
+        for child in [&self.submission, &self.dovecot].into_iter().flatten() {
             child.ask_to_end();
         }
-        self.postfix.take();
+        self.submission.take();
         self.dovecot.take();
         process::sweep(&self.dir);
     }
 
-    /// What Dovecot and Postfix wrote.
+    /// What Dovecot, Postfix and Exim wrote.
     pub fn logs(&self) -> String {
-        let names = ["dovecot.out", "dovecot.log", "postfix.out", "postfix.log"];
+        let names = [
+            "dovecot.out",
+            "dovecot.log",
+            "postfix.out",
+            "postfix.log",
+            "exim.out",
+            "exim/mainlog",
+            "exim/paniclog",
+        ];
         names.map(|name| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default()).join("\n")
     }
 
@@ -319,10 +352,15 @@ fn greeting(port: u16) -> Option<String> {
     Some(line)
 }
 
-/// Creates the mail user where it is missing; a race with another world is harmless.
+/// Creates the mail user where it is missing.
 pub fn ensure_vmail() {
-    if process::run("id", &["-u", "vmail"]).is_err() {
-        let args = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "vmail"];
+    ensure_user("vmail");
+}
+
+/// Creates a user for servers where it is missing; a race with another world is harmless.
+pub fn ensure_user(name: &str) {
+    if process::run("id", &["-u", name]).is_err() {
+        let args = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name];
         let _ = process::run("useradd", &args);
     }
 }
