@@ -64,7 +64,7 @@ impl Courier {
     }
 
     /// A cause that a refusal names. It stops the others only if the server asks for patience, or if one of them was
-    /// refused just the same, or none is there to try.
+    /// refused just the same.
     pub(super) async fn refused(
         &mut self,
         id: SubmissionId,
@@ -96,7 +96,8 @@ impl Courier {
         let state =
             if error.send_state() == SendState::Throttled { SendState::Throttled } else { SendState::Held };
         self.is_shown_waiting = true;
-        self.held_until = Some(until);
+        // an unconfirmed one rests alone: whoever comes meanwhile is tried
+        self.held_until = (is_confirmed || hold.asks_for_patience()).then_some(until);
         self.show(state, error.diagnosis().cloned(), Some(until)).await?;
         Ok(Turn::Wait(Some(until)))
     }

@@ -317,6 +317,15 @@ fn a_message_that_is_refused_as_if_it_were_the_mailbox_starves_nobody() {
     }
     let shown = api.get(&format!("{outbox}/{}", poison["id"].as_str().unwrap())).ok(200);
     assert_eq!((&shown["state"], &shown["hold"]), (&json!("deferred"), &json!("mailbox_full")), "{shown}");
+    // with nobody else to ask it is shown as the mailbox' own, and still keeps nobody who comes later
+    post("poison");
+    let anna = running.stored("anna").incarnation;
+    running.until(anna, "the hold", |status| status.send_state == SendState::Held);
+    let late = post("d");
+    running.until_event(EventType::SubmissionSent, "the late one", |event| {
+        event.data["submission"] == late["id"]
+    });
+    running.until(anna, "the end of the hold", |status| status.send_state == SendState::Ready);
 }
 
 #[test]
