@@ -80,6 +80,9 @@ impl Syncer {
         let Plan { fetch: windows, .. } = plan(known, Listing::of(&listed, Some(1)));
         let windows: Vec<&[Uid]> = windows.iter().map(Vec::as_slice).collect();
         let target: Target = self.target(&folder);
+        if !windows.is_empty() {
+            crate::faults::point("imap.fetch", &self.stored.mailbox.id);
+        }
         let (progress, came) = (Progress::default(), RefCell::new(Vec::new()));
         let fetched = fetch_windows(connection, &target, &windows, &listed, &progress, async |batch| {
             came.borrow_mut().extend(batch);

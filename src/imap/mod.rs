@@ -39,6 +39,7 @@ mod sizes;
 mod sync;
 mod twins;
 mod vanished;
+mod visits;
 mod wire;
 mod workers;
 

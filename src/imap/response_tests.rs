@@ -1,3 +1,5 @@
+//! How responses are read: as the standard has them, as servers write them, and damaged.
+
 // what else there is is not expected
 #![allow(clippy::wildcard_enum_match_arm)]
 

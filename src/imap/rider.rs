@@ -268,71 +268,6 @@ impl Rider {
         }
     }
 
-    pub(super) async fn visit(
-        &mut self,
-        connection: &mut Connection,
-        folder: &Folder,
-        scope: Scope,
-    ) -> Result<Visit, ImapError> {
-        let visit = self.visit_one(connection, folder, scope).await?;
-        let suspected = self.syncer.twins.take_suspected();
-        if suspected.is_empty() {
-            return Ok(visit);
-        }
-        // what looks like a stored message may have been moved: look where that one was, then again here
-        let mut is_suspicious = visit == Visit::Suspicious;
-        let in_sight = self.folders()?;
-        for (source, messages) in suspected {
-            let Some(source) = in_sight.iter().find(|folder| folder.id == source && folder.apart.is_none())
-            else {
-                self.out_of_sight(source, messages)?;
-                continue;
-            };
-            match self.visit_one(connection, source, Scope::Whole).await? {
-                Visit::Refused => self.out_of_sight(source.id, messages)?,
-                visit @ (Visit::InStep | Visit::Partial | Visit::Suspicious) => {
-                    is_suspicious |= visit == Visit::Suspicious;
-                    self.syncer.twins.looked_at(source.id, messages);
-                }
-            }
-        }
-        let visit = self.visit_one(connection, folder, Scope::Whole).await?;
-        self.syncer.twins.forget_looks();
-        Ok(if is_suspicious { Visit::Suspicious } else { visit })
-    }
-
-    /// A suspected folder cannot be looked at. One that LIST does not name is settled soon, and until then nothing is
-    /// concluded from it.
-    fn out_of_sight(&mut self, folder: FolderId, messages: Vec<MessageId>) -> Result<(), ImapError> {
-        let row = self.syncer.store.folder(self.syncer.owner.mailbox, folder)?;
-        let is_missing = row.is_some_and(|row| row.value.missing_lists > 0);
-        let longest = self.syncer.confirm.saturating_mul(if is_missing { 10 } else { 1 });
-        self.syncer.twins.not_looked_at(folder, messages, clock::monotonic(), longest);
-        Ok(())
-    }
-
-    pub(super) async fn visit_one(
-        &mut self,
-        connection: &mut Connection,
-        folder: &Folder,
-        scope: Scope,
-    ) -> Result<Visit, ImapError> {
-        self.doing(&format!("syncing {}", folder.path));
-        match self.syncer.visit(connection, folder.id, scope).await {
-            Err(error) if error.refuses_folder() && self.syncer.isolation.attempt.is_none() => {
-                self.syncer.openings.went_well(folder.id);
-                connection.forget_selection();
-                self.refusal = Some(error);
-                Ok(Visit::Refused)
-            }
-            other => {
-                let fetched = self.syncer.fetched;
-                self.note(|shown| shown.fetched = fetched);
-                other
-            }
-        }
-    }
-
     pub(super) fn folders(&self) -> Result<Vec<Folder>, ImapError> {
         let rows = self.syncer.store.folders(self.syncer.owner.mailbox)?;
         let mut folders: Vec<Folder> = rows.into_iter().map(|row| row.value).collect();
@@ -384,11 +319,11 @@ impl Rider {
         Ok(())
     }
 
-    fn doing(&self, what: &str) {
+    pub(super) fn doing(&self, what: &str) {
         self.note(|shown| what.clone_into(&mut shown.doing));
     }
 
-    fn note(&self, change: impl FnOnce(&mut ImapStatus)) {
+    pub(super) fn note(&self, change: impl FnOnce(&mut ImapStatus)) {
         change(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -115,13 +115,11 @@ fn a_folder_whose_counts_end_every_connection_is_selected_instead() {
         server.state().folder("Odd").mails.push(Mail::new(2, "later"));
         anna.until_stored(&[("INBOX", "in"), ("Odd", "odd"), ("Odd", "later"), ("Sent", "sent")]);
         anna.until_live();
-        let (tries, connections) = (server.state().count("STATUS \"Odd\""), server.state().connections);
+        let so_far = |state: &crate::scripted::State| (state.count("STATUS \"Odd\""), state.connections);
+        let before = so_far(&server.state());
         anna.rounds(5);
         anna.assert_live();
-        assert_eq!(
-            (server.state().count("STATUS \"Odd\""), server.state().connections),
-            (tries, connections)
-        );
+        assert_eq!(so_far(&server.state()), before);
         assert_eq!(anna.folder("Odd")["state"], "in_step");
     }
 }
