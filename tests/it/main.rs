@@ -66,6 +66,7 @@ mod service_account;
 mod signin;
 mod signin_crash;
 mod signin_ways;
+mod soak;
 mod sync;
 mod take_over;
 mod take_over_kills;

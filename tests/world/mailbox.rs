@@ -131,6 +131,24 @@ impl Mailboxes {
         self.uid_validity(user, folder)
     }
 
+    /// Gives a folder a higher UIDVALIDITY and lets its messages keep their UIDs, under Dovecot's own locks.
+    pub fn change_uid_validity(&self, user: &str, folder: &str) {
+        let validity = (self.uid_validity(user, folder) + 1).to_string();
+        let conf = self.dir.join("dovecot.conf");
+        let args = [
+            "-c",
+            &conf.to_string_lossy(),
+            "mailbox",
+            "update",
+            "-u",
+            user,
+            "--uid-validity",
+            &validity,
+            folder,
+        ];
+        process::run("doveadm", &args).unwrap();
+    }
+
     /// Where the Maildir keeps a folder.
     pub fn folder_path(&self, user: &str, folder: &str) -> PathBuf {
         let maildir = self.maildir(user);
