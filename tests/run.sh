@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 need=()
-for package in dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace chromium chromium-driver; do
+packages="dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace chromium chromium-driver"
+# Cyrus: its IMAP daemon's package and Dovecot's exclude each other, so that one is unpacked beside (below)
+packages="$packages cyrus-common sasl2-bin"
+for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || need+=("$package")
 done
 if [ "${#need[@]}" -gt 0 ]; then
@@ -16,6 +19,16 @@ if [ "${#need[@]}" -gt 0 ]; then
     >"$log" 2>&1 </dev/null || { tail -20 "$log"; exit 1; }
 fi
 echo "Exim: $(tests/exim.sh)"
+cyrus=/opt/cyrus-imapd # tests/world/cyrus.rs looks there
+if [ ! -x "$cyrus/usr/lib/cyrus/bin/imapd" ]; then
+  echo "unpacking: cyrus-imapd into $cyrus"
+  download=$(mktemp -d)
+  version=$(dpkg-query -W -f='${Version}' cyrus-common)
+  (cd "$download" && { apt-get download "cyrus-imapd=$version" || { apt-get update && apt-get download "cyrus-imapd=$version"; }; } \
+    >log 2>&1 </dev/null) || { tail -20 "$download/log"; exit 1; }
+  dpkg-deb -x "$download"/cyrus-imapd_*.deb "$cyrus"
+  rm -r "$download"
+fi
 if ! cargo nextest --version >/dev/null 2>&1; then
   echo "installing: cargo-nextest"
   cargo install --locked cargo-nextest

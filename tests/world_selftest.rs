@@ -13,7 +13,7 @@ use world::imap::Imap;
 use world::process::{inhabitants, wait_until};
 use world::proxy::{Direction, Ending};
 use world::smtp::Smtp;
-use world::{Kind, ProxyHandle, SeedOptions, Transport, World};
+use world::{Cyrus, Kind, ProxyHandle, SeedOptions, Transport, World};
 
 fn small_world() -> World {
     World::builder()
@@ -331,4 +331,27 @@ fn exim_stands_in_for_postfix_and_leaves_nothing_behind() {
     assert!(!world.inhabitants().is_empty());
     drop(world);
     assert_eq!(inhabitants(&dir), Vec::<i32>::new());
+}
+
+#[test]
+fn two_cyrus_servers_live_side_by_side_and_leave_nothing() {
+    let anna = "anna@makler.test";
+    let (first, second) = (Cyrus::start(&[anna, "ben@makler.test"]), Cyrus::start(&[anna]));
+    first.deliver(anna, b"Subject: one\r\n\r\nHello\r\n");
+    first.create_folder(anna, "Büro/Ablage");
+    first.append(anna, "Büro/Ablage", "\\Seen", b"Subject: two\r\n\r\nHello\r\n");
+    let snapshot = first.snapshot(anna);
+    let names: Vec<&str> = snapshot.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Büro", "Büro/Ablage", "Drafts", "INBOX", "Sent", "Trash"]);
+    assert_eq!(snapshot["Büro/Ablage"][0].flags, ["\\Seen"]);
+    assert_eq!(snapshot["INBOX"].len(), 1);
+    assert!(Imap::login(first.ports.imap, "clara@kunde.test").is_err(), "nobody else is let in");
+    let dirs = [first.dir().to_path_buf(), second.dir().to_path_buf()];
+    drop(first);
+    assert_eq!(second.list(anna, "INBOX"), [], "the other one lives on");
+    drop(second);
+    for dir in dirs {
+        assert_eq!(inhabitants(&dir), Vec::<i32>::new());
+        assert!(!dir.exists());
+    }
 }

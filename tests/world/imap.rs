@@ -127,7 +127,15 @@ fn list_name(reply: Reply) -> Option<String> {
         return Some(String::from_utf8_lossy(name).into_owned());
     }
     let (_, rest) = reply.text.split_once(") \"/\" ")?;
-    Some(rest.trim_matches('"').replace("\\\"", "\"").replace("\\\\", "\\"))
+    let Some(quoted) = rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return Some(rest.to_owned());
+    };
+    let mut escaped = false;
+    let is_kept = |letter: &char| {
+        escaped = *letter == '\\' && !escaped;
+        !escaped
+    };
+    Some(quoted.chars().filter(is_kept).collect())
 }
 
 /// Splits a trailing `{n}` off a line.

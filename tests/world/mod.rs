@@ -13,6 +13,7 @@
 pub mod backstage;
 pub mod certs;
 pub mod config;
+pub mod cyrus;
 pub mod entra;
 pub mod exim;
 pub mod http;
@@ -24,6 +25,7 @@ pub mod seeder;
 pub mod smtp;
 pub mod stage;
 
+pub use cyrus::Cyrus;
 pub use entra::{Entra, EntraOptions, Rotation};
 pub use mailbox::{Mailboxes, Seen};
 pub use proxy::{Kind, ProxyHandle, Transport};

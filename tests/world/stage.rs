@@ -343,7 +343,7 @@ impl Drop for World {
     }
 }
 
-fn greeting(port: u16) -> Option<String> {
+pub(super) fn greeting(port: u16) -> Option<String> {
     use std::io::BufRead;
     let stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
