@@ -41,7 +41,8 @@ pub struct Site {
     data: Rc<tempfile::TempDir>,
     logs: Rc<tempfile::TempDir>,
     settings: BTreeMap<String, String>,
-    entra: crate::world::Entra,
+    /// Its secrets are looked for in the logs.
+    entra: Option<crate::world::Entra>,
     starts: Cell<u32>,
 }
 
@@ -54,7 +55,7 @@ pub struct Daemon {
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
     log_path: PathBuf,
-    entra: crate::world::Entra,
+    entra: Option<crate::world::Entra>,
     _folders: [Rc<tempfile::TempDir>; 2],
 }
 
@@ -67,6 +68,11 @@ struct Log {
 
 impl Site {
     pub fn new(world: &World) -> Self {
+        Self { entra: Some(world.entra().clone()), ..Self::trusting(&world.ca_pem()) }
+    }
+
+    /// For servers whose certificates come from this authority.
+    pub fn trusting(ca_pem: &Path) -> Self {
         let brief = [
             ("STAFETTE_TIMING__STATUS_INTERVAL", "1s"),
             ("STAFETTE_TIMING__FLAG_SCAN", "2s"),
@@ -83,9 +89,8 @@ impl Site {
             brief.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let [data, logs] = [(); 2].map(|()| Rc::new(tempfile::tempdir().unwrap()));
         settings.insert("STAFETTE_DATA_DIR".into(), data.path().display().to_string());
-        settings
-            .insert("STAFETTE_TLS__EXTRA_CA".into(), format!("[{:?}]", world.ca_pem().display().to_string()));
-        Self { data, logs, settings, entra: world.entra().clone(), starts: Cell::new(0) }
+        settings.insert("STAFETTE_TLS__EXTRA_CA".into(), format!("[{:?}]", ca_pem.display().to_string()));
+        Self { data, logs, settings, entra: None, starts: Cell::new(0) }
     }
 
     pub fn set(&mut self, name: impl Into<String>, value: &str) {
@@ -332,7 +337,7 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             return;
         }
-        let mut secrets = self.entra.secrets();
+        let mut secrets = self.entra.as_ref().map(crate::world::Entra::secrets).unwrap_or_default();
         secrets.extend([PASSWORD, ADMIN_KEY].map(String::from));
         let log = std::fs::read(&self.log_path).unwrap();
         let is_kept = String::from_utf8_lossy(&log).contains(SERVING);

@@ -185,7 +185,8 @@ impl Running {
             let data = &event.data;
             format!("{:?} {} {} {}", event.kind, data["folder"], data["uid"], data["state"])
         };
-        self.events().iter().rev().take(30).rev().map(line).collect::<Vec<_>>().join("\n")
+        let events = self.events().iter().rev().take(30).rev().map(line).collect::<Vec<_>>().join("\n");
+        format!("{events}\n{}", overheard::tail())
     }
 
     /// [`Running::wait`] with words of its own for the failure.
@@ -277,32 +278,38 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// A mailbox of the world that signs in with its password.
 pub fn password_mailbox(world: &World, address: &str, imap_port: u16) -> (Mailbox, Grant) {
-    let id = address.split('@').next().unwrap();
-    let mailbox = Mailbox {
-        id: MailboxId::new(id).unwrap(),
+    let smtp = SmtpEndpoint {
+        host: "localhost".into(),
+        port: world.submission_port(),
+        security: Security::Starttls,
+        auth: SmtpAuth::Inherit,
+    };
+    let mailbox = Mailbox { smtp: Some(smtp), ..receiving_mailbox(address, imap_port) };
+    (mailbox, password_grant(address))
+}
+
+/// A mailbox that only receives.
+pub fn receiving_mailbox(address: &str, imap_port: u16) -> Mailbox {
+    Mailbox {
+        id: MailboxId::new(address.split('@').next().unwrap()).unwrap(),
         address: address.into(),
         display_name: None,
         provider: None,
         imap: Some(Endpoint { host: "127.0.0.1".into(), port: imap_port, security: Security::Tls }),
-        smtp: Some(SmtpEndpoint {
-            host: "localhost".into(),
-            port: world.submission_port(),
-            security: Security::Starttls,
-            auth: SmtpAuth::Inherit,
-        }),
+        smtp: None,
         auth: Auth::Password { user: address.into() },
         policy: Policy::default(),
         owner: None,
         reference: None,
         labels: BTreeMap::new(),
         active: true,
-    };
-    let grant = Grant::new(
-        GrantWay::Password,
-        GrantSecret::Password { user: address.into(), password: Secret::new("pass") },
-        Timestamp(0),
-    );
-    (mailbox, grant)
+    }
+}
+
+/// The world's password.
+pub fn password_grant(address: &str) -> Grant {
+    let secret = GrantSecret::Password { user: address.into(), password: Secret::new("pass") };
+    Grant::new(GrantWay::Password, secret, Timestamp(0))
 }
 
 /// The stand-in's web app, as it is stored.

@@ -6,6 +6,7 @@
 mod world;
 
 mod anna;
+mod any_server;
 mod api;
 mod bad_certificates;
 mod bad_input;

@@ -32,6 +32,15 @@ pub fn listen() {
     });
 }
 
+/// The last lines of the engine at INFO and above, for a test that failed.
+pub fn tail() -> String {
+    let log = LOG.lock().unwrap();
+    let log = String::from_utf8_lossy(&log);
+    let told = |line: &&str| [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level));
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("stafette::")).filter(told).collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
 /// Names a world whose secrets must not be heard: its tokens, and its short password as SASL and LOGIN send it.
 pub fn watch(world: &World) {
     let entra = world.entra().clone();
