@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod model;
 mod replay;
+mod selftest;
 
 use crate::daemon::{Daemon, Site, password_mailbox, world_with};
 use crate::world::World;
