@@ -130,6 +130,11 @@ impl ProxyHandle {
         self.change(|rules| rules.delay_ms = delay);
     }
 
+    /// Lets each command, or each group of commands sent at once, wait for so long on its way to the server.
+    pub fn delay_commands_ms(&self, delay: Option<u64>) {
+        self.change(|rules| rules.command_delay_ms = delay);
+    }
+
     pub fn chunk(&self, size: Option<usize>) {
         self.change(|rules| rules.chunk = size);
     }

@@ -148,9 +148,11 @@ async fn write(
     }
     let (rate, delay, chunk) = {
         let rules = shared.rules();
-        (rules.rate, rules.delay_ms, rules.chunk)
+        let for_commands = rules.command_delay_ms.filter(|_| direction == Direction::ToServer);
+        let delay = rules.delay_ms.unwrap_or(0) + for_commands.unwrap_or(0);
+        (rules.rate, delay, rules.chunk)
     };
-    if let Some(delay) = delay {
+    if delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let per_tick = rate.map(|rate| usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1));

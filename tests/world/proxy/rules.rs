@@ -134,6 +134,8 @@ pub struct Rules {
     /// Bytes per second and direction.
     pub rate: Option<u64>,
     pub delay_ms: Option<u64>,
+    /// Only for what goes to the server.
+    pub command_delay_ms: Option<u64>,
     /// Largest piece written at once; 1 for single bytes.
     pub chunk: Option<usize>,
     pub answers: Vec<Answering>,
