@@ -9,6 +9,7 @@ on_any_server!(
     a_renamed_parent_takes_its_children_along,
     a_deleted_folder_takes_its_messages_along,
     odd_names_are_kept_as_they_are,
+    names_with_quotes_and_backslashes_are_kept_as_they_are,
 );
 
 fn folder_event(place: &Place, kind: EventType, path: &str) -> stafette::events::Event {
@@ -105,4 +106,9 @@ fn filled<'a>(place: &Place, names: &[&'a str]) -> Vec<&'a str> {
     }
     assert_eq!(place.announced_and_kept(), taken.len());
     taken
+}
+
+/// LIST names them as quoted strings with escapes (RFC 3501 §4.3), or as literals. A server may refuse all of them.
+fn names_with_quotes_and_backslashes_are_kept_as_they_are(place: &Place) {
+    filled(place, &["quoted \"name\"", "back\\slash", "\\\"", "ends with \\"]);
 }
