@@ -8,6 +8,7 @@ on_any_server!(
     flags_follow,
     an_expunged_message_is_deleted,
     moves_keep_the_message,
+    moves_of_messages_without_a_message_id_are_moves,
     a_copy_is_a_message_of_its_own,
     many_changes_at_once_are_all_told,
 );
@@ -104,4 +105,33 @@ fn many_changes_at_once_are_all_told(place: &Place) {
     told(EventType::MessageDeleted, 10);
     told(EventType::MessageMoved, 10);
     assert_eq!(place.events(EventType::MessageNew).len(), 30);
+}
+
+/// Scanners send such mail. Two of one size and, mostly, of one second: only their headers tell them apart.
+fn moves_of_messages_without_a_message_id_are_moves(place: &Place) {
+    place.mailboxes.create_folder(ANNA, "Ablage");
+    let scan = |number: u32| format!("From: scanner@makler.test\r\nSubject: Scan {number}\r\n\r\nHello\r\n");
+    // not by LMTP: Cyrus would give them one (lmtpd)
+    let mut imap = place.mailboxes.imap(ANNA);
+    for raw in [scan(1), scan(2)] {
+        imap.command_bytes(format!("APPEND INBOX () {{{}+}}\r\n{raw}", raw.len()).as_bytes()).unwrap();
+    }
+    let subject = |number: u32| format!("Scan {number}");
+    let new = |number| {
+        place.engine(|engine| {
+            engine.until_event(EventType::MessageNew, "the scan", |event| {
+                event.data["subject"] == subject(number)
+            })
+        })
+    };
+    let ids = [new(1), new(2)].map(|event| event.data["message"].clone());
+    for (number, id) in [(2, &ids[1]), (1, &ids[0])] {
+        place.mailboxes.move_message(ANNA, "INBOX", number, "Ablage");
+        let moved = place.engine(|engine| {
+            engine.until_event(EventType::MessageMoved, "the move", |event| event.data["message"] == *id)
+        });
+        assert_eq!(moved.data["subject"], subject(number));
+    }
+    place.in_step();
+    assert_eq!(place.announced_and_kept(), 2);
 }
