@@ -2,29 +2,32 @@
 //! other messages (a server that was restored from a snapshot).
 
 use super::fetch::SET;
+use super::folder_commands::Selected;
 use super::listings::{Ask, ListedMessage};
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sync::{Syncer, Visit};
-use super::wire::{Connection, Selected};
+use super::wire::Connection;
 use crate::domain::{Folder, FolderId, Message, Uid};
 use crate::store::{Commit, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many of the newest UIDs that are stored and listed are compared, once on each connection.
 const COMPARED: usize = 20;
 
 impl Syncer {
-    /// First sight of a folder's UIDVALIDITY, or a change of it.
+    /// First sight of a folder's UIDVALIDITY, or a change of it. `false`: too much is gone with it to be believed at once.
     pub(super) async fn adopt(
         &mut self,
         connection: &mut Connection,
         row: Row<Folder>,
         selected: Selected,
-    ) -> Result<(), ImapError> {
+    ) -> Result<bool, ImapError> {
         let Row { generation, value: mut folder } = row;
         // a server without UIDVALIDITY promises nothing: what we know stays, 0 is never stored
-        let Some(validity) = selected.uid_validity.or(folder.uid_validity).or(Some(1)) else { return Ok(()) };
+        let Some(validity) = selected.uid_validity.or(folder.uid_validity).or(Some(1)) else {
+            return Ok(true);
+        };
         match folder.uid_validity {
             Some(known) if known == validity => {}
             Some(_) => folder.begin_rematch(),
@@ -42,10 +45,10 @@ impl Syncer {
             self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
             self.store.commit(commit).await?;
         }
-        if folder.rematch_from.is_some() {
-            self.rematch(connection, folder.id).await?;
+        match folder.rematch_from {
+            Some(_) => self.rematch(connection, folder.id).await,
+            None => Ok(true),
         }
-        Ok(())
     }
 
     async fn uid_next_by_listing(&self, connection: &mut Connection) -> Result<Uid, ImapError> {
@@ -95,7 +98,7 @@ impl Syncer {
         listed: &[ListedMessage],
     ) -> Result<bool, ImapError> {
         if self.compared.0 != connection.number() {
-            self.compared = (connection.number(), std::collections::BTreeSet::new());
+            self.compared = (connection.number(), BTreeSet::new());
         }
         if folder.rematch_from.is_some() || !self.compared.1.insert(folder.id) {
             return Ok(false);
@@ -110,13 +113,16 @@ impl Syncer {
             );
         }
         let uids: Vec<Uid> = stored.keys().copied().collect();
-        let mut doubtful = Vec::new();
+        // one without a date says nothing by it
+        let mut doubtful: BTreeSet<Uid> = uids.iter().copied().collect();
         for set in uid_sets(&uids, SET) {
             for (uid, date) in connection.list_dates(&set).await? {
-                let is_another = stored.get(&uid).is_some_and(|known| date != known.internal_date);
-                doubtful.extend(is_another.then_some(uid));
+                if stored.get(&uid).is_some_and(|known| date == known.internal_date) {
+                    doubtful.remove(&uid);
+                }
             }
         }
+        let doubtful: Vec<Uid> = doubtful.into_iter().collect();
         for set in uid_sets(&doubtful, SET) {
             for there in connection.list_envelopes(&set).await? {
                 if stored.get(&there.uid).is_some_and(|known| !there.resembles(known)) {
@@ -140,8 +146,8 @@ impl Syncer {
             self.store.put_folder(&mut commit, self.owner.mailbox, generation, &folder)?;
             self.store.commit(commit).await?;
         }
-        self.rematch(connection, folder).await?;
-        Ok(Visit::Partial)
+        let is_sure = self.rematch(connection, folder).await?;
+        Ok(if is_sure { Visit::Partial } else { Visit::Suspicious })
     }
 
     /// Notes that the history of a folder is stored.

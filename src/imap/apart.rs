@@ -24,23 +24,30 @@ fn pause(first: Duration, tries: u32) -> Duration {
     first.saturating_mul(1 << doublings).min(LONGEST.max(first))
 }
 
+/// What was being done with a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum At {
+    /// It was asked for its counts.
+    Counts,
+    /// It was selected and listed.
+    Opening,
+}
+
 /// Connections that ended while a folder was being opened or listed.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
     /// What is being opened right now.
-    pub(super) now: Option<FolderId>,
-    /// It is only asked for its counts.
-    pub(super) at_counts: bool,
-    ended: BTreeMap<FolderId, u32>,
+    pub(super) now: Option<(FolderId, At)>,
+    ended: BTreeMap<(FolderId, At), u32>,
 }
 
 impl Openings {
     /// A connection ended: the folder that it is laid to, once it ended there often enough.
-    fn blames(&mut self) -> Option<FolderId> {
-        let folder = self.now.take()?;
-        let times = self.ended.entry(folder).or_default();
+    fn blames(&mut self) -> Option<(FolderId, At)> {
+        let place = self.now.take()?;
+        let times = self.ended.entry(place).or_default();
         *times = times.saturating_add(1);
-        (*times >= ENDED).then_some(folder)
+        (*times >= ENDED).then_some(place)
     }
 
     /// The server was away: what ended before has other reasons, too.
@@ -51,12 +58,12 @@ impl Openings {
     /// The folder was opened and listed.
     pub(super) fn went_well(&mut self, folder: FolderId) {
         self.now = None;
-        self.ended.remove(&folder);
+        self.ended.remove(&(folder, At::Opening));
     }
 
     /// Whether a connection ended there: it is visited last.
     pub(super) fn is_suspect(&self, folder: FolderId) -> bool {
-        self.ended.contains_key(&folder)
+        self.ended.contains_key(&(folder, At::Opening))
     }
 }
 
@@ -123,18 +130,14 @@ impl Syncer {
     /// After a failed ride: `true` if it ended at a folder that was set apart for it, or that is not asked for its counts
     /// any more.
     pub(super) async fn blame_folder(&mut self, error: &ImapError) -> Result<bool, ImapError> {
-        let at_counts = std::mem::take(&mut self.openings.at_counts);
         if !error.ends_the_connection() {
             self.openings.now = None;
             return Ok(false);
         }
         match self.openings.blames() {
-            Some(folder) if at_counts => {
-                // it may open all the same
-                self.openings.went_well(folder);
-                Ok(self.uncounted.insert(folder))
-            }
-            Some(folder) => Ok(self.set_apart(folder, error).await? > 0),
+            // it may open all the same
+            Some((folder, At::Counts)) => Ok(self.uncounted.insert(folder)),
+            Some((folder, At::Opening)) => Ok(self.set_apart(folder, error).await? > 0),
             None => Ok(false),
         }
     }
@@ -153,13 +156,13 @@ mod tests {
     #[test]
     fn a_folder_that_ends_three_connections_in_a_row_is_blamed() {
         let (mut openings, one, other) = (Openings::default(), FolderId::generate(), FolderId::generate());
-        let end_at = |folder, openings: &mut Openings| {
-            openings.now = folder;
+        let end_at = |folder: Option<FolderId>, openings: &mut Openings| {
+            openings.now = folder.map(|folder| (folder, At::Opening));
             openings.blames()
         };
         assert_eq!([Some(one), Some(other), Some(one)].map(|at| end_at(at, &mut openings)), [None; 3]);
         assert!(openings.is_suspect(one));
-        assert_eq!(end_at(Some(one), &mut openings), Some(one));
+        assert_eq!(end_at(Some(one), &mut openings), Some((one, At::Opening)));
         openings.went_well(one);
         assert!(!openings.is_suspect(one));
         assert_eq!(end_at(None, &mut openings), None);

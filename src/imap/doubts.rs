@@ -24,14 +24,16 @@ impl Doubts {
         self.0.entry(folder).or_insert((connection, now));
     }
 
-    /// Whether another connection than this one has shown it.
-    pub(super) fn are_confirmed(&self, folder: FolderId, connection: u64) -> bool {
-        self.0.get(&folder).is_some_and(|(first, _)| *first != connection)
-    }
-
-    /// How long ago it was first shown.
-    pub(super) fn age(&self, folder: FolderId, now: Instant) -> Duration {
-        self.0.get(&folder).map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(*since))
+    /// Whether another connection than this one has shown it, at least so long ago.
+    pub(super) fn are_confirmed(
+        &self,
+        folder: FolderId,
+        connection: u64,
+        now: Instant,
+        least: Duration,
+    ) -> bool {
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= least;
+        self.0.get(&folder).is_some_and(|(first, since)| *first != connection && is_old(*since))
     }
 
     /// The folder showed no such thing, or it was believed.
@@ -45,18 +47,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_connection_confirms() {
+    fn only_another_connection_confirms_a_while_later() {
         let (folder, mut doubts) = (FolderId::generate(), Doubts::default());
-        let now = crate::clock::monotonic();
-        assert!(!doubts.are_confirmed(folder, 1));
+        let (now, minute) = (crate::clock::monotonic(), Duration::from_secs(60));
+        let confirmed = |doubts: &Doubts, connection, after| {
+            doubts.are_confirmed(folder, connection, now + Duration::from_secs(after), minute)
+        };
+        assert!(!confirmed(&doubts, 1, 99));
         doubts.raise(folder, 1, now);
-        assert!(!doubts.are_confirmed(folder, 1));
-        assert!(doubts.are_confirmed(folder, 2));
-        doubts.raise(folder, 2, now + Duration::from_secs(5));
-        assert!(doubts.are_confirmed(folder, 2), "the first one stays noted");
-        assert_eq!(doubts.age(folder, now + Duration::from_secs(9)), Duration::from_secs(9));
+        assert!(!confirmed(&doubts, 1, 99), "the same connection proves nothing");
+        assert!(!confirmed(&doubts, 2, 59), "nor does another one at once");
+        assert!(confirmed(&doubts, 2, 60));
+        doubts.raise(folder, 2, now + Duration::from_secs(30));
+        assert!(confirmed(&doubts, 2, 60), "the first one stays noted");
         doubts.drop(folder);
-        assert!(!doubts.are_confirmed(folder, 2));
+        assert!(!confirmed(&doubts, 2, 99));
     }
 
     #[test]

@@ -2,16 +2,18 @@
 //! how it is shown.
 
 use super::doubts::MASS;
+use super::folder_commands::FolderList;
 use super::names;
 use super::protocol::ImapError;
-use super::response::ListedFolder;
+use super::response::{FolderStatus, ListedFolder};
 use super::sync::{Syncer, Visit};
-use super::wire::{Connection, FolderList};
+use super::wire::Connection;
 use crate::clock;
 use crate::domain::{Folder, FolderId, FolderRole, WireName};
 use crate::events::EventType;
 use crate::store::{Commit, Row};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A folder whose name is longer than this is left out: it would not fit a row.
 const LONGEST_NAME: usize = 1000;
@@ -166,8 +168,11 @@ impl Syncer {
         let first = inboxes.iter().find(|name| name.as_bytes() == b"INBOX").or(inboxes.first());
         let Some(first) = first.filter(|_| inboxes.len() > 1).cloned() else { return Ok(()) };
         for name in inboxes.iter().filter(|name| **name != first && !stored.contains_key(*name)) {
-            let counts = connection.statuses(&[first.clone(), name.clone()]).await?;
-            let is_one = matches!(counts.as_slice(), [Ok(one), Ok(other)] if one == other);
+            // asked twice: mail may come between two answers
+            let pair = [first.clone(), name.clone()];
+            let counts = connection.statuses(&[pair.clone(), pair].concat()).await?;
+            let is_same = |pair: &[Result<FolderStatus, ImapError>]| matches!(pair, [Ok(one), Ok(other)] if one == other);
+            let is_one = counts.chunks(2).any(is_same);
             listed.retain(|folder| !is_one || folder.server_name != *name);
         }
         // the other is a folder like any
@@ -181,7 +186,14 @@ impl Syncer {
         Ok(())
     }
 
-    async fn refresh(&self, known: Row<Folder>, listed: &Folder) -> Result<(), ImapError> {
+    /// LIST names a folder: what was thought of it while it did not is over.
+    fn is_listed(&mut self, folder: FolderId) {
+        self.missing.drop(folder);
+        self.unlisted.remove(&folder);
+    }
+
+    async fn refresh(&mut self, known: Row<Folder>, listed: &Folder) -> Result<(), ImapError> {
+        self.is_listed(known.value.id);
         let mut folder = known.value.clone();
         folder.selectable = listed.selectable;
         folder.role = listed.role;
@@ -206,7 +218,8 @@ impl Syncer {
         Ok(())
     }
 
-    async fn rename(&self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
+    async fn rename(&mut self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
+        self.is_listed(old.value.id);
         let old_path = old.value.path.clone();
         let folder = Folder {
             path: listed.path,
@@ -254,10 +267,11 @@ impl Syncer {
         let mut visit = Visit::InStep;
         for Row { generation, value: mut folder } in missing {
             let id = folder.id;
-            let is_old = !is_mass || self.missing.age(folder.id, now) >= self.confirm;
-            if !self.missing.are_confirmed(folder.id, number) || !is_old {
-                self.missing.raise(folder.id, number, now);
+            let least = if is_mass { self.confirm } else { Duration::ZERO };
+            if !self.missing.are_confirmed(id, number, now, least) {
+                self.missing.raise(id, number, now);
                 visit = Visit::Suspicious;
+                self.misses_little = !is_mass;
                 if folder.missing_lists == 0 {
                     folder.missing_lists = 1;
                     self.put(generation, &folder, None).await?;
@@ -309,6 +323,8 @@ impl Syncer {
             self.set_aside(&entries).await?;
         }
         self.backlog.remove(&folder.id);
+        self.doubts.drop(folder.id);
+        self.uncounted.remove(&folder.id);
         let mut commit = Commit::by(self.owner);
         commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
         self.store.remove_folder(&mut commit, self.owner.mailbox, &row);

@@ -3,22 +3,23 @@
 
 use super::announce::Origin;
 use super::fetch::{Prepared, Progress, Target, fetch_windows};
+use super::folder_commands::Selected;
 use super::listings::ListedMessage;
 use super::plan::{Known, Listing, Plan, plan};
 use super::protocol::ImapError;
 use super::sync::Syncer;
-use super::wire::{Connection, Selected};
+use super::wire::Connection;
 use crate::clock;
-use crate::domain::{Folder, FolderId, Uid};
-use crate::net::Share;
-use crate::store::{Commit, Row};
+use crate::domain::{Folder, FolderId, Message, Uid};
+use crate::net::{ByteBudget, LimitExceeded, Share};
+use crate::store::{Body, Commit, Row};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// A folder with more messages is visited by itself.
 const SMALL: u32 = 50;
-/// A message that is said to be larger has its folder visited by itself.
-const LARGE: u64 = 256 << 10;
+/// Bytes that may come of one folder, if the server told less.
+const READ: usize = 4 << 20;
 /// Bytes, messages and folders of one commit. What is gathered holds its share of the memory for bodies.
 const BYTES: u64 = 1 << 20;
 const MESSAGES: usize = 256;
@@ -71,49 +72,77 @@ impl Syncer {
         let listed = connection.list_messages("1:*", self.ask()).await;
         let (listed, _) = connection.or_empty(listed)?;
         let is_whole = listed.len() == connection.exists() as usize && connection.exists() == selected.exists;
-        let is_small = |message: &ListedMessage| message.size.is_some_and(|told| told.size <= LARGE);
-        if !is_whole || !listed.iter().all(|message| message.uid < next && is_small(message)) {
+        let told: u64 = listed
+            .iter()
+            .map(|message| message.size.map_or(u64::MAX, |told| told.size))
+            .fold(0, u64::saturating_add);
+        if !is_whole || told > BYTES || !listed.iter().all(|message| message.uid < next) {
             return Ok(false);
         }
+        // who holds memory must not wait for more of it
+        let Some(share) = usize::try_from(told).ok().and_then(|told| self.budget.try_take(told)) else {
+            return Ok(false);
+        };
+        let (came, bytes) = self.read_all(connection, &folder, &listed).await?;
+        if came.len() != listed.len() {
+            return Ok(false);
+        }
+        folder.history_complete = true;
+        self.gathered.shares.push(share);
+        self.gathered.bytes += bytes;
+        self.add(*generation, &folder, came)?;
+        self.openings.went_well(folder.id);
+        if self.gathered.is_full() { self.commit_gathered().await.map(|()| true) } else { Ok(true) }
+    }
+
+    /// Reads every message of a small folder, and how many bytes they take.
+    async fn read_all(
+        &mut self,
+        connection: &mut Connection,
+        folder: &Folder,
+        listed: &[ListedMessage],
+    ) -> Result<(Vec<(Message, Option<Body>)>, u64), ImapError> {
         let none = BTreeSet::new();
         let known = Known { entries: &[], quarantined: &none, wanted: None, deletion_confirmed: false };
-        let Plan { fetch: windows, .. } = plan(known, Listing::of(&listed, Some(1)));
+        let Plan { fetch: windows, .. } = plan(known, Listing::of(listed, Some(1)));
         let windows: Vec<&[Uid]> = windows.iter().map(Vec::as_slice).collect();
-        let target: Target = self.target(&folder);
+        // what is read is counted against the share that is held, and a server that told too little is found out
+        let target = Target { budget: ByteBudget::new(READ), ..self.target(folder) };
         if !windows.is_empty() {
             crate::faults::point("imap.fetch", &self.stored.mailbox.id);
         }
-        let (progress, came) = (Progress::default(), RefCell::new(Vec::new()));
-        let fetched = fetch_windows(connection, &target, &windows, &listed, &progress, async |batch| {
-            came.borrow_mut().extend(batch);
-            Ok(())
+        let (progress, came) = (Progress::default(), RefCell::new((Vec::new(), 0)));
+        let fetched = fetch_windows(connection, &target, &windows, listed, &progress, async |batch| {
+            let (messages, bytes) = &mut *came.borrow_mut();
+            for Prepared { message, body, bytes: length, .. } in batch {
+                *bytes += length;
+                messages.push((message, body));
+            }
+            let limit = LimitExceeded::Answer(READ as u64);
+            if *bytes > READ as u64 { Err(ImapError::Exceeded { what: "FETCH", limit }) } else { Ok(()) }
         });
         let fetched = fetched.await;
         let at_fault =
             progress.reading.get().filter(|_| fetched.is_err()).and_then(|number| windows.get(number));
         self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
         fetched?;
-        let came: Vec<Prepared> = came.into_inner();
-        if came.len() != listed.len() {
-            return Ok(false);
-        }
-        folder.history_complete = true;
-        self.add(*generation, &folder, came)?;
-        self.openings.went_well(folder.id);
-        if self.gathered.is_full() { self.commit_gathered().await.map(|()| true) } else { Ok(true) }
+        Ok(came.into_inner())
     }
 
-    fn add(&mut self, generation: u64, folder: &Folder, came: Vec<Prepared>) -> Result<(), ImapError> {
+    fn add(
+        &mut self,
+        generation: u64,
+        folder: &Folder,
+        came: Vec<(Message, Option<Body>)>,
+    ) -> Result<(), ImapError> {
         let (now, owner) = (clock::now(), self.owner);
         let gathered = &mut self.gathered;
         let commit = gathered.commit.get_or_insert_with(|| Commit::by(owner));
         self.store.put_folder(commit, owner.mailbox, generation, folder)?;
         gathered.folders.insert(folder.id);
-        for Prepared { message, body, bytes, share } in came {
+        for (message, body) in came {
             commit.event(self.announcer.new_message(now, &message, folder, Origin::History));
             commit.add_message(message, body);
-            gathered.shares.push(share);
-            gathered.bytes += bytes;
             gathered.messages += 1;
         }
         Ok(())

@@ -14,6 +14,7 @@ mod dialogue;
 mod doubts;
 mod envelope;
 mod fetch;
+mod folder_commands;
 mod folders;
 mod gather;
 mod goodbye;

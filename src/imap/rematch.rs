@@ -1,6 +1,7 @@
 //! Re-match after a UIDVALIDITY change: the folder's messages have new UIDs, and nothing of it is news.
 //! Messages are matched as multisets by (Message-ID, INTERNALDATE), ties by what else their headers say, then in
-//! UID order; where a server's dates are none, or change, by their headers alone. Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
+//! UID order; where a server's dates are none, or change, by their headers alone.
+//! Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
 //! to be matched.
 
 use super::doubts::is_mass;
@@ -107,15 +108,15 @@ fn matches_by_header(stored: Vec<Message>, listed: &[&ListedEnvelope]) -> Vec<(M
 
 impl Syncer {
     /// Gives stored messages of the old incarnation their new UIDs; what the server has no longer is set
-    /// aside.
+    /// aside. `false`: that is so much that it is looked at again.
     pub(super) async fn rematch(
         &mut self,
         connection: &mut Connection,
         folder: FolderId,
-    ) -> Result<(), ImapError> {
+    ) -> Result<bool, ImapError> {
         let mailbox = self.owner.mailbox;
-        let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(()) };
-        let Some(old_incarnation) = row.value.rematch_from else { return Ok(()) };
+        let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(true) };
+        let Some(old_incarnation) = row.value.rematch_from else { return Ok(true) };
         // asked in an empty folder, too: what a server forgot to count shows here
         let listed = connection.list_envelopes("1:*").await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
@@ -145,13 +146,13 @@ impl Syncer {
             crate::faults::point("imap.rematch", &self.stored.mailbox.id);
         }
         if !is_complete {
-            return self.put_off(folder);
+            return self.put_off(folder).map(|()| true);
         }
         let is_doubtful = is_mass(gone, known) || is_inferred && gone > 0;
-        if is_doubtful && !self.doubts.are_confirmed(folder, connection.number()) {
-            self.doubts.raise(folder, connection.number(), clock::monotonic());
-            let detail = String::from("another UIDVALIDITY, and most messages are not there");
-            return Err(ImapError::Unreadable { what: "a listing", detail });
+        let (number, now) = (connection.number(), clock::monotonic());
+        if is_doubtful && !self.doubts.are_confirmed(folder, number, now, self.confirm) {
+            self.doubts.raise(folder, number, now);
+            return Ok(false);
         }
         self.doubts.drop(folder);
         for incarnation in 1..row.value.incarnation {
@@ -159,7 +160,8 @@ impl Syncer {
             self.set_aside(&left).await?;
         }
         self.incomplete.remove(&folder);
-        self.end_rematch(folder).await
+        self.end_rematch(folder).await?;
+        Ok(true)
     }
 
     /// A listing that names fewer messages than the server says there are proves nothing gone, and what it leaves out

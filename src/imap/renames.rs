@@ -2,11 +2,12 @@
 //! folder another UIDVALIDITY, its messages are told as moved: they keep their ids.
 
 use super::fetch::SET;
+use super::folder_commands::Selected;
 use super::listings::{Ask, ListedEnvelope};
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sync::Syncer;
-use super::wire::{Connection, Selected};
+use super::wire::Connection;
 use crate::domain::{Folder, Uid};
 use crate::store::{Row, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,10 @@ impl Syncer {
             }
             let entries = self.store.uid_entries(self.owner.mailbox, row.value.id, row.value.incarnation)?;
             if listed.is_empty() {
+                let alike = |other: &Row<Folder>| other.value.uid_validity == validity;
+                if self.store.folders(self.owner.mailbox)?.iter().filter(|other| alike(other)).count() > 1 {
+                    continue; // a server that gives every folder the same says nothing by it
+                }
                 // all that was in it has left: its next UID says that there was as much
                 let highest = entries.last().map_or(0, |entry| entry.uid);
                 if selected.uid_next.is_some_and(|next| next > highest) {

@@ -363,11 +363,11 @@ fn internal_date(text: &str) -> Option<Timestamp> {
 }
 
 /// The number behind a response code, `[UIDNEXT 5]`, in an OK's text.
-pub(super) fn code_number(text: &str, code: &str) -> Option<u32> {
+pub(super) fn code_number<N: std::str::FromStr + PartialOrd + Default>(text: &str, code: &str) -> Option<N> {
     let inner = text.strip_prefix('[')?.split(']').next()?;
     let mut words = inner.split_ascii_whitespace();
     let is_it = words.next()?.eq_ignore_ascii_case(code);
-    words.next()?.parse().ok().filter(|number| is_it && *number > 0)
+    words.next()?.parse().ok().filter(|number| is_it && *number > N::default())
 }
 
 #[cfg(test)]

@@ -178,10 +178,10 @@ fn dates_that_there_are_not_are_none() {
 
 #[test]
 fn codes_have_their_numbers() {
-    assert_eq!(code_number("[UIDVALIDITY 7] fixed", "UIDVALIDITY"), Some(7));
+    assert_eq!(code_number("[UIDVALIDITY 7] fixed", "UIDVALIDITY"), Some(7_u32));
     assert_eq!(code_number("[uidnext  4294967295]", "UIDNEXT"), Some(u32::MAX));
-    assert_eq!(code_number("[UIDNEXT 0] none", "UIDNEXT"), None);
-    assert_eq!(code_number("UIDNEXT 5", "UIDNEXT"), None);
+    assert_eq!(code_number::<u32>("[UIDNEXT 0] none", "UIDNEXT"), None);
+    assert_eq!(code_number::<u32>("UIDNEXT 5", "UIDNEXT"), None);
 }
 
 #[test]

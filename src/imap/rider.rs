@@ -15,9 +15,7 @@ use super::wire::{Change, Connection};
 use crate::clock;
 use crate::config::Timing;
 use crate::diagnosis::Facts;
-use crate::domain::{
-    Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, MessageId, Timestamp,
-};
+use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
 use crate::net::Dialer;
 use crate::store::StoreError;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
@@ -110,6 +108,7 @@ impl Rider {
 
     async fn recover(&mut self, error: &ImapError) -> Result<(), ImapError> {
         tracing::info!(%error, "ride ended");
+        self.syncer.gathered = Gathered::default(); // with the memory that it holds
         let now = clock::monotonic();
         if let Some(since) = self.live_since.take() {
             // one that lives for a moment only is no success: the waits between such grow
@@ -189,7 +188,6 @@ impl Rider {
         }
         (self.has_listed, self.has_opened, self.look_again) = (true, false, None);
         self.seen.clear();
-        self.syncer.gathered = Gathered::default();
         let round = self.round(&mut connection).await?;
         self.look_again_if(listed == Visit::Suspicious || round == Visit::Suspicious);
         self.live_since = Some(clock::monotonic());
@@ -261,10 +259,14 @@ impl Rider {
         end
     }
 
-    /// A deletion is believed when another connection shows it, too, a while later.
-    fn look_again_if(&mut self, is_suspicious: bool) {
-        if is_suspicious && self.look_again.is_none() {
-            self.look_again = Some(after(self.link.timing.mass_delete_confirm));
+    /// A deletion is believed when another connection shows it, too, a while later; that of a folder with little mail a
+    /// moment later.
+    pub(super) fn look_again_if(&mut self, is_suspicious: bool) {
+        if is_suspicious {
+            let confirm = self.link.timing.mass_delete_confirm;
+            let wait = if std::mem::take(&mut self.syncer.misses_little) { confirm / 10 } else { confirm };
+            let at = after(wait);
+            self.look_again = Some(self.look_again.map_or(at, |before| before.min(at)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rounds over all folders: what changed is visited, what vanished is settled, and what was set apart has its next chance.
 
-use super::apart;
+use super::apart::{At, is_due};
 use super::names;
 use super::protocol::ImapError;
 use super::response::FolderStatus;
@@ -23,7 +23,7 @@ struct Outcome {
     /// Folders that were opened, or need not be.
     opened: usize,
     /// Folders that were refused, and why.
-    refused: Vec<(FolderId, ImapError)>,
+    refused: Vec<(Folder, ImapError)>,
 }
 
 impl Outcome {
@@ -50,27 +50,26 @@ impl Rider {
     /// vanished before the round and turned up nowhere in it is deleted.
     pub(super) async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
         let mut result = Visit::InStep;
-        // a second pass settles what vanished during the first
-        for _ in 0..2 {
+        // a second pass settles what vanished during the first, unless something moved on meanwhile
+        for _ in 0..PASSES {
             let started = clock::now();
             let mut outcome = Outcome::new(Visit::InStep);
-            if !self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
+            if self.has_vanished()? {
                 // it may have moved into a folder that was made for it
                 outcome.meets(self.syncer.reconcile_folders(connection).await?);
             }
-            let mut statuses = BTreeMap::new();
             for (folder, status) in self.changed_folders(connection, &mut outcome).await? {
                 self.look_at_inbox(connection, &mut outcome).await?;
-                statuses.insert(folder.id, status);
                 let visit = self.visit(connection, &folder, Scope::Whole).await?;
                 self.conclude(&folder, visit, status, &mut outcome).await?;
             }
             self.syncer.commit_gathered().await?;
-            self.settle_refusals(&mut outcome).await?;
-            let is_complete = matches!(outcome.visit, Visit::InStep);
+            self.settle_refusals(connection, &mut outcome).await?;
+            let is_complete = outcome.visit == Visit::InStep
+                && (!self.has_vanished()? || self.is_as_seen(connection, &mut outcome).await?);
             self.syncer.settle_vanished(connection, started, is_complete).await?;
             result = outcome.visit;
-            if self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty() {
+            if !self.has_vanished()? {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await; // `since` and `started` count milliseconds
@@ -82,6 +81,32 @@ impl Rider {
         Ok(result)
     }
 
+    /// Whether messages wait to be told as deleted, or to be met elsewhere.
+    fn has_vanished(&self) -> Result<bool, ImapError> {
+        Ok(!self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty())
+    }
+
+    /// Whether every folder is as it was when it was visited: nothing can have come into one that was looked at before out
+    /// of one that was looked at after.
+    async fn is_as_seen(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut Outcome,
+    ) -> Result<bool, ImapError> {
+        outcome.meets(self.syncer.reconcile_folders(connection).await?);
+        let mut folders = self.folders()?;
+        folders.retain(|folder| folder.apart.is_none());
+        let statuses = self.statuses(connection, &folders, outcome).await?;
+        let is_as_seen = |folder: &Folder| {
+            if connection.selected() == Some(&folder.server_name) {
+                return !connection.change.arrived;
+            }
+            let seen = self.seen.get(&folder.id);
+            seen.is_some_and(|seen| statuses.get(&folder.id).is_none_or(|now| !seen.has_news(*now)))
+        };
+        Ok(folders.iter().all(is_as_seen))
+    }
+
     /// Notes how the visit of a folder ended.
     async fn conclude(
         &mut self,
@@ -90,6 +115,7 @@ impl Rider {
         status: Option<FolderStatus>,
         outcome: &mut Outcome,
     ) -> Result<(), ImapError> {
+        let status = status.or(self.syncer.selected.take());
         match visit {
             Visit::InStep => {
                 self.partial.remove(&folder.id);
@@ -105,7 +131,7 @@ impl Rider {
             }
             Visit::Suspicious => {}
             Visit::Refused => {
-                outcome.refused.extend(self.refusal.take().map(|error| (folder.id, error)));
+                outcome.refused.extend(self.refusal.take().map(|error| (folder.clone(), error)));
                 return Ok(());
             }
         }
@@ -118,18 +144,34 @@ impl Rider {
     }
 
     /// Folders that were refused are set apart, if the server lets us into others: else it is the mailbox that is refused.
-    async fn settle_refusals(&mut self, outcome: &mut Outcome) -> Result<(), ImapError> {
-        let mut refused = std::mem::take(&mut outcome.refused).into_iter();
-        if outcome.opened == 0
-            && let Some((_, error)) = refused.next_back()
-            && !self.has_opened
+    /// One that another client has renamed or deleted meanwhile is not: LIST tells.
+    async fn settle_refusals(
+        &mut self,
+        connection: &mut Connection,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImapError> {
+        let mut refused = std::mem::take(&mut outcome.refused);
+        self.has_opened |= outcome.opened > 0;
+        if !self.has_opened
+            && let Some((_, error)) = refused.pop()
         {
             return Err(error);
         }
-        self.has_opened |= outcome.opened > 0;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        for (folder, _) in &refused {
+            // that it could be selected was all that spoke for one that is not listed
+            self.syncer.unlisted.remove(&folder.id);
+        }
+        outcome.meets(self.syncer.reconcile_folders(connection).await?);
         for (folder, error) in refused {
-            // the first time nothing is said about what is in it
-            if self.syncer.set_apart(folder, &error).await? <= 1 {
+            let row = self.syncer.store.folder(self.syncer.owner.mailbox, folder.id)?;
+            let is_listed = |now: &Folder| now.server_name == folder.server_name && now.missing_lists == 0;
+            if !row.is_some_and(|row| is_listed(&row.value)) {
+                outcome.meets(Visit::Partial);
+            } else if self.syncer.set_apart(folder.id, &error).await? <= 1 {
+                // the first time nothing is said about what is in it
                 outcome.meets(Visit::Refused);
             }
         }
@@ -172,10 +214,10 @@ impl Rider {
         let mut due = Vec::new();
         let (flag_scan, now) = (self.link.timing.flag_scan, clock::now());
         let mut folders = self.folders()?;
-        folders.retain(|folder| apart::is_due(folder, now));
+        folders.retain(|folder| is_due(folder, now));
         let mut statuses = self.statuses(connection, &folders, outcome).await?;
         for folder in folders {
-            let seen = self.seen.get(&folder.id);
+            let seen = self.seen.get(&folder.id).copied();
             let is_suspect = self.syncer.openings.is_suspect(folder.id) || folder.apart.is_some();
             let mut push = |has_lost: bool, folder: Folder, status| {
                 due.push(((is_suspect, !has_lost, names::rank(folder.role)), folder, status));
@@ -193,6 +235,7 @@ impl Rider {
                 && !seen.needs_visit(status, flag_scan)
             {
                 outcome.opened += 1;
+                self.seen.entry(folder.id).and_modify(|seen| seen.learn(status));
                 continue;
             }
             let lost = seen.zip(status).is_some_and(|(seen, status)| seen.lost_messages(status));
@@ -227,8 +270,8 @@ impl Rider {
             self.look_at_inbox(connection, outcome).await?;
             let names: Vec<WireName> = group.iter().map(|folder| folder.server_name.clone()).collect();
             // where a connection ends over several folders each is asked for alone the next time
-            let alone = group.first().map(|folder| folder.id).filter(|_| group.len() == 1);
-            (self.syncer.openings.now, self.syncer.openings.at_counts) = (alone, true);
+            let alone = group.first().filter(|_| group.len() == 1);
+            self.syncer.openings.now = alone.map(|folder| (folder.id, At::Counts));
             self.asks_singly = true;
             for (folder, status) in group.iter().zip(connection.statuses(&names).await?) {
                 match status {
@@ -238,9 +281,9 @@ impl Rider {
                     Err(error) => return Err(error),
                 }
             }
-            (self.syncer.openings.now, self.syncer.openings.at_counts) = (None, false);
+            self.syncer.openings.now = None;
         }
-        self.asks_singly = false;
+        self.asks_singly &= asked.is_empty();
         Ok(found)
     }
 
@@ -270,7 +313,12 @@ impl Rider {
             }
             return Ok(());
         }
+        if self.syncer.uncounted.contains(&inbox.id) {
+            return Ok(());
+        }
+        self.syncer.openings.now = Some((inbox.id, At::Counts));
         let statuses = connection.statuses(std::slice::from_ref(&inbox.server_name)).await?;
+        self.syncer.openings.now = None;
         if let Some(Ok(status)) = statuses.into_iter().next()
             && seen.needs_visit(status, self.link.timing.flag_scan)
         {
@@ -283,5 +331,7 @@ impl Rider {
 
 /// A folder that is visited in vain so often in a row is looked at less often.
 const PARTIAL: u32 = 3;
+/// How often all folders are looked at until nothing moves on.
+const PASSES: usize = 5;
 /// How often the inbox is looked at while others are.
 const INBOX: Duration = Duration::from_millis(500);

@@ -19,9 +19,26 @@ impl Seen {
     }
 
     /// Whether the folder changed since, as far as STATUS can tell; flags that leave UNSEEN as it is show only in
-    /// HIGHESTMODSEQ, else a scan finds them in time.
-    pub(super) fn needs_visit(&self, status: FolderStatus, flag_scan: Duration) -> bool {
-        self.status != Some(status) || (status.highest_modseq.is_none() && self.scan_is_due(flag_scan))
+    /// HIGHESTMODSEQ, else a scan finds them in time. SELECT does not tell UNSEEN.
+    pub(super) fn needs_visit(&self, now: FolderStatus, flag_scan: Duration) -> bool {
+        let Some(before) = self.status else { return true };
+        let counts = |status: FolderStatus| (status.messages, status.uid_next, status.uid_validity);
+        let flags_show = before.highest_modseq.is_some() && now.highest_modseq.is_some();
+        counts(before) != counts(now)
+            || before.unseen.is_some() && before.unseen != now.unseen
+            || now.highest_modseq.is_some() && before.highest_modseq != now.highest_modseq
+            || !flags_show && self.scan_is_due(flag_scan)
+    }
+
+    /// Keeps what STATUS tells of a folder that did not change.
+    pub(super) fn learn(&mut self, status: FolderStatus) {
+        self.status = Some(status);
+    }
+
+    /// Whether messages came since, or may have.
+    pub(super) fn has_news(&self, status: FolderStatus) -> bool {
+        let next = |status: FolderStatus| status.uid_next.zip(status.uid_validity);
+        self.status.is_none_or(|before| next(before) != next(status) || next(status).is_none())
     }
 
     /// Whether flags were last looked at long ago.
@@ -55,6 +72,15 @@ mod tests {
     }
 
     #[test]
+    fn messages_came_if_the_next_uid_is_another_or_is_not_known() {
+        let known = |next| FolderStatus { uid_validity: Some(7), ..status(10, next) };
+        let seen = Seen::now(Some(known(50)));
+        assert!(!seen.has_news(FolderStatus { messages: Some(9), ..known(50) }));
+        assert!(seen.has_news(known(51)) && seen.has_news(FolderStatus::default()));
+        assert!(Seen::now(None).has_news(known(50)));
+    }
+
+    #[test]
     fn a_folder_is_visited_if_its_status_is_another_or_its_flags_are_due() {
         let seen = Seen::now(Some(status(10, 50)));
         let hour = Duration::from_secs(3600);
@@ -63,6 +89,12 @@ mod tests {
         assert!(seen.needs_visit(status(10, 50), Duration::ZERO));
         let modseq = FolderStatus { highest_modseq: Some(7), ..status(10, 50) };
         assert!(!Seen::now(Some(modseq)).needs_visit(modseq, Duration::ZERO), "it would show");
+        assert!(seen.needs_visit(modseq, hour), "flags may have changed since SELECT");
+        let unread = |count| FolderStatus { unseen: Some(count), ..status(10, 50) };
+        assert!(!seen.needs_visit(unread(1), hour), "SELECT does not tell that");
+        let mut learnt = seen;
+        learnt.learn(unread(1));
+        assert!(learnt.needs_visit(unread(2), hour));
         assert!(Seen::now(None).needs_visit(status(10, 50), hour), "nothing is known");
     }
 }

@@ -2,13 +2,14 @@
 //! next visit plans again from what is stored.
 
 use super::announce::Announcer;
-use super::apart::Openings;
+use super::apart::{At, Openings};
 use super::doubts::Doubts;
 use super::gather::Gathered;
 use super::isolate::Isolation;
 use super::listings::{Ask, ListedMessage};
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
 use super::protocol::ImapError;
+use super::response::FolderStatus;
 use super::twins::Twins;
 use super::wire::Connection;
 use super::workers::Workers;
@@ -52,6 +53,8 @@ pub(super) struct Syncer {
     pub(super) twins: Twins,
     /// Folders that are missing from a listing.
     pub(super) missing: Doubts,
+    /// What is missing holds little mail: another connection may show it at once.
+    pub(super) misses_little: bool,
     /// Folders that are never listed and can be selected all the same.
     pub(super) unlisted: BTreeSet<FolderId>,
     /// Folders whose counts end the connection: they are selected instead.
@@ -66,6 +69,10 @@ pub(super) struct Syncer {
     pub(super) compared: (u64, BTreeSet<FolderId>),
     /// What is read of small folders and not yet committed.
     pub(super) gathered: Gathered,
+    /// What SELECT told of the folder that was visited last.
+    pub(super) selected: Option<FolderStatus>,
+    /// The last listing of a whole folder named as many messages as the server says there are.
+    pub(super) listed_all: bool,
     /// A message of the present fetch has to be looked for elsewhere first.
     pub(super) put_off: bool,
     /// A folder of this incarnation was selected for the first time, and had so many messages.
@@ -107,7 +114,8 @@ impl Syncer {
         // it may have been left out since the round began
         let Some(row) = row.filter(|row| row.value.included) else { return Ok(Visit::InStep) };
         crate::faults::point("imap.select", &self.stored.mailbox.id);
-        (self.openings.now, self.openings.at_counts) = (Some(folder), false);
+        (self.listed_all, self.put_off, self.selected) = (false, false, None);
+        self.openings.now = Some((folder, At::Opening));
         if self.gathered.holds(folder) {
             self.commit_gathered().await?;
             return Ok(Visit::Partial); // what was read of it is looked at again
@@ -117,11 +125,14 @@ impl Syncer {
             scope
         } else {
             let selected = connection.select(&row.value.server_name).await?;
+            self.selected = Some(selected.as_status());
             if self.gather(connection, &row, selected).await? {
                 return Ok(Visit::InStep);
             }
             self.commit_gathered().await?;
-            self.adopt(connection, row, selected).await?;
+            if !self.adopt(connection, row, selected).await? {
+                return Ok(Visit::Suspicious);
+            }
             Scope::Whole
         };
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
@@ -155,7 +166,12 @@ impl Syncer {
         let corrected = self.correct_first_sight(connection, folder.id, &listed).await?;
         let folder = corrected.as_ref().unwrap_or(folder);
         let complete_from = (listed.len() == connection.exists() as usize).then_some(1);
-        self.carry_out(connection, folder, Listing { messages: &listed, complete_from, is_inferred }).await
+        self.listed_all = complete_from.is_some();
+        let listing = Listing { messages: &listed, complete_from, is_inferred };
+        let visit = self.carry_out(connection, folder, listing).await?;
+        // what another client expunged meanwhile, or a line that was damaged: the next listing shows it
+        let is_partial = visit == Visit::InStep && !self.listed_all;
+        Ok(if is_partial { Visit::Partial } else { visit })
     }
 
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
@@ -184,7 +200,8 @@ impl Syncer {
         let quarantined = self.store.quarantined(mailbox, folder.id, folder.incarnation)?;
         let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
         let wanted = self.wanted(connection, &entries, listed).await?;
-        let deletion_confirmed = self.doubts.are_confirmed(folder.id, connection.number());
+        let (number, now) = (connection.number(), clock::monotonic());
+        let deletion_confirmed = self.doubts.are_confirmed(folder.id, number, now, self.confirm);
         let plan = plan(
             Known {
                 entries: &entries,

@@ -61,9 +61,13 @@ impl Twins {
     }
 
     /// A suspected folder was looked at just now: what is still stored of these messages is still there.
-    pub(super) fn looked_at(&mut self, folder: FolderId, messages: Vec<MessageId>) {
-        self.out_of_sight.remove(&folder);
+    pub(super) fn looked_at(&mut self, messages: Vec<MessageId>) {
         self.still_there.extend(messages);
+    }
+
+    /// A folder was looked at.
+    pub(super) fn in_sight(&mut self, folder: FolderId) {
+        self.out_of_sight.remove(&folder);
     }
 
     /// A suspected folder cannot be looked at: from that nothing follows, but for a time only.
@@ -131,7 +135,7 @@ mod tests {
         assert_eq!(twins.judge(&message("<b>"), &stored), Verdict::New);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
         assert_eq!(twins.take_suspected(), Suspects::from([(original.folder, vec![original.id])]));
-        twins.looked_at(original.folder, vec![original.id]);
+        twins.looked_at(vec![original.id]);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(original.id));
         assert_eq!(twins.judge(&message("<a>"), &[]), Verdict::New, "it had left: set aside, or deleted");
     }
@@ -175,9 +179,9 @@ mod tests {
         let stored = [one.clone(), other.clone()];
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
         assert_eq!(twins.take_suspected().len(), 2);
-        twins.looked_at(one.folder, vec![one.id]);
+        twins.looked_at(vec![one.id]);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
-        twins.looked_at(other.folder, vec![other.id]);
+        twins.looked_at(vec![other.id]);
         assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(one.id));
     }
 }

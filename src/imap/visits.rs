@@ -16,6 +16,7 @@ impl Rider {
         folder: &Folder,
         scope: Scope,
     ) -> Result<Visit, ImapError> {
+        self.syncer.twins.forget_looks();
         let visit = self.visit_one(connection, folder, scope).await?;
         let suspected = self.syncer.twins.take_suspected();
         if suspected.is_empty() {
@@ -27,30 +28,31 @@ impl Rider {
         for (source, messages) in suspected {
             let Some(source) = in_sight.iter().find(|folder| folder.id == source && folder.apart.is_none())
             else {
-                self.out_of_sight(source, messages)?;
+                self.out_of_sight(source, messages);
                 continue;
             };
-            match self.visit_one(connection, source, Scope::Whole).await? {
-                Visit::Refused => self.out_of_sight(source.id, messages)?,
-                visit @ (Visit::InStep | Visit::Partial | Visit::Suspicious) => {
-                    is_suspicious |= visit == Visit::Suspicious;
-                    self.syncer.twins.looked_at(source.id, messages);
-                }
+            let seen = self.visit_one(connection, source, Scope::Whole).await?;
+            is_suspicious |= seen == Visit::Suspicious;
+            if seen == Visit::Refused {
+                // another client may have deleted or renamed it a moment ago
+                let listed = self.syncer.reconcile_folders(connection).await?;
+                self.look_again_if(listed == Visit::Suspicious);
+            }
+            if matches!(seen, Visit::InStep | Visit::Partial) && self.syncer.listed_all {
+                self.syncer.twins.looked_at(messages);
+            } else {
+                self.out_of_sight(source.id, messages);
             }
         }
         let visit = self.visit_one(connection, folder, Scope::Whole).await?;
-        self.syncer.twins.forget_looks();
         Ok(if is_suspicious { Visit::Suspicious } else { visit })
     }
 
-    /// A suspected folder cannot be looked at. One that LIST does not name is settled soon, and until then nothing is
-    /// concluded from it.
-    fn out_of_sight(&mut self, folder: FolderId, messages: Vec<MessageId>) -> Result<(), ImapError> {
-        let row = self.syncer.store.folder(self.syncer.owner.mailbox, folder)?;
-        let is_missing = row.is_some_and(|row| row.value.missing_lists > 0);
-        let longest = self.syncer.confirm.saturating_mul(if is_missing { 10 } else { 1 });
+    /// A suspected folder cannot be looked at: nothing is concluded from it for long, because one that is gone is settled
+    /// before.
+    fn out_of_sight(&mut self, folder: FolderId, messages: Vec<MessageId>) {
+        let longest = self.syncer.confirm.saturating_mul(10);
         self.syncer.twins.not_looked_at(folder, messages, clock::monotonic(), longest);
-        Ok(())
     }
 
     pub(super) async fn visit_one(
@@ -68,6 +70,9 @@ impl Rider {
                 Ok(Visit::Refused)
             }
             other => {
+                if self.syncer.listed_all {
+                    self.syncer.twins.in_sight(folder.id);
+                }
                 let fetched = self.syncer.fetched;
                 self.note(|shown| shown.fetched = fetched);
                 other

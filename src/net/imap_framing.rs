@@ -44,6 +44,8 @@ pub enum LimitExceeded {
 pub(super) const HEAD: usize = 512;
 /// And of its end: enough for the announcement of a literal.
 const TAIL: usize = 64;
+/// Bytes that all literals of one response may have beside the largest that one may.
+const BESIDE: u64 = 1 << 20;
 /// How much may gather before it is dropped.
 const SLACK: usize = 16 << 10;
 
@@ -64,6 +66,8 @@ pub(super) struct Framing {
     seen: usize,
     /// Where the present piece of text begins: at the start, or behind a literal.
     text: usize,
+    /// Bytes of its literals.
+    literals: u64,
     /// Bytes of text before the present piece, those that were dropped included.
     before: u64,
     /// Whether it is too long, so that only its beginning is kept.
@@ -72,7 +76,7 @@ pub(super) struct Framing {
 
 impl Framing {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, seen: 0, text: 0, before: 0, is_cut: false }
+        Self { limits, seen: 0, text: 0, literals: 0, before: 0, is_cut: false }
     }
 
     /// Whether the response is too long: its middle was dropped.
@@ -124,6 +128,11 @@ impl Framing {
         let over = LimitExceeded::Literal { announced, limit };
         if announced > limit {
             return Err(over);
+        }
+        self.literals = self.literals.saturating_add(announced);
+        let all = limit.saturating_add(BESIDE);
+        if self.literals > all {
+            return Err(LimitExceeded::Answer(all));
         }
         self.before = self.before.saturating_add(size(at.saturating_sub(self.text)));
         self.text = usize::try_from(announced).ok().and_then(|size| at.checked_add(size)).ok_or(over)?;
@@ -260,6 +269,14 @@ mod tests {
         assert_eq!(responses(b"* X {99999999999999999999999999}\r\n"), over(u64::MAX));
         let mut framing = Framing::new(small());
         assert_eq!(framing.look(b"* 1 FETCH (A {90}\r\nabc"), Ok(Found::More(87)));
+    }
+
+    #[test]
+    fn the_literals_of_one_response_are_bounded_together() {
+        let mut framing = Framing::new(Limits { literal: BESIDE, line: 1 << 20, ..small() });
+        let piece = [format!(" A {{{BESIDE}}}\r\n").into_bytes(), vec![b'x'; 1 << 20]].concat();
+        let text = [&b"* 1 FETCH ("[..], &piece.repeat(3)].concat();
+        assert_eq!(framing.look(&text), Err(LimitExceeded::Answer(2 * BESIDE)));
     }
 
     #[test]

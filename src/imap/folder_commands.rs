@@ -1,0 +1,213 @@
+//! Commands about folders: LIST, SELECT, EXAMINE, STATUS. Names go over the wire byte for byte as the server spells them.
+
+// there are far more responses than any place uses
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use super::decode::{Spelling, spelled, tagged, unreadable};
+use super::patience::Patience;
+use super::protocol::ImapError;
+use super::response::{FolderStatus, ListedFolder, Response, Status, code_number};
+use super::wire::{Change, Connection};
+use crate::domain::WireName;
+use tokio::io::AsyncWriteExt;
+
+/// All folders, as LIST shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct FolderList {
+    pub(super) folders: Vec<ListedFolder>,
+    /// Counts that came with them (RFC 5819).
+    pub(super) statuses: Vec<(WireName, FolderStatus)>,
+    /// Whether every line of it was understood: what it does not name may be gone.
+    pub(super) is_complete: bool,
+}
+
+/// What SELECT answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Selected {
+    pub(super) exists: u32,
+    pub(super) uid_validity: Option<u32>,
+    pub(super) uid_next: Option<u32>,
+    pub(super) highest_modseq: Option<u64>,
+}
+
+impl Selected {
+    /// As STATUS would tell it, as far as it goes.
+    pub(super) fn as_status(self) -> FolderStatus {
+        let Self { exists, uid_validity, uid_next, highest_modseq } = self;
+        FolderStatus { messages: Some(exists), uid_next, uid_validity, unseen: None, highest_modseq }
+    }
+}
+
+impl Connection {
+    /// All folders of the personal namespace.
+    pub(super) async fn list(&mut self) -> Result<FolderList, ImapError> {
+        self.list_with("").await
+    }
+
+    /// All folders with their counts, in one answer (RFC 5819).
+    pub(super) async fn list_status(&mut self) -> Result<FolderList, ImapError> {
+        let items = self.status_items();
+        self.list_with(&format!(" RETURN (STATUS {items})")).await
+    }
+
+    async fn list_with(&mut self, options: &str) -> Result<FolderList, ImapError> {
+        let mut list = FolderList { is_complete: true, ..FolderList::default() };
+        let command = format!("LIST \"\" \"*\"{options}");
+        self.exchange("LIST", &command, |response| match response {
+            Response::List(folder) => list.folders.push(folder.clone()),
+            Response::FolderStatus(name, status) => list.statuses.push((WireName::from(&**name), *status)),
+            // it may have been the line of a folder
+            Response::Strange(_) => list.is_complete = false,
+            _ => {}
+        })
+        .await?;
+        self.escapes = !list.folders.iter().any(|folder| folder.is_unescaped);
+        Ok(list)
+    }
+
+    /// Selects a folder, read-write as every client does; nothing we fetch changes it.
+    pub(super) async fn select(&mut self, name: &WireName) -> Result<Selected, ImapError> {
+        let mut selected = Selected::default();
+        self.selected = None;
+        self.exchange_named("SELECT", name, "", |response| match response {
+            Response::Exists(count) => selected.exists = *count,
+            Response::Told { status: Status::Ok, text } => {
+                selected.uid_validity = code_number(text, "UIDVALIDITY").or(selected.uid_validity);
+                selected.uid_next = code_number(text, "UIDNEXT").or(selected.uid_next);
+                selected.highest_modseq = code_number(text, "HIGHESTMODSEQ").or(selected.highest_modseq);
+            }
+            _ => {}
+        })
+        .await?;
+        self.selected = Some(name.clone());
+        self.exists = selected.exists;
+        self.change = Change::default();
+        Ok(selected)
+    }
+
+    /// Looks into a folder without the right to change it; how many messages it holds.
+    pub(super) async fn examine(&mut self, name: &WireName) -> Result<u32, ImapError> {
+        self.selected = None;
+        let mut exists = 0;
+        self.exchange_named("EXAMINE", name, "", |response| {
+            if let Response::Exists(count) = response {
+                exists = *count;
+            }
+        })
+        .await?;
+        self.exists = exists;
+        self.change = Change::default();
+        Ok(exists)
+    }
+
+    /// What STATUS is asked for.
+    fn status_items(&self) -> String {
+        let modseq = if self.offers("CONDSTORE") { " HIGHESTMODSEQ" } else { "" };
+        format!("(MESSAGES UIDNEXT UIDVALIDITY UNSEEN{modseq})")
+    }
+
+    /// Counts of folders that need not be selected: all are asked for before the first answer is read.
+    pub(super) async fn statuses(
+        &mut self,
+        names: &[WireName],
+    ) -> Result<Vec<Result<FolderStatus, ImapError>>, ImapError> {
+        let items = format!(" {}", self.status_items());
+        let mut asked = Vec::with_capacity(names.len());
+        let mut found: Vec<Result<FolderStatus, ImapError>> = Vec::with_capacity(names.len());
+        for name in names {
+            if let Spelling::Literal(_) = spelled(name.as_bytes(), self.escapes) {
+                // the server is waited for before it is sent: nothing else may be under way
+                self.take_statuses(names, &mut asked, &mut found).await?;
+            }
+            let refusal = |error: &ImapError| matches!(error, ImapError::No { .. } | ImapError::Bad { .. });
+            found.push(match self.send_named("STATUS", name, &items).await {
+                Ok(tag) => {
+                    asked.push((tag, found.len()));
+                    Ok(FolderStatus::default())
+                }
+                Err(error) if refusal(&error) => Err(error),
+                Err(error) => return Err(error),
+            });
+        }
+        self.take_statuses(names, &mut asked, &mut found).await?;
+        Ok(found)
+    }
+
+    /// Reads the answers to every STATUS under way: by its tag, and the number of its folder.
+    async fn take_statuses(
+        &mut self,
+        names: &[WireName],
+        asked: &mut Vec<(String, usize)>,
+        found: &mut [Result<FolderStatus, ImapError>],
+    ) -> Result<(), ImapError> {
+        while !asked.is_empty() {
+            let mut told: Vec<(WireName, FolderStatus)> = Vec::new();
+            let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
+            let patience = Patience::Within(self.timing.command);
+            let see = |response: &Response| {
+                if let Response::FolderStatus(name, status) = response {
+                    told.push((WireName::from(&**name), *status));
+                }
+            };
+            let (place, answer) = self.answer("STATUS", &tags, patience, see).await?;
+            let (_, number) = asked.remove(place);
+            // what a server calls by another name than we do is told directly before its end
+            let named = |(name, _): &&(WireName, FolderStatus)| names.get(number) == Some(name);
+            let status = told.iter().find(named).or(told.last()).map(|(_, status)| *status);
+            if let Some(slot) = found.get_mut(number) {
+                *slot = answer.map(|()| status.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that names a folder, and its answer.
+    async fn exchange_named(
+        &mut self,
+        verb: &'static str,
+        name: &WireName,
+        rest: &str,
+        see: impl FnMut(&Response),
+    ) -> Result<(), ImapError> {
+        let tag = self.send_named(verb, name, rest).await?;
+        self.finish(verb, &tag, self.timing.command, see).await
+    }
+
+    /// Sends a command that names a folder, byte for byte as the server spells it.
+    async fn send_named(
+        &mut self,
+        verb: &'static str,
+        name: &WireName,
+        rest: &str,
+    ) -> Result<String, ImapError> {
+        let bytes = match spelled(name.as_bytes(), self.escapes) {
+            Spelling::Quoted(name) => return self.send(verb, &format!("{verb} {name}{rest}")).await,
+            Spelling::Literal(bytes) => bytes,
+        };
+        let tag = self.send(verb, &format!("{verb} {{{}}}", bytes.len())).await?;
+        loop {
+            let response = self.next(verb, Patience::Within(self.timing.command)).await?;
+            if let Some(end) = tagged(verb, &tag, &response) {
+                end?;
+                let detail = String::from("an end before the folder was named");
+                return Err(ImapError::Unreadable { what: verb, detail });
+            }
+            self.note(&response)?;
+            if response == Response::Continue {
+                break;
+            }
+        }
+        let line = [&*bytes, rest.as_bytes(), b"\r\n"].concat();
+        let after = self.timing.command;
+        let stream = self.session.get_mut();
+        let write = async {
+            stream.write_all(&line).await?;
+            stream.flush().await
+        };
+        let written = tokio::time::timeout(after, write).await;
+        written
+            .map_err(|_| ImapError::Timeout { what: verb, after })?
+            .map_err(|error| unreadable(verb, &error))?;
+        Ok(tag)
+    }
+}
