@@ -57,7 +57,7 @@ impl Anna {
     /// Waits for what the API shows: unlike what the store holds, it cannot be asked for in the midst of a commit.
     pub fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let mut durable = self.running.store.watch_durable();
-        let begun = std::time::Instant::now();
+        let begun = stafette::clock::monotonic();
         loop {
             if let Some(found) = look() {
                 return found;

@@ -213,7 +213,7 @@ fn of_two_copies_the_one_that_vanished_is_the_one_that_moved() {
     let sorted = |ids: BTreeMap<String, Vec<String>>| {
         ids.into_values().flatten().collect::<std::collections::BTreeSet<_>>()
     };
-    assert_eq!(sorted(ids(&anna)), sorted(before.clone()));
+    assert_eq!(sorted(ids(&anna)), sorted(before));
     assert_eq!((count(&anna, EventType::MessageMoved), count(&anna, EventType::MessageDeleted)), (1, 0));
     // the original goes and its copy moves, at once
     anna.server.change(|state| {

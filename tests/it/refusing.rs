@@ -136,3 +136,19 @@ fn a_mailbox_whose_every_folder_is_refused_is_not_live() {
     anna.until_stored(&[("INBOX", "in"), ("Odd", "odd"), ("Sent", "sent")]);
     anna.until_live();
 }
+
+#[test]
+fn an_inbox_whose_counts_end_every_connection_is_selected_instead() {
+    let others =
+        (0..12).map(|number| Mailbox::new(&format!("F{number:02}"), [Mail::new(1, &format!("f{number}"))]));
+    let server = Server::start([Mailbox::new("INBOX", [Mail::new(1, "in")])].into_iter().chain(others));
+    server.rule("STATUS \"INBOX\"", usize::MAX, Act::Close);
+    // a round takes so long that the inbox is looked at meanwhile
+    server.state().change = Some(Box::new(|line| {
+        std::thread::sleep(Duration::from_millis(20));
+        line
+    }));
+    let anna = anna(&server);
+    anna.running.wait("everything", || (anna.stored().len() == 13).then_some(()));
+    anna.until_live();
+}
