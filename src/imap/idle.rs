@@ -109,7 +109,7 @@ impl Connection {
                 return Ok(IdleEnd::Changed);
             }
             tokio::select! {
-                // read_response keeps what it read in its buffer: cutting it off loses nothing
+                // the reader keeps what it has read: cutting it off loses nothing
                 response = read(&mut self.session, "IDLE") => {
                     let response = response?;
                     if let Some(end) = tagged("IDLE", tag, &response) {
