@@ -201,11 +201,11 @@ async fn read_sections(
 }
 
 /// A response, its share of the budget held.
-struct Fetched {
-    message: FetchedMessage,
+pub(super) struct Fetched {
+    pub(super) message: FetchedMessage,
     /// It is the header of a message of this size, as the server tells it.
-    header_of: Option<u64>,
-    share: Share,
+    pub(super) header_of: Option<u64>,
+    pub(super) share: Share,
 }
 
 async fn dispatch(
@@ -240,7 +240,7 @@ pub(super) fn guarded<T>(uid: Uid, work: impl FnOnce() -> Result<T, ImapError>) 
 }
 
 /// Parses, compresses and seals one message. On the workers.
-fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapError> {
+pub(super) fn prepare(target: &Target, fetched: Fetched) -> Result<Option<Prepared>, ImapError> {
     let Fetched { message: fetched, header_of, share } = fetched;
     let FetchedMessage { uid, flags, internal_date, body, .. } = fetched;
     let (Some(uid), Some(body)) = (uid, body) else { return Ok(None) };

@@ -31,6 +31,19 @@ pub(super) struct Selected {
 }
 
 impl Selected {
+    /// Takes note of what was said before the end of SELECT.
+    pub(super) fn see(&mut self, response: &Response) {
+        match response {
+            Response::Exists(count) => self.exists = *count,
+            Response::Told { status: Status::Ok, text } => {
+                self.uid_validity = code_number(text, "UIDVALIDITY").or(self.uid_validity);
+                self.uid_next = code_number(text, "UIDNEXT").or(self.uid_next);
+                self.highest_modseq = code_number(text, "HIGHESTMODSEQ").or(self.highest_modseq);
+            }
+            _ => {}
+        }
+    }
+
     /// As STATUS would tell it, as far as it goes.
     pub(super) fn as_status(self) -> FolderStatus {
         let Self { exists, uid_validity, uid_next, highest_modseq } = self;
@@ -69,16 +82,7 @@ impl Connection {
     pub(super) async fn select(&mut self, name: &WireName) -> Result<Selected, ImapError> {
         let mut selected = Selected::default();
         self.selected = None;
-        self.exchange_named("SELECT", name, "", |response| match response {
-            Response::Exists(count) => selected.exists = *count,
-            Response::Told { status: Status::Ok, text } => {
-                selected.uid_validity = code_number(text, "UIDVALIDITY").or(selected.uid_validity);
-                selected.uid_next = code_number(text, "UIDNEXT").or(selected.uid_next);
-                selected.highest_modseq = code_number(text, "HIGHESTMODSEQ").or(selected.highest_modseq);
-            }
-            _ => {}
-        })
-        .await?;
+        self.exchange_named("SELECT", name, "", |response| selected.see(response)).await?;
         self.selected = Some(name.clone());
         self.exists = selected.exists;
         self.change = Change::default();

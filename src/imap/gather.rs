@@ -1,25 +1,28 @@
-//! The first windows of small folders share commits: a mailbox of a thousand folders with a message each would else wait for
-//! the disk a thousand times.
+//! Small folders seen for the first time are opened many at once, and what is in them shares commits: a mailbox of a thousand
+//! folders with a message each would else wait three times a thousand for the server, and a thousand times for the disk.
 
 use super::announce::Origin;
-use super::fetch::{Prepared, Progress, Target, fetch_windows};
-use super::folder_commands::Selected;
-use super::listings::ListedMessage;
-use super::plan::{Known, Listing, Plan, plan};
+use super::fetch::{Fetched, Prepared, Target, prepare};
+use super::pipeline::{Opened, Small};
 use super::protocol::ImapError;
+use super::response::{FetchedMessage, FolderStatus};
 use super::sync::Syncer;
 use super::wire::Connection;
 use crate::clock;
-use crate::domain::{Folder, FolderId, Message, Uid};
-use crate::net::{ByteBudget, LimitExceeded, Share};
-use crate::store::{Body, Commit, Row};
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use crate::domain::{Folder, FolderId, WireName};
+use crate::net::{ByteBudget, Share};
+use crate::store::{Commit, Row};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A folder with more messages is visited by itself.
 const SMALL: u32 = 50;
-/// Bytes that may come of one folder, if the server told less.
-const READ: usize = 4 << 20;
+/// Folders whose counts are asked for together.
+pub(super) const GROUP: usize = 64;
+/// Messages that are read together: at first, while nobody knows how long they are, and at most.
+const FIRST: u32 = 16;
+const READ_MESSAGES: u32 = 128;
+/// Bytes that are read together; what is beyond is visited by itself.
+const READ: usize = 2 << 20;
 /// Bytes, messages and folders of one commit. What is gathered holds its share of the memory for bodies.
 const BYTES: u64 = 1 << 20;
 const MESSAGES: usize = 256;
@@ -47,100 +50,128 @@ impl Gathered {
 }
 
 impl Syncer {
-    /// The first visit of a folder that was selected just now, if it is small and all of it comes at once: it is committed
-    /// with others. `false`: it is to be visited like any.
+    /// Whether nothing of a folder is known, and everything in it is wanted: it may be read together with others.
+    pub(super) fn is_new(&self, folder: &Folder) -> bool {
+        let is_plain =
+            folder.uid_validity.is_none() && folder.rematch_from.is_none() && folder.apart.is_none();
+        let is_trusted = !self.isolation.suspects(folder.id) && !self.openings.is_suspect(folder.id);
+        is_plain
+            && is_trusted
+            && self.stored.mailbox.policy.since.is_none()
+            && !self.gathered.holds(folder.id)
+    }
+
+    /// Reads those of these folders that are small; they are committed with others. How each of them is counted that need
+    /// not be visited now.
     pub(super) async fn gather(
         &mut self,
         connection: &mut Connection,
-        row: &Row<Folder>,
-        selected: Selected,
-    ) -> Result<bool, ImapError> {
-        let Row { generation, value: folder } = row;
-        let is_first =
-            folder.uid_validity.is_none() && folder.rematch_from.is_none() && folder.apart.is_none();
-        let is_simple = is_first && selected.exists <= SMALL && self.stored.mailbox.policy.since.is_none();
-        let is_simple = is_simple && !self.isolation.suspects(folder.id);
-        let (Some(validity), Some(next)) = (selected.uid_validity, selected.uid_next) else {
-            return Ok(false);
-        };
-        if !is_simple || self.store.status(self.owner.mailbox)?.value.synced {
-            return Ok(false);
+        folders: &[&Folder],
+    ) -> Result<BTreeMap<FolderId, FolderStatus>, ImapError> {
+        let mut done = BTreeMap::new();
+        if self.store.status(self.owner.mailbox)?.value.synced {
+            return Ok(done);
         }
-        let mut folder =
-            Folder { uid_validity: Some(validity), first_uid_next: Some(next), ..folder.clone() };
-        folder.incarnation = folder.incarnation.max(1);
-        let listed = connection.list_messages("1:*", self.ask()).await;
-        let (listed, _) = connection.or_empty(listed)?;
-        let is_whole = listed.len() == connection.exists() as usize && connection.exists() == selected.exists;
-        let told: u64 = listed
-            .iter()
-            .map(|message| message.size.map_or(u64::MAX, |told| told.size))
-            .fold(0, u64::saturating_add);
-        if !is_whole || told > BYTES || !listed.iter().all(|message| message.uid < next) {
-            return Ok(false);
+        let folders: Vec<&&Folder> =
+            folders.iter().filter(|folder| connection.can_pipeline(&folder.server_name)).collect();
+        let names: Vec<WireName> = folders.iter().map(|folder| folder.server_name.clone()).collect();
+        let statuses = connection.statuses(&names).await?;
+        // what is refused is visited, and what was said is heard there
+        let counted =
+            folders.into_iter().zip(statuses).filter_map(|(folder, status)| Some((*folder, status.ok()?)));
+        let is_small = |status: &FolderStatus| status.messages.is_some_and(|count| count <= SMALL);
+        let mut small: Vec<(&Folder, FolderStatus)> =
+            counted.filter(|(_, status)| is_small(status)).collect();
+        let mut fit = FIRST;
+        while !small.is_empty() {
+            let mut messages = 0;
+            // one at least, whatever it holds
+            let fits = |(_, status): &(&Folder, FolderStatus)| {
+                let is_first = messages == 0;
+                messages += status.messages.unwrap_or_default();
+                is_first || messages <= fit
+            };
+            let group: Vec<_> = small.iter().copied().take_while(fits).collect();
+            let rest = small.split_off(group.len());
+            // who holds memory must not wait for more of it
+            let Some(share) = self.budget.try_take(READ) else { break };
+            let (read, bytes) = self.read_group(connection, &group, share).await?;
+            // as many more as half of what may be read has room for
+            let read_messages = group.iter().filter_map(|(_, status)| status.messages).sum::<u32>();
+            let mean = bytes / (read_messages.max(1) as usize);
+            fit = u32::try_from(READ / 2 / mean.max(1)).unwrap_or(u32::MAX).clamp(1, READ_MESSAGES);
+            let is_read = |(folder, _): &(&Folder, FolderStatus)| read.contains(&folder.id);
+            done.extend(group.into_iter().filter(is_read).map(|(folder, status)| (folder.id, status)));
+            small = rest;
         }
-        // who holds memory must not wait for more of it
-        let Some(share) = usize::try_from(told).ok().and_then(|told| self.budget.try_take(told)) else {
-            return Ok(false);
-        };
-        let (came, bytes) = self.read_all(connection, &folder, &listed).await?;
-        if came.len() != listed.len() {
-            return Ok(false);
-        }
-        folder.history_complete = true;
-        self.gathered.shares.push(share);
-        self.gathered.bytes += bytes;
-        self.add(*generation, &folder, came)?;
-        self.openings.went_well(folder.id);
-        if self.gathered.is_full() { self.commit_gathered().await.map(|()| true) } else { Ok(true) }
+        Ok(done)
     }
 
-    /// Reads every message of a small folder, and how many bytes they take.
-    async fn read_all(
+    /// Opens and reads a group of folders; which of them are gathered now, and how many bytes came.
+    async fn read_group(
         &mut self,
         connection: &mut Connection,
-        folder: &Folder,
-        listed: &[ListedMessage],
-    ) -> Result<(Vec<(Message, Option<Body>)>, u64), ImapError> {
-        let none = BTreeSet::new();
-        let known = Known { entries: &[], quarantined: &none, wanted: None, deletion_confirmed: false };
-        let Plan { fetch: windows, .. } = plan(known, Listing::of(listed, Some(1)));
-        let windows: Vec<&[Uid]> = windows.iter().map(Vec::as_slice).collect();
-        // what is read is counted against the share that is held, and a server that told too little is found out
-        let target = Target { budget: ByteBudget::new(READ), ..self.target(folder) };
-        if !windows.is_empty() {
-            crate::faults::point("imap.fetch", &self.stored.mailbox.id);
-        }
-        let (progress, came) = (Progress::default(), RefCell::new((Vec::new(), 0)));
-        let fetched = fetch_windows(connection, &target, &windows, listed, &progress, async |batch| {
-            let (messages, bytes) = &mut *came.borrow_mut();
-            for Prepared { message, body, bytes: length, .. } in batch {
-                *bytes += length;
-                messages.push((message, body));
+        group: &[(&Folder, FolderStatus)],
+        mut share: Share,
+    ) -> Result<(BTreeSet<FolderId>, usize), ImapError> {
+        let small: Vec<Small> = group
+            .iter()
+            .map(|(folder, status)| Small {
+                name: &folder.server_name,
+                messages: status.messages.unwrap_or_default(),
+            })
+            .collect();
+        crate::faults::point("imap.select", &self.stored.mailbox.id);
+        crate::faults::point("imap.fetch", &self.stored.mailbox.id);
+        let (opened, read) = connection.open_small(&small, READ).await?;
+        // the share of all of them is held here
+        let (budget, mut work) = (ByteBudget::new(READ), Vec::new());
+        for ((folder, _), opened) in group.iter().zip(opened) {
+            let Some(Opened { selected, messages }) = opened else { continue };
+            // it may have been changed meanwhile
+            let row = self.store.folder(self.owner.mailbox, folder.id)?;
+            let Some(row) = row.filter(|row| row.value.included && self.is_new(&row.value)) else { continue };
+            let (Some(validity), Some(next)) = (selected.uid_validity, selected.uid_next) else { continue };
+            let mut uids: BTreeSet<_> = messages.iter().filter_map(|message| message.uid).collect();
+            if uids.len() != messages.len() || uids.pop_last().is_some_and(|newest| newest >= next) {
+                continue;
             }
-            let limit = LimitExceeded::Answer(READ as u64);
-            if *bytes > READ as u64 { Err(ImapError::Exceeded { what: "FETCH", limit }) } else { Ok(()) }
-        });
-        let fetched = fetched.await;
-        let at_fault =
-            progress.reading.get().filter(|_| fetched.is_err()).and_then(|number| windows.get(number));
-        self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
-        fetched?;
-        Ok(came.into_inner())
+            let Row { generation, value } = row;
+            let folder = Folder {
+                uid_validity: Some(validity),
+                first_uid_next: Some(next),
+                incarnation: value.incarnation.max(1),
+                history_complete: true,
+                ..value
+            };
+            work.push((generation, Target { budget: budget.clone(), ..self.target(&folder) }, messages));
+        }
+        let prepared = self.workers.run(move || work.into_iter().map(prepare_folder).collect::<Vec<_>>());
+        let mut gathered = BTreeSet::new();
+        let mut bytes = 0;
+        for (generation, folder, came) in prepared.result().await? {
+            // the visit finds out which message it is
+            let Ok(came) = came else { continue };
+            bytes += came.iter().map(|prepared| prepared.bytes).sum::<u64>();
+            self.add(generation, &folder, came)?;
+            gathered.insert(folder.id);
+        }
+        self.budget.shrink(&mut share, usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.gathered.shares.push(share);
+        self.gathered.bytes += bytes;
+        if self.gathered.is_full() {
+            self.commit_gathered().await?;
+        }
+        Ok((gathered, read))
     }
 
-    fn add(
-        &mut self,
-        generation: u64,
-        folder: &Folder,
-        came: Vec<(Message, Option<Body>)>,
-    ) -> Result<(), ImapError> {
+    fn add(&mut self, generation: u64, folder: &Folder, came: Vec<Prepared>) -> Result<(), ImapError> {
         let (now, owner) = (clock::now(), self.owner);
         let gathered = &mut self.gathered;
         let commit = gathered.commit.get_or_insert_with(|| Commit::by(owner));
         self.store.put_folder(commit, owner.mailbox, generation, folder)?;
         gathered.folders.insert(folder.id);
-        for (message, body) in came {
+        for Prepared { message, body, .. } in came {
             commit.event(self.announcer.new_message(now, &message, folder, Origin::History));
             commit.add_message(message, body);
             gathered.messages += 1;
@@ -158,4 +189,19 @@ impl Syncer {
         crate::faults::point("imap.stored", &self.stored.mailbox.id);
         Ok(())
     }
+}
+
+/// A folder's messages as they are stored, or why one of them cannot be. On the workers.
+fn prepare_folder(
+    (generation, target, messages): (u64, Target, Vec<FetchedMessage>),
+) -> (u64, Folder, Result<Vec<Prepared>, ImapError>) {
+    let length = |message: &FetchedMessage| message.body.as_ref().map_or(0, |body| body.bytes.len());
+    let came = messages
+        .into_iter()
+        .filter_map(|message| {
+            let share = target.budget.try_take(length(&message))?;
+            prepare(&target, Fetched { message, header_of: None, share }).transpose()
+        })
+        .collect();
+    (generation, target.folder, came)
 }

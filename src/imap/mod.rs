@@ -27,6 +27,7 @@ pub mod names;
 mod oddities;
 mod patience;
 mod pieces;
+mod pipeline;
 mod plan;
 mod probe;
 pub mod protocol;

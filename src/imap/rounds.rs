@@ -1,6 +1,7 @@
 //! Rounds over all folders: what changed is visited, what vanished is settled, and what was set apart has its next chance.
 
 use super::apart::{At, is_due};
+use super::gather::GROUP as GATHERED;
 use super::names;
 use super::protocol::ImapError;
 use super::response::FolderStatus;
@@ -58,12 +59,8 @@ impl Rider {
                 // it may have moved into a folder that was made for it
                 outcome.meets(self.syncer.reconcile_folders(connection).await?);
             }
-            for (folder, status) in self.changed_folders(connection, &mut outcome).await? {
-                self.look_at_inbox(connection, &mut outcome).await?;
-                let visit = self.visit(connection, &folder, Scope::Whole).await?;
-                self.conclude(&folder, visit, status, &mut outcome).await?;
-            }
-            self.syncer.commit_gathered().await?;
+            let due = self.changed_folders(connection, &mut outcome).await?;
+            self.visit_all(connection, due, &mut outcome).await?;
             self.settle_refusals(connection, &mut outcome).await?;
             let is_complete = outcome.visit == Visit::InStep
                 && (!self.has_vanished()? || self.is_as_seen(connection, &mut outcome).await?);
@@ -79,6 +76,37 @@ impl Rider {
             self.give_another_chance(connection).await?;
         }
         Ok(result)
+    }
+
+    /// Visits folders in their order; small ones of which nothing is known are read many at once.
+    async fn visit_all(
+        &mut self,
+        connection: &mut Connection,
+        due: Vec<(Folder, Option<FolderStatus>)>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImapError> {
+        let (mut gathered, mut tried) = (BTreeMap::new(), 0);
+        for (number, (folder, status)) in due.iter().enumerate() {
+            self.look_at_inbox(connection, outcome).await?;
+            if number >= tried && !self.asks_singly {
+                let group = due.iter().skip(number).take(GATHERED).map(|(folder, _)| folder);
+                let group: Vec<&Folder> = group.take_while(|folder| self.syncer.is_new(folder)).collect();
+                tried = number + group.len();
+                if group.len() > 1 {
+                    // where a connection ends over several folders each is visited alone the next time
+                    self.asks_singly = true;
+                    self.doing("syncing small folders");
+                    gathered.extend(self.syncer.gather(connection, &group).await?);
+                    self.asks_singly = false;
+                }
+            }
+            let (visit, status) = match gathered.remove(&folder.id) {
+                Some(status) => (Visit::InStep, Some(status)),
+                None => (self.visit(connection, folder, Scope::Whole).await?, *status),
+            };
+            self.conclude(folder, visit, status, outcome).await?;
+        }
+        self.syncer.commit_gathered().await
     }
 
     /// Whether messages wait to be told as deleted, or to be met elsewhere.

@@ -110,26 +110,19 @@ impl Syncer {
         folder: FolderId,
         scope: Scope,
     ) -> Result<Visit, ImapError> {
+        self.commit_gathered().await?; // this folder may be among them
         let row = self.store.folder(self.owner.mailbox, folder)?;
         // it may have been left out since the round began
         let Some(row) = row.filter(|row| row.value.included) else { return Ok(Visit::InStep) };
         crate::faults::point("imap.select", &self.stored.mailbox.id);
         (self.listed_all, self.put_off, self.selected) = (false, false, None);
         self.openings.now = Some((folder, At::Opening));
-        if self.gathered.holds(folder) {
-            self.commit_gathered().await?;
-            return Ok(Visit::Partial); // what was read of it is looked at again
-        }
         let scope = if connection.selected() == Some(&row.value.server_name) {
             connection.take_change();
             scope
         } else {
             let selected = connection.select(&row.value.server_name).await?;
             self.selected = Some(selected.as_status());
-            if self.gather(connection, &row, selected).await? {
-                return Ok(Visit::InStep);
-            }
-            self.commit_gathered().await?;
             if !self.adopt(connection, row, selected).await? {
                 return Ok(Visit::Suspicious);
             }

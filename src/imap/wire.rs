@@ -50,6 +50,8 @@ pub(super) struct Connection {
     pub(super) escapes: bool,
     /// Tells this connection from others.
     number: u64,
+    /// Tags that were given to commands which the library does not write.
+    pub(super) tags: u32,
     /// Responses that were read since others had their turn, and where the meter stood then.
     pub(super) turn: (u32, u64),
 }
@@ -81,6 +83,7 @@ impl Connection {
             is_exchange: false,
             escapes: true,
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            tags: 0,
             turn: (0, 0),
         }
     }
