@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::{Config, IpFamily};
+use crate::descriptors::{self, Shares};
 use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
@@ -60,6 +61,7 @@ impl Engine {
         let store_config = config.store_config(master_key);
         let opened = tokio::task::spawn_blocking(move || Store::open(&store_config));
         let store = opened.await.map_err(|_| StartError::Ended)??;
+        warn_if_limited(&store)?;
         finish_erasures(&store);
         forget_old_events(&store, config.events.retention);
         compact_packs(&store, config.store.compact_at);
@@ -152,6 +154,21 @@ impl Engine {
     }
 }
 
+/// Says it beforehand if there are more mailboxes than can be connected at once.
+fn warn_if_limited(store: &Store) -> Result<(), StoreError> {
+    let receiving = store.mailboxes()?.iter().filter(|stored| stored.mailbox.imap.is_some()).count();
+    let Shares { limit, receiving: room, .. } = Shares::of(descriptors::limit());
+    if receiving > room {
+        tracing::warn!(
+            limit,
+            mailboxes = receiving,
+            connected = room,
+            "the limit of open files is too low for the mailboxes there are: raise it (LimitNOFILE)"
+        );
+    }
+    Ok(())
+}
+
 /// Goes on with erasures that nobody finished, now and every hour.
 fn finish_erasures(store: &Store) {
     let store = store.clone();
@@ -232,6 +249,7 @@ fn net_config(config: &Config) -> NetConfig {
         },
         extra_ca: config.tls.extra_ca.clone(),
         allow_plain_remote: config.net.allow_plain_remote,
+        shares: Shares::of(descriptors::limit()),
     }
 }
 

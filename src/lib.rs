@@ -33,6 +33,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod diagnosis;
 pub mod doctor;
 pub mod domain;

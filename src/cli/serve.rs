@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::app::{Engine, StartError};
 use crate::config::Config;
+use crate::descriptors;
 use crate::domain::Secret;
 use crate::http::{BindError, Bound};
 use crate::store::StoreError;
@@ -13,6 +14,7 @@ use std::io::ErrorKind;
 pub(super) fn serve(config: &Config) -> Result<(), Failure> {
     telemetry::init(&config.log).map_err(Failure::config)?;
     no_core_dumps();
+    descriptors::raise();
     let master_key = secret_variable("STAFETTE_MASTER_KEY");
     let admin_key = secret_variable("STAFETTE_ADMIN_KEY");
     actix::System::new().block_on(async {

@@ -218,6 +218,9 @@ impl ImapError {
             Self::Exceeded { limit, .. } => detailed(&c::LIMIT_EXCEEDED, &limit.to_string()),
             Self::Unsupported(what) => detailed(&c::SERVER_UNSUPPORTED, what),
             Self::Store(StoreError::Full { path }) => detailed(&c::STORAGE_FULL, &path.display().to_string()),
+            Self::Store(StoreError::Exhausted { .. }) => {
+                detailed(&c::DESCRIPTORS, &crate::descriptors::limit().to_string())
+            }
             Self::Store(_) | Self::NotSignedIn | Self::Unprocessable { .. } | Self::Internal(_) => None,
         }
     }

@@ -17,7 +17,6 @@ use crate::config::Timing;
 use crate::diagnosis::Facts;
 use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
 use crate::net::Dialer;
-use crate::store::StoreError;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
 use std::collections::BTreeMap;
@@ -97,7 +96,7 @@ impl Rider {
                 Ok(()) => continue,
                 Err(error) => error,
             };
-            if matches!(&error, ImapError::Store(error) if !matches!(error, StoreError::Full { .. })) {
+            if matches!(&error, ImapError::Store(error) if !error.is_passing()) {
                 return Some(error);
             }
             if let Err(error) = self.recover(&error).await {
@@ -158,6 +157,7 @@ impl Rider {
         if is_first && matches!(shown, MailboxState::Live | MailboxState::Syncing) {
             self.show_state(MailboxState::Connecting, None).await?; // a token may be long in coming
         }
+        let _slot = self.link.dialer.receiving_slot()?; // as long as the connection
         let credentials = self.credentials().await?;
         // what was found wrong stays shown until a connection proves that it is gone
         let is_new = matches!(

@@ -1,7 +1,9 @@
 //! From a host name to a TCP connection: all addresses, IPv6 and IPv4 in turn, each a little after the one before
 //! (happy eyeballs, RFC 8305), each with a deadline.
 
+use super::slots::{Slot, Slots};
 use super::{NetError, Shown, is_loopback, tls};
+use crate::descriptors::Shares;
 use crate::domain::Security;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustls::ClientConfig;
@@ -28,6 +30,8 @@ pub struct NetConfig {
     pub extra_ca: Vec<PathBuf>,
     /// Whether `security: none` may leave this machine.
     pub allow_plain_remote: bool,
+    /// How many connections may be open.
+    pub shares: Shares,
 }
 
 impl Default for NetConfig {
@@ -38,6 +42,7 @@ impl Default for NetConfig {
             ip: IpChoice::Auto,
             extra_ca: Vec::new(),
             allow_plain_remote: false,
+            shares: Shares::of(u64::MAX),
         }
     }
 }
@@ -63,6 +68,7 @@ struct Shared {
     config: NetConfig,
     tls: Arc<ClientConfig>,
     shown: Option<Shown>,
+    slots: Slots,
 }
 
 impl Dialer {
@@ -72,12 +78,27 @@ impl Dialer {
     /// [`NetError::ExtraCa`] if a configured file is no certificate.
     pub fn new(config: NetConfig) -> Result<Self, NetError> {
         let tls = Arc::new(tls::client_config(&config)?);
-        Ok(Self(Arc::new(Shared { config, tls, shown: None })))
+        let slots = Slots::of(config.shares);
+        Ok(Self(Arc::new(Shared { config, tls, shown: None, slots })))
     }
 
     /// The same with a TLS configuration of its own, that notes what it is shown.
     pub(super) fn noting(&self, tls: ClientConfig, shown: Shown) -> Self {
-        Self(Arc::new(Shared { config: self.0.config.clone(), tls: Arc::new(tls), shown: Some(shown) }))
+        let (config, slots) = (self.0.config.clone(), self.0.slots.clone());
+        Self(Arc::new(Shared { config, tls: Arc::new(tls), shown: Some(shown), slots }))
+    }
+
+    /// Room for a connection that stays, to be held as long as it does.
+    ///
+    /// # Errors
+    /// [`NetError::Descriptors`] if there is none.
+    pub fn receiving_slot(&self) -> Result<Slot, NetError> {
+        self.0.slots.receiving()
+    }
+
+    /// Waits for room for a connection that sends, to be held as long as it lasts.
+    pub async fn sending_slot(&self) -> Slot {
+        self.0.slots.sending().await
     }
 
     /// Where a dialer that inspects notes certificates.
@@ -200,10 +221,17 @@ async fn attempt(address: SocketAddr, deadline: Duration) -> io::Result<TcpStrea
     }
 }
 
+/// errno(3): no descriptor left for the process, or for the system.
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
+
 // io::ErrorKind is open-ended: what is not named is "broken".
 #[allow(clippy::wildcard_enum_match_arm)]
 fn explain(host: &str, port: u16, cause: io::Error, dialer: &Dialer) -> NetError {
     let host = String::from(host);
+    if matches!(cause.raw_os_error(), Some(EMFILE | ENFILE)) {
+        return NetError::Descriptors { limit: dialer.0.slots.limit() };
+    }
     match cause.kind() {
         io::ErrorKind::TimedOut => {
             NetError::ConnectTimeout { host, port, after: dialer.config().connect_timeout }

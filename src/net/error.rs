@@ -76,6 +76,14 @@ pub enum NetError {
         /// The host.
         host: String,
     },
+    /// The process has as many files and sockets open as it may.
+    #[error(
+        "all {limit} open files that this process may have are in use: raise the limit (LimitNOFILE, ulimit -n)"
+    )]
+    Descriptors {
+        /// How many it may have.
+        limit: u64,
+    },
     /// A certificate file of the configuration cannot be used.
     #[error("{path} cannot be used as a certificate authority ({cause}): it must hold PEM certificates")]
     ExtraCa {
@@ -120,6 +128,7 @@ impl NetError {
             | Self::ConnectTimeout { .. }
             | Self::TlsTimeout { .. }
             | Self::Tls { .. }
+            | Self::Descriptors { .. }
             | Self::Io { .. } => Disposition::Retry,
             Self::Certificate { .. } => Disposition::RetryAfter(Duration::from_secs(15 * 60)),
             Self::PlainRefused { .. } | Self::ExtraCa { .. } => Disposition::NeedsAdmin,
@@ -129,7 +138,9 @@ impl NetError {
     /// In words a person can act on.
     #[must_use]
     pub fn diagnosis(&self) -> Diagnosis {
+        let limit = if let Self::Descriptors { limit } = self { limit.to_string() } else { String::new() };
         let (entry, host, detail): (&Entry, &str, &str) = match self {
+            Self::Descriptors { .. } => (&c::DESCRIPTORS, "", &limit),
             Self::Resolve { host, .. } => (&c::HOST_UNKNOWN, host, ""),
             Self::Refused { host, .. } => (&c::CONNECTION_REFUSED, host, ""),
             Self::Unreachable { host, .. } | Self::ConnectTimeout { host, .. } => {

@@ -11,6 +11,7 @@ mod limit;
 mod mx;
 mod read_ahead;
 mod server_tls;
+mod slots;
 mod stream;
 mod tls;
 
@@ -22,6 +23,7 @@ pub use limit::{LimitExceeded, LimitingReader, Limits, RawResponse, ReadMeter};
 pub use mx::MxResolver;
 pub use read_ahead::ReadAhead;
 pub use server_tls::{BadCertificate, server_config};
+pub use slots::Slot;
 pub use stream::MaybeTls;
 
 /// Whether a host can only be this machine: its traffic needs no protection.

@@ -106,7 +106,7 @@ impl Courier {
             match turn {
                 Ok(Turn::Again) => {}
                 Ok(Turn::Wait(until)) => self.wait(until).await,
-                Err(StoreError::Full { .. } | StoreError::Conflict) => {
+                Err(StoreError::Full { .. } | StoreError::Exhausted { .. } | StoreError::Conflict) => {
                     // changed by the API meanwhile, or no space: look again
                     self.wait(Some(clock::now().plus(Duration::from_secs(1)))).await;
                 }
@@ -172,6 +172,8 @@ impl Courier {
         if let Some(session) = self.session.take().filter(|session| !session.is_broken()) {
             return Ok(session);
         }
+        // before a token is asked for: it may be long in coming
+        let slot = self.deps.dialer.sending_slot().await;
         let (credentials, generation) = self.papers.credentials().await?;
         self.token_generation = generation;
         crate::faults::point("smtp.connect", &self.stored.mailbox.id);
@@ -187,7 +189,7 @@ impl Courier {
             let told = self.rejected.try_send(TokenRejected { generation }).is_ok();
             tracing::debug!(told, "the server refused the access token");
         }
-        opened
+        opened.map(|session| SmtpSession { _slot: Some(slot), ..session })
     }
 
     async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
@@ -211,6 +213,7 @@ impl Courier {
             let read = tokio::task::spawn_blocking(move || store.read_body(mailbox, location));
             match read.await.map_err(|_| StoreError::Closed)? {
                 Ok(body) => body,
+                Err(error) if error.is_passing() => return Err(error),
                 Err(error) => return self.put_by(id, sending.body, &error).await,
             }
         };
@@ -283,7 +286,7 @@ impl Courier {
             let (concluded, events) = outbox::conclude(row.value, outcome, now, jitter, &self.policy);
             match self.put(&concluded, row.generation, &events).await {
                 Ok(()) => return Ok(events),
-                Err(StoreError::Full { path }) => {
+                Err(StoreError::Full { path } | StoreError::Exhausted { path, .. }) => {
                     wait_for_room("what became of a message", &path).await;
                 }
                 // compaction moved its body meanwhile

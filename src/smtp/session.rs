@@ -8,7 +8,7 @@ use super::protocol::{Cause, Reply, SmtpError, SmtpPhase};
 use super::timing::SmtpTiming;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::{Disposition, Secret, Security, SmtpEndpoint};
-use crate::net::{Dialer, MaybeTls, NetError};
+use crate::net::{Dialer, MaybeTls, NetError, Slot};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -69,6 +69,8 @@ pub struct SmtpSession {
     pub(super) broken: bool,
     pub(super) host: String,
     pub(super) progress: Progress,
+    /// Room for the connection.
+    pub(super) _slot: Option<Slot>,
 }
 
 impl std::fmt::Debug for SmtpSession {
@@ -168,7 +170,7 @@ impl SmtpSession {
         };
         let offers = Capabilities::parse(&gate.reply());
         let (host, progress) = (String::from(host), progress.clone());
-        Ok(Self { connection, gate, offers, timing, broken: false, host, progress })
+        Ok(Self { connection, gate, offers, timing, broken: false, host, progress, _slot: None })
     }
 
     /// RFC 3207. Fails closed; what was learnt before TLS is forgotten.

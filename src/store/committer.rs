@@ -177,7 +177,7 @@ impl Committer {
         if let Err(error) = aside {
             // nothing of the batch is visible yet; what was written past the packs' ends would keep a full disk full
             places.into_iter().rev().for_each(|place| self.packs.take_back(place));
-            let broken = !matches!(error, StoreError::Full { .. });
+            let broken = !error.is_passing();
             waiters.into_iter().for_each(|(reply, _)| answer(reply, Err(error.clone_for_waiter())));
             if broken {
                 (self.fatal)(&error);

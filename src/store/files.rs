@@ -3,6 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::StoreError;
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,12 +17,32 @@ pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error)
     }
 }
 
+/// An error of opening, which changed nothing: where the system has no room for one more, it may have later.
+pub(super) fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_path_buf();
+    move |source| match source.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN) => {
+            StoreError::Exhausted { path, source }
+        }
+        _ => io("open", &path)(source),
+    }
+}
+
+/// A folder, open to be synced.
+pub(super) fn open_parent(path: &Path) -> Result<File, StoreError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent).map_err(opening(parent))
+}
+
 /// The file's bytes; `None` if there is no such file.
 pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io("read", path)(error)),
+        Err(error) => Err(opening(path)(error)),
     }
 }
 
@@ -89,11 +110,7 @@ pub(super) fn sync_file_system(folder: &Path) -> Result<(), StoreError> {
 
 /// Makes a new name in `path`'s folder durable.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(io("sync", parent))
+    open_parent(path)?.sync_all().map_err(io("sync the folder of", path))
 }
 
 /// Names of the form number and suffix, as numbers, ascending.

@@ -158,8 +158,10 @@ impl Journal {
 
     /// Gives a file that is whole the journal's name.
     fn place(path: PathBuf, file: File, length: u64, group: u64) -> Result<Self, StoreError> {
+        // refused before anything is changed, if it is refused
+        let folder = files::open_parent(&path)?;
         fs::rename(fresh(&path), &path).map_err(files::io("rename", &path))?;
-        files::sync_parent(&path)?;
+        folder.sync_all().map_err(files::io("sync the folder of", &path))?;
         Ok(Self::of(path, file, length, group))
     }
 
@@ -212,9 +214,14 @@ impl Journal {
         if self.length < self.limit && !is_due {
             return Ok(());
         }
-        match write_anew(db, &fresh(&self.path), self.group) {
-            Ok((file, length)) => *self = Self::place(self.path.clone(), file, length, self.group)?,
-            Err(error) => {
+        let anew = write_anew(db, &fresh(&self.path), self.group).map(|written| {
+            let (file, length) = written;
+            Self::place(self.path.clone(), file, length, self.group)
+        });
+        match anew {
+            Ok(Ok(journal)) => *self = journal,
+            Ok(Err(error)) if !error.is_passing() => return Err(error),
+            Ok(Err(error)) | Err(error) => {
                 tracing::warn!(%error, "the journal cannot be written anew, it grows on");
                 self.limit = self.length.saturating_mul(2);
                 self.written_at = clock::monotonic();
@@ -242,7 +249,7 @@ fn write_all(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), Sto
         .truncate(true)
         .mode(0o600)
         .open(fresh)
-        .map_err(files::io("create", fresh))?;
+        .map_err(files::opening(fresh))?;
     let mut length: u64 = 0;
     let mut write = |frame: Frame| {
         let bytes = frame.finish();

@@ -45,7 +45,7 @@ impl LargeWriter {
     /// [`StoreError::Io`] or [`StoreError::Full`].
     pub(super) fn create(path: PathBuf, header: RecordHeader, room: Room) -> Result<Self, StoreError> {
         let created = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let file = created.map_err(files::io("create", &path))?;
+        let file = created.map_err(files::opening(&path))?;
         let unfinished = Unfinished(path);
         let header_length = codec::pack(&header)?.len().saturating_add(TAG);
         Ok(Self {

@@ -19,6 +19,8 @@ mod derived;
 mod events_log;
 #[cfg(test)]
 mod events_tests;
+#[cfg(test)]
+mod exhausted_tests;
 mod files;
 mod folders;
 pub mod fsck;
@@ -117,6 +119,14 @@ pub enum StoreError {
         /// Where.
         path: PathBuf,
     },
+    /// No descriptor, memory or thread was to be had for a moment; nothing was changed.
+    #[error("cannot open {} for now ({source}): raise the limit of open files (LimitNOFILE)", path.display())]
+    Exhausted {
+        /// What was to be opened.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Another process has the data directory.
     #[error("{} is in use by another process: stop it, or choose another data_dir", path.display())]
     Locked {
@@ -155,7 +165,7 @@ impl StoreError {
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Conflict | Self::Full { .. } => Disposition::Retry,
+            Self::Conflict | Self::Full { .. } | Self::Exhausted { .. } => Disposition::Retry,
             Self::DuplicateUid { .. } | Self::TooLarge { .. } => Disposition::GiveUp,
             Self::Stale
             | Self::Locked { .. }
@@ -166,15 +176,18 @@ impl StoreError {
         }
     }
 
+    /// Whether the same commit may succeed later: the machine has no room for it now.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Exhausted { .. })
+    }
+
     /// The same error for another waiter of the same group.
     fn clone_for_waiter(&self) -> Self {
         match self {
             Self::Full { path } => Self::Full { path: path.clone() },
-            Self::Io { what, path, source } => Self::Io {
-                what,
-                path: path.clone(),
-                source: std::io::Error::new(source.kind(), source.to_string()),
-            },
+            Self::Exhausted { path, source } => Self::Exhausted { path: path.clone(), source: again(source) },
+            Self::Io { what, path, source } => Self::Io { what, path: path.clone(), source: again(source) },
             Self::Stale
             | Self::Conflict
             | Self::DuplicateUid { .. }
@@ -185,6 +198,14 @@ impl StoreError {
             | Self::Closed => Self::Corrupt { what: self.to_string() },
         }
     }
+}
+
+/// Errors of the system cannot be cloned.
+fn again(error: &std::io::Error) -> std::io::Error {
+    error.raw_os_error().map_or_else(
+        || std::io::Error::new(error.kind(), error.to_string()),
+        std::io::Error::from_raw_os_error,
+    )
 }
 
 /// The store, cheap to clone.

@@ -48,15 +48,17 @@ impl Packs {
         }
         let path = self.path(mailbox, pack);
         let is_new = create && !path.is_file();
+        // opened before the file is made: one that is there is taken for durable the next time
+        let folder = if is_new { Some(files::open_parent(&path)?) } else { None };
         let file = File::options()
             .read(true)
             .write(true)
             .create(create)
             .mode(0o600)
             .open(&path)
-            .map_err(files::io("open", &path))?;
-        if is_new {
-            files::sync_parent(&path)?;
+            .map_err(files::opening(&path))?;
+        if let Some(folder) = folder {
+            folder.sync_all().map_err(files::io("sync the folder of", &path))?;
         }
         let file = Arc::new(file);
         open.put((mailbox, pack), Arc::clone(&file));
@@ -95,11 +97,16 @@ impl Packs {
         record: &Path,
     ) -> Result<Arc<File>, StoreError> {
         let path = self.path(mailbox, pack);
+        // what may be refused for want of descriptors comes before what changes anything
+        let folder = files::open_parent(&path)?;
+        let file = File::options().read(true).write(true).open(record).map_err(files::opening(record))?;
         fs::rename(record, &path).map_err(files::io("rename", record))?;
+        folder.sync_all().map_err(files::io("sync the folder of", &path))?;
         // a number may have been given before, to a record that was refused: what is open is that one's file
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop(&(mailbox, pack));
-        files::sync_parent(&path)?;
-        self.open_file(mailbox, pack, false)
+        let file = Arc::new(file);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.put((mailbox, pack), Arc::clone(&file));
+        Ok(file)
     }
 
     /// Makes the bytes of these packs durable; in parallel, and by one `syncfs` when there are many.
@@ -118,9 +125,18 @@ impl Packs {
             return sync_one(*place, file);
         }
         std::thread::scope(|scope| {
-            let syncs: Vec<_> =
-                touched.iter().map(|(place, file)| scope.spawn(move || sync_one(*place, file))).collect();
-            syncs.into_iter().try_for_each(|sync| sync.join().unwrap_or(Ok(())))
+            let (mut syncs, mut left) = (Vec::new(), Vec::new());
+            for (place, file) in &touched {
+                match std::thread::Builder::new().spawn_scoped(scope, move || sync_one(*place, file)) {
+                    Ok(sync) => syncs.push(sync),
+                    // no thread to be had for it
+                    Err(_) => left.push(sync_one(*place, file)),
+                }
+            }
+            // one that panicked did not sync
+            let broken = || Err(super::codec::corrupt("a sync panicked"));
+            left.extend(syncs.into_iter().map(|sync| sync.join().unwrap_or_else(|_| broken())));
+            left.into_iter().collect()
         })
     }
 

@@ -164,18 +164,20 @@ pub const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits a moment for space, with something in hand that is nowhere else.
 pub async fn wait_for_room(what: &'static str, path: &Path) {
-    tracing::error!(path = %path.display(), "no space left for {what}, waiting with it");
+    tracing::error!(path = %path.display(), "no room for {what} on this machine now, waiting with it");
     tokio::time::sleep(FULL_PAUSE).await;
 }
 
 /// Writes a refresh token that was just received: a full disk is waited out with it in hand.
 ///
 /// # Errors
-/// Those of `write`, but [`StoreError::Full`].
+/// Those of `write` that do not pass by themselves.
 pub async fn keep_token(mut write: impl AsyncFnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
     loop {
         match write().await {
-            Err(StoreError::Full { path }) => wait_for_room("a refresh token", &path).await,
+            Err(StoreError::Full { path } | StoreError::Exhausted { path, .. }) => {
+                wait_for_room("a refresh token", &path).await;
+            }
             other => return other,
         }
     }

@@ -96,8 +96,8 @@ impl Refresher {
             match self.refresh_once(asked.failures, &mut sent).await {
                 // another grant, or another credential of the app, was put in place: the answer belongs to the old one
                 Err(StoreError::Conflict) => sent.ended = Outcome::Neutral,
-                Err(StoreError::Full { path }) => {
-                    let error = TokenError::Store(StoreError::Full { path }.to_string());
+                Err(error) if error.is_passing() => {
+                    let error = TokenError::Store(error.to_string());
                     break Refreshed::Refused { error, until: Some(clock::now().plus(FULL_PAUSE)) };
                 }
                 Err(error) => break Refreshed::Fatal(error),

@@ -1,6 +1,18 @@
 //! Causes on the way to a server: names, addresses, TLS, our own limits.
 
 super::entries! {
+    /// As many files and sockets are open as the process may have.
+    DESCRIPTORS = "descriptors", Operator, Auto, "Too many open files" => "Zu viele offene Dateien",
+        "This process may have {detail} files and connections open, and has: there is no room for another mailbox."
+        => "Dieser Prozess darf {detail} Dateien und Verbindungen offen haben und hat sie: Für ein weiteres Postfach ist kein Platz.",
+        "Raise the limit of open files and start the daemon again: LimitNOFILE= in its systemd unit, else the hard \
+         limit of ulimit. It takes one for each mailbox and a few hundred beside."
+        => "Die Grenze für offene Dateien erhöhen und den Dienst neu starten: LimitNOFILE= in seiner systemd-Unit, sonst \
+         die harte Grenze von ulimit. Er braucht eine je Postfach und einige hundert daneben.",
+        commands [
+            "systemctl edit stafette",
+            "prlimit --nofile --pid $(pidof stafette)",
+        ];
     /// The name does not resolve.
     HOST_UNKNOWN = "host_unknown", Operator, Auto, "Host unknown" => "Rechnername unbekannt",
         "The name {host} cannot be resolved."

@@ -217,6 +217,7 @@ fn not_created(error: StoreError) -> Problem {
         | StoreError::DuplicateUid { .. }
         | StoreError::TooLarge { .. }
         | StoreError::Full { .. }
+        | StoreError::Exhausted { .. }
         | StoreError::Locked { .. }
         | StoreError::Io { .. }
         | StoreError::Corrupt { .. }

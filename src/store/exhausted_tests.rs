@@ -1,0 +1,64 @@
+//! No descriptors left: a commit is refused, nothing is lost, and the process lives.
+
+use super::tests::{body, mailbox, message, runtime};
+use super::{Body, Commit, Store, StoreConfig, StoreError};
+use crate::domain::{FolderId, Message};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs::File;
+use std::sync::Arc;
+
+/// Takes every descriptor there is, as long as it lives.
+struct NoneLeft {
+    before: Rlimit,
+    _taken: Vec<File>,
+}
+
+impl NoneLeft {
+    fn take() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: before.maximum }).unwrap();
+        let taken = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        Self { before, _taken: taken }
+    }
+}
+
+impl Drop for NoneLeft {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.before).unwrap();
+    }
+}
+
+#[test]
+fn without_descriptors_a_commit_is_refused_and_succeeds_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let fatal = Arc::new(|error: &StoreError| panic!("taken for a broken disk: {error}"));
+    let store = Store::open_with(&StoreConfig::at(dir.path()), fatal).unwrap();
+    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let folder = FolderId::generate();
+    let prepared = |uid| {
+        let message = message(folder, uid);
+        let body = body(&store, anna.incarnation, &message, b"raw");
+        (message, body)
+    };
+    let add = |(message, body): (Message, Body)| {
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        commit.add_message(message.clone(), Some(body));
+        store.commit_blocking(commit).map(|_| message)
+    };
+    let key = store.mailbox_key(anna.incarnation).unwrap();
+    let first = prepared(1);
+    let none = NoneLeft::take();
+    let refused = add(first);
+    assert!(matches!(refused, Err(StoreError::Exhausted { .. })), "{refused:?}");
+    assert!(refused.unwrap_err().to_string().contains("LimitNOFILE"));
+    drop(none);
+    let stored = add(prepared(1)).unwrap();
+    let stored = store.message(anna.incarnation, stored.id).unwrap().unwrap();
+    let mut reader = store.open_message(&key, anna.incarnation, &stored).unwrap().unwrap();
+    assert_eq!(reader.next_frame().unwrap().unwrap(), b"raw");
+    // what is open already goes on without
+    let second = prepared(2);
+    let none = NoneLeft::take();
+    add(second).unwrap();
+    drop(none);
+}
