@@ -43,12 +43,11 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Shares out so many: HTTP and sending have a twelfth each, up to what is ever useful, receiving has the rest.
+    /// Shares out so many: each listener has a fifth, sending a twelfth, up to what is ever useful; receiving the rest.
     #[must_use]
     pub fn of(limit: u64) -> Self {
         let rest = limit.saturating_sub(BESIDE);
-        let share = |most: u64| (rest / 12).clamp(1, most);
-        let (http, sending) = (share(1024), share(512));
+        let (http, sending) = ((rest / 5).clamp(1, 1024), (rest / 12).clamp(1, 512));
         // there may be two listeners
         let receiving = rest.saturating_sub(2 * http + sending).max(1);
         let number = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
@@ -66,9 +65,9 @@ mod tests {
             let Shares { http, sending, receiving, .. } = Shares::of(limit);
             let sum = 2 * http + sending + receiving + 96;
             assert!(sum as u64 <= limit, "{limit}: {sum}");
-            assert!(receiving >= 8 * http && receiving >= 8 * sending, "{limit}");
+            assert!(receiving >= 2 * http && receiving >= 6 * sending, "{limit}");
         }
-        assert!(Shares::of(1024).receiving > 650);
+        assert!(Shares::of(20_000).receiving > 17_000);
         assert_eq!(Shares::of(0).receiving, 1, "never none");
     }
 }

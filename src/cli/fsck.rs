@@ -1,6 +1,6 @@
 //! Checking and rebuilding the store, while no daemon runs on it.
 
-use super::serve::{not_started, secret_variable};
+use super::serve::{given_secret, keep_others_out, not_started};
 use super::{Failure, show};
 use crate::app::StartError;
 use crate::config::Config;
@@ -12,7 +12,8 @@ const SHOWN: usize = 50;
 /// Checks the store, or makes it anew. Problems that a check finds are a failure.
 #[allow(clippy::print_stdout)]
 pub(super) fn fsck(config: &Config, rebuild: bool, json: bool) -> Result<(), Failure> {
-    let store = config.store_config(secret_variable("STAFETTE_MASTER_KEY"));
+    keep_others_out();
+    let store = config.store_config(given_secret("STAFETTE_MASTER_KEY")?);
     let found =
         if rebuild { fsck::rebuild(&store, crate::imap::parse_envelope) } else { fsck::check(&store) };
     let found = found.map_err(|error| not_started(StartError::Store(error)))?;

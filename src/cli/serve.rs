@@ -9,20 +9,23 @@ use crate::http::{BindError, Bound};
 use crate::store::StoreError;
 use crate::telemetry;
 use std::io::ErrorKind;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn serve(config: &Config) -> Result<(), Failure> {
+    keep_others_out();
     telemetry::init(&config.log).map_err(Failure::config)?;
     no_core_dumps();
     descriptors::raise();
-    let master_key = secret_variable("STAFETTE_MASTER_KEY");
-    let admin_key = secret_variable("STAFETTE_ADMIN_KEY");
+    let master_key = given_secret("STAFETTE_MASTER_KEY")?;
+    let admin_key = given_secret("STAFETTE_ADMIN_KEY")?;
     actix::System::new().block_on(async {
         let engine = Engine::start(config, master_key).await.map_err(not_started)?;
         let Bound { server, address, public_url, ending } =
             engine.listen(config, admin_key).map_err(not_started)?;
         let handle = server.handle();
-        let serving = actix::spawn(server);
+        let serving = actix::spawn(server.run());
         tracing::info!(%address, %public_url, "serving");
         if !public_url.starts_with("https:") {
             tracing::warn!(
@@ -56,13 +59,38 @@ async fn ended_by_signal() -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn secret_variable(name: &str) -> Option<Secret> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
+/// A secret that is given at start: the file that `<name>_FILE` names, systemd's credential of that name in small letters
+/// without the prefix (systemd.exec(5), `LoadCredential=`), or the variable itself, which whoever may read this
+/// process's environment reads, too.
+pub(super) fn given_secret(name: &str) -> Result<Option<Secret>, Failure> {
+    let credential = name.strip_prefix("STAFETTE_").unwrap_or(name).to_lowercase();
+    let variable = format!("{name}_FILE");
+    let named = std::env::var_os(&variable).map(PathBuf::from);
+    let loaded =
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(credential));
+    let file = named.or_else(|| loaded.filter(|path| path.is_file()));
+    if let Some(path) = file {
+        crate::store::warn_if_readable(&path);
+        let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+        let text = text.map_err(|error| {
+            Failure::config(format!("{}: {error}: {variable} has to name a readable file", path.display()))
+        })?;
+        return Ok(Some(Secret::new(text.trim())));
+    }
+    Ok(std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new))
 }
 
-/// A core dump would hold every token in memory.
+/// Whatever is written from here on is for this user alone.
+pub(super) fn keep_others_out() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// A core dump, or a debugger of the same user, would find every token in memory.
 fn no_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "debuggers cannot be kept out");
+    }
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
         tracing::warn!(%error, "core dumps cannot be switched off");
     }

@@ -3,10 +3,12 @@
 use super::ConfigError;
 
 /// Variables that are not keys of the file: secrets, and the tests' fault points.
-const NOT_KEYS: [&str; 7] = [
+const NOT_KEYS: [&str; 9] = [
     "STAFETTE_CONFIG",
     "STAFETTE_MASTER_KEY",
+    "STAFETTE_MASTER_KEY_FILE",
     "STAFETTE_ADMIN_KEY",
+    "STAFETTE_ADMIN_KEY_FILE",
     "STAFETTE_FAULTS",
     "STAFETTE_URL",
     "STAFETTE_KEY",

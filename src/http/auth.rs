@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::problem::Problem;
+use crate::clock;
 use crate::domain::Secret;
 pub(super) use crate::store::random_text;
-use crate::store::{StoreError, write_durably};
+use crate::store::{StoreError, warn_if_readable, write_durably};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -12,8 +13,14 @@ use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
+
+/// A shorter key could be guessed.
+const SHORTEST: usize = 32;
 
 /// The file of the admin key in the data directory.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
@@ -24,19 +31,26 @@ pub const ADMIN_KEY_FILE: &str = "admin.key";
 /// # Errors
 /// [`StoreError::Io`] if the file cannot be read or written, [`StoreError::Vault`] if it or the given key is empty.
 pub fn admin_key(data_dir: &Path, given: Option<Secret>) -> Result<[u8; 32], StoreError> {
-    let empty = |what: String| StoreError::Vault { what };
+    let bad = |what: String| Err(StoreError::Vault { what });
     if let Some(key) = given {
-        if key.expose().trim().is_empty() {
-            return Err(empty(String::from("the given admin key is empty: give one, or none at all")));
-        }
-        return Ok(sha256(key.expose().trim()));
+        return match key.expose().trim() {
+            key if key.len() < SHORTEST => bad(format!(
+                "the given admin key has {} characters: give one of {SHORTEST} or more, or none at all",
+                key.len()
+            )),
+            key => Ok(sha256(key)),
+        };
     }
     let path = data_dir.join(ADMIN_KEY_FILE);
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
-        Ok(text) if text.trim().is_empty() => {
-            Err(empty(format!("{} is empty: remove it, and the next start writes a new key", path.display())))
+        Ok(text) if text.trim().len() < SHORTEST => bad(format!(
+            "{} holds fewer than {SHORTEST} characters: remove it, and the next start writes a new key",
+            path.display()
+        )),
+        Ok(text) => {
+            warn_if_readable(&path);
+            Ok(sha256(text.trim()))
         }
-        Ok(text) => Ok(sha256(text.trim())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = random_text()?;
             write_durably(&path, format!("{}\n", key.expose()).as_bytes())?;
@@ -75,12 +89,35 @@ pub(super) async fn require_key(
     match (key, wanted) {
         (Some(key), Some(wanted)) if same_digest(&sha256(key), &wanted) => next.call(request).await,
         _ => {
+            if let (Some(_), Some(shared)) = (key, request.app_data::<web::Data<Shared>>()) {
+                shared.wrong_keys.note(request.peer_addr());
+            }
             let detail = "send `Authorization: Bearer <key>`; the admin key is in the file admin.key of the data \
                           directory";
             Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into())
         }
     }
 }
+
+/// Counts wrong keys, and says so at the first and then once a minute.
+#[derive(Debug, Default)]
+pub(super) struct WrongKeys(Mutex<(u64, Option<Instant>)>);
+
+impl WrongKeys {
+    fn note(&self, peer: Option<SocketAddr>) {
+        let now = clock::monotonic();
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.0 = seen.0.saturating_add(1);
+        if seen.1.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_AGAIN) {
+            let address = peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+            tracing::warn!(tries = seen.0, last = address, "wrong keys for the API");
+            *seen = (0, Some(now));
+        }
+    }
+}
+
+/// Between two lines about wrong keys.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +133,13 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(sha256(text.trim()), first);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(admin_key(dir.path(), Some(Secret::new("mine"))).unwrap(), sha256("mine"));
-        assert!(admin_key(dir.path(), Some(Secret::new(" "))).is_err());
+        let mine = "mine-is-long-enough-not-to-be-guessed";
+        assert_eq!(admin_key(dir.path(), Some(Secret::new(mine))).unwrap(), sha256(mine));
+        for short in [" ", "x", &"x".repeat(31)] {
+            let refused = admin_key(dir.path(), Some(Secret::new(short))).unwrap_err();
+            assert!(refused.to_string().contains("32"), "{refused}");
+        }
+        std::fs::write(&path, "short").unwrap();
+        assert!(admin_key(dir.path(), None).is_err());
     }
 }

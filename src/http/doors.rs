@@ -1,7 +1,6 @@
 //! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is its
 //! own, so that the pages can be shown to the world and the API to nobody.
 
-use super::Shared;
 use super::problem::Problem;
 use crate::config::{Config, TlsFiles};
 use crate::net::{BadCertificate, server_config};
@@ -9,7 +8,7 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
+use percent_encoding::percent_decode_str;
 use rustls::ServerConfig;
 use std::net::{SocketAddr, TcpListener};
 
@@ -33,6 +32,7 @@ pub enum BindError {
 
 /// A listener, bound.
 pub(super) struct Door {
+    pub(super) serves: Serves,
     pub(super) listener: TcpListener,
     pub(super) tls: Option<ServerConfig>,
     pub(super) address: SocketAddr,
@@ -41,7 +41,12 @@ pub(super) struct Door {
 }
 
 impl Door {
-    fn open(address: SocketAddr, key: &'static str, tls: Option<&TlsFiles>) -> Result<Self, BindError> {
+    fn open(
+        address: SocketAddr,
+        key: &'static str,
+        tls: Option<&TlsFiles>,
+        serves: Serves,
+    ) -> Result<Self, BindError> {
         let refused = |source| BindError::Listen { address, key, source };
         let listener = TcpListener::bind(address).map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
@@ -49,7 +54,7 @@ impl Door {
         if tls.is_none() && !bound.ip().is_loopback() {
             tracing::warn!(address = %bound, "{key} is open to other machines without TLS: put a TLS proxy in front, or name certificate and key");
         }
-        Ok(Self { listener, tls, address: bound, key })
+        Ok(Self { serves, listener, tls, address: bound, key })
     }
 }
 
@@ -61,9 +66,11 @@ pub(super) struct Doors {
 
 impl Doors {
     pub(super) fn open(config: &Config) -> Result<Self, BindError> {
-        let api = Door::open(config.http.listen, "http.listen", config.http.tls.as_ref())?;
         let own = config.signin.listen;
-        let pages = own.map(|address| Door::open(address, "signin.listen", config.signin.tls.as_ref()));
+        let serves = if own.is_some() { Serves::Api } else { Serves::Everything };
+        let api = Door::open(config.http.listen, "http.listen", config.http.tls.as_ref(), serves)?;
+        let tls = config.signin.tls.as_ref();
+        let pages = own.map(|address| Door::open(address, "signin.listen", tls, Serves::Pages));
         Ok(Self { api, pages: pages.transpose()? })
     }
 
@@ -75,7 +82,7 @@ impl Doors {
 
 /// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Serves {
+pub(super) enum Serves {
     Everything,
     Api,
     Pages,
@@ -83,7 +90,7 @@ enum Serves {
 
 impl Serves {
     fn has(self, path: &str) -> bool {
-        let is_page = path == "/sign-in" || path.starts_with("/sign-in/");
+        let is_page = is_page(path);
         match self {
             Self::Everything => true,
             Self::Api => !is_page,
@@ -92,17 +99,18 @@ impl Serves {
     }
 }
 
+/// Whether a path leads to the users' pages. Routing reads `%6e` as `n`.
+pub(super) fn is_page(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    percent_decode_str(first).eq(*b"sign-in")
+}
+
 /// Answers what is not this listener's as if it were nowhere.
 pub(super) async fn only_its_own(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let pages = request.app_data::<Data<Shared>>().and_then(|shared| shared.pages);
-    let serves = match pages {
-        None => Serves::Everything,
-        Some(pages) if pages == request.app_config().local_addr() => Serves::Pages,
-        Some(_) => Serves::Api,
-    };
+    let serves = request.app_data::<Serves>().copied().unwrap_or(Serves::Pages);
     if serves.has(request.path()) { next.call(request).await } else { Err(Problem::nothing_here().into()) }
 }
 
@@ -118,6 +126,8 @@ mod tests {
             ("/readyz", true, false),
             ("/sign-in/01J.x", false, true),
             ("/sign-in/callback", false, true),
+            ("/sign-i%6e/x", false, true),
+            ("/%73ign-in", false, true),
             ("/sign-in-not", true, false),
             ("/v1/mailboxes/sign-in/x", true, false),
         ] {

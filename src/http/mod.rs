@@ -6,22 +6,24 @@
 
 mod api;
 mod auth;
+mod bodies;
 mod doors;
 mod extract;
 mod language;
 mod problem;
 mod server;
 mod signin;
+mod visitors;
 mod wake;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};
 pub use doors::BindError;
-pub use server::{Bound, bind};
+pub use server::{Bound, Servers, ServersHandle, bind};
 
 use crate::config::Config;
 use crate::doctor::Doctor;
 use crate::domain::{Diagnosis, Secret};
-use crate::net::{Dialer, MxResolver};
+use crate::net::{ByteBudget, Dialer, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
 use crate::supervisor::protocol::{
@@ -30,7 +32,7 @@ use crate::supervisor::protocol::{
 use actix::Recipient;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, Semaphore, watch};
 
 /// Tries a mailbox with a fresh access token, as it is stored now, before its grant is replaced.
 pub type Probe =
@@ -99,8 +101,14 @@ struct Shared {
     on_their_way: Arc<RwLock<()>>,
     /// Without a slash at its end.
     public_url: String,
-    /// The users' pages have this address to themselves.
-    pages: Option<std::net::SocketAddr>,
+    /// What request bodies may take together.
+    bodies: ByteBudget,
+    /// Who tried to get in.
+    wrong_keys: auth::WrongKeys,
+    /// Room for those who read raw messages.
+    readers: Arc<Semaphore>,
+    /// Who is at the users' pages.
+    visitors: visitors::Visitors,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
     /// Whether the daemon ends.

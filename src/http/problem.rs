@@ -10,9 +10,14 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 
 /// The media type of every problem.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What is answered here is for who asked, and what it says it is.
+pub(super) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+pub(super) const NO_SNIFF: (header::HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// A problem on its way to the caller.
 #[derive(Debug)]
@@ -23,6 +28,10 @@ pub(super) struct Problem {
     diagnosis: Option<Box<Diagnosis>>,
     allow: Option<&'static str>,
     errors: Vec<LineError>,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u64>,
+    /// The connection ends with it: what is left of the request is not read.
+    closes: bool,
 }
 
 /// What is wrong with a line of a file.
@@ -79,7 +88,9 @@ struct Shown<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), diagnosis: None, allow: None, errors: Vec::new() }
+        let detail = detail.into();
+        let (diagnosis, allow, errors) = (None, None, Vec::new());
+        Self { status, code, detail, diagnosis, allow, errors, retry_after: None, closes: false }
     }
 
     pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
@@ -128,6 +139,7 @@ impl Problem {
             404 => ("not_found", "there is nothing at this address"),
             405 => ("method_not_allowed", "this address does not take this method"),
             408 => ("timeout", "the request did not come in time"),
+            429 => ("too_many_requests", "too many requests: try again in a moment"),
             413 => ("too_large", "the body is larger than this server takes (http.max_body)"),
             415 => ("unsupported_media_type", "this media type is not taken here"),
             500.. => ("internal", "the request could not be served; the log says more"),
@@ -144,6 +156,16 @@ impl Problem {
     /// Whether it is we who are at fault, not what was asked.
     pub(super) fn is_server_error(&self) -> bool {
         self.status.is_server_error()
+    }
+
+    /// After which time the same request may succeed.
+    pub(super) fn retry_after(self, after: Duration) -> Self {
+        Self { retry_after: Some(after.as_secs()), ..self }
+    }
+
+    /// The connection ends with it.
+    pub(super) fn closing(self) -> Self {
+        Self { closes: true, ..self }
     }
 
     /// With what is wrong line by line.
@@ -182,11 +204,18 @@ impl ResponseError for Problem {
         };
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
+        response.insert_header(NO_STORE).insert_header(NO_SNIFF);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.closes {
+            response.force_close();
         }
         response.body(serde_json::to_vec(&shown).unwrap_or_default())
     }

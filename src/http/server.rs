@@ -1,21 +1,57 @@
 //! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
 
 use super::doors::{BindError, Door, Doors, only_its_own};
-use super::problem::{PROBLEM_JSON, Problem};
-use super::{HttpDeps, Shared, api, auth, signin};
-use crate::net::MxResolver;
+use super::problem::{NO_SNIFF, NO_STORE, PROBLEM_JSON, Problem};
+use super::{HttpDeps, Shared, api, auth, bodies, signin};
+use crate::descriptors::{self, Shares};
+use crate::net::{ByteBudget, MxResolver};
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::dev::Extensions;
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Resource, Route, guard, web};
+use std::any::Any;
 use std::net::SocketAddr;
-use tokio::sync::watch;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::server::TlsStream;
 
-/// A server whose addresses are bound.
+/// One server for each listener.
+pub struct Servers(Vec<Server>);
+
+/// Ends servers that run.
+pub struct ServersHandle(Vec<ServerHandle>);
+
+impl Servers {
+    /// By which they are ended.
+    #[must_use]
+    pub fn handle(&self) -> ServersHandle {
+        ServersHandle(self.0.iter().map(Server::handle).collect())
+    }
+
+    /// Serves until all of them have ended.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub async fn run(self) -> std::io::Result<()> {
+        futures_util::future::try_join_all(self.0).await.map(drop)
+    }
+}
+
+impl ServersHandle {
+    /// Ends them all; `graceful`: when what they are answering is answered.
+    pub async fn stop(&self, graceful: bool) {
+        futures_util::future::join_all(self.0.iter().map(|handle| handle.stop(graceful))).await;
+    }
+}
+
+/// Servers whose addresses are bound.
 pub struct Bound {
-    /// It runs when it is awaited or spawned, and ends gracefully by its handle.
-    pub server: Server,
+    /// They run when they are told to.
+    pub server: Servers,
     /// The API's address.
     pub address: SocketAddr,
     /// Where users come to, without a slash at its end.
@@ -40,33 +76,70 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     signin::resume_trials(&shared);
     actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
     actix_web::rt::spawn(signin::take_over(shared.clone()));
-    let mut server = HttpServer::new(move || {
+    let mut servers = Vec::new();
+    for door in [Some(doors.api), doors.pages].into_iter().flatten() {
+        servers.push(serve(door, &shared, drain)?);
+    }
+    Ok(Bound { server: Servers(servers), address, public_url, ending })
+}
+
+/// A server for one listener: whoever takes all connections of one takes none of the other's.
+fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, BindError> {
+    let Door { serves, listener, tls, address, key } = door;
+    let shared = shared.clone();
+    let connections = Shares::of(descriptors::limit()).http;
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
+            .app_data(serves)
+            .wrap(from_fn(bodies::bounded))
             .wrap(from_fn(only_its_own))
             .wrap(from_fn(net))
             .configure(|config| routes(config, &shared))
     })
-    .workers(std::thread::available_parallelism().map_or(2, usize::from))
+    .workers(workers)
+    .max_connections((connections / workers).max(1))
+    // a head that does not come, a connection that is not used again: others wait for its place
+    .client_request_timeout(Duration::from_secs(5))
+    .keep_alive(Duration::from_secs(5))
+    .on_connect(give_up_stalled)
     // head and body of a streamed answer are written apart: the second must not wait for the first to be
     // acknowledged, which takes a client 40 ms
     .tcp_nodelay(true)
     .disable_signals()
     .shutdown_timeout(drain);
-    for Door { listener, tls, address, key } in [Some(doors.api), doors.pages].into_iter().flatten() {
-        let listening = match tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls),
-            None => server.listen(listener),
-        };
-        server = listening.map_err(|source| BindError::Listen { address, key, source })?;
-    }
-    Ok(Bound { server: server.run(), address, public_url, ending })
+    let listening = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    Ok(listening.map_err(|source| BindError::Listen { address, key, source })?.run())
 }
+
+/// An answer that nobody takes does not hold its connection for ever (RFC 5482).
+fn give_up_stalled(connection: &dyn Any, _: &mut Extensions) {
+    let plain = connection.downcast_ref::<TcpStream>();
+    let tls = || connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
+    if let Some(stream) = plain.or_else(tls)
+        && let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, STALLED)
+    {
+        tracing::debug!(%error, "no limit for how long an answer may be left untaken");
+    }
+}
+
+/// Milliseconds for which what was sent may stay unacknowledged.
+const STALLED: u32 = 90_000;
+
+/// Bytes that request bodies may take together, where one may not be half as large.
+const BODIES: usize = 64 << 20;
 
 /// What the handlers share.
 fn shared(deps: HttpDeps, doors: &Doors, ending: watch::Receiver<bool>) -> Shared {
     Shared {
-        pages: doors.pages.as_ref().map(|pages| pages.address),
+        bodies: ByteBudget::new(deps.config.http.max_body.saturating_mul(2).max(BODIES)),
+        wrong_keys: auth::WrongKeys::default(),
+        readers: Arc::new(Semaphore::new(api::READERS)),
+        visitors: super::visitors::Visitors::default(),
         store: deps.store,
         supervisor: deps.supervisor,
         http: deps.http,
@@ -96,6 +169,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
         .configure(signin::routes)
         .service(
             web::scope("/v1")
+                .wrap(DefaultHeaders::new().add(NO_STORE).add(NO_SNIFF))
                 .wrap(from_fn(only_what_is_durable))
                 .wrap(from_fn(auth::require_key))
                 .configure(|config| api::routes(config, max_body))

@@ -6,7 +6,7 @@ use super::StoreError;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
@@ -57,10 +57,11 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
 /// Writes a file, mode 0600, by way of a temporary one; when this returns it is there for good.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
+    // one that was left is removed, not written to: it may be a link of somebody else's
+    remove_if_there(&temporary)?;
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)
         .map_err(io("create", &temporary))?;
@@ -68,6 +69,28 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
     file.sync_all().map_err(io("sync", &temporary))?;
     fs::rename(&temporary, path).map_err(io("rename", path))?;
     sync_parent(path)
+}
+
+/// Keeps a folder from everybody else. One that somebody made before may be open to all.
+pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
+    let mode = fs::metadata(folder).map_err(io("read", folder))?.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    let private = fs::Permissions::from_mode(mode & !OTHERS);
+    fs::set_permissions(folder, private).map_err(io("keep others out of", folder))?;
+    tracing::warn!(path = %folder.display(), "was open to other users of this machine, and is not any more");
+    Ok(())
+}
+
+/// Rights of everybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// Says it of a file with a secret that others on this machine can read.
+pub(crate) fn warn_if_readable(path: &Path) {
+    if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0) {
+        tracing::warn!(path = %path.display(), "others on this machine can read this key: chmod 600");
+    }
 }
 
 /// Creates a folder (mode 0700) and its parents; when this returns they are there for good.

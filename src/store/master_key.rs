@@ -137,6 +137,7 @@ impl MasterKey {
 
     fn present(&self) -> Result<Bytes, StoreError> {
         let from_file = |path: &Path, gone: &str| {
+            files::warn_if_readable(path);
             let text = files::read_if_there(path)?
                 .ok_or_else(|| vault(format!("{} is {gone}", path.display())))
                 .map(Zeroizing::new)?;

@@ -5,6 +5,7 @@ use super::committer::sled_error;
 use super::{Commit, Key, Store, StoreError, codec, keys, pack::RecordReader};
 use crate::domain::{FolderId, Incarnation, Message, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::ops::Deref;
 
 /// Which messages a list holds; all conditions must hold.
 #[derive(Clone, Debug, Default)]
@@ -152,12 +153,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Vault`] or [`StoreError::Io`].
-    pub fn open_body<'k>(
+    pub fn open_body<K: Deref<Target = Key>>(
         &self,
-        key: &'k Key,
+        key: K,
         mailbox: Incarnation,
         body: crate::domain::message::BodyLocation,
-    ) -> Result<RecordReader<'k>, StoreError> {
+    ) -> Result<RecordReader<K>, StoreError> {
         let file = self.inner.packs.file(mailbox, body.pack)?;
         RecordReader::open(key, mailbox, file, body.offset)
     }
@@ -167,15 +168,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open_body`].
-    pub fn open_message<'k>(
+    pub fn open_message<K: Deref<Target = Key> + Clone>(
         &self,
-        key: &'k Key,
+        key: K,
         mailbox: Incarnation,
         message: &Message,
-    ) -> Result<Option<RecordReader<'k>>, StoreError> {
+    ) -> Result<Option<RecordReader<K>>, StoreError> {
         let mut place = message.body;
         while let Some(body) = place {
-            let error = match self.open_body(key, mailbox, body) {
+            let error = match self.open_body(key.clone(), mailbox, body) {
                 Ok(reader) => return Ok(Some(reader)),
                 Err(error) => error,
             };

@@ -10,6 +10,7 @@ use super::vault::Vault;
 use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox, sign_ins};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_measured(config: &StoreConfig, fatal: Fatal, measure: Measure) -> Result<Self, StoreError> {
         files::create_folder_durably(&config.data_dir)?;
+        files::make_private(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
         fsck::finish_rebuild(&config.data_dir)?;
         let vault = Vault::open(&config.data_dir, &config.master_key)?;
@@ -124,6 +126,7 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(0o600)
         .open(&path)
         .map_err(files::io("open", &path))?;
     match file.try_lock() {

@@ -17,6 +17,7 @@ use crate::domain::{Flags, FolderId, Incarnation, Timestamp, Uid, UidValidity};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fs::File;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use ulid::Ulid;
@@ -180,9 +181,9 @@ fn frame_context(id: Ulid, index: u32, flags: u8, plain_length: usize) -> [u8; 2
     context
 }
 
-/// A record being read, frame by frame.
-pub struct RecordReader<'k> {
-    key: &'k Key,
+/// A record being read, frame by frame, with a key that is borrowed or shared.
+pub struct RecordReader<K> {
+    key: K,
     file: std::sync::Arc<File>,
     /// What the record says of itself.
     pub header: RecordHeader,
@@ -194,13 +195,13 @@ pub struct RecordReader<'k> {
     next_frame: u32,
 }
 
-impl<'k> RecordReader<'k> {
+impl<K: Deref<Target = Key>> RecordReader<K> {
     /// Opens the record that begins at `offset`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if there is no whole record, [`StoreError::Vault`] if it does not open.
     pub fn open(
-        key: &'k Key,
+        key: K,
         mailbox: Incarnation,
         file: std::sync::Arc<File>,
         offset: u64,

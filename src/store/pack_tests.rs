@@ -34,7 +34,7 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-fn reopen<'k>(key: &'k Key, bytes: &[u8]) -> Result<RecordReader<'k>, StoreError> {
+fn reopen<'k>(key: &'k Key, bytes: &[u8]) -> Result<RecordReader<&'k Key>, StoreError> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     RecordReader::open(key, Incarnation(1), Arc::new(file), 0)

@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The password of every mailbox here: the world's usual one is too short to be looked for in a log.
 pub const PASSWORD: &str = "Sesam-7f3c9a51-oeffne-dich";
 const SERVING: &str = ": serving address=";
-pub const ADMIN_KEY: &str = "admin-key-5b0c6b1e-of-the-tests";
+pub const ADMIN_KEY: &str = "admin-key-5b0c6b1e-of-all-the-tests";
 
 /// A world whose mailboxes also open with [`PASSWORD`].
 pub fn world_with(addresses: &[&str]) -> crate::world::WorldBuilder {
@@ -93,6 +93,10 @@ impl Site {
         Self { data, logs, settings, entra: None, starts: Cell::new(0) }
     }
 
+    pub fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
+    }
+
     pub fn set(&mut self, name: impl Into<String>, value: &str) {
         self.settings.insert(name.into(), value.to_owned());
     }
@@ -138,6 +142,13 @@ impl Site {
     pub fn start_traced(&self, calls: &str, trace: &Path, faults: &str) -> Daemon {
         let (calls, trace) = (format!("trace={calls}"), trace.display().to_string());
         self.launch(&["strace", "-D", "-f", "-y", "-s", "48", "-e", &calls, "-o", &trace, "--"], faults)
+    }
+
+    /// With so many open files at most, soft and hard.
+    pub fn start_limited(&self, soft: u32, hard: u32) -> Daemon {
+        let daemon = self.launch(&["prlimit", &format!("--nofile={soft}:{hard}"), "--"], "");
+        assert!(daemon.client.is_some(), "the daemon ended:\n{}", daemon.tail());
+        daemon
     }
 
     fn launch(&self, wrapper: &[&str], faults: &str) -> Daemon {
@@ -302,6 +313,18 @@ impl Daemon {
 
     pub fn post(&self, target: &str, body: &Value) -> Reply {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
+    }
+
+    /// What the system says of it: a line of `/proc/<pid>/status`, in KiB.
+    pub fn memory(&self, what: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        line.trim_matches([':', ' ', '\t']).split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// The environment it was started with.
+    pub fn environment(&self) -> Vec<u8> {
+        std::fs::read(format!("/proc/{}/environ", self.child.id())).unwrap()
     }
 
     /// A connection to its API.

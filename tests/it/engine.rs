@@ -26,12 +26,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The key of every API that a test serves.
-pub const KEY: &str = "the-key-of-a-test";
+pub const KEY: &str = "the-key-of-a-test-that-nobody-guesses";
 
 pub struct Running {
     pub store: Store,
     supervisor: actix::Addr<Supervisor>,
-    server: Option<(actix_web::dev::ServerHandle, SocketAddr)>,
+    server: Option<(stafette::http::ServersHandle, SocketAddr)>,
     system: actix::System,
     thread: Option<std::thread::JoinHandle<()>>,
     runtime: tokio::runtime::Runtime,
@@ -89,6 +89,7 @@ impl Running {
                     let bound = engine.listen(&config, Some(Secret::new(KEY))).unwrap();
                     let (server, address) = (bound.server, bound.address);
                     let handle = server.handle();
+                    let server = server.run();
                     actix::spawn(server);
                     (handle, address)
                 });

@@ -70,6 +70,7 @@ mod signin;
 mod signin_crash;
 mod signin_ways;
 mod soak;
+mod strangers;
 mod sync;
 mod take_over;
 mod take_over_kills;

@@ -121,7 +121,7 @@ fn throttling_is_obeyed_shown_and_over_again() {
     let proxy = world.exchange_imap();
     let messages: Vec<Vec<u8>> = (0..20).map(|n| message(&format!("n{n}"))).collect();
     world.deliver_all(ANNA, &messages);
-    proxy.throttle("*UID FETCH*BODY.PEEK*", "500", 2);
+    proxy.throttle("*FETCH*BODY.PEEK*", "500", 2);
     let data = tempfile::tempdir().unwrap();
     let running = Running::start(&config(&world, data.path()));
     let (mailbox, grant) = oauth_mailbox(&world, &running, ANNA, proxy.port);

@@ -2,8 +2,10 @@
 
 use crate::leaks::Scanner;
 use crate::world::World;
+use stafette::config::LogSection;
 use std::io::Write;
 use std::sync::{Mutex, OnceLock};
+use tracing_subscriber::util::SubscriberInitExt;
 
 type Secrets = Box<dyn Fn() -> Vec<String> + Send>;
 
@@ -26,9 +28,8 @@ impl Write for Log {
 /// Keeps what is logged from now on.
 pub fn listen() {
     LISTENING.get_or_init(|| {
-        let filter = stafette::telemetry::filter("trace").unwrap();
-        let kept = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Log);
-        kept.init();
+        let trace = LogSection { filter: String::from("trace"), json: false };
+        stafette::telemetry::subscriber(&trace, || Log).unwrap().init();
     });
 }
 

@@ -29,6 +29,8 @@ mod sign_ins;
 mod switches;
 mod verify;
 
+pub(super) use raw::READERS;
+
 use super::Shared;
 use super::problem::Problem;
 use super::server::{get, only};

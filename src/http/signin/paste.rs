@@ -2,6 +2,7 @@
 //! ID has it for apps that are registered as clients without a secret (`…/oauth2/nativeclient`).
 
 use super::super::Shared;
+use super::super::bodies;
 use super::super::problem::Problem;
 use super::callback::{Found, Returned, conclude, find};
 use super::outcome;
@@ -11,7 +12,7 @@ use super::visit::{attempt, gone, usable};
 use crate::store::{Row, SignIn, StoredMailbox};
 use crate::token::FlowError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 const TITLE: Words =
@@ -123,8 +124,12 @@ pub(super) async fn pasted(
     request: HttpRequest,
     shared: Data<Shared>,
     token: Path<String>,
-    body: Bytes,
+    body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    if usable(&shared, &token)?.is_none() {
+        return Ok(gone(&request));
+    }
+    let body = bodies::form(body).await?;
     let work = actix_web::rt::spawn(take(request, shared, token.into_inner(), body));
     work.await.map_err(|_| Problem::internal("the sign-in was cut off: open the personal link again"))?
 }

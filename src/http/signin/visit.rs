@@ -2,6 +2,7 @@
 
 use super::super::Shared;
 use super::super::auth::{random_text, same};
+use super::super::bodies::form;
 use super::super::problem::Problem;
 use super::outcome::{BACK, in_words, way_back};
 use super::page::{Words, escape, language, page, waiting_page};
@@ -12,7 +13,7 @@ use crate::domain::GrantWay;
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox, with_id};
 use crate::token::{AuthorizeRequest, FlowError};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 const TITLE: Words = Words { en: "Sign in to your mailbox", de: "An Ihrem Postfach anmelden" };
@@ -112,10 +113,11 @@ pub(super) async fn start(
     request: HttpRequest,
     shared: Data<Shared>,
     token: Path<String>,
-    body: Bytes,
+    body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let Some((mut row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
     let language = language(&request, row.value.language.as_deref());
+    let body = form(body).await?;
     let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
     let offered = |way: &GrantWay| Some(name(*way)) == asked.as_deref();
     let ways = shared.ways_of(&row.value, &stored)?;
