@@ -7,7 +7,7 @@ use crate::doctor::{Doctor, DoctorDeps};
 use crate::domain::{Secret, Timestamp};
 use crate::http::{self, HttpDeps};
 use crate::imap::{self, ImapDeps, Workers};
-use crate::net::{ByteBudget, Dialer, IpChoice, NetConfig, NetError};
+use crate::net::{ByteBudget, Dialer, HttpClient, IpChoice, NetConfig, NetError, Proxy, Reach};
 use crate::notify::{self, Notifier};
 use crate::smtp::{self, SmtpDeps};
 use crate::store::{Store, StoreError};
@@ -31,6 +31,12 @@ pub enum StartError {
     /// Nothing can be served.
     #[error(transparent)]
     Listen(#[from] http::BindError),
+    /// A setting cannot be used.
+    #[error("{what}")]
+    Config {
+        /// Which, and why not.
+        what: String,
+    },
     /// The runtime is going down.
     #[error("the supervisor ended while starting")]
     Ended,
@@ -45,7 +51,7 @@ pub struct Engine {
     /// The way to connect.
     pub dialer: Dialer,
     /// The way to ask token endpoints.
-    pub http: reqwest::Client,
+    pub http: HttpClient,
     /// Held by whoever has a refresh token on its way outside of the token actors: the drain waits for its answer.
     on_their_way: Arc<RwLock<()>>,
 }
@@ -56,7 +62,7 @@ impl Engine {
     /// # Errors
     /// [`StartError`] that says what to do.
     pub async fn start(config: &Config, master_key: Option<Secret>) -> Result<Self, StartError> {
-        let dialer = Dialer::new(net_config(config))?;
+        let dialer = Dialer::new(net_config(config)?)?;
         let http = dialer.http_client(config.timing.token)?;
         let store_config = config.store_config(master_key);
         let opened = tokio::task::spawn_blocking(move || Store::open(&store_config));
@@ -238,8 +244,12 @@ fn tell_expiring_secrets(store: &Store) {
     });
 }
 
-fn net_config(config: &Config) -> NetConfig {
-    NetConfig {
+fn net_config(config: &Config) -> Result<NetConfig, StartError> {
+    let proxy =
+        config.net.proxy.clone().map(|url| {
+            Proxy::new(url, config.net.no_proxy.clone()).map_err(|what| StartError::Config { what })
+        });
+    Ok(NetConfig {
         connect_timeout: config.timing.connect,
         tls_timeout: config.timing.tls,
         ip: match config.net.ip {
@@ -250,7 +260,9 @@ fn net_config(config: &Config) -> NetConfig {
         extra_ca: config.tls.extra_ca.clone(),
         allow_plain_remote: config.net.allow_plain_remote,
         shares: Shares::of(descriptors::limit()),
-    }
+        reach: Reach { deny: config.net.deny.clone(), allow: config.net.allow.clone() },
+        proxy: proxy.transpose()?,
+    })
 }
 
 /// The name said in EHLO: that of the public address, else an address literal (RFC 5321 §4.1.3).

@@ -8,6 +8,8 @@ need=()
 packages="dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace chromium chromium-driver"
 # Cyrus: its IMAP daemon's package and Dovecot's exclude each other, so that one is unpacked beside (below)
 packages="$packages cyrus-common sasl2-bin"
+# outbound proxies: HTTP CONNECT and SOCKS5
+packages="$packages tinyproxy-bin microsocks"
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || need+=("$package")
 done

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Lower layers first; a file may import from its own layer's folder and from any layer before it.
 const LAYERS: [&[&str]; 10] = [
     &["domain", "faults"],
-    &["clock", "config", "diagnosis", "protocol", "telemetry", "threads"],
+    &["clock", "config", "descriptors", "diagnosis", "protocol", "telemetry", "threads"],
     &["events", "net", "store"],
     &["token"],
     &["imap", "smtp", "webhook"],

@@ -36,7 +36,8 @@ impl Client {
             .map_err(|error| Failure::config(error.to_string()))?;
         let http = dialer
             .http_client(std::time::Duration::from_secs(90))
-            .map_err(|error| Failure::config(error.to_string()))?;
+            .map_err(|error| Failure::config(error.to_string()))?
+            .into_inner();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

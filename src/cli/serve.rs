@@ -102,7 +102,9 @@ pub(super) fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
     match error {
         StartError::Store(StoreError::Locked { .. }) => Failure::temporary(message),
-        StartError::Store(StoreError::Vault { .. }) | StartError::Net(_) => Failure::config(message),
+        StartError::Store(StoreError::Vault { .. }) | StartError::Net(_) | StartError::Config { .. } => {
+            Failure::config(message)
+        }
         StartError::Store(StoreError::Io { source, .. }) => match source.kind() {
             ErrorKind::PermissionDenied => {
                 Failure::permission(format!("{message}: give this user the data directory, or name another"))

@@ -3,11 +3,13 @@
 //! Unknown keys are errors. The commented file `config/stafette.toml` shows every key with its default.
 
 mod env;
+mod net;
 mod providers;
 mod signin;
 mod timing;
 mod tls;
 
+pub use net::{IpFamily, NetSection};
 pub use providers::{OauthPreset, Provider, TenantPreset};
 pub use signin::SignInSection;
 pub use timing::Timing;
@@ -139,47 +141,6 @@ pub struct EventsSection {
 impl Default for EventsSection {
     fn default() -> Self {
         Self { retention: Duration::from_secs(30 * 24 * 60 * 60) }
-    }
-}
-
-/// Which addresses of a host are tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IpFamily {
-    /// Both (RFC 8305).
-    #[default]
-    Auto,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
-
-/// Connections.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NetSection {
-    /// Which addresses of a host are tried.
-    pub ip: IpFamily,
-    /// Who is asked for mail exchangers; the system's name servers if it is not named.
-    pub nameserver: Option<SocketAddr>,
-    /// Whether connections without TLS may leave this machine.
-    pub allow_plain_remote: bool,
-    /// Bytes of message bodies in flight in the whole process.
-    pub bytes_in_flight: usize,
-    /// Bytes of messages that are being sent, in the whole process.
-    pub bytes_sending: usize,
-}
-
-impl Default for NetSection {
-    fn default() -> Self {
-        Self {
-            ip: IpFamily::Auto,
-            nameserver: None,
-            allow_plain_remote: false,
-            bytes_in_flight: 24 << 20,
-            bytes_sending: 128 << 20,
-        }
     }
 }
 

@@ -71,8 +71,9 @@ impl Visit<'_> {
         // any answer tells the time, and none of them is to a token request
         url.set_path("/");
         let host = url.host_str().unwrap_or_default().to_owned();
-        let asked = self.deps.http.get(url).timeout(super::STEP).send().await;
-        let answer = asked.map_err(|_| format!("{host} cannot be asked for the time"))?;
+        let silent = || format!("{host} cannot be asked for the time");
+        let request = self.deps.http.get(url).timeout(super::STEP).build().map_err(|_| silent())?;
+        let answer = self.deps.http.execute(request).await.map_err(|_| silent())?;
         let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
         let date = date.and_then(judge::http_date);
         date.map(|at| (host.clone(), at)).ok_or_else(|| format!("{host} does not tell the time"))

@@ -51,6 +51,7 @@ pub(super) fn identity(mailbox: &Mailbox, who: &SignedInAs, tenant: Option<&str>
     let claims = Claims {
         issuer: String::new(),
         audience: Vec::new(),
+        authorized_party: None,
         expires_at: Timestamp(0),
         nonce: None,
         subject: who.oid.clone(),

@@ -45,16 +45,21 @@ impl Visit<'_> {
                     self.dialer.connect_to(&host, port, &addresses).await
                 };
                 let stream = connected.await.map_err(|error| error.diagnosis())?;
-                let peer = stream.peer_addr().map_or_else(|_| host, |peer| peer.to_string());
+                let peer = match self.dialer.proxy_for(&host) {
+                    Some(proxy) => format!("through the proxy {}", proxy.shown()),
+                    None => stream.peer_addr().map_or_else(|_| host, |peer| peer.to_string()),
+                };
                 Ok((stream, peer))
             })
             .await
     }
 
     async fn addresses(&self, host: String, port: u16) -> Outcome<Vec<SocketAddr>> {
-        let found = self.dialer.resolve(&host, port).await.map_err(|error: NetError| error.diagnosis())?;
+        let found = self.dialer.resolve(&host, port).await;
+        let found = found.map_err(|error: NetError| error.diagnosis())?;
         let shown: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
-        Ok((found, shown.join(", ")))
+        let whose = self.dialer.proxy_for(&host).map_or("", |_| " (the proxy's: it looks the name up)");
+        Ok((found, format!("{}{whose}", shown.join(", "))))
     }
 
     /// How the connection just made is protected.

@@ -13,7 +13,7 @@ use crate::config::Timing;
 use crate::diagnosis::{self, Language};
 use crate::domain::app::AppCredentials;
 use crate::domain::{Diagnosis, Incarnation, MailboxId, Timestamp};
-use crate::net::{Dialer, NetError};
+use crate::net::{Dialer, HttpClient, NetError};
 use crate::store::{Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::LendToken;
 use actix::Recipient;
@@ -34,7 +34,7 @@ pub struct DoctorDeps {
     /// The way to connect.
     pub dialer: Dialer,
     /// The way to ask identity providers.
-    pub http: reqwest::Client,
+    pub http: HttpClient,
     /// Deadlines.
     pub timing: Timing,
     /// The name said in EHLO.

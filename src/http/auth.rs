@@ -12,6 +12,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -64,6 +66,11 @@ pub fn admin_key(data_dir: &Path, given: Option<Secret>) -> Result<[u8; 32], Sto
 /// Whether two texts are the same, in a time that does not tell where they differ.
 pub(super) fn same(one: &str, other: &str) -> bool {
     same_digest(&sha256(one), &sha256(other))
+}
+
+/// By what a secret is known again without being kept.
+pub(super) fn digest(text: &str) -> String {
+    STANDARD_NO_PAD.encode(sha256(text))
 }
 
 fn sha256(text: &str) -> [u8; 32] {

@@ -159,6 +159,21 @@ pub(super) fn word(field: &str, text: &str) -> Result<Option<String>, Problem> {
     Ok(Some(bare))
 }
 
+/// [`trimmed`], and refused by name if it would not stay on its line of a protocol or a header.
+pub(super) fn line(field: &str, text: &str) -> Result<Option<String>, Problem> {
+    let Some(bare) = trimmed(text) else { return Ok(None) };
+    on_a_line(field, &bare)?;
+    Ok(Some(bare))
+}
+
+/// Refuses a text with a line end or another control character in it. What it is is not repeated: it may be a secret.
+pub(super) fn on_a_line(field: &str, text: &str) -> Result<(), Problem> {
+    match text.chars().any(char::is_control) {
+        true => Err(Problem::field(field, "holds a line end or another control character")),
+        false => Ok(()),
+    }
+}
+
 /// The first `limit` of what is left of a list, and the cursor to go on by if there is more.
 pub(super) fn first_page<T, C>(items: &[T], limit: usize, cursor: impl Fn(&T) -> C) -> (&[T], Option<C>) {
     match items.split_at_checked(limit) {

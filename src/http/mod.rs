@@ -23,7 +23,7 @@ pub use server::{Bound, Servers, ServersHandle, bind};
 use crate::config::Config;
 use crate::doctor::Doctor;
 use crate::domain::{Diagnosis, Secret};
-use crate::net::{ByteBudget, Dialer, MxResolver};
+use crate::net::{ByteBudget, Dialer, HttpClient, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
 use crate::supervisor::protocol::{
@@ -65,7 +65,7 @@ pub struct HttpDeps {
     /// The supervisor.
     pub supervisor: Wakers,
     /// For OAuth requests; follows no redirects ([`Dialer::http_client`]).
-    pub http: reqwest::Client,
+    pub http: HttpClient,
     /// The configuration.
     pub config: Config,
     /// SHA-256 of the admin key, from [`admin_key`].
@@ -88,7 +88,7 @@ pub struct HttpDeps {
 struct Shared {
     store: Store,
     supervisor: Wakers,
-    http: reqwest::Client,
+    http: HttpClient,
     config: Config,
     admin_key_sha256: [u8; 32],
     dialer: Dialer,

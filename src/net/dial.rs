@@ -2,7 +2,7 @@
 //! (happy eyeballs, RFC 8305), each with a deadline.
 
 use super::slots::{Slot, Slots};
-use super::{NetError, Shown, is_loopback, tls};
+use super::{NetError, Proxy, Reach, Shown, is_loopback, tls};
 use crate::descriptors::Shares;
 use crate::domain::Security;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -32,6 +32,10 @@ pub struct NetConfig {
     pub allow_plain_remote: bool,
     /// How many connections may be open.
     pub shares: Shares,
+    /// Which addresses may be connected to.
+    pub reach: Reach,
+    /// By what others are connected to.
+    pub proxy: Option<Proxy>,
 }
 
 impl Default for NetConfig {
@@ -43,6 +47,8 @@ impl Default for NetConfig {
             extra_ca: Vec::new(),
             allow_plain_remote: false,
             shares: Shares::of(u64::MAX),
+            reach: Reach::default(),
+            proxy: None,
         }
     }
 }
@@ -135,6 +141,12 @@ impl Dialer {
         self.connect_to(host, port, &addresses).await
     }
 
+    /// The proxy by which a host is connected to, if by any.
+    #[must_use]
+    pub fn proxy_for(&self, host: &str) -> Option<&Proxy> {
+        self.0.config.proxy.as_ref().filter(|proxy| proxy.serves(host))
+    }
+
     /// Connects to the first of a host's addresses that answers.
     ///
     /// # Errors
@@ -145,14 +157,40 @@ impl Dialer {
         port: u16,
         addresses: &[SocketAddr],
     ) -> Result<TcpStream, NetError> {
-        race(addresses, self.0.config.connect_timeout).await.map_err(|cause| explain(host, port, cause, self))
+        let after = self.0.config.connect_timeout;
+        let proxy = self.proxy_for(host);
+        let (at, at_port) = proxy.map_or((host, port), |proxy| (proxy.host(), proxy.port()));
+        let tcp = race(addresses, after).await.map_err(|cause| explain(at, at_port, cause, self))?;
+        let Some(proxy) = proxy else { return Ok(tcp) };
+        // the proxy has as long to connect as we would have
+        let through = tokio::time::timeout(after.saturating_mul(2), proxy.through(tcp, host, port)).await;
+        through.map_err(|_| NetError::ConnectTimeout { host: String::from(host), port, after })?
     }
 
-    /// The addresses of a host, in the order in which they are tried.
+    /// The addresses that are connected to for a host, in the order in which they are tried: its own, or those of its proxy,
+    /// which looks the name up itself.
     ///
     /// # Errors
-    /// [`NetError::Resolve`].
+    /// [`NetError::Resolve`], or [`NetError::Denied`] if it may not be connected to.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+        let reach = &self.0.config.reach;
+        let denied = |address| NetError::Denied { host: String::from(host), address };
+        if let Some(proxy) = self.proxy_for(host) {
+            return match reach.refuses(host) {
+                Some(address) => Err(denied(address)),
+                None => self.look_up(proxy.host(), proxy.port()).await,
+            };
+        }
+        let mut found = self.look_up(host, port).await?;
+        let first = found.first().map(SocketAddr::ip);
+        found.retain(|address| reach.has(address.ip()));
+        match first.filter(|_| found.is_empty()) {
+            Some(address) => Err(denied(address)),
+            None => Ok(found),
+        }
+    }
+
+    async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
         let refuse = |cause: &str| NetError::Resolve { host: String::from(host), cause: String::from(cause) };
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let lookup = tokio::net::lookup_host((bare, port));

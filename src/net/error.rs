@@ -76,6 +76,26 @@ pub enum NetError {
         /// The host.
         host: String,
     },
+    /// The address is not one to connect to.
+    #[error("{host} is {address}, which may not be connected to: allow it in net.allow if it is meant")]
+    Denied {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: std::net::IpAddr,
+    },
+    /// The proxy does not connect.
+    #[error(
+        "the proxy {proxy} does not connect to {host} ({cause}): check net.proxy and what it lets through"
+    )]
+    Proxy {
+        /// Which.
+        proxy: String,
+        /// Whom it was to connect to.
+        host: String,
+        /// Its words.
+        cause: String,
+    },
     /// The process has as many files and sockets open as it may.
     #[error(
         "all {limit} open files that this process may have are in use: raise the limit (LimitNOFILE, ulimit -n)"
@@ -129,18 +149,27 @@ impl NetError {
             | Self::TlsTimeout { .. }
             | Self::Tls { .. }
             | Self::Descriptors { .. }
+            | Self::Proxy { .. }
             | Self::Io { .. } => Disposition::Retry,
             Self::Certificate { .. } => Disposition::RetryAfter(Duration::from_secs(15 * 60)),
-            Self::PlainRefused { .. } | Self::ExtraCa { .. } => Disposition::NeedsAdmin,
+            Self::PlainRefused { .. } | Self::ExtraCa { .. } | Self::Denied { .. } => Disposition::NeedsAdmin,
         }
     }
 
     /// In words a person can act on.
     #[must_use]
     pub fn diagnosis(&self) -> Diagnosis {
-        let limit = if let Self::Descriptors { limit } = self { limit.to_string() } else { String::new() };
+        let fact = if let Self::Descriptors { limit } = self {
+            limit.to_string()
+        } else if let Self::Denied { address, .. } = self {
+            address.to_string()
+        } else {
+            String::new()
+        };
         let (entry, host, detail): (&Entry, &str, &str) = match self {
-            Self::Descriptors { .. } => (&c::DESCRIPTORS, "", &limit),
+            Self::Descriptors { .. } => (&c::DESCRIPTORS, "", &fact),
+            Self::Denied { host, .. } => (&c::ADDRESS_DENIED, host, &fact),
+            Self::Proxy { proxy, host, .. } => (&c::PROXY_REFUSED, host, proxy),
             Self::Resolve { host, .. } => (&c::HOST_UNKNOWN, host, ""),
             Self::Refused { host, .. } => (&c::CONNECTION_REFUSED, host, ""),
             Self::Unreachable { host, .. } | Self::ConnectTimeout { host, .. } => {

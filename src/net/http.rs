@@ -1,7 +1,74 @@
-//! HTTPS clients with the same TLS as the mail connections.
+//! HTTPS clients with the same TLS, names, limits and proxy as the mail connections.
 
-use super::{Dialer, NetError, is_loopback};
+use super::{Dialer, NetError, Reach, is_loopback};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Request, RequestBuilder, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
+
+/// A client for token endpoints. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    reach: Reach,
+}
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Nothing was sent.
+    #[error("{0} may not be connected to (net.deny)")]
+    Denied(IpAddr),
+    /// Whatever the library met.
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+}
+
+impl HttpClient {
+    /// A GET request, to be executed here.
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// A POST request, to be executed here.
+    pub fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// The library's client, for addresses that nobody else chose.
+    #[must_use]
+    pub fn into_inner(self) -> reqwest::Client {
+        self.client
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn execute(&self, request: Request) -> Result<Response, HttpError> {
+        // an address is connected to without being looked up
+        if let Some(address) = request.url().host_str().and_then(|host| self.reach.refuses(host)) {
+            return Err(HttpError::Denied(address));
+        }
+        Ok(self.client.execute(request).await?)
+    }
+}
+
+/// Looks names up for the library, so that it connects where the mail connections would.
+struct Lookup(Dialer);
+
+impl Resolve for Lookup {
+    fn resolve(&self, name: Name) -> Resolving {
+        let dialer = self.0.clone();
+        Box::pin(async move {
+            let found = dialer.resolve(name.as_str(), 0).await?;
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
+    }
+}
 
 impl Dialer {
     /// A client for token endpoints and webhooks: no redirects (a token request must never be carried elsewhere), no
@@ -10,16 +77,22 @@ impl Dialer {
     ///
     /// # Errors
     /// [`NetError::Tls`] if the client cannot be built.
-    pub fn http_client(&self, timeout: Duration) -> Result<reqwest::Client, NetError> {
-        reqwest::Client::builder()
+    pub fn http_client(&self, timeout: Duration) -> Result<HttpClient, NetError> {
+        let broken =
+            |error: reqwest::Error| NetError::Tls { host: String::from("https"), cause: error.to_string() };
+        let mut builder = reqwest::Client::builder()
             .use_preconfigured_tls(self.tls_config().as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(Arc::new(Lookup(self.clone())))
             .connect_timeout(self.config().connect_timeout)
             .timeout(timeout)
-            .user_agent(concat!("stafette/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| NetError::Tls { host: String::from("https"), cause: error.to_string() })
+            .user_agent(concat!("stafette/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &self.config().proxy {
+            builder = builder.proxy(proxy.for_https().map_err(broken)?);
+        }
+        let client = builder.build().map_err(broken)?;
+        Ok(HttpClient { client, reach: self.config().reach.clone() })
     }
 
     /// Whether a URL may be asked: https, or http on this machine.

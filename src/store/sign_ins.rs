@@ -136,6 +136,9 @@ pub struct Attempt {
     /// Through which app: what comes back is no other's.
     #[serde(default)]
     pub app: Option<AppId>,
+    /// By what the browser in which it began is known again; `None`: it may come back by any.
+    #[serde(default)]
+    pub browser: Option<String>,
 }
 
 /// How long a link can be used.

@@ -13,6 +13,7 @@ use crate::config::Provider;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, Timestamp};
+use crate::net::HttpClient;
 use crate::store::StoreError;
 
 /// A request, when it was made, and what came of it.
@@ -73,7 +74,7 @@ impl Refresher {
     }
 }
 
-async fn request(http: &reqwest::Client, app: &AppCredentials, user: &str) -> Result<TokenAnswer, FlowError> {
+async fn request(http: &HttpClient, app: &AppCredentials, user: &str) -> Result<TokenAnswer, FlowError> {
     let endpoints = Endpoints::of(&app.app, http).await?;
     OauthClient::new(http.clone(), endpoints, app.clone()).jwt_bearer(Some(user)).await
 }

@@ -9,6 +9,7 @@ use super::refresher::{AppDoor, Asked, Refreshed, Refresher};
 use crate::clock;
 use crate::domain::grant::LastRefresh;
 use crate::domain::{Auth, GrantInfo, GrantWay, Timestamp};
+use crate::net::HttpClient;
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use actix::{
@@ -28,7 +29,7 @@ pub struct TokenDeps {
     /// The store.
     pub store: Store,
     /// The way to ask token endpoints.
-    pub http: reqwest::Client,
+    pub http: HttpClient,
 }
 
 /// Keeps one mailbox's access token fresh.

@@ -1,6 +1,7 @@
 //! Carries a request to a provider and its answer back, whatever the answer says.
 
 use super::answer::{FlowError, RawAnswer};
+use crate::net::{HttpClient, HttpError};
 use oauth2::HttpRequest;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ pub(super) const LONGEST_ANSWER: usize = 1 << 20;
 
 /// Carries one request of the `oauth2` crate and keeps the answer for our own reading.
 pub(super) struct Wire<'a> {
-    http: &'a reqwest::Client,
+    http: &'a HttpClient,
     seen: Mutex<Option<Result<RawAnswer, FlowError>>>,
 }
 
@@ -20,7 +21,7 @@ pub(super) struct Wire<'a> {
 pub(super) struct ReadElsewhere;
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(http: &'a reqwest::Client) -> Self {
+    pub(super) fn new(http: &'a HttpClient) -> Self {
         Self { http, seen: Mutex::new(None) }
     }
 
@@ -40,8 +41,11 @@ impl<'a> Wire<'a> {
 }
 
 /// Sends a request and reads its answer, at most 1 MiB of it.
-pub(super) async fn fetch(http: &reqwest::Client, request: reqwest::Request) -> Result<RawAnswer, FlowError> {
-    let mut response = http.execute(request).await.map_err(|error| transport(&error))?;
+pub(super) async fn fetch(http: &HttpClient, request: reqwest::Request) -> Result<RawAnswer, FlowError> {
+    let mut response = http.execute(request).await.map_err(|error| match error {
+        HttpError::Http(error) => transport(&error),
+        HttpError::Denied(_) => FlowError::Endpoint(error.to_string()),
+    })?;
     let header = response.headers().get(reqwest::header::RETRY_AFTER);
     let retry_after = header.and_then(|value| value.to_str().ok()).map(String::from);
     let status = response.status().as_u16();

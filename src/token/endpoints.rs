@@ -4,7 +4,7 @@ use super::answer::FlowError;
 use super::carry::fetch;
 use crate::config::{OauthPreset, Provider};
 use crate::domain::{App, ProviderKind};
-use crate::net::Dialer;
+use crate::net::{Dialer, HttpClient};
 use serde::Deserialize;
 use url::Url;
 
@@ -118,7 +118,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// [`FlowError::Endpoint`] if the configuration cannot be used, [`FlowError::Transport`] if discovery fails.
-    pub async fn of(app: &App, http: &reqwest::Client) -> Result<Self, FlowError> {
+    pub async fn of(app: &App, http: &HttpClient) -> Result<Self, FlowError> {
         let unknown = || FlowError::Endpoint(format!("nobody signs in at {:?}", app.provider.name()));
         let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
         let preset = preset.ok_or_else(unknown)?;
@@ -200,7 +200,7 @@ impl Endpoints {
         }
     }
 
-    async fn discover(app: &App, preset: &OauthPreset, http: &reqwest::Client) -> Result<Self, FlowError> {
+    async fn discover(app: &App, preset: &OauthPreset, http: &HttpClient) -> Result<Self, FlowError> {
         let issuer = app.authority.as_deref().unwrap_or_default();
         let url = checked(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
         let request = http.get(url.clone()).build();

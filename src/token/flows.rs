@@ -9,6 +9,7 @@ use super::service_account::{self, Wish};
 use crate::clock;
 use crate::domain::Secret;
 use crate::domain::app::AppCredentials;
+use crate::net::HttpClient;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -27,7 +28,7 @@ type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointN
 /// Speaks to one app's identity provider.
 #[derive(Clone, Debug)]
 pub struct OauthClient {
-    http: reqwest::Client,
+    http: HttpClient,
     endpoints: Endpoints,
     credentials: AppCredentials,
 }
@@ -82,7 +83,7 @@ pub enum DevicePoll {
 impl OauthClient {
     /// `http` follows no redirects and has its own deadlines ([`crate::net::Dialer::http_client`], 30 s).
     #[must_use]
-    pub fn new(http: reqwest::Client, endpoints: Endpoints, credentials: AppCredentials) -> Self {
+    pub fn new(http: HttpClient, endpoints: Endpoints, credentials: AppCredentials) -> Self {
         Self { http, endpoints, credentials }
     }
 

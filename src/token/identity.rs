@@ -19,6 +19,8 @@ pub struct Claims {
     pub issuer: String,
     /// `aud`.
     pub audience: Vec<String>,
+    /// `azp`: the one of them that it was issued to.
+    pub authorized_party: Option<String>,
     /// `exp`.
     pub expires_at: Timestamp,
     /// `nonce`.
@@ -89,19 +91,32 @@ pub fn parse(id_token: &str) -> Result<Claims, IdentityError> {
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => Vec::new(),
     };
     let tenant = text("tid");
-    // in Entra `email` can be set to anything by an administrator of any tenant; at others only a verified one counts
-    let is_verified = json.get("email_verified").and_then(Value::as_bool) != Some(false);
-    let email = text("email").filter(|_| tenant.is_none() && is_verified);
-    let names = [text("preferred_username"), text("upn"), email].into_iter().flatten().collect();
+    // in Entra `email` can be set to anything by an administrator of any tenant, and the other names are its own; at others
+    // users choose their names (OpenID Connect Core §5.7), and only an address that was verified counts
+    let names = match &tenant {
+        Some(_) => [text("preferred_username"), text("upn")].into_iter().flatten().collect(),
+        None => verified_email(&json).into_iter().collect(),
+    };
     Ok(Claims {
         issuer: text("iss").unwrap_or_default(),
         audience,
+        authorized_party: text("azp"),
         expires_at: Timestamp(json.get("exp").and_then(Value::as_i64).unwrap_or(0).saturating_mul(1000)),
         nonce: text("nonce"),
         subject: text("oid").filter(|_| tenant.is_some()).or_else(|| text("sub")),
         tenant,
         names,
     })
+}
+
+/// The address that the provider has verified. Some say so in a text.
+fn verified_email(claims: &Value) -> Option<String> {
+    let is_verified = match claims.get("email_verified")? {
+        Value::Bool(verified) => *verified,
+        Value::String(text) => text == "true",
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+    };
+    claims.get("email").and_then(Value::as_str).filter(|_| is_verified).map(String::from)
 }
 
 impl Claims {
@@ -113,6 +128,7 @@ impl Claims {
         let nobody = Self {
             issuer: String::new(),
             audience: Vec::new(),
+            authorized_party: None,
             expires_at: Timestamp(0),
             nonce: None,
             subject: Some(subject?),
@@ -129,9 +145,10 @@ impl Claims {
         if self.subject.is_none() || text("sub") != self.subject {
             return self;
         }
-        let is_verified = told.get("email_verified").and_then(Value::as_bool) != Some(false);
-        let email = text("email").filter(|_| is_verified);
-        self.names.extend([text("preferred_username"), email].into_iter().flatten());
+        match &self.tenant {
+            Some(_) => self.names.extend(text("preferred_username")),
+            None => self.names.extend(verified_email(told)),
+        }
         self
     }
 
@@ -147,6 +164,12 @@ impl Claims {
         now: Timestamp,
     ) -> Result<(), IdentityError> {
         if !self.audience.iter().any(|audience| audience == client_id) {
+            return Err(IdentityError::Audience);
+        }
+        // OpenID Connect Core §3.1.3.7, 4 and 5
+        let is_ours =
+            self.authorized_party.as_ref().map_or(self.audience.len() == 1, |party| party == client_id);
+        if !is_ours {
             return Err(IdentityError::Audience);
         }
         if self.expires_at.plus(SKEW) < now {
@@ -293,19 +316,33 @@ mod tests {
         assert_eq!(forged.identify(&mailbox(&[]), None, Some(TENANT)), Identity::Stranger);
         let google = token(&json!({"sub": "1", "email": "anna@makler.example", "email_verified": true}));
         assert_eq!(google.identify(&mailbox(&[]), None, None), Identity::Match);
-        let unverified = token(&json!({"sub": "1", "email": "anna@makler.example", "email_verified": false}));
-        assert_eq!(unverified.identify(&mailbox(&[]), None, None), Identity::Stranger);
+        for unverified in [
+            json!({"sub": "1", "email": "anna@makler.example", "email_verified": false}),
+            json!({"sub": "1", "email": "anna@makler.example", "email_verified": "false"}),
+            json!({"sub": "1", "email": "anna@makler.example", "email_verified": 1}),
+            json!({"sub": "1", "email": "anna@makler.example"}),
+            json!({"sub": "1", "preferred_username": "anna@makler.example"}),
+            json!({"sub": "1", "upn": "anna@makler.example"}),
+        ] {
+            assert_eq!(
+                token(&unverified).identify(&mailbox(&[]), None, None),
+                Identity::Stranger,
+                "{unverified}"
+            );
+        }
     }
 
     #[test]
     fn userinfo_alone_tells_a_user_by_verified_names() {
-        let told = json!({"sub": "1", "email": "anna@makler.example"});
+        let told = json!({"sub": "1", "email": "anna@makler.example", "email_verified": "true"});
         let claims = Claims::of_userinfo(&told).unwrap();
         assert_eq!(claims.identify(&mailbox(&[]), None, None), Identity::Match);
         for nobody in [
             json!({"email": "anna@makler.example"}),
             json!({"sub": "1"}),
             json!({"sub": "1", "email": "x@y", "email_verified": false}),
+            json!({"sub": "1", "email": "x@y"}),
+            json!({"sub": "1", "preferred_username": "x@y"}),
         ] {
             assert_eq!(Claims::of_userinfo(&nobody), None);
         }
@@ -320,6 +357,16 @@ mod tests {
         assert_eq!(claims.check("client", issuer, Some("m"), NOW), Err(IdentityError::Nonce));
         let late = NOW.plus(Duration::from_secs(3901));
         assert_eq!(claims.check("client", issuer, Some("n"), late), Err(IdentityError::Expired));
+        for (audience, party, is_ours) in [
+            (json!(["client"]), Value::Null, true),
+            (json!(["client", "other"]), json!("client"), true),
+            (json!(["client", "other"]), Value::Null, false),
+            (json!(["client", "other"]), json!("other"), false),
+            (json!("client"), json!("other"), false),
+        ] {
+            let claims = token(&json!({"iss": "i", "aud": audience, "azp": party, "exp": NOW.0 / 1000 + 9}));
+            assert_eq!(claims.check("client", "i", None, NOW).is_ok(), is_ours, "{audience} {party}");
+        }
         let other = claims.check("client", "https://accounts.google.com", Some("n"), NOW);
         assert!(matches!(other, Err(IdentityError::Issuer(_))));
         for garbage in ["", "a.b.c", "e30", "e30.!!.x"] {

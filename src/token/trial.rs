@@ -6,6 +6,7 @@ use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Rotation};
+use crate::net::HttpClient;
 use crate::store::{Row, Store, StoreError};
 
 /// What a request came to, as far as the credential is concerned.
@@ -124,7 +125,7 @@ async fn roll_back(
 }
 
 /// Asks for a token of the app's own, where the provider has such.
-pub(super) async fn request(http: &reqwest::Client, app: &AppCredentials) -> Result<TokenAnswer, FlowError> {
+pub(super) async fn request(http: &HttpClient, app: &AppCredentials) -> Result<TokenAnswer, FlowError> {
     let endpoints = Endpoints::of(&app.app, http).await?;
     if app.service_account.is_some() {
         return OauthClient::new(http.clone(), endpoints, app.clone()).jwt_bearer(None).await;
@@ -139,7 +140,7 @@ pub(super) async fn request(http: &reqwest::Client, app: &AppCredentials) -> Res
 ///
 /// # Errors
 /// [`StoreError`] if the outcome cannot be written.
-pub async fn probe(http: &reqwest::Client, store: &Store, id: &AppId) -> Result<(), StoreError> {
+pub async fn probe(http: &HttpClient, store: &Store, id: &AppId) -> Result<(), StoreError> {
     let Some(app) = store.app(id)?.map(|row| row.value) else { return Ok(()) };
     let asked = request(http, &app).await;
     settle(store, &app, true, asked.as_ref().map(|_| ())).await.map(drop)

@@ -9,6 +9,7 @@ use crate::config::{OauthPreset, Provider};
 use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::App;
 use crate::domain::app::AppCredentials;
+use crate::net::HttpClient;
 use serde_json::Value;
 
 /// What was found.
@@ -33,7 +34,7 @@ enum Metadata {
 }
 
 /// Looks at an app; `is_app_only` says whether mailboxes use it without a user.
-pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app_only: bool) -> Verified {
+pub async fn verify(http: &HttpClient, credentials: &AppCredentials, is_app_only: bool) -> Verified {
     let app = &credentials.app;
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let mut verified = Verified { checks: Vec::new(), tenant_id: None, asked: None };
@@ -74,7 +75,7 @@ pub async fn verify(http: &reqwest::Client, credentials: &AppCredentials, is_app
 }
 
 /// The id of the tenant that an app names, as its metadata tells it; `None`: nobody answers, or there is none.
-pub async fn tenant_id(http: &reqwest::Client, app: &App) -> Option<String> {
+pub async fn tenant_id(http: &HttpClient, app: &App) -> Option<String> {
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let base = app.authority.as_deref().or(preset?.authority.as_deref())?.trim_end_matches('/');
     match metadata(http, &format!("{base}/{}/v2.0", app.tenant.as_deref()?)).await {
@@ -90,7 +91,7 @@ fn skip_rest(verified: &mut Verified, names: &[&'static str]) {
 
 /// Authority and tenant; whether the client may be asked for.
 async fn authority(
-    http: &reqwest::Client,
+    http: &HttpClient,
     app: &App,
     preset: Option<&OauthPreset>,
     endpoints: &Endpoints,
@@ -132,7 +133,7 @@ async fn authority(
 }
 
 /// A provider without tenants.
-async fn issuer(http: &reqwest::Client, app: &App, issuer: &str, verified: &mut Verified) -> bool {
+async fn issuer(http: &HttpClient, app: &App, issuer: &str, verified: &mut Verified) -> bool {
     match metadata(http, issuer.trim_end_matches('/')).await {
         Metadata::Found(said) => {
             verified.checks.push(Check::new("authority", CheckResult::Ok, format!("{said} answers")));
@@ -154,7 +155,7 @@ fn away(app: &App, error: &FlowError, verified: &mut Verified) -> bool {
     false
 }
 
-async fn metadata(http: &reqwest::Client, issuer: &str) -> Metadata {
+async fn metadata(http: &HttpClient, issuer: &str) -> Metadata {
     let url = match checked(&format!("{issuer}/.well-known/openid-configuration")) {
         Ok(url) => url,
         Err(error) => return Metadata::Away(error),

@@ -10,16 +10,13 @@ use super::{Endpoints, OauthClient};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
+use crate::net::HttpClient;
 
 const KEY: &str = "service_account";
 const DELEGATION: &str = "delegation";
 
 /// Looks at an app that is a service account; `users`: for whom it is to act, one of each domain.
-pub async fn verify_account(
-    http: &reqwest::Client,
-    credentials: &AppCredentials,
-    users: &[String],
-) -> Verified {
+pub async fn verify_account(http: &HttpClient, credentials: &AppCredentials, users: &[String]) -> Verified {
     let client = Endpoints::of(&credentials.app, http).await;
     let client = client.map(|endpoints| OauthClient::new(http.clone(), endpoints, credentials.clone()));
     let own = match &client {

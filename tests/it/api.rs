@@ -4,8 +4,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use stafette::net::{Dialer, NetConfig};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long an answer may take before a test fails; shorter than the longest poll.
@@ -17,6 +18,8 @@ pub struct Api {
     pub base: String,
     key: String,
     http: Client,
+    /// What a browser keeps.
+    cookies: Arc<Mutex<BTreeMap<String, String>>>,
     runtime: Arc<tokio::runtime::Runtime>,
 }
 
@@ -30,12 +33,13 @@ pub struct Answer {
 impl Api {
     pub fn at(address: SocketAddr, key: &str) -> Self {
         let dialer = Dialer::new(NetConfig::default()).unwrap();
-        let http = dialer.http_client(PATIENCE).unwrap();
+        let http = dialer.http_client(PATIENCE).unwrap().into_inner();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self {
             base: format!("http://{address}"),
             key: key.to_owned(),
             http,
+            cookies: Arc::default(),
             runtime: Arc::new(runtime.unwrap()),
         }
     }
@@ -43,7 +47,22 @@ impl Api {
     /// A request without a key; `path` may be a whole address.
     pub fn bare(&self, method: &str, path: &str) -> RequestBuilder {
         let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
-        self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), address)
+        let request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), address);
+        match self.cookies() {
+            none if none.is_empty() => request,
+            cookies => request.header("cookie", cookies),
+        }
+    }
+
+    /// What it was given to keep, as it is sent back.
+    pub fn cookies(&self) -> String {
+        let cookies = self.cookies.lock().unwrap();
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    /// As from another browser, that was given nothing.
+    pub fn other_browser(&self) -> Self {
+        Self { cookies: Arc::default(), ..self.clone() }
     }
 
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -54,6 +73,11 @@ impl Api {
         self.runtime.block_on(async {
             let response = request.send().await.unwrap();
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            for cookie in headers.get_all("set-cookie") {
+                let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
+                let value = rest.split(';').next().unwrap();
+                self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
+            }
             Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
         })
     }

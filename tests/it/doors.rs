@@ -29,7 +29,7 @@ fn the_pages_have_a_listener_of_their_own_with_tls_and_nothing_else_is_there() {
     let (pages, path) = link.split_at(link.find("/sign-in").unwrap());
 
     let trusting = NetConfig { extra_ca: vec![files.path().join("ca.pem")], ..NetConfig::default() };
-    let outside = Dialer::new(trusting).unwrap().http_client(Duration::from_secs(20)).unwrap();
+    let outside = Dialer::new(trusting).unwrap().http_client(Duration::from_secs(20)).unwrap().into_inner();
     let get = |target: String| {
         let key = api.request("GET", "/").build().unwrap().headers()["authorization"].clone();
         api.send(outside.get(target).header("authorization", key))
@@ -55,7 +55,7 @@ fn the_api_speaks_tls_by_files() {
     config.http.tls = Some(TlsFiles { certificate, key: files.path().join("key.pem") });
     let (_running, api): (Running, Api) = Running::serve(&config);
     let trusting = NetConfig { extra_ca: vec![files.path().join("ca.pem")], ..NetConfig::default() };
-    let client = Dialer::new(trusting).unwrap().http_client(Duration::from_secs(20)).unwrap();
+    let client = Dialer::new(trusting).unwrap().http_client(Duration::from_secs(20)).unwrap().into_inner();
     let answer = api.send(client.get(format!("{}/healthz", api.base.replace("http:", "https:"))));
     assert_eq!(answer.status, 200);
 }

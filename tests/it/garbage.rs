@@ -49,7 +49,7 @@ const CASES: &[(&str, Manners)] = &[
     }),
     ("a server that is unavailable in the middle", |proxy| {
         proxy.answer(
-            Answering::new("UID FETCH *BODY*", "* BYE Server Unavailable. 15")
+            Answering::new("*FETCH *BODY*", "* BYE Server Unavailable. 15")
                 .times(1)
                 .ending(crate::world::proxy::Ending::Fin),
         );

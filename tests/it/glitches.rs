@@ -56,8 +56,7 @@ fn a_server_that_asks_for_patience_is_not_asked_for_less_at_once() {
 #[test]
 fn a_server_that_hangs_up_for_a_while_costs_no_message() {
     let scene = scene("INBOX");
-    let hangs_up =
-        Answering::new("UID FETCH * (* BODY.PEEK[]*", "* OK one moment").times(3).ending(Ending::Fin);
+    let hangs_up = Answering::new("*FETCH * (* BODY.PEEK[]*", "* OK one moment").times(3).ending(Ending::Fin);
     scene.proxy.answer(hangs_up);
     let (running, anna) = scene.serve(|config| config.timing.quarantine_retry = Duration::from_secs(1));
     running.until(anna, "the first sync", |status| status.synced);

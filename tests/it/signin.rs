@@ -165,6 +165,27 @@ fn a_user_signs_in_by_link_and_chooser_and_the_mailbox_goes_live() {
 }
 
 #[test]
+fn another_browser_does_not_finish_what_one_began() {
+    let scene = scene();
+    let link = scene.link();
+    let pressed = scene.api.send(scene.api.bare("POST", &link.url));
+    let cookie = pressed.header("set-cookie").to_owned();
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=3600"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let callback = scene.world.click_account(pressed.header("location"), ANNA).unwrap();
+    let other = scene.api.other_browser();
+    let refused = other.send(other.bare("GET", &callback));
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("another browser"), "{}", refused.text());
+    let guess = other.bare("GET", &callback).header("cookie", format!("stafette-{}=guess", link.id));
+    assert_eq!(other.send(guess).status, 403);
+    assert_eq!((scene.state(&link), scene.grant().is_none()), (json!("opened"), true));
+    assert_eq!(scene.come_back(&callback).status, 200, "the first one goes on");
+    scene.until_live();
+}
+
+#[test]
 fn what_only_looks_at_a_link_does_not_use_it_up() {
     let scene = scene();
     let link = scene.link();

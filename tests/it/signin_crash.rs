@@ -99,7 +99,8 @@ fn a_browser_that_hangs_up_does_not_end_the_sign_in_half_way() {
         let address = (callback.host_str().unwrap(), callback.port().unwrap());
         let mut browser = tokio::net::TcpStream::connect(address).await.unwrap();
         let target = format!("{}?{}", callback.path(), callback.query().unwrap());
-        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let cookies = scene.api.cookies();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\r\n");
         browser.write_all(request.as_bytes()).await.unwrap();
         browser
     });

@@ -13,6 +13,22 @@ super::entries! {
             "systemctl edit stafette",
             "prlimit --nofile --pid $(pidof stafette)",
         ];
+    /// The address is one that is not to be connected to.
+    ADDRESS_DENIED = "address_denied", Operator, AfterFix, "Address not allowed" => "Adresse nicht erlaubt",
+        "{host} leads to {detail}, which this installation may not connect to."
+        => "{host} führt zu {detail}; dorthin darf diese Installation keine Verbindung aufnehmen.",
+        "If the host is a typing error, mend it. If a mail server of your own is meant, name its network in net.allow; \
+         addresses of cloud metadata services are denied for a reason."
+        => "Ist der Name ein Tippfehler, ihn berichtigen. Ist ein eigener Mailserver gemeint, dessen Netz in net.allow \
+         nennen; Adressen von Metadaten-Diensten der Cloud sind aus gutem Grund gesperrt.";
+    /// The outbound proxy refuses.
+    PROXY_REFUSED = "proxy_refused", Operator, Auto, "Proxy does not connect" => "Proxy verbindet nicht",
+        "The proxy {detail} does not connect to {host}."
+        => "Der Proxy {detail} stellt keine Verbindung zu {host} her.",
+        "Check user and password in net.proxy, and that the proxy lets the mail ports through (993, 587, 465, 443); \
+         or name the host in net.no_proxy."
+        => "Benutzer und Passwort in net.proxy prüfen, und ob der Proxy die Mail-Ports durchlässt (993, 587, 465, 443); \
+         oder den Rechner in net.no_proxy nennen.";
     /// The name does not resolve.
     HOST_UNKNOWN = "host_unknown", Operator, Auto, "Host unknown" => "Rechnername unbekannt",
         "The name {host} cannot be resolved."

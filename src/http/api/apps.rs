@@ -259,6 +259,9 @@ fn read(form: AppForm, id: AppId, known: Option<&Credential>) -> Result<AppCrede
     if let Some(text) = &authority {
         let url = url::Url::parse(text).map_err(|error| Problem::field("authority", error))?;
         Dialer::check_url(&url).map_err(|_| Problem::field("authority", "must be https"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Problem::field("authority", "holds a user or a password: leave them out"));
+        }
     }
     let domain = |text: &String| {
         let bare = trimmed(text).unwrap_or_default().trim_start_matches('@').to_lowercase();

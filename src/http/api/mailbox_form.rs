@@ -1,7 +1,7 @@
 //! A mailbox as it is posted: checked, and with everything filled in that may be left out.
 
 use super::super::Shared;
-use super::super::extract::{trimmed, typed, word};
+use super::super::extract::{line, on_a_line, trimmed, typed, word};
 use super::super::problem::Problem;
 use super::apps::said;
 use super::presets::{self, Serves};
@@ -173,7 +173,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     let mailbox = Mailbox {
         id: form.id.or_else(|| id.cloned()).unwrap_or_else(MailboxId::generate),
         address,
-        display_name: form.display_name.as_deref().and_then(trimmed),
+        display_name: optional_line("display_name", form.display_name.as_deref())?,
         provider,
         imap: imap.map(|at| endpoint(shared, at)).transpose()?,
         smtp,
@@ -225,11 +225,11 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         AuthForm::Oauth { app, login, aliases, delegates, refresh_token } => {
             let app = app_of(shared, app, address, Serves::Registration)?;
             let take_over = refresh_token.map(|token| take_over(app.as_ref(), &token)).transpose()?;
-            let login = login.as_deref().and_then(trimmed);
-            let names = |names: Option<Vec<String>>| {
-                names.unwrap_or_default().iter().filter_map(|name| trimmed(name)).collect()
+            let login = optional_line("auth.login", login.as_deref())?;
+            let names = |field: &str, names: Option<Vec<String>>| -> Result<Vec<String>, Problem> {
+                names.unwrap_or_default().iter().filter_map(|name| line(field, name).transpose()).collect()
             };
-            let (aliases, delegates) = (names(aliases), names(delegates));
+            let (aliases, delegates) = (names("auth.aliases", aliases)?, names("auth.delegates", delegates)?);
             let app = app.map(|found| found.app);
             let auth = Auth::Oauth { app: app.as_ref().map(|app| app.id.clone()), login, aliases, delegates };
             Ok(AuthParts { auth, grant: None, take_over, app })
@@ -254,13 +254,23 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
             Ok(AuthParts { auth, grant: None, take_over: None, app: Some(app) })
         }
         AuthForm::Password { user, password } => {
-            let user = user.as_deref().and_then(trimmed).unwrap_or_else(|| String::from(address));
-            if password.as_ref().is_some_and(Secret::is_empty) {
-                return Err(Problem::field("auth.password", "is empty"));
-            }
+            let user = optional_line("auth.user", user.as_deref())?.unwrap_or_else(|| String::from(address));
+            check_password("auth.password", password.as_ref())?;
             let grant = password.map(|password| password_grant(&user, password));
             Ok(AuthParts { auth: Auth::Password { user }, grant, take_over: None, app: None })
         }
+    }
+}
+
+fn optional_line(field: &str, text: Option<&str>) -> Result<Option<String>, Problem> {
+    text.map(|text| line(field, text)).transpose().map(Option::flatten)
+}
+
+fn check_password(field: &str, password: Option<&Secret>) -> Result<(), Problem> {
+    match password {
+        Some(password) if password.is_empty() => Err(Problem::field(field, "is empty")),
+        Some(password) => on_a_line(field, password.expose()),
+        None => Ok(()),
     }
 }
 
@@ -312,10 +322,9 @@ fn smtp_endpoint(shared: &Shared, given: SmtpForm) -> Result<(SmtpEndpoint, Opti
         SmtpAuthForm::Word(SmtpAuthWord::Inherit) => (SmtpAuth::Inherit, None),
         SmtpAuthForm::Word(SmtpAuthWord::None) => (SmtpAuth::None, None),
         SmtpAuthForm::Own(SmtpLogin { user, password }) => {
-            let user = trimmed(&user).ok_or_else(|| Problem::field("smtp.auth.user", "is empty"))?;
-            if password.as_ref().is_some_and(Secret::is_empty) {
-                return Err(Problem::field("smtp.auth.password", "is empty"));
-            }
+            const USER: &str = "smtp.auth.user";
+            let user = line(USER, &user)?.ok_or_else(|| Problem::field(USER, "is empty"))?;
+            check_password("smtp.auth.password", password.as_ref())?;
             (SmtpAuth::Own { user }, password)
         }
     };

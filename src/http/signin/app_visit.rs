@@ -59,6 +59,7 @@ pub(in crate::http) async fn begin_trial(
         nonce: random_text()?,
         redirect_uri: shared.callback_uri(),
         app: Some(credentials.app.id.clone()),
+        browser: None,
     };
     let app = &credentials.app;
     let visit = Visit {

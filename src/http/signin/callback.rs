@@ -5,7 +5,7 @@ use super::super::auth::same;
 use super::super::problem::Problem;
 use super::candidate::{end, put};
 use super::redeem::{Ending, Told, address_only, redeem_code};
-use super::{app_visit, outcome};
+use super::{app_visit, browser, outcome};
 use crate::clock;
 use crate::diagnosis::OauthClass;
 use crate::domain::Secret;
@@ -49,6 +49,9 @@ async fn finish(
     }
     let found = find(&shared, returned.state.as_deref().unwrap_or_default())?;
     let Some(mut found) = found else { return Ok(outcome::foreign(&request)) };
+    if !browser::is_same(&shared, &request, found.row.value.id, &found.attempt) {
+        return Ok(outcome::other_browser(&request, &found.row.value));
+    }
     Ok(match conclude(&shared, &mut found, &returned).await? {
         Some(ending) => outcome::shown(&request, &shared, &found.row.value, &found.stored, &ending),
         None => outcome::foreign(&request),

@@ -5,6 +5,7 @@ mod account;
 mod app_page;
 mod app_visit;
 mod board;
+mod browser;
 mod callback;
 mod candidate;
 mod device;

@@ -38,6 +38,17 @@ const OPEN_AGAIN: Words = Words {
     de: "Ist das Postfach noch nicht verbunden, öffnen Sie Ihren persönlichen Link noch einmal und melden sich an.",
 };
 
+const OTHER_BROWSER: Words = Words {
+    en: "This sign-in was begun in another browser",
+    de: "Diese Anmeldung wurde in einem anderen Browser begonnen",
+};
+const ONE_BROWSER: Words = Words {
+    en: "Open your personal link in this browser, and sign in from there. If somebody else sent you here, close this \
+         page: nothing has happened.",
+    de: "Öffnen Sie Ihren persönlichen Link in diesem Browser und melden Sie sich von dort aus an. Hat jemand anderes Sie \
+         hierher geschickt, schließen Sie diese Seite: Es ist nichts geschehen.",
+};
+
 /// The page of an ending.
 pub(super) fn shown(
     request: &HttpRequest,
@@ -104,6 +115,13 @@ pub(super) fn foreign(request: &HttpRequest) -> HttpResponse {
     let language = language(request, None);
     let text = format!("<p>{}</p>", OPEN_AGAIN.in_language(language));
     page(StatusCode::BAD_REQUEST, language, FOREIGN.in_language(language), &text)
+}
+
+/// A callback in another browser than the one that was sent to the provider. The visit goes on there.
+pub(super) fn other_browser(request: &HttpRequest, sign_in: &SignIn) -> HttpResponse {
+    let language = language(request, sign_in.language.as_deref());
+    let text = format!("<p>{}</p>", ONE_BROWSER.in_language(language));
+    page(StatusCode::FORBIDDEN, language, OTHER_BROWSER.in_language(language), &text)
 }
 
 /// One button to the provider's account chooser.

@@ -88,7 +88,7 @@ pub(super) async fn begin(
     let missing =
         || FlowError::Endpoint(String::from("this provider has no native redirect: use another way"));
     let Some(redirect) = redirect else { return Ok(Err(missing())) };
-    let location = attempt(shared, row, stored, redirect).await?;
+    let location = attempt(shared, row, stored, redirect, None).await?;
     Ok(location.map(|location| form(shared, &row.value, &location, language, None)))
 }
 
@@ -155,7 +155,7 @@ async fn take(
                 Err(_) => String::new(),
             };
             // a fresh visit, so that the page can lead there again
-            Ok(match attempt(&shared, &mut row, &stored, redirect).await? {
+            Ok(match attempt(&shared, &mut row, &stored, redirect, None).await? {
                 Ok(location) => form(&shared, &row.value, &location, language, Some(wrong)),
                 Err(_) => outcome::foreign(&request),
             })

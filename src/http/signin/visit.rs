@@ -7,7 +7,7 @@ use super::super::problem::Problem;
 use super::outcome::{BACK, in_words, way_back};
 use super::page::{Words, escape, language, page, waiting_page};
 use super::redeem::Provider;
-use super::{device, owner, paste};
+use super::{browser, device, owner, paste};
 use crate::clock;
 use crate::domain::GrantWay;
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox, with_id};
@@ -130,8 +130,14 @@ pub(super) async fn start(
         | GrantWay::AppOnly
         | GrantWay::ServiceAccount
         | GrantWay::Password => {
-            let location = attempt(&shared, &mut row, &stored, shared.callback_uri()).await?;
-            location.map(|location| see_other(&location))
+            let (cookie, known_by) = browser::mark(&shared, row.value.id)?;
+            let location = attempt(&shared, &mut row, &stored, shared.callback_uri(), Some(known_by)).await?;
+            location.map(|location| {
+                let mut answer = see_other(&location);
+                // a name and a value that can always be written
+                let _ = answer.add_cookie(&cookie);
+                answer
+            })
         }
     };
     Ok(begun.unwrap_or_else(|error| {
@@ -165,6 +171,7 @@ pub(super) async fn attempt(
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
     redirect_uri: String,
+    browser: Option<String>,
 ) -> Result<Result<String, FlowError>, Problem> {
     let provider = match Provider::of(shared, &row.value, stored).await? {
         Ok(provider) => provider,
@@ -176,6 +183,7 @@ pub(super) async fn attempt(
         nonce: random_text()?,
         redirect_uri,
         app: Some(provider.app.app.id.clone()),
+        browser,
     };
     let location = match authorize_url(&provider, &attempt, stored) {
         Ok(location) => location,

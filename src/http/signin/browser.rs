@@ -1,0 +1,45 @@
+//! The browser in which a visit to the provider began is the one in which it ends: it is given a cookie then. Else whoever
+//! is sent a link to the callback could be made to finish somebody else's sign-in (OAuth 2.0 Security BCP, RFC 9700 §4.7).
+
+use super::super::Shared;
+use super::super::auth::{digest, random_text, same};
+use crate::domain::ids::SignInId;
+use crate::store::{Attempt, StoreError};
+use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+
+/// A visit that takes longer begins anew.
+const LIFE: Duration = Duration::hours(1);
+
+/// The cookie of a sign-in, and by what it is known again.
+pub(super) fn mark(shared: &Shared, sign_in: SignInId) -> Result<(Cookie<'static>, String), StoreError> {
+    let secret = random_text()?;
+    let known_by = digest(secret.expose());
+    let cookie = Cookie::build(name(shared, sign_in), String::from(secret.expose()))
+        .path("/")
+        .max_age(LIFE)
+        .http_only(true)
+        // the provider's redirect back to us is a navigation from another site
+        .same_site(SameSite::Lax)
+        .secure(is_secure(shared))
+        .finish();
+    Ok((cookie, known_by))
+}
+
+/// Whether a request comes from the browser in which this visit began. Visits of before this was asked for, and those
+/// that end by a pasted address, have none.
+pub(super) fn is_same(shared: &Shared, request: &HttpRequest, sign_in: SignInId, attempt: &Attempt) -> bool {
+    let Some(known_by) = &attempt.browser else { return true };
+    request.cookie(&name(shared, sign_in)).is_some_and(|cookie| same(&digest(cookie.value()), known_by))
+}
+
+/// Browsers take `__Host-` for a promise that nobody else set it, and over TLS alone (RFC 6265bis §4.1.3.2).
+fn name(shared: &Shared, sign_in: SignInId) -> String {
+    let prefix = if is_secure(shared) { "__Host-" } else { "" };
+    format!("{prefix}stafette-{sign_in}")
+}
+
+fn is_secure(shared: &Shared) -> bool {
+    shared.public_url.starts_with("https:")
+}
