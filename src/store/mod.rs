@@ -49,6 +49,7 @@ mod rotation;
 mod sign_ins;
 mod space;
 mod stage;
+mod state_files;
 mod take_over;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::master_key::MasterKeySource;
 use super::packs::Packs;
 use super::space::{self, Measure, Room, Space};
 use super::vault::Vault;
-use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox, sign_ins};
+use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox, sign_ins, state_files};
 use crate::domain::Incarnation;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -137,21 +137,15 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
 }
 
 pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
-    let is_new = !state_dir.is_dir();
-    if !is_new {
-        wait_for_earlier_self(&state_dir.join("db"))?;
-    }
+    wait_for_earlier_self(&state_dir.join("db"))?;
+    state_files::clear(state_dir)?;
     let settings = sled::Config::new()
         .path(state_dir)
         .cache_capacity(cache)
         .flush_every_ms(None)
         .mode(sled::Mode::HighThroughput);
     let db = unless_it_panics(state_dir, || settings.open().map_err(sled_error))?;
-    if is_new {
-        for path in [state_dir.join("db"), state_dir.to_path_buf()] {
-            files::sync_parent(&path)?;
-        }
-    }
+    state_files::sync(state_dir)?;
     Ok(db)
 }
 

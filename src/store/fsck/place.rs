@@ -1,7 +1,7 @@
 //! A state made anew takes the old one's place. A crash at any point of it leaves one whole state: the old one, or the
 //! new one on its way, which the next start or `fsck` puts in place.
 
-use crate::store::{StoreError, files};
+use crate::store::{StoreError, files, state_files};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ pub(super) fn put(data_dir: &Path, fresh: &Path) -> Result<(), StoreError> {
     let db = fresh.join("db");
     let synced = fs::File::open(&db).and_then(|file| file.sync_all());
     synced.map_err(files::io("sync", &db))?;
+    // its snapshot, if sled made one meanwhile, and the rest
+    state_files::sync(fresh)?;
     let ready = data_dir.join(READY);
     fs::rename(fresh, &ready).map_err(files::io("rename", fresh))?;
     files::sync_parent(&ready)
