@@ -101,6 +101,7 @@ impl Committer {
         let path: PathBuf = state_dir.join("db");
         let db_file =
             File::options().read(true).write(true).open(&path).map_err(super::files::io("open", &path))?;
+        sync_recovered(&db_file, state_dir)?;
         let next_sequence = events_log::last_sequence(&db)?.saturating_add(1);
         let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
         let (requests, incoming) = mpsc::channel(QUEUE);
@@ -252,6 +253,27 @@ impl Committer {
         }
         self.db_file.sync_data().map_err(super::files::io("sync", Path::new("state/db")))
     }
+}
+
+/// Makes durable what was read at the start: after a kill some of it may be in the page cache alone, and from here on
+/// it is told.
+fn sync_recovered(db_file: &File, state_dir: &Path) -> Result<(), StoreError> {
+    if crate::faults::skips_syncs() {
+        return Ok(());
+    }
+    db_file.sync_data().map_err(super::files::io("sync", &state_dir.join("db")))?;
+    // the names of packs' folders and of the vault's files
+    for folder in ["packs", "."].map(|name| state_dir.with_file_name(name)) {
+        let opened = File::open(&folder).map_err(super::files::opening(&folder))?;
+        opened.sync_all().map_err(super::files::io("sync", &folder))?;
+    }
+    // the data directory's own name; the folder that it is in may not be ours to open
+    if let Some(data_dir) = state_dir.parent()
+        && let Err(error) = super::files::sync_parent(data_dir)
+    {
+        tracing::debug!(%error, "the data directory's name was made durable by whoever made it");
+    }
+    Ok(())
 }
 
 type Waiter = (oneshot::Sender<Result<Committed, StoreError>>, Committed);
