@@ -114,6 +114,11 @@ impl Copy {
         self.rows.len()
     }
 
+    /// Whether it speaks of nothing: no group of commits changed anything here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_whole && self.last_group == 0 && self.rows.is_empty()
+    }
+
     /// Whether there is such a row.
     pub(super) fn contains(&self, key: &[u8]) -> bool {
         self.rows.contains_key(key)

@@ -1,6 +1,6 @@
 //! Checking a store that no daemon has open, and making it anew from what can be read.
 //!
-//! The check changes nothing: it neither cuts packs nor finishes erasures. Rebuilding writes a second
+//! The check neither cuts packs nor finishes erasures; it opens sled, as a start does. Rebuilding writes a second
 //! state beside the first and puts it in its place at the end; the damaged one stays, under another name.
 
 mod log;
@@ -18,10 +18,12 @@ pub(super) use place::finish as finish_rebuild;
 pub use rebuild::rebuild;
 
 use super::committer::sled_error;
+use super::journal::FILE;
+use super::journal_copy::Copy;
 use super::open::{lock, open_sled};
 use super::packs::Packs;
 use super::vault::Vault;
-use super::{StoreConfig, StoreError, codec, keys};
+use super::{StoreConfig, StoreError, codec, keys, state_files};
 use crate::domain::Incarnation;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -65,8 +67,7 @@ struct Offline {
 impl Offline {
     fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         if !config.data_dir.join("vault.key").is_file() {
-            let what = format!("{} holds no store: name the data directory", config.data_dir.display());
-            return Err(StoreError::Vault { what });
+            return Err(holds_no_store(config));
         }
         let held = lock(&config.data_dir)?;
         place::finish(&config.data_dir)?;
@@ -79,6 +80,20 @@ impl Offline {
         })
     }
 
+    /// Whether a start has yet to make the state, and would: there is nothing that it holds or has lost.
+    fn is_new(&self) -> Result<bool, StoreError> {
+        let state = self.data_dir.join("state");
+        if state.join("db").is_file() || state_files::has_snapshot(&state)? {
+            return Ok(false);
+        }
+        let is_empty = Copy::read(&self.data_dir.join(FILE))?.is_none_or(|copy| copy.is_empty());
+        let mut folders = self.packs.folders()?.into_iter();
+        let holds_mail = folders.try_fold(false, |holds, mailbox| {
+            self.packs.numbers(mailbox).map(|numbers| holds || !numbers.is_empty())
+        })?;
+        Ok(is_empty && !holds_mail)
+    }
+
     /// sled, if it is there and opens.
     fn db(&self) -> Result<sled::Db, StoreError> {
         let path = self.data_dir.join("state");
@@ -89,12 +104,33 @@ impl Offline {
     }
 }
 
+fn holds_no_store(config: &StoreConfig) -> StoreError {
+    let what = format!("{} holds no store: name the data directory", config.data_dir.display());
+    StoreError::Vault { what }
+}
+
+/// What is found where a first start was cut off before anything was stored; `None`: there is more than that.
+fn nothing_yet(config: &StoreConfig) -> Result<Option<Findings>, StoreError> {
+    let is_there = |name: &str| config.data_dir.join(name).try_exists().unwrap_or(true);
+    let is_new = if is_there("vault.key") {
+        Offline::open(config)?.is_new()?
+    } else {
+        // a start locks the directory before it makes anything in it
+        is_there("lock") && !["state", "state.ready", "packs", FILE].iter().any(|name| is_there(name))
+    };
+    let note = format!("{} is new, there is nothing in it yet", config.data_dir.display());
+    Ok(is_new.then(|| Findings { notes: vec![note], ..Findings::default() }))
+}
+
 /// Looks at every row and every record.
 ///
 /// # Errors
 /// [`StoreError::Locked`] while a daemon runs, [`StoreError::Vault`] without the right master key,
 /// [`StoreError::Io`]. What is wrong inside is no error but a finding.
 pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
+    if let Some(found) = nothing_yet(config)? {
+        return Ok(found);
+    }
     let offline = Offline::open(config)?;
     let mut findings = Findings::default();
     let db = match offline.db() {

@@ -36,6 +36,9 @@ const BATCH: usize = 5000;
 /// # Errors
 /// As [`super::check`]. On an error the store is as it was.
 pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Findings, StoreError> {
+    if let Some(found) = super::nothing_yet(config)? {
+        return Ok(found);
+    }
     let offline = Offline::open(config)?;
     let mut findings = Findings::default();
     let fresh_dir = offline.data_dir.join("state.rebuilt");

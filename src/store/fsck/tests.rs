@@ -203,6 +203,38 @@ fn a_rebuild_that_was_cut_off_at_the_end_is_finished_by_the_next_start() {
 }
 
 #[test]
+fn a_store_in_which_nothing_is_yet_is_new_and_not_damaged() {
+    let is_new = |dir: &Path| {
+        let found = [check(&StoreConfig::at(dir)), rebuild(&StoreConfig::at(dir), parse)];
+        found.into_iter().all(|found| {
+            let found = found.unwrap();
+            found.problems.is_empty() && found.notes.iter().any(|note| note.contains("nothing in it yet"))
+        })
+    };
+    // as a first start leaves it that is cut off here and there
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    assert!(!is_new(dir.path()));
+    std::fs::remove_file(dir.path().join("state/db")).unwrap();
+    assert!(is_new(dir.path()), "with a journal that holds nothing");
+    for gone in ["state", "packs"] {
+        std::fs::remove_dir_all(dir.path().join(gone)).unwrap();
+        assert!(is_new(dir.path()), "{gone}");
+    }
+    for gone in ["journal", "vault.key", "master.key"] {
+        std::fs::remove_file(dir.path().join(gone)).unwrap();
+        assert!(is_new(dir.path()), "{gone}");
+    }
+    drop(open(dir.path()));
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    assert!(!check(&StoreConfig::at(dir.path())).unwrap().problems.is_empty(), "there is a journal");
+    std::fs::remove_file(dir.path().join("journal")).unwrap();
+    assert!(!check(&StoreConfig::at(dir.path())).unwrap().problems.is_empty(), "there is mail");
+}
+
+#[test]
 fn a_running_daemon_and_a_folder_without_a_store_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let empty = check(&StoreConfig::at(dir.path())).unwrap_err();
