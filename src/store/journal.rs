@@ -14,7 +14,7 @@ use super::codec;
 use super::committer::sled_error;
 use super::journal_copy::Copy;
 use super::keys::{self, Key};
-use super::stage::Changes;
+use super::stage::{self, Changes};
 use super::{StoreError, files, outbox};
 use crate::clock;
 use std::fs::{self, File};
@@ -53,8 +53,8 @@ pub(super) fn applied() -> Key {
 }
 
 /// The last group that sled has; [`REBUILT`] if it was made anew.
-pub(super) fn applied_by(db: &sled::Db) -> Result<u64, StoreError> {
-    let bytes = db.get(applied()).map_err(sled_error)?;
+pub(super) fn applied_by(db: &dyn stage::View) -> Result<u64, StoreError> {
+    let bytes = db.get(&applied())?;
     bytes.map_or(Ok(0), |bytes| codec::unpack("group of the journal", &bytes))
 }
 

@@ -123,7 +123,7 @@ fn rebuilt(dir: &Path) -> fsck::Findings {
     fsck::rebuild(&StoreConfig::at(dir), |_| Envelope::default()).unwrap()
 }
 
-fn copied(from: &Path) -> tempfile::TempDir {
+pub(super) fn copied(from: &Path) -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
             let to = to.join(entry.file_name());

@@ -150,12 +150,12 @@ pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreE
 }
 
 /// sled meets some kinds of damage with a panic, when it opens a file or when it reads from it.
-fn unless_it_panics<T>(
+pub(super) fn unless_it_panics<T>(
     state_dir: &Path,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     std::panic::catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| codec::corrupt(format!("{} cannot be opened", state_dir.display())))?
+        .map_err(|_| codec::corrupt(format!("{} cannot be read", state_dir.display())))?
 }
 
 /// sled holds a lock of its own until its last background task is gone, a moment after it was closed. We have

@@ -4,7 +4,10 @@
 //! state beside the first and puts it in its place at the end; the damaged one stays, under another name.
 
 mod log;
+#[cfg(test)]
+mod lying_tests;
 mod mailbox;
+mod old;
 mod place;
 mod rebuild;
 mod rows;
@@ -20,7 +23,7 @@ pub use rebuild::rebuild;
 use super::committer::sled_error;
 use super::journal::FILE;
 use super::journal_copy::Copy;
-use super::open::{lock, open_sled};
+use super::open::{lock, open_sled, unless_it_panics};
 use super::packs::Packs;
 use super::vault::Vault;
 use super::{StoreConfig, StoreError, codec, keys, state_files};
@@ -140,14 +143,26 @@ pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
             return Ok(findings);
         }
     };
-    rows::check_all(&offline, &db, &mut findings)?;
-    second::check(&offline, &db, &mut findings)?;
+    let path = offline.data_dir.join("state");
+    // what cannot be read is what was looked for
+    match unless_it_panics(&path, || look(&offline, &db, &mut findings)) {
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Io { .. })) => {
+            findings.problem(format!("not all could be looked at: {error}"));
+        }
+        other => other?,
+    }
+    Ok(findings)
+}
+
+fn look(offline: &Offline, db: &sled::Db, findings: &mut Findings) -> Result<(), StoreError> {
+    rows::check_all(offline, db, findings)?;
+    second::check(offline, db, findings)?;
     let mut known = BTreeSet::new();
     for key in db.scan_prefix(b"i").keys() {
         let number = keys::trailing_u64(&key.map_err(sled_error)?);
         let Some(mailbox) = number.map(Incarnation) else { continue };
         known.insert(mailbox);
-        mailbox::check(&offline, &db, mailbox, &mut findings)?;
+        mailbox::check(offline, db, mailbox, findings)?;
     }
     for mailbox in offline.packs.folders()?.into_iter().filter(|mailbox| !known.contains(mailbox)) {
         let folder = offline.packs.folder(mailbox);
@@ -161,5 +176,5 @@ pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
                 .problem(format!("{}: holds mail of a mailbox the state does not know", folder.display()));
         }
     }
-    Ok(findings)
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! ones too: the next sync puts that right. With one, only those come back that it still knows.
 
 use super::log::Followed;
+use super::old::Old;
 use super::salvage::{Sources, begin_log_anew};
 use super::scan::Pack;
 use super::second::{Second, told};
@@ -24,6 +25,7 @@ use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
 use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that follow from others and are written again; all others are copied.
@@ -40,17 +42,44 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
         return Ok(found);
     }
     let offline = Offline::open(config)?;
-    let mut findings = Findings::default();
+    let opened = offline.db();
+    let why = opened.as_ref().err().map(ToString::to_string);
+    let old = opened.ok().map(|db| Old::new(db, offline.data_dir.join("state")));
     let fresh_dir = offline.data_dir.join("state.rebuilt");
-    if fresh_dir.is_dir() {
-        fs::remove_dir_all(&fresh_dir).map_err(files::io("remove", &fresh_dir))?;
+    let mut findings = match make(&offline, old.as_ref(), &fresh_dir, parse) {
+        Err(error) if old.as_ref().is_some_and(Old::has_failed) => {
+            let mut findings = make(&offline, None, &fresh_dir, parse)?;
+            findings.problem(format!("made without the old state, which opens and cannot be read: {error}"));
+            findings
+        }
+        other => other?,
+    };
+    findings.notes.extend(why);
+    drop(old);
+    place::put(&offline.data_dir, &fresh_dir)?;
+    if let Some(aside) = place::finish(&offline.data_dir)? {
+        let aside = aside.display();
+        findings.notes.push(format!("the old state is kept as {aside}: remove it when all is well"));
     }
-    let old = offline.db().inspect_err(|error| findings.notes.push(error.to_string())).ok();
-    let fresh = open_sled(&fresh_dir, offline.cache)?;
+    Ok(findings)
+}
+
+/// Writes a new state, of the old one if there is one, of the journal and of the packs.
+fn make(
+    offline: &Offline,
+    old: Option<&Old>,
+    fresh_dir: &Path,
+    parse: fn(&[u8]) -> Envelope,
+) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if fresh_dir.is_dir() {
+        fs::remove_dir_all(fresh_dir).map_err(files::io("remove", fresh_dir))?;
+    }
+    let fresh = open_sled(fresh_dir, offline.cache)?;
     let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
     let mut log = Followed::default();
-    let second = Second::read(&offline, old.as_ref())?;
-    let sources = Sources { offline: &offline, old: old.as_ref(), second };
+    let second = Second::read(offline, old)?;
+    let sources = Sources { offline, old, second };
     let back = sources.copy(&mut writer, &mut log, &mut findings)?;
     told(&mut findings, &back);
     writer.put(journal::applied(), codec::pack(&journal::REBUILT)?)?;
@@ -59,20 +88,13 @@ pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Fin
     let mut newest = 0;
     for mailbox in offline.packs.folders()? {
         newest = newest.max(mailbox.0);
-        let mut restored = Restored { offline: &offline, old: old.as_ref(), mailbox, parse };
+        let mut restored = Restored { offline, old, mailbox, parse };
         restored.restore(&mut writer, &mut findings)?;
     }
     let counter = keys::meta("incarnation");
     let known = writer.get(&counter)?.map_or(Ok(0), |bytes| codec::unpack::<u64>("counter", &bytes))?;
     writer.put(counter, codec::pack(&known.max(newest))?)?;
     writer.flush()?;
-    drop(writer);
-    drop(old);
-    place::put(&offline.data_dir, &fresh_dir)?;
-    if let Some(aside) = place::finish(&offline.data_dir)? {
-        let aside = aside.display();
-        findings.notes.push(format!("the old state is kept as {aside}: remove it when all is well"));
-    }
     Ok(findings)
 }
 
@@ -112,7 +134,7 @@ enum Source {
 
 struct Restored<'a> {
     offline: &'a Offline,
-    old: Option<&'a sled::Db>,
+    old: Option<&'a Old>,
     mailbox: Incarnation,
     parse: fn(&[u8]) -> Envelope,
 }
@@ -125,7 +147,7 @@ impl Restored<'_> {
         }
         let (mut slots, mut wanted) = self.known()?;
         // sled may open what is left of a state as an empty one
-        let known_to = |old: &sled::Db| old.contains_key(keys::incarnation(mailbox)).map_err(sled_error);
+        let known_to = |old: &Old| old.contains_key(&keys::incarnation(mailbox));
         let is_lost = !self.old.map_or(Ok(false), known_to)?;
         let numbers = self.offline.packs.numbers(mailbox)?;
         let highest = numbers.last().copied().unwrap_or(0);
@@ -184,14 +206,14 @@ impl Restored<'_> {
     fn known(&self) -> Result<(BTreeMap<Slot, Source>, BTreeSet<MessageId>), StoreError> {
         let (mut slots, mut wanted) = (BTreeMap::new(), BTreeSet::new());
         let Some(old) = self.old else { return Ok((slots, wanted)) };
-        for value in old.scan_prefix(keys::topic(b'r', self.mailbox)).values() {
-            let Ok(message) = codec::unpack::<Message>("message", &value.map_err(sled_error)?) else {
+        for value in old.values(&keys::topic(b'r', self.mailbox)) {
+            let Ok(message) = codec::unpack::<Message>("message", &value?) else {
                 continue;
             };
             slots.insert((message.folder, message.folder_incarnation, message.uid), Source::Row(message.id));
         }
-        for value in old.scan_prefix(keys::topic(b'u', self.mailbox)).values() {
-            let entries = uid_index::decode(&value.map_err(sled_error)?).unwrap_or_default();
+        for value in old.values(&keys::topic(b'u', self.mailbox)) {
+            let entries = uid_index::decode(&value?).unwrap_or_default();
             wanted.extend(entries.into_iter().map(|entry| entry.message));
         }
         Ok((slots, wanted))
@@ -270,8 +292,8 @@ impl Restored<'_> {
     ) -> Result<Option<Message>, StoreError> {
         let (header, place) = match source {
             Source::Row(id) => {
-                let row = self.old.map(|old| old.get(keys::message(self.mailbox, id))).transpose();
-                let row = row.map_err(sled_error)?.flatten();
+                let row =
+                    self.old.map(|old| old.get(&keys::message(self.mailbox, id))).transpose()?.flatten();
                 return row.map(|row| codec::unpack("message", &row)).transpose();
             }
             Source::Pack(header, place) => (*header, place),

@@ -6,9 +6,10 @@ use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
 use crate::store::committer::sled_error;
 use crate::store::derived::{PackState, PackUse};
+use crate::store::stage::View;
 use crate::store::{
     AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
-    events_log, keys, long, mailboxes, outbox, stage, take_over, uid_index,
+    events_log, keys, long, mailboxes, outbox, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -29,7 +30,7 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
 }
 
 /// Whether a row can be read.
-pub(super) fn check(offline: &Offline, db: &sled::Db, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+pub(super) fn check(offline: &Offline, db: &dyn View, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     match key.first() {
         Some(b'm' | b'o') => packed::<u64>(value),
         Some(b'a') => sealed::<apps::AppRow>(offline, db, key, value),
@@ -72,11 +73,11 @@ fn json<T: DeserializeOwned>(value: &[u8]) -> Result<(), StoreError> {
 
 fn sealed<T: DeserializeOwned>(
     offline: &Offline,
-    db: &sled::Db,
+    db: &dyn View,
     key: &[u8],
     value: &[u8],
 ) -> Result<(), StoreError> {
-    let piece = |key: &[u8]| stage::View::get(db, key);
+    let piece = |key: &[u8]| db.get(key);
     let row = long::unseal::<T>("value", (&offline.vault, key), value, piece)?;
     row.map(drop).ok_or_else(|| codec::corrupt("a value whose further pieces are lost"))
 }

@@ -1,6 +1,7 @@
 //! What of an old state and of the journal goes into a new state.
 
 use super::log::Followed;
+use super::old::Old;
 use super::rebuild::{DERIVED, Writer};
 use super::second::{Second, Worth};
 use super::{Findings, Offline, rows};
@@ -12,7 +13,7 @@ use crate::store::{StoreError, codec, events_log, keys, long, outbox};
 /// Where rows come from.
 pub(super) struct Sources<'a> {
     pub(super) offline: &'a Offline,
-    pub(super) old: Option<&'a sled::Db>,
+    pub(super) old: Option<&'a Old>,
     pub(super) second: Option<Second>,
 }
 
@@ -25,7 +26,7 @@ impl Sources<'_> {
         findings: &mut Findings,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut back = Vec::new();
-        for entry in self.old.into_iter().flat_map(|old| old.iter()) {
+        for entry in self.old.into_iter().flat_map(|old| old.rows(&[])) {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -96,7 +97,7 @@ impl Sources<'_> {
         let mut lost_keys = Vec::new();
         for row in second.copy.rows() {
             let (key, value) = row?;
-            let known = self.old.map(|old| old.get(key)).transpose().map_err(sled_error)?.flatten();
+            let known = self.old.map(|old| old.get(key)).transpose()?.flatten();
             let is_older = |known: &[u8]| generation(known) < generation(&value);
             let is_taken = match second.worth {
                 // but for what nobody heard of

@@ -1,5 +1,6 @@
 //! The second copy of settings and sign-ins: whether it agrees with the state, and what comes back from it.
 
+use super::old::Old;
 use super::{Findings, Offline};
 use crate::store::journal::{self, FILE, applied_by};
 use crate::store::journal_copy::Copy;
@@ -26,9 +27,9 @@ pub(super) struct Second {
 
 impl Second {
     /// Reads and judges the copy, if there is one.
-    pub(super) fn read(offline: &Offline, old: Option<&sled::Db>) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(offline: &Offline, old: Option<&Old>) -> Result<Option<Self>, StoreError> {
         let Some(copy) = read(offline)? else { return Ok(None) };
-        let applied = old.map(applied_by).transpose()?;
+        let applied = old.map(|old| applied_by(old)).transpose()?;
         let (is_complete, is_ahead) = match applied {
             Some(applied) => (copy.is_complete(applied), copy.is_ahead(applied)),
             None => (copy.is_whole(), true),

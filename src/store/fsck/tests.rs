@@ -8,7 +8,7 @@ use crate::store::tests::{body, mailbox, message, new_message_event, open, runti
 use crate::store::{Commit, Store, StoredMailbox};
 use std::path::Path;
 
-fn parse(raw: &[u8]) -> Envelope {
+pub(super) fn parse(raw: &[u8]) -> Envelope {
     Envelope { subject: Some(String::from_utf8_lossy(raw).into_owned()), ..Envelope::default() }
 }
 
