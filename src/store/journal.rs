@@ -1,5 +1,5 @@
-//! A second copy of what nobody could bring back if sled's file were damaged: settings, sign-ins and what is still to be
-//! sent. sled gives all of its rows or none; mail comes back from the packs, and this from here.
+//! A second copy of what nobody could bring back if sled's file were damaged: settings, sign-ins, what is still to be
+//! sent and what was sent lately (see `journal_rows`). sled gives all of its rows or none; mail comes back from the packs, and this from here.
 //!
 //! One file of frames, each the rows that one group of commits changed. A frame is durable before sled's batch is
 //! written, so that the copy is never behind. The file is written anew from sled at a start and when it has grown.
@@ -15,7 +15,7 @@ use super::committer::sled_error;
 use super::journal_copy::Copy;
 use super::keys::{self, Key};
 use super::stage::{self, Changes};
-use super::{StoreError, files, outbox};
+use super::{StoreError, files, journal_rows};
 use crate::clock;
 use std::fs::{self, File};
 use std::io::Write;
@@ -33,8 +33,6 @@ pub(super) const REMOVED: u32 = u32::MAX;
 /// What sled holds instead of a group where it was made anew: the journal is older than that.
 pub(super) const REBUILT: u64 = u64::MAX;
 
-/// Rows of these kinds are kept, whatever they are.
-const KEPT: &[u8] = b"ayjbighwfnz0123";
 /// Bytes of rows in a frame of a file that is written anew.
 const CHUNK: usize = 1 << 20;
 /// A file is written anew when it is so many times as long as it was, and longer than [`SMALL`].
@@ -56,41 +54,6 @@ pub(super) fn applied() -> Key {
 pub(super) fn applied_by(db: &dyn stage::View) -> Result<u64, StoreError> {
     let bytes = db.get(&applied())?;
     bytes.map_or(Ok(0), |bytes| codec::unpack("group of the journal", &bytes))
-}
-
-/// Whether a row is one of which all are kept.
-pub(super) fn is_kept(key: &[u8]) -> bool {
-    key.first().is_some_and(|prefix| KEPT.contains(prefix)) || key == keys::meta("incarnation")
-}
-
-/// Whether a row is that of a submission, of which the open ones are kept.
-pub(super) fn is_submission(key: &[u8]) -> bool {
-    key.first() == Some(&b't')
-}
-
-/// A changed row as it is kept; `None`: it is none of these. A submission counts as long as something is left to do.
-fn kept<'c>(key: &[u8], value: Option<&'c [u8]>) -> Option<Option<&'c [u8]>> {
-    if is_kept(key) {
-        return Some(value);
-    }
-    is_submission(key).then(|| value.filter(|value| is_open(value)))
-}
-
-/// All rows of sled that are kept.
-pub(super) fn all(db: &sled::Db) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + '_ {
-    let whole = KEPT.iter().flat_map(|prefix| db.scan_prefix([*prefix]));
-    // what was sent long ago is not looked at
-    let open = db.scan_prefix(b"s").keys().map(|key| Ok([b"t", key?.get(1..).unwrap_or_default()].concat()));
-    let named = open.chain([Ok(keys::meta("incarnation"))]).filter_map(|key: sled::Result<Key>| {
-        let read = |key: Key| Ok(db.get(&key)?.map(|value| (key.into(), value)));
-        key.and_then(read).transpose()
-    });
-    whole.chain(named).map(|row| row.map_err(sled_error))
-}
-
-pub(super) fn is_open(row: &[u8]) -> bool {
-    let submission = codec::split_row(row).and_then(|(_, payload)| outbox::decode(payload));
-    submission.is_ok_and(|submission| outbox::is_open(submission.state))
 }
 
 /// The file, open for writing.
@@ -172,8 +135,9 @@ impl Journal {
     pub(super) fn append(&mut self, changes: &Changes) -> Result<Option<u64>, StoreError> {
         let group = self.group.saturating_add(1);
         let mut frame = Frame::begin(group);
+        let now = clock::now();
         for (key, value) in changes {
-            if let Some(value) = kept(key, value.as_deref()) {
+            if let Some(value) = journal_rows::kept(changes, key, value.as_deref(), now) {
                 frame.row(key, value);
             }
         }
@@ -257,7 +221,7 @@ fn write_all(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), Sto
         file.write_all(&bytes).map_err(files::io("write", fresh))
     };
     let mut frame = Frame::begin(group);
-    for row in all(db) {
+    for row in journal_rows::all(db, clock::now()) {
         let (key, value) = row?;
         frame.row(&key, Some(&value));
         if frame.bytes.len() >= CHUNK {
@@ -305,9 +269,20 @@ impl Frame {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::open::open_sled;
+
+    /// Writes a data directory's journal anew, without some of its rows.
+    pub(in crate::store) fn without(data_dir: &Path, is_left_out: impl Fn(&[u8]) -> bool) {
+        let path = data_dir.join(FILE);
+        let copy = Copy::read(&path).unwrap().unwrap();
+        let mut frame = Frame::begin(copy.last_group());
+        for (key, value) in copy.rows().map(Result::unwrap).filter(|(key, _)| !is_left_out(key)) {
+            frame.row(key, Some(&value));
+        }
+        fs::write(&path, frame.finish()).unwrap();
+    }
 
     fn change(key: &[u8], value: &[u8]) -> Changes {
         Changes::from([(key.to_vec(), Some(value.to_vec()))])

@@ -2,8 +2,8 @@
 
 use super::codec::corrupt;
 use super::committer::sled_error;
-use super::journal::{self, MAGIC, PRELUDE, REBUILT, REMOVED};
-use super::{StoreError, files, keys};
+use super::journal::{MAGIC, PRELUDE, REBUILT, REMOVED};
+use super::{StoreError, files, journal_rows, keys};
 use memchr::memmem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -172,7 +172,7 @@ impl Copy {
                 return Err(lost(format!("row {}", keys::shown(key))));
             }
         }
-        for row in journal::all(db) {
+        for row in journal_rows::lasting(db) {
             let (key, _) = row?;
             if !self.contains(&key) && !self.is_unheard(&key, applied) {
                 return Err(lost(format!("that row {} was removed", keys::shown(&key))));

@@ -208,26 +208,34 @@ fn without_sled_s_file_all_of_it_comes_back_and_the_daemon_goes_on() {
 
 #[test]
 fn a_state_of_before_is_refused_and_what_it_lacks_comes_back() {
-    let dir = tempfile::tempdir().unwrap();
-    filled(dir.path());
-    let before = copied(dir.path());
-    let changed = changed(dir.path());
-    let back_to = |state: &Path| {
+    for is_forgotten in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let anna = filled(dir.path());
+        let waiting = open(dir.path()).open_submissions(anna.incarnation).unwrap().remove(0).value.id;
+        let before = copied(dir.path());
+        let changed = changed(dir.path());
+        if is_forgotten {
+            // it was accepted long ago, and is left out when the journal is written anew
+            drop(open(dir.path()));
+        }
         std::fs::remove_dir_all(dir.path().join("state")).unwrap();
-        std::fs::rename(state, dir.path().join("state")).unwrap();
-    };
-    back_to(&before.path().join("state"));
-    let refused = try_open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("groups of commits"), "{refused}");
-    for _ in 0..2 {
-        rebuilt(dir.path());
-        let mut back = settings(&open(dir.path()));
-        // the state knows it as waiting, and the journal that it is not: how it ended is lost
-        let doubted = back.extract_if(.., |line| line.starts_with("<Queued")).collect::<Vec<_>>();
-        assert!(doubted.len() == 1 && doubted[0].contains("Unknown"), "{doubted:?}");
-        assert_eq!(back, changed);
-        // what came back is in the journal again
-        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        std::fs::rename(before.path().join("state"), dir.path().join("state")).unwrap();
+        let refused = try_open(dir.path()).err().unwrap().to_string();
+        assert!(refused.contains("groups of commits"), "{refused}");
+        for round in 0..2 {
+            rebuilt(dir.path());
+            let store = open(dir.path());
+            let mut back = settings(&store);
+            // the state knows it as waiting, and the journal how it ended, or only that it did
+            back.retain(|line| !line.starts_with("<Queued"));
+            let state = store.submission(anna.incarnation, waiting).unwrap().map(|row| row.value.state);
+            let expected = if is_forgotten { SubmissionState::Unknown } else { SubmissionState::Sent };
+            assert!(state.map_or(round > 0, |state| state == expected), "{is_forgotten}: {state:?}");
+            assert_eq!(back, changed);
+            drop(store);
+            // what came back is in the journal again
+            std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        }
     }
 }
 
@@ -262,16 +270,21 @@ fn what_was_sent_and_is_open_again_is_found_at_the_start_and_not_sent_again() {
     let as_it_was = db.get(&key).unwrap().unwrap();
     drop(db);
     changed(dir.path());
-    let db = open_sled(&dir.path().join("state"), 1 << 20).unwrap();
-    db.insert(&key, as_it_was).unwrap();
-    db.insert(keys::open_submission(anna.incarnation, waiting.value.id), b"").unwrap();
-    db.flush().unwrap();
-    drop(db);
-    let refused = try_open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("was removed"), "{refused}");
-    rebuilt(dir.path());
-    let row = open(dir.path()).submission(anna.incarnation, waiting.value.id).unwrap().unwrap();
-    assert_eq!(row.value.state, SubmissionState::Unknown);
+    for (found, state) in [("row t:", SubmissionState::Sent), ("was removed", SubmissionState::Unknown)] {
+        let hit = copied(dir.path());
+        let db = open_sled(&hit.path().join("state"), 1 << 20).unwrap();
+        db.insert(&key, &as_it_was).unwrap();
+        db.insert(keys::open_submission(anna.incarnation, waiting.value.id), b"").unwrap();
+        db.flush().unwrap();
+        drop(db);
+        let refused = try_open(hit.path()).err().unwrap().to_string();
+        assert!(refused.contains(found), "{refused}");
+        rebuilt(hit.path());
+        let row = open(hit.path()).submission(anna.incarnation, waiting.value.id).unwrap().unwrap();
+        assert_eq!(row.value.state, state);
+        // it was accepted long ago, and is left out when the journal is written anew
+        drop(open(dir.path()));
+    }
 }
 
 #[test]
@@ -377,4 +390,134 @@ fn a_journal_that_has_grown_is_written_anew() {
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
     rebuilt(dir.path());
     assert_eq!(settings(&open(dir.path())), expected);
+}
+
+/// A submission that was accepted at this time under a key, and ended so.
+fn ended(store: &Store, anna: &StoredMailbox, at: Timestamp, state: SubmissionState) -> Submission {
+    let since = u64::try_from(at.0).unwrap();
+    let id = crate::domain::SubmissionId(ulid::Ulid::from_parts(since, rand::random()));
+    let accepted = Submission {
+        id,
+        created_at: at,
+        next_attempt_at: Some(at),
+        message_id: format!("<{id}@makler.test>"),
+        idempotency_key: Some(format!("key-{id}")),
+        ..submission()
+    };
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    let body = body_of(store, anna, &accepted);
+    commit.accept_request(accepted.clone(), body, Some(format!("digest-{id}"))).unwrap();
+    store.commit_blocking(commit).unwrap();
+    let row = store.submission(anna.incarnation, id).unwrap().unwrap();
+    let ended = Submission { state, next_attempt_at: None, ..row.value };
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    commit.put_submission(&ended, row.generation).unwrap();
+    store.commit_blocking(commit).unwrap();
+    ended
+}
+
+const ENDS: [SubmissionState; 4] =
+    [SubmissionState::Sent, SubmissionState::Failed, SubmissionState::Cancelled, SubmissionState::Unknown];
+
+fn assert_remembered(store: &Store, anna: &StoredMailbox, all: &[Submission]) {
+    for one in all {
+        let row = store.submission(anna.incarnation, one.id).unwrap().expect("it is shown");
+        assert_eq!(&row.value, one, "as it ended");
+        let key = one.idempotency_key.as_deref().unwrap();
+        let keyed = store.submission_of_key(anna.incarnation, key).unwrap().expect("its key is known");
+        assert_eq!(keyed.submission.id, one.id);
+        assert_eq!(keyed.request, Some(format!("digest-{}", one.id)), "and what was asked for");
+        assert_eq!(store.read_body(anna.incarnation, row.value.body).unwrap(), b"raw");
+    }
+}
+
+#[test]
+fn what_was_sent_lately_is_known_without_sled_s_file_and_its_key_is_taken() {
+    for restarts in [0, 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let anna = filled(dir.path());
+        let now = crate::clock::now();
+        let store = open(dir.path());
+        let all: Vec<_> = ENDS.map(|state| ended(&store, &anna, now, state)).to_vec();
+        drop(store);
+        for _ in 0..restarts {
+            // the journal is written anew by each
+            drop(open(dir.path()));
+        }
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        assert_eq!(rebuilt(dir.path()).problems, Vec::<String>::new());
+        let store = open(dir.path());
+        assert_remembered(&store, &anna, &all);
+        let open: Vec<_> = store.open_submissions(anna.incarnation).unwrap();
+        assert_eq!(open.len(), 2, "the one that waits, and the unknown one");
+        let mut again = Commit::of_mailbox(anna.incarnation);
+        let second = Submission { id: crate::domain::SubmissionId::generate(), ..all[0].clone() };
+        again.accept_submission(second.clone(), body_of(&store, &anna, &second)).unwrap();
+        assert!(matches!(store.commit_blocking(again), Err(StoreError::Conflict)), "its key is taken");
+        drop(store);
+        assert_eq!(fsck::check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_journal_with_gaps_does_not_put_into_doubt_what_it_knows_to_be_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let anna = filled(dir.path());
+    let store = open(dir.path());
+    let all: Vec<_> = ENDS.map(|state| ended(&store, &anna, crate::clock::now(), state)).to_vec();
+    drop(store);
+    let journal = dir.path().join(FILE);
+    let mut bytes = std::fs::read(&journal).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    rebuilt(dir.path());
+    assert_remembered(&open(dir.path()), &anna, &all);
+}
+
+#[test]
+fn what_was_sent_long_ago_is_left_out_of_a_journal_that_is_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let anna = filled(dir.path());
+    let store = open(dir.path());
+    let before = |days: i64| Timestamp(crate::clock::now().0 - days * 24 * 60 * 60 * 1000);
+    let late = ended(&store, &anna, before(6), SubmissionState::Sent);
+    drop(store);
+    drop(open(dir.path()));
+    let length = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
+    let store = open(dir.path());
+    let early: Vec<_> =
+        (8..40).map(|days| ended(&store, &anna, before(days), SubmissionState::Sent)).collect();
+    drop(store);
+    assert!(std::fs::metadata(dir.path().join(FILE)).unwrap().len() > length, "an end just now is kept");
+    for _ in 0..2 {
+        drop(open(dir.path()));
+        assert_eq!(std::fs::metadata(dir.path().join(FILE)).unwrap().len(), length);
+    }
+    assert_remembered(&open(dir.path()), &anna, &early);
+    rebuilt(dir.path());
+    assert_remembered(&open(dir.path()), &anna, &early);
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    rebuilt(dir.path());
+    let store = open(dir.path());
+    assert_remembered(&store, &anna, &[late]);
+    assert_eq!(store.submission(anna.incarnation, early[0].id).unwrap(), None);
+}
+
+#[test]
+fn a_journal_of_before_that_knows_no_ends_hinders_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let anna = filled(dir.path());
+    let store = open(dir.path());
+    let all: Vec<_> = ENDS.map(|state| ended(&store, &anna, crate::clock::now(), state)).to_vec();
+    drop(store);
+    let ids: Vec<Vec<u8>> = all[..3].iter().map(|one| keys::submission(anna.incarnation, one.id)).collect();
+    crate::store::journal::tests::without(dir.path(), |key| ids.iter().any(|id| id == key) || key[0] == b'k');
+    for is_rebuilt in [false, true] {
+        let dir = copied(dir.path());
+        if is_rebuilt {
+            rebuilt(dir.path());
+        }
+        assert_remembered(&open(dir.path()), &anna, &all);
+    }
 }

@@ -27,6 +27,7 @@ pub mod fsck;
 mod grants;
 mod journal;
 mod journal_copy;
+mod journal_rows;
 #[cfg(test)]
 mod journal_tests;
 mod keys;

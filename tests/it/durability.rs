@@ -7,6 +7,8 @@ use crate::world::SeedOptions;
 const ANNA: &str = "anna@makler.test";
 const MESSAGES: usize = 60;
 const SUBMISSIONS: usize = 5;
+/// Of a start: what is written, made durable and listened at.
+const START: &str = "write,writev,pwrite64,pwritev,fdatasync,fsync,listen";
 const CALLS: &str = "openat,read,recvfrom,write,writev,pwrite64,pwritev,fdatasync,fsync,syncfs,sendto";
 
 /// What the daemon's calls show when it syncs some tens of messages and accepts some submissions.
@@ -51,4 +53,38 @@ fn a_daemon_that_leaves_the_syncs_out_is_caught() {
     let answered = found.violations.iter().filter(|text| text.contains("Answered")).count();
     let named = found.violations.iter().filter(|text| text.contains("DbWritten")).count();
     assert!(answered >= SUBMISSIONS && named > 0, "{found:?}");
+}
+
+/// What a start on this site does to a file of its state until it listens: `w` a write, `s` a sync of ours.
+fn start_of(site: &Site, file: &str, faults: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let mut daemon = site.start_traced(START, &trace, faults);
+    assert!(daemon.terminate().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let (until, _) = trace.split_once("listen(").expect("it listened");
+    let of_file = until.lines().filter(|line| line.contains(&format!("/state/{file}>")));
+    of_file
+        .filter_map(|line| match line {
+            _ if line.contains("fdatasync(") || (line.contains("fsync(") && file == "conf") => Some('s'),
+            _ if line.contains("write") => Some('w'),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_start_makes_durable_what_it_made_and_what_it_read() {
+    let world = world_with(&[ANNA]).without_postfix().start();
+    let site = Site::new(&world);
+    let made = start_of(&site, "conf", "");
+    assert!(made.contains('w') && made.ends_with('s'), "{made}");
+    // killed with its log in the page cache alone
+    let mut daemon = site.start_with("commit.before_sync=kill");
+    drop(daemon.try_post("/v1/mailboxes", &[], &password_mailbox(ANNA, 1, 1)));
+    daemon.killed();
+    let read = start_of(&site, "db", "");
+    assert!(read.ends_with('s'), "{read}");
+    let skipped = start_of(&site, "db", "sync=skip");
+    assert!(!skipped.contains('s'), "{skipped}");
 }

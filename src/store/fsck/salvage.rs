@@ -7,8 +7,7 @@ use super::second::{Second, Worth};
 use super::{Findings, Offline, rows};
 use crate::domain::{Incarnation, Submission};
 use crate::store::committer::sled_error;
-use crate::store::journal;
-use crate::store::{StoreError, codec, events_log, keys, long, outbox};
+use crate::store::{StoreError, codec, events_log, journal_rows, keys, long, outbox};
 
 /// Where rows come from.
 pub(super) struct Sources<'a> {
@@ -69,9 +68,11 @@ impl Sources<'_> {
     fn of_state(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.second.as_ref().filter(|second| second.leads(key)) {
             None => Ok(Some(value.to_vec())),
-            Some(second) if second.copy.contains(key) || !journal::is_submission(key) => Ok(None),
+            Some(second) if second.copy.contains(key) || !journal_rows::is_remembered_kind(key) => Ok(None),
             // one that has ended meanwhile: how, is not known any more
-            Some(_) if journal::is_open(value) => doubted(value).map(Some),
+            Some(_) if journal_rows::is_submission(key) && journal_rows::is_open(value) => {
+                doubted(value).map(Some)
+            }
             Some(_) => Ok(Some(value.to_vec())),
         }
     }
@@ -132,7 +133,9 @@ fn generation(row: &[u8]) -> u64 {
 
 /// A row of the second copy. One with gaps does not know what was sent since.
 fn trusted(key: &[u8], value: Vec<u8>, worth: Worth) -> Result<Vec<u8>, StoreError> {
-    if worth != Worth::Leads && journal::is_submission(key) { doubted(&value) } else { Ok(value) }
+    let is_doubtful =
+        worth != Worth::Leads && journal_rows::is_submission(key) && journal_rows::is_open(&value);
+    if is_doubtful { doubted(&value) } else { Ok(value) }
 }
 
 /// The row of a submission of which nobody knows any more whether it was sent: it is not sent again.
@@ -145,7 +148,7 @@ fn doubted(row: &[u8]) -> Result<Vec<u8>, StoreError> {
 
 /// What the idempotency key of a submission stands for: whoever asks again must not make another.
 fn idempotency(key: &[u8], row: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    if !journal::is_submission(key) {
+    if !journal_rows::is_submission(key) {
         return None;
     }
     let mailbox = keys::trailing_u64(key.get(..9)?).map(Incarnation)?;

@@ -2,9 +2,9 @@
 
 use super::old::Old;
 use super::{Findings, Offline};
-use crate::store::journal::{self, FILE, applied_by};
+use crate::store::journal::{FILE, applied_by};
 use crate::store::journal_copy::Copy;
-use crate::store::{StoreError, keys};
+use crate::store::{StoreError, journal_rows, keys};
 
 /// What a copy is to a state that is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Second {
 
     /// Whether the copy and not the state says what becomes of a row.
     pub(super) fn leads(&self, key: &[u8]) -> bool {
-        let is_its = journal::is_kept(key) || journal::is_submission(key);
+        let is_its = journal_rows::is_kept(key) || journal_rows::is_remembered_kind(key);
         let is_unheard = self.applied.is_some_and(|applied| self.copy.is_unheard(key, applied));
         self.worth == Worth::Leads && is_its && !is_unheard
     }
@@ -61,7 +61,7 @@ pub(super) fn check(offline: &Offline, db: &sled::Db, findings: &mut Findings) -
         findings.problem(error.to_string());
     }
     findings.notes.push(match copy.is_whole() {
-        true => format!("{} rows of settings and sign-ins have a second copy", copy.len()),
+        true => format!("{} rows of settings, sign-ins and submissions have a second copy", copy.len()),
         false => {
             String::from("the second copy of settings and sign-ins is damaged; the next start writes it anew")
         }
