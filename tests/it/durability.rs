@@ -60,7 +60,8 @@ fn start_of(site: &Site, file: &str, faults: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let mut daemon = site.start_traced(START, &trace, faults);
-    assert!(daemon.terminate().success());
+    daemon.killer()();
+    daemon.killed();
     let trace = std::fs::read_to_string(trace).unwrap();
     let (until, _) = trace.split_once("listen(").expect("it listened");
     let of_file = until.lines().filter(|line| line.contains(&format!("/state/{file}>")));
