@@ -263,14 +263,13 @@ fn sync_recovered(db_file: &File, state_dir: &Path) -> Result<(), StoreError> {
     }
     db_file.sync_data().map_err(super::files::io("sync", &state_dir.join("db")))?;
     // the names of packs' folders and of the vault's files
-    for folder in ["packs", "."].map(|name| state_dir.with_file_name(name)) {
+    let data_dir = state_dir.parent().unwrap_or(state_dir);
+    for folder in [data_dir.join("packs"), data_dir.to_path_buf()] {
         let opened = File::open(&folder).map_err(super::files::opening(&folder))?;
         opened.sync_all().map_err(super::files::io("sync", &folder))?;
     }
     // the data directory's own name; the folder that it is in may not be ours to open
-    if let Some(data_dir) = state_dir.parent()
-        && let Err(error) = super::files::sync_parent(data_dir)
-    {
+    if let Err(error) = super::files::sync_parent(data_dir) {
         tracing::debug!(%error, "the data directory's name was made durable by whoever made it");
     }
     Ok(())

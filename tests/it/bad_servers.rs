@@ -14,12 +14,16 @@ use std::net::{TcpListener, TcpStream};
 pub type Script = fn(&str, &mut TcpStream) -> bool;
 
 /// A server without TLS on a free port; ends with the process.
-pub fn server(greeting: &'static [u8], script: Script) -> u16 {
+pub fn server(
+    greeting: &'static [u8],
+    script: impl Fn(&str, &mut TcpStream) -> bool + Clone + Send + 'static,
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
+            let script = script.clone();
             std::thread::spawn(move || {
                 drop(stream.write_all(greeting));
                 let mut lines = BufReader::new(stream.try_clone().unwrap());

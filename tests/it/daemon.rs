@@ -151,6 +151,14 @@ impl Site {
         daemon
     }
 
+    /// Under `strace`, which writes all that changes files to `trace`, every byte of it.
+    pub fn start_recorded(&self, trace: &Path, faults: &str) -> Daemon {
+        let trace = trace.display().to_string();
+        let mut wrapper = vec!["strace", "-D", "-f", "--seccomp-bpf", "-y", "-ttt", "-xx", "-s", "16777216"];
+        wrapper.extend(["-e", crate::power::CALLS, "-o", &trace, "--"]);
+        self.launch(&wrapper, faults)
+    }
+
     fn launch(&self, wrapper: &[&str], faults: &str) -> Daemon {
         let number = self.starts.replace(self.starts.get() + 1);
         let log_path = self.logs.path().join(format!("{number}.log"));
@@ -325,6 +333,11 @@ impl Daemon {
     /// The environment it was started with.
     pub fn environment(&self) -> Vec<u8> {
         std::fs::read(format!("/proc/{}/environ", self.child.id())).unwrap()
+    }
+
+    /// Whether it listens, or did.
+    pub fn is_serving(&self) -> bool {
+        self.client.is_some()
     }
 
     /// A connection to its API.

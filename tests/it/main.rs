@@ -58,6 +58,7 @@ mod overheard;
 mod panics;
 mod pieces;
 mod policy;
+mod power;
 mod providers;
 mod quiet;
 mod refusing;

@@ -111,27 +111,46 @@ fn is_parent(folder: &str, file: &str) -> bool {
     file.rsplit_once('/').is_some_and(|(parent, _)| parent == folder)
 }
 
-/// The calls that matter, those cut in two by other threads put together; failed and unfinished ones are none.
-fn calls(trace: &str) -> Vec<Call> {
-    let mut unfinished: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-    let mut calls = Vec::new();
-    for (number, line) in trace.lines().enumerate() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        let rest = rest.trim_start();
+/// A system call as `strace` wrote it, with the lines on which it began and ended.
+pub struct Line {
+    pub begun: usize,
+    pub ended: usize,
+    /// Microseconds since 1970 at which it began, if the trace has them.
+    pub at: Option<u64>,
+    pub text: String,
+}
+
+/// All calls of a trace in the order of their ends, those cut in two by other threads put together.
+pub fn joined(trace: &str) -> impl Iterator<Item = Line> {
+    let mut unfinished: BTreeMap<&str, (usize, Option<u64>, String)> = BTreeMap::new();
+    trace.lines().enumerate().filter_map(move |(number, line)| {
+        let (thread, rest) = line.split_once(' ')?;
+        let (at, rest) = timed(rest.trim_start());
         if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
-            unfinished.insert(thread, (number, begin.to_owned()));
-        } else if rest.starts_with("<... ") {
-            let (Some((begun, begin)), Some((_, end))) =
-                (unfinished.remove(thread), rest.split_once(" resumed>"))
-            else {
-                continue;
-            };
-            calls.extend(call(&format!("{begin}{end}"), begun, number));
-        } else {
-            calls.extend(call(rest, number, number));
+            unfinished.insert(thread, (number, at, begin.to_owned()));
+            return None;
         }
-    }
-    calls
+        if rest.starts_with("<... ") {
+            let (begun, at, begin) = unfinished.remove(thread)?;
+            let (_, end) = rest.split_once(" resumed>")?;
+            return Some(Line { begun, ended: number, at, text: format!("{begin}{end}") });
+        }
+        Some(Line { begun: number, ended: number, at, text: rest.to_owned() })
+    })
+}
+
+/// The instant before a call, and the call.
+fn timed(text: &str) -> (Option<u64>, &str) {
+    let Some((seconds, rest)) = text.split_once(' ') else { return (None, text) };
+    let at = seconds
+        .split_once('.')
+        .and_then(|(whole, micros)| Some((whole.parse::<u64>().ok()?, micros.parse::<u64>().ok()?)));
+    at.map_or((None, text), |(whole, micros)| (Some(whole * 1_000_000 + micros), rest))
+}
+
+/// The calls that matter; failed and unfinished ones are none.
+fn calls(trace: &str) -> Vec<Call> {
+    joined(trace).filter_map(|line| call(&line.text, line.begun, line.ended)).collect()
 }
 
 fn call(text: &str, begun: usize, ended: usize) -> Option<Call> {

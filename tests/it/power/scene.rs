@@ -1,0 +1,183 @@
+//! A daemon that receives, sends and is configured while its calls are recorded, and what it acknowledged when.
+
+use super::disk::Disk;
+use crate::bad_servers::{say, server};
+use crate::client::{Client, Gone};
+use crate::daemon::{ADMIN_KEY, Daemon, PASSWORD, Site, draft, world_with};
+use crate::world::{SeedOptions, World};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+pub const ANNA: &str = "anna@makler.test";
+
+/// What somebody outside knows.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// The mailbox was made, and signs in with its password.
+    Mailbox,
+    /// Its display name is this number, or a later one.
+    Name(u32),
+    /// This was accepted under a key.
+    Accepted { id: String, key: String },
+    /// The final dot of this Message-ID arrived: it is not to be sent once more.
+    Dot(String),
+    /// An event as it was read.
+    Event(Value),
+}
+
+/// By when it was known, in microseconds since 1970.
+pub type Acknowledged = Vec<(u64, Known)>;
+
+fn now() -> u64 {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    u64::try_from(now.as_micros()).unwrap()
+}
+
+/// The site, its servers, and what is known of it.
+pub struct Scene {
+    pub world: World,
+    pub site: Site,
+    pub known: Arc<Mutex<Acknowledged>>,
+    smtp: u16,
+    traces: tempfile::TempDir,
+    accepted: u32,
+    named: u32,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let world = world_with(&[ANNA]).without_postfix().start();
+        world.seed(ANNA, &SeedOptions { messages: 25, largest: 60_000, ..SeedOptions::default() });
+        let mut site = Site::new(&world);
+        site.set("STAFETTE_LOG__FILTER", "info");
+        let known: Arc<Mutex<Acknowledged>> = Arc::default();
+        let smtp = sink(Arc::clone(&known));
+        Self { world, site, known, smtp, traces: tempfile::tempdir().unwrap(), accepted: 0, named: 0 }
+    }
+
+    pub fn know(&self, known: Known) {
+        let at = now();
+        self.known.lock().unwrap().push((at, known));
+    }
+
+    /// A disk on which nothing has happened yet.
+    pub fn disk(&self) -> Disk {
+        Disk::of(self.site.data_dir())
+    }
+
+    /// One life of a daemon, added to the disk's record; it is over when `live` returns, or by a fault.
+    pub fn life(&mut self, disk: &mut Disk, faults: &str, live: impl FnOnce(&mut Self, &Daemon)) {
+        let trace = self.traces.path().join("trace");
+        let mut daemon = self.site.start_recorded(&trace, faults);
+        let reader = reader(&daemon, Arc::clone(&self.known));
+        live(self, &daemon);
+        daemon.killer()();
+        daemon.killed();
+        reader.join().unwrap();
+        disk.replay(&std::fs::read_to_string(&trace).unwrap(), self.site.data_dir());
+    }
+
+    /// Makes the mailbox and waits until its mail is there.
+    pub fn begin(&mut self, daemon: &Daemon) {
+        let mailbox = json!({
+            "id": "anna", "address": ANNA,
+            "imap": {"host": "127.0.0.1", "port": self.world.imaps_port(), "security": "tls"},
+            "smtp": {"host": "127.0.0.1", "port": self.smtp, "security": "none", "auth": "none"},
+            "auth": {"kind": "password", "user": ANNA, "password": PASSWORD},
+        });
+        if daemon.try_post("/v1/mailboxes", &[], &mailbox).is_ok_and(|reply| reply.status == 201) {
+            self.know(Known::Mailbox);
+        }
+    }
+
+    /// Receives, sends and is renamed so many times, or until the daemon is gone.
+    pub fn work(&mut self, daemon: &Daemon, rounds: u32) {
+        for _ in 0..rounds {
+            if self.round(daemon).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn round(&mut self, daemon: &Daemon) -> Result<(), Gone> {
+        let number = self.accepted;
+        self.world.deliver(ANNA, format!("Subject: n{number}\r\n\r\n{}", "text ".repeat(200)).as_bytes());
+        let key = format!("key-{number}");
+        let mut message = draft("ben@kunde.test", &format!("n{number}"));
+        message["text"] = "A line of text.\n".repeat(1 + number as usize * 37 % 99).into();
+        if number % 4 == 3 {
+            message["send_at"] = "2999-01-01T00:00:00Z".into();
+        }
+        // one whose answer got lost is handed over again under its key
+        let id = daemon.try_submit("anna", &key, &message)?;
+        self.know(Known::Accepted { id: id.clone(), key });
+        self.accepted += 1;
+        self.named += 1;
+        let name = json!({"display_name": format!("{:06}", self.named)});
+        if daemon.try_patch("/v1/mailboxes/anna", &name)?.status == 200 {
+            self.know(Known::Name(self.named));
+        }
+        if number % 4 != 3 {
+            let target = format!("/v1/mailboxes/anna/outbox/{id}");
+            daemon
+                .try_until("its end", || Ok((daemon.try_get(&target)?["state"] == "sent").then_some(())))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads events as they come, until the daemon is gone.
+fn reader(daemon: &Daemon, known: Arc<Mutex<Acknowledged>>) -> JoinHandle<()> {
+    let client = daemon.is_serving().then(|| Client::new(daemon.connect().peer_addr().unwrap(), ADMIN_KEY));
+    std::thread::spawn(move || {
+        let mut cursor = String::from("earliest");
+        let Some(client) = client else { return };
+        while let Ok(reply) = client.get(&format!("/v1/events?limit=1000&wait=1&after={cursor}")) {
+            let (at, page) = (now(), reply.json());
+            let Some(items) = page["items"].as_array() else { return };
+            known.lock().unwrap().extend(items.iter().map(|event| (at, Known::Event(event.clone()))));
+            page["next"].as_str().unwrap().clone_into(&mut cursor);
+        }
+    })
+}
+
+/// A server that takes every message and notes its final dot.
+fn sink(known: Arc<Mutex<Acknowledged>>) -> u16 {
+    let message_id = Arc::new(Mutex::new(String::new()));
+    server(b"220 ready\r\n", move |line, stream| {
+        if let Some(id) = line.strip_prefix("Message-ID: ") {
+            id.clone_into(&mut message_id.lock().unwrap());
+        }
+        match line.split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" | "MAIL" | "RSET" | "RCPT" => say(stream, "250 ok\r\n"),
+            "DATA" => say(stream, "354 go on\r\n"),
+            "." => {
+                let dot = Known::Dot(message_id.lock().unwrap().clone());
+                known.lock().unwrap().push((now(), dot));
+                say(stream, "250 2.0.0 taken\r\n")
+            }
+            "QUIT" => false,
+            _ => true,
+        }
+    })
+}
+
+/// What was known before a cut.
+pub fn before(known: &Acknowledged, at: u64) -> Acknowledged {
+    known.iter().filter(|(then, _)| *then < at).cloned().collect()
+}
+
+/// Copies a directory.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
