@@ -120,23 +120,35 @@ pub struct Line {
     pub text: String,
 }
 
-/// All calls of a trace in the order of their ends, those cut in two by other threads put together.
-pub fn joined(trace: &str) -> impl Iterator<Item = Line> {
+/// All calls of a trace in the order of their ends, those cut in two by other threads put together. Those in which the
+/// process was killed come last, with the result `?`.
+pub fn joined(trace: &str) -> Vec<Line> {
     let mut unfinished: BTreeMap<&str, (usize, Option<u64>, String)> = BTreeMap::new();
-    trace.lines().enumerate().filter_map(move |(number, line)| {
-        let (thread, rest) = line.split_once(' ')?;
+    let mut lines = Vec::new();
+    for (number, line) in trace.lines().enumerate() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
         let (at, rest) = timed(rest.trim_start());
         if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
             unfinished.insert(thread, (number, at, begin.to_owned()));
-            return None;
+        } else if rest.starts_with("<... ") {
+            let (Some((begun, at, begin)), Some((_, end))) =
+                (unfinished.remove(thread), rest.split_once(" resumed>"))
+            else {
+                continue;
+            };
+            lines.push(Line { begun, ended: number, at, text: format!("{begin}{end}") });
+        } else {
+            lines.push(Line { begun: number, ended: number, at, text: rest.to_owned() });
         }
-        if rest.starts_with("<... ") {
-            let (begun, at, begin) = unfinished.remove(thread)?;
-            let (_, end) = rest.split_once(" resumed>")?;
-            return Some(Line { begun, ended: number, at, text: format!("{begin}{end}") });
-        }
-        Some(Line { begun: number, ended: number, at, text: rest.to_owned() })
-    })
+    }
+    let ended = trace.lines().count();
+    lines.extend(unfinished.into_values().map(|(begun, at, begin)| Line {
+        begun,
+        ended,
+        at,
+        text: format!("{begin}) = ?"),
+    }));
+    lines
 }
 
 /// The instant before a call, and the call.
@@ -150,13 +162,13 @@ fn timed(text: &str) -> (Option<u64>, &str) {
 
 /// The calls that matter; failed and unfinished ones are none.
 fn calls(trace: &str) -> Vec<Call> {
-    joined(trace).filter_map(|line| call(&line.text, line.begun, line.ended)).collect()
+    joined(trace).into_iter().filter_map(|line| call(&line.text, line.begun, line.ended)).collect()
 }
 
 fn call(text: &str, begun: usize, ended: usize) -> Option<Call> {
     let (name, arguments) = text.split_once('(')?;
     let (_, result) = text.rsplit_once(" = ")?;
-    if result.starts_with('-') {
+    if result.starts_with(['-', '?']) {
         return None;
     }
     let opened = if name == "openat" { result } else { arguments };

@@ -57,8 +57,11 @@ impl Truth {
         }
     }
 
-    pub fn has(&self, events: usize) -> bool {
-        self.events.len() >= events && !self.bodies.is_empty() && !self.submissions.is_empty()
+    /// Whether there were at least so many events, messages and submissions.
+    pub fn assert_has(&self, events: usize, messages: usize, submissions: usize) {
+        let is = (self.events.len(), self.bodies.len(), self.submissions.len());
+        println!("{} events, {} messages, {} submissions", is.0, is.1, is.2);
+        assert!(is.0 >= events && is.1 >= messages && is.2 >= submissions, "too few");
     }
 
     /// What of an image is not as it must be, a line each.

@@ -117,16 +117,27 @@ impl Disk {
         }
     }
 
-    /// Does what a process did, whose page cache goes on after those before it.
+    /// Does what a process did that has just ended, whose page cache goes on after those before it.
     pub fn replay(&mut self, trace: &str, root: &Path) {
         let mut open = Open::new();
-        let root = root.to_str().unwrap();
-        for call in calls(trace, root, self.lines) {
+        for call in calls(trace, root.to_str().unwrap(), self.lines) {
             self.cut(&call, &open);
-            self.apply(call, &mut open);
+            if !call.is_unknown || self.is_done(&call.what, &open, root) {
+                self.apply(call, &mut open);
+            }
         }
         self.cuts.sort_by_key(|cut| cut.line);
         self.lines += trace.lines().count();
+    }
+
+    /// Whether a write in which the process was killed took place: nothing was written after it.
+    fn is_done(&self, what: &What, open: &Open, root: &Path) -> bool {
+        let What::Write { file, offset, bytes } = what else { return false };
+        let (inode, position) = open[file];
+        let Some((path, _)) = self.live.iter().find(|(_, live)| **live == inode) else { return false };
+        let content = std::fs::read(root.join(path)).unwrap();
+        let offset = offset.map_or(position, |offset| offset as usize);
+        content.get(offset..offset + bytes.len()) == Some(bytes)
     }
 
     /// Notes the moment of a call that changes anything.

@@ -114,7 +114,7 @@ fn what_is_acknowledged_outlives_a_cut_at_any_call() {
     let (scene, disk, first) = two_lives("");
     let known = scene.known.lock().unwrap().clone();
     let truth = Truth::of(scene.site.data_dir());
-    assert!(truth.has(40), "the daemon did what it was to do");
+    truth.assert_has(60, 30, 8);
     let dots = known.iter().filter(|(_, known)| matches!(known, Known::Dot(_))).count();
     println!("{} calls, {} things known, of them {dots} messages sent", disk.cuts.len(), known.len());
     let campaign = |name, cuts: Vec<_>| Campaign { name, disk: &disk, cuts, known: &known, truth: &truth };
@@ -124,4 +124,15 @@ fn what_is_acknowledged_outlives_a_cut_at_any_call() {
     found.extend(campaign("second life", after.iter().collect()).run(images(60)));
     found.extend(campaign("snapshot", snapshot).run(images(40)));
     assert_none(&found);
+}
+
+#[test]
+fn a_daemon_that_leaves_the_syncs_out_loses_what_it_acknowledged() {
+    let (scene, disk, first) = two_lives("sync=skip");
+    let known = scene.known.lock().unwrap().clone();
+    let truth = Truth::of(scene.site.data_dir());
+    // when there is something to be lost
+    let cuts = disk.cuts[..first].iter().filter(|cut| before(&known, cut.at).len() > 20).collect();
+    let found = Campaign { name: "without syncs", disk: &disk, cuts, known: &known, truth: &truth }.run(24);
+    assert!(found.len() > 12, "only {} of 24 images are violated", found.len());
 }

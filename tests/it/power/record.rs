@@ -9,6 +9,8 @@ pub struct Call {
     pub begun: usize,
     pub ended: usize,
     pub at: u64,
+    /// Whether the process was killed in it.
+    pub is_unknown: bool,
     pub what: What,
 }
 
@@ -68,9 +70,10 @@ pub fn calls(trace: &str, root: &str, lines: usize) -> Vec<Call> {
     let call = |line: Line| {
         let what = positions.read(&line.text)?;
         let (begun, ended) = (lines + line.begun, lines + line.ended);
-        Some(Call { begun, ended, at: line.at.expect("a trace with times"), what })
+        let is_unknown = line.text.ends_with("= ?");
+        Some(Call { is_unknown, begun, ended, at: line.at.expect("a trace with times"), what })
     };
-    trace::joined(trace).filter_map(call).collect()
+    trace::joined(trace).into_iter().filter_map(call).collect()
 }
 
 /// Which descriptors are files of the data directory.
@@ -90,7 +93,7 @@ impl Files<'_> {
         // one of a process that was killed meanwhile has no result
         let is_unknown = result.starts_with('?');
         match name {
-            "openat" => self.opened(arguments[1], arguments[2], result),
+            "openat" if !is_unknown => self.opened(arguments[1], arguments[2], result),
             "write" | "pwrite64" => {
                 let file = self.file(arguments[0])?;
                 let bytes = unescaped(arguments[1]);
@@ -108,6 +111,8 @@ impl Files<'_> {
                 let offset = (name != "writev").then(|| number(after_vector(&arguments)));
                 Some(What::Write { file, offset, bytes: bytes[..written].to_vec() })
             }
+            // of the others that nobody knows of none leaves bytes
+            _ if is_unknown => None,
             "lseek" => Some(What::Seek { file: self.file(arguments[0])?, to: number(result) }),
             "ftruncate" => {
                 Some(What::Resize { file: self.file(arguments[0])?, length: number(arguments[1]) })
@@ -117,11 +122,11 @@ impl Files<'_> {
                 self.known.insert(to, ());
                 Some(What::Duplicate { file, to })
             }
-            "fsync" | "fdatasync" if !is_unknown => {
+            "fsync" | "fdatasync" => {
                 let is_data_only = name == "fdatasync";
                 Some(What::Sync { file: self.file(arguments[0])?, is_data_only })
             }
-            "syncfs" if !is_unknown => self.file(arguments[0]).map(|_| What::SyncAll),
+            "syncfs" => self.file(arguments[0]).map(|_| What::SyncAll),
             "rename" => {
                 let (from, to) = (self.path(arguments[0])?, self.path(arguments[1])?);
                 Some(What::Rename { from, to })

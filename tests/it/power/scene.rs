@@ -12,6 +12,8 @@ use std::thread::JoinHandle;
 
 pub const ANNA: &str = "anna@makler.test";
 
+const SEEDED: usize = 25;
+
 /// What somebody outside knows.
 #[derive(Clone, Debug)]
 pub enum Known {
@@ -49,7 +51,7 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Self {
         let world = world_with(&[ANNA]).without_postfix().start();
-        world.seed(ANNA, &SeedOptions { messages: 25, largest: 60_000, ..SeedOptions::default() });
+        world.seed(ANNA, &SeedOptions { messages: SEEDED, largest: 60_000, ..SeedOptions::default() });
         let mut site = Site::new(&world);
         site.set("STAFETTE_LOG__FILTER", "info");
         let known: Arc<Mutex<Acknowledged>> = Arc::default();
@@ -87,9 +89,10 @@ impl Scene {
             "smtp": {"host": "127.0.0.1", "port": self.smtp, "security": "none", "auth": "none"},
             "auth": {"kind": "password", "user": ANNA, "password": PASSWORD},
         });
-        if daemon.try_post("/v1/mailboxes", &[], &mailbox).is_ok_and(|reply| reply.status == 201) {
-            self.know(Known::Mailbox);
-        }
+        let made = daemon.post("/v1/mailboxes", &mailbox);
+        assert_eq!(made.status, 201, "{}", made.json());
+        self.know(Known::Mailbox);
+        daemon.until_live("anna");
     }
 
     /// Receives, sends and is renamed so many times, or until the daemon is gone.
@@ -118,6 +121,13 @@ impl Scene {
         let name = json!({"display_name": format!("{:06}", self.named)});
         if daemon.try_patch("/v1/mailboxes/anna", &name)?.status == 200 {
             self.know(Known::Name(self.named));
+        }
+        if number % 2 == 0 {
+            let wanted = u64::from(number) + 1 + SEEDED as u64;
+            let received = |status: Value| status["sync"]["messages"].as_u64() >= Some(wanted);
+            daemon.try_until("the delivered message", || {
+                Ok(received(daemon.try_get("/v1/mailboxes/anna")?).then_some(()))
+            })?;
         }
         if number % 4 != 3 {
             let target = format!("/v1/mailboxes/anna/outbox/{id}");
