@@ -29,6 +29,9 @@ pub const PASSWORD: &str = "Sesam-7f3c9a51-oeffne-dich";
 const SERVING: &str = ": serving address=";
 pub const ADMIN_KEY: &str = "admin-key-5b0c6b1e-of-all-the-tests";
 
+/// How `strace` records every byte and when it was written.
+pub const RECORDED: [&str; 7] = ["-f", "--seccomp-bpf", "-y", "-ttt", "-xx", "-s", "16777216"];
+
 /// A world whose mailboxes also open with [`PASSWORD`].
 pub fn world_with(addresses: &[&str]) -> crate::world::WorldBuilder {
     let passdb =
@@ -154,7 +157,8 @@ impl Site {
     /// Under `strace`, which writes all that changes files to `trace`, every byte of it.
     pub fn start_recorded(&self, trace: &Path, faults: &str) -> Daemon {
         let trace = trace.display().to_string();
-        let mut wrapper = vec!["strace", "-D", "-f", "--seccomp-bpf", "-y", "-ttt", "-xx", "-s", "16777216"];
+        let mut wrapper = vec!["strace", "-D"];
+        wrapper.extend(RECORDED);
         wrapper.extend(["-e", crate::power::CALLS, "-o", &trace, "--"]);
         self.launch(&wrapper, faults)
     }

@@ -66,12 +66,26 @@ impl Truth {
 
     /// What of an image is not as it must be, a line each.
     pub fn violations(&self, dir: &Path, known: &Acknowledged) -> Vec<String> {
-        let checked = std::panic::catch_unwind(AssertUnwindSafe(|| self.check(dir, known)));
-        match checked {
-            Ok(Ok(violations)) => violations,
-            Ok(Err(error)) => vec![format!("an error: {error}")],
-            Err(_) => vec![String::from("a panic")],
+        told(|| self.check(dir, known))
+    }
+
+    /// The same where the state is lost and was made anew: events are gone, and what was never committed may be back.
+    pub fn violations_without_state(&self, dir: &Path, known: &Acknowledged) -> Vec<String> {
+        if !dir.join("state").is_dir() {
+            return self.violations(dir, known);
         }
+        std::fs::remove_dir_all(dir.join("state")).unwrap();
+        told(|| {
+            fsck::rebuild(&StoreConfig::at(dir), stafette::imap::parse_envelope)?;
+            let store = open(dir)?;
+            let mut violations = Vec::new();
+            match only_mailbox(&store)? {
+                Some(anna) => self.check_known(&store, &anna, known, &mut violations)?,
+                None if known.is_empty() => {}
+                None => violations.push(String::from("the mailbox is missing")),
+            }
+            Ok(violations)
+        })
     }
 
     fn check(&self, dir: &Path, known: &Acknowledged) -> Result<Vec<String>, StoreError> {
@@ -120,23 +134,33 @@ impl Truth {
         known: &Acknowledged,
         violations: &mut Vec<String>,
     ) -> Result<(), StoreError> {
-        if store.grant(anna.incarnation)?.is_none() {
-            violations.push(String::from("the sign-in is missing"));
-        }
-        let name: u32 = anna.mailbox.display_name.as_deref().map_or(0, |name| name.parse().unwrap_or(0));
         let bodies = bodies(store, anna)?;
         for (id, body) in &bodies {
             if self.bodies.get(id) != Some(body) {
                 violations.push(format!("message {id} is not what was received"));
             }
         }
-        let all = submissions(store, anna)?;
-        for one in &all {
+        for one in &submissions(store, anna)? {
             let is = store.read_body(anna.incarnation, one.body)?;
             if self.submissions.get(&one.id.to_string()).is_some_and(|raw| *raw != is) {
                 violations.push(format!("submission {} is not what was handed over", one.id));
             }
         }
+        self.check_known(store, anna, known, violations)
+    }
+
+    fn check_known(
+        &self,
+        store: &Store,
+        anna: &StoredMailbox,
+        known: &Acknowledged,
+        violations: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        if store.grant(anna.incarnation)?.is_none() {
+            violations.push(String::from("the sign-in is missing"));
+        }
+        let name: u32 = anna.mailbox.display_name.as_deref().map_or(0, |name| name.parse().unwrap_or(0));
+        let (bodies, all) = (bodies(store, anna)?, submissions(store, anna)?);
         for (_, known) in known {
             match known {
                 Known::Mailbox => {}
@@ -164,6 +188,15 @@ impl Truth {
             }
         }
         Ok(())
+    }
+}
+
+/// An error and a panic are violations, too.
+fn told(check: impl FnOnce() -> Result<Vec<String>, StoreError>) -> Vec<String> {
+    match std::panic::catch_unwind(AssertUnwindSafe(check)) {
+        Ok(Ok(violations)) => violations,
+        Ok(Err(error)) => vec![format!("an error: {error}")],
+        Err(_) => vec![String::from("a panic")],
     }
 }
 

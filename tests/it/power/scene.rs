@@ -3,10 +3,11 @@
 use super::disk::Disk;
 use crate::bad_servers::{say, server};
 use crate::client::{Client, Gone};
-use crate::daemon::{ADMIN_KEY, Daemon, PASSWORD, Site, draft, world_with};
+use crate::daemon::{ADMIN_KEY, Daemon, PASSWORD, RECORDED, Site, draft, world_with};
 use crate::world::{SeedOptions, World};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -64,21 +65,42 @@ impl Scene {
         self.known.lock().unwrap().push((at, known));
     }
 
-    /// A disk on which nothing has happened yet.
-    pub fn disk(&self) -> Disk {
-        Disk::of(self.site.data_dir())
-    }
-
-    /// One life of a daemon, added to the disk's record; it is over when `live` returns, or by a fault.
-    pub fn life(&mut self, disk: &mut Disk, faults: &str, live: impl FnOnce(&mut Self, &Daemon)) {
+    /// One life of a daemon on this directory, added to the record of its disk; it is over when `live` returns, or by a
+    /// fault. When it began to listen.
+    pub fn life(
+        &mut self,
+        (dir, disk): (&Path, &mut Disk),
+        faults: &str,
+        live: impl FnOnce(&mut Self, &Daemon),
+    ) -> u64 {
         let trace = self.traces.path().join("trace");
+        self.site.set("STAFETTE_DATA_DIR", dir.to_str().unwrap());
         let mut daemon = self.site.start_recorded(&trace, faults);
+        assert!(daemon.is_serving(), "{}", daemon.tail());
+        let serving = now();
         let reader = reader(&daemon, Arc::clone(&self.known));
         live(self, &daemon);
         daemon.killer()();
         daemon.killed();
         reader.join().unwrap();
-        disk.replay(&std::fs::read_to_string(&trace).unwrap(), self.site.data_dir());
+        disk.replay(&std::fs::read_to_string(&trace).unwrap(), dir);
+        disk.assert_is(dir);
+        serving
+    }
+
+    /// A rebuild of this directory, added to the record of its disk.
+    pub fn rebuild(&self, dir: &Path, disk: &mut Disk) {
+        let trace = self.traces.path().join("trace");
+        let rebuilt = Command::new("strace")
+            .args(RECORDED)
+            .args(["-e", super::CALLS, "-o", trace.to_str().unwrap(), "--"])
+            .args([env!("CARGO_BIN_EXE_stafette"), "fsck", "--rebuild"])
+            .env("STAFETTE_DATA_DIR", dir)
+            .output()
+            .unwrap();
+        assert!(rebuilt.status.success(), "{rebuilt:?}");
+        disk.replay(&std::fs::read_to_string(&trace).unwrap(), dir);
+        disk.assert_is(dir);
     }
 
     /// Makes the mailbox and waits until its mail is there.
@@ -140,10 +162,9 @@ impl Scene {
 
 /// Reads events as they come, until the daemon is gone.
 fn reader(daemon: &Daemon, known: Arc<Mutex<Acknowledged>>) -> JoinHandle<()> {
-    let client = daemon.is_serving().then(|| Client::new(daemon.connect().peer_addr().unwrap(), ADMIN_KEY));
+    let address = daemon.connect().peer_addr().unwrap();
     std::thread::spawn(move || {
-        let mut cursor = String::from("earliest");
-        let Some(client) = client else { return };
+        let (client, mut cursor) = (Client::new(address, ADMIN_KEY), String::from("earliest"));
         while let Ok(reply) = client.get(&format!("/v1/events?limit=1000&wait=1&after={cursor}")) {
             let (at, page) = (now(), reply.json());
             let Some(items) = page["items"].as_array() else { return };
