@@ -406,7 +406,7 @@ fn ended(store: &Store, anna: &StoredMailbox, at: Timestamp, state: SubmissionSt
     };
     let mut commit = Commit::of_mailbox(anna.incarnation);
     let body = body_of(store, anna, &accepted);
-    commit.accept_request(accepted.clone(), body, Some(format!("digest-{id}"))).unwrap();
+    commit.accept_request(accepted, body, Some(format!("digest-{id}"))).unwrap();
     store.commit_blocking(commit).unwrap();
     let row = store.submission(anna.incarnation, id).unwrap().unwrap();
     let ended = Submission { state, next_attempt_at: None, ..row.value };

@@ -54,6 +54,10 @@ impl Client {
         self.request("PATCH", target, &[], body.to_string().as_bytes())
     }
 
+    pub fn delete(&self, target: &str) -> std::result::Result<Reply, Gone> {
+        self.request("DELETE", target, &[], &[])
+    }
+
     fn request(
         &self,
         method: &str,

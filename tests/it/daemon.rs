@@ -323,6 +323,10 @@ impl Daemon {
         self.client()?.patch(target, body)
     }
 
+    pub fn try_delete(&self, target: &str) -> Result<Reply, Gone> {
+        self.client()?.delete(target)
+    }
+
     pub fn post(&self, target: &str, body: &Value) -> Reply {
         self.try_post(target, &[], body).unwrap_or_else(|_| panic!("the daemon is gone:\n{}", self.tail()))
     }

@@ -3,10 +3,10 @@
 use super::scene::{Acknowledged, Known, copy};
 use serde_json::Value;
 use stafette::domain::submission::Phase;
-use stafette::domain::{Submission, SubmissionState};
-use stafette::events::{Cursor, Event};
+use stafette::domain::{MailboxId, Submission, SubmissionState};
+use stafette::events::{Cursor, Event, EventType};
 use stafette::store::{MessageFilter, Store, StoreConfig, StoreError, StoredMailbox, fsck};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,24 +19,32 @@ fn events(store: &Store) -> Result<Vec<Event>, StoreError> {
     Ok(store.events_after(Cursor(0), usize::MAX, |_| true)?.0)
 }
 
-fn only_mailbox(store: &Store) -> Result<Option<StoredMailbox>, StoreError> {
-    Ok(store.mailboxes()?.pop())
+fn anna(store: &Store) -> Result<Option<StoredMailbox>, StoreError> {
+    store.mailbox(&MailboxId::new("anna").unwrap())
 }
 
-/// The raw message of each id.
+/// The messages that were deleted, by the log.
+fn deleted(events: &[Event]) -> BTreeSet<String> {
+    let deletions = events.iter().filter(|event| event.kind == EventType::MessageDeleted);
+    deletions.filter_map(|event| event.data["message"].as_str().map(String::from)).collect()
+}
+
+/// The raw message of each id, those included that vanished and may turn up again.
 fn bodies(store: &Store, anna: &StoredMailbox) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
     let all = store.list_messages(anna.incarnation, &MessageFilter::default(), None, 10_000)?.messages;
     let body = |message: stafette::domain::Message| {
         let place = message.body.ok_or(StoreError::Conflict)?;
         Ok((message.id.to_string(), store.read_body(anna.incarnation, place)?))
     };
-    all.into_iter().map(body).collect()
+    let aside = store.set_aside(anna.incarnation)?.into_iter().map(|vanished| vanished.message);
+    all.into_iter().chain(aside).map(body).collect()
 }
 
 /// All that a run stored in the end, of which every earlier moment has a part.
 pub struct Truth {
     events: Vec<Event>,
     bodies: BTreeMap<String, Vec<u8>>,
+    deleted: BTreeSet<String>,
     submissions: BTreeMap<String, Vec<u8>>,
 }
 
@@ -46,12 +54,14 @@ impl Truth {
         let copied = tempfile::tempdir().unwrap();
         copy(dir, copied.path());
         let store = open(copied.path()).unwrap();
-        let anna = only_mailbox(&store).unwrap().unwrap();
+        let anna = anna(&store).unwrap().unwrap();
         let submissions = submissions(&store, &anna).unwrap();
         let raw =
             |one: Submission| (one.id.to_string(), store.read_body(anna.incarnation, one.body).unwrap());
+        let events = events(&store).unwrap();
         Self {
-            events: events(&store).unwrap(),
+            deleted: deleted(&events),
+            events,
             bodies: bodies(&store, &anna).unwrap(),
             submissions: submissions.into_iter().map(raw).collect(),
         }
@@ -79,8 +89,8 @@ impl Truth {
             fsck::rebuild(&StoreConfig::at(dir), stafette::imap::parse_envelope)?;
             let store = open(dir)?;
             let mut violations = Vec::new();
-            match only_mailbox(&store)? {
-                Some(anna) => self.check_known(&store, &anna, known, &mut violations)?,
+            match anna(&store)? {
+                Some(mailbox) => self.check_known(&store, &mailbox, known, &mut violations)?,
                 None if known.is_empty() => {}
                 None => violations.push(String::from("the mailbox is missing")),
             }
@@ -117,13 +127,13 @@ impl Truth {
                 violations.push(format!("event {} is missing", event["cursor"]));
             }
         }
-        let Some(anna) = only_mailbox(&store)? else {
+        let Some(mailbox) = anna(&store)? else {
             if known.iter().any(|(_, known)| matches!(known, Known::Mailbox)) {
                 violations.push(String::from("the mailbox is missing"));
             }
             return Ok(violations);
         };
-        self.check_mailbox(&store, &anna, known, &mut violations)?;
+        self.check_mailbox(&store, &mailbox, known, &mut violations)?;
         Ok(violations)
     }
 
@@ -136,7 +146,7 @@ impl Truth {
     ) -> Result<(), StoreError> {
         let bodies = bodies(store, anna)?;
         for (id, body) in &bodies {
-            if self.bodies.get(id) != Some(body) {
+            if !self.deleted.contains(id) && self.bodies.get(id) != Some(body) {
                 violations.push(format!("message {id} is not what was received"));
             }
         }
@@ -159,11 +169,18 @@ impl Truth {
         if store.grant(anna.incarnation)?.is_none() {
             violations.push(String::from("the sign-in is missing"));
         }
-        let name: u32 = anna.mailbox.display_name.as_deref().map_or(0, |name| name.parse().unwrap_or(0));
+        let name = named(anna);
         let (bodies, all) = (bodies(store, anna)?, submissions(store, anna)?);
         for (_, known) in known {
             match known {
                 Known::Mailbox => {}
+                Known::Deleted(times) => {
+                    let ben = store.mailbox(&MailboxId::new("ben").unwrap())?;
+                    // it may have been made again since
+                    if ben.is_some_and(|ben| named(&ben) <= *times) {
+                        violations.push(String::from("a deleted mailbox is back"));
+                    }
+                }
                 Known::Name(number) if name < *number => violations.push(format!("name {number} is lost")),
                 Known::Name(_) => {}
                 Known::Accepted { id, key } => {
@@ -180,7 +197,7 @@ impl Truth {
                 }
                 Known::Event(event) if event["type"] == "message.new" => {
                     let id = event["data"]["message"].as_str().unwrap_or_default();
-                    if !bodies.contains_key(id) {
+                    if !bodies.contains_key(id) && !self.deleted.contains(id) {
                         violations.push(format!("message {id} is missing"));
                     }
                 }
@@ -202,6 +219,11 @@ fn told(check: impl FnOnce() -> Result<Vec<String>, StoreError>) -> Vec<String> 
 
 fn event(known: &Known) -> Option<&Value> {
     if let Known::Event(event) = known { Some(event) } else { None }
+}
+
+/// The number that a mailbox has as its name.
+fn named(stored: &StoredMailbox) -> u32 {
+    stored.mailbox.display_name.as_deref().map_or(0, |name| name.parse().unwrap_or(0))
 }
 
 /// Whether the next start sends it.

@@ -93,7 +93,7 @@ impl Files<'_> {
         // one of a process that was killed meanwhile has no result
         let is_unknown = result.starts_with('?');
         match name {
-            "openat" if !is_unknown => self.opened(arguments[1], arguments[2], result),
+            "openat" if !is_unknown => self.opened(&arguments, result),
             "write" | "pwrite64" => {
                 let file = self.file(arguments[0])?;
                 let bytes = unescaped(arguments[1]);
@@ -138,8 +138,9 @@ impl Files<'_> {
                 assert_eq!(arguments[1], "0", "only to make a file longer");
                 Some(What::Reserve { file, length: number(arguments[2]) + number(arguments[3]) })
             }
-            "unlinkat" | "link" | "linkat" | "renameat" | "renameat2" | "mkdirat" | "truncate"
-            | "copy_file_range" | "symlink" => {
+            "unlinkat" => Some(What::Remove { path: self.path_in(arguments[0], arguments[1])? }),
+            "link" | "linkat" | "renameat" | "renameat2" | "mkdirat" | "truncate" | "copy_file_range"
+            | "symlink" => {
                 let is_ours = text.contains(&escaped(self.root));
                 assert!(!is_ours, "not replayed: {}", &text[..text.len().min(300)]);
                 None
@@ -148,10 +149,11 @@ impl Files<'_> {
         }
     }
 
-    fn opened(&mut self, path: &str, flags: &str, result: &str) -> Option<What> {
+    fn opened(&mut self, arguments: &[&str], result: &str) -> Option<What> {
+        let flags = arguments[2];
         let (file, _) = result.split_once('<')?;
         let file = file.parse().ok()?;
-        let Some(path) = self.path(path) else {
+        let Some(path) = self.path_in(arguments[0], arguments[1]) else {
             self.known.remove(&file);
             return None;
         };
@@ -172,6 +174,16 @@ impl Files<'_> {
         let is_ours = path.starts_with(&escaped(self.root));
         assert!(!is_ours || self.known.contains_key(&file), "opened unseen: {argument}");
         is_ours.then_some(file)
+    }
+
+    /// A path that may be relative to an open folder.
+    fn path_in(&self, folder: &str, argument: &str) -> Option<String> {
+        let name = unescaped(argument);
+        if name.starts_with(b"/") {
+            return self.path(argument);
+        }
+        let folder = folder.split_once('<')?.1.trim_end_matches('>');
+        self.path(&[folder, "\\x2f", argument.trim_matches('"')].concat())
     }
 
     fn path(&self, argument: &str) -> Option<String> {

@@ -26,6 +26,8 @@ pub enum Known {
     Accepted { id: String, key: String },
     /// The final dot of this Message-ID arrived: it is not to be sent once more.
     Dot(String),
+    /// The other mailbox was deleted, the last time so often.
+    Deleted(u32),
     /// An event as it was read.
     Event(Value),
 }
@@ -47,6 +49,7 @@ pub struct Scene {
     traces: tempfile::TempDir,
     accepted: u32,
     named: u32,
+    deleted: u32,
 }
 
 impl Scene {
@@ -55,9 +58,21 @@ impl Scene {
         world.seed(ANNA, &SeedOptions { messages: SEEDED, largest: 60_000, ..SeedOptions::default() });
         let mut site = Site::new(&world);
         site.set("STAFETTE_LOG__FILTER", "info");
+        // packs that are full, dead and compacted soon
+        site.set("STAFETTE_STORE__PACK_LIMIT", "20000");
+        site.set("STAFETTE_TIMING__MASS_DELETE_CONFIRM", "200ms");
         let known: Arc<Mutex<Acknowledged>> = Arc::default();
         let smtp = sink(Arc::clone(&known));
-        Self { world, site, known, smtp, traces: tempfile::tempdir().unwrap(), accepted: 0, named: 0 }
+        Self {
+            world,
+            site,
+            known,
+            smtp,
+            traces: tempfile::tempdir().unwrap(),
+            accepted: 0,
+            named: 0,
+            deleted: 0,
+        }
     }
 
     pub fn know(&self, known: Known) {
@@ -91,7 +106,11 @@ impl Scene {
     /// A rebuild of this directory, added to the record of its disk.
     pub fn rebuild(&self, dir: &Path, disk: &mut Disk) {
         let trace = self.traces.path().join("trace");
-        let rebuilt = Command::new("strace")
+        let mut command = Command::new("strace");
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STAFETTE_")) {
+            command.env_remove(name);
+        }
+        let rebuilt = command
             .args(RECORDED)
             .args(["-e", super::CALLS, "-o", trace.to_str().unwrap(), "--"])
             .args([env!("CARGO_BIN_EXE_stafette"), "fsck", "--rebuild"])
@@ -144,18 +163,40 @@ impl Scene {
         if daemon.try_patch("/v1/mailboxes/anna", &name)?.status == 200 {
             self.know(Known::Name(self.named));
         }
-        if number % 2 == 0 {
-            let wanted = u64::from(number) + 1 + SEEDED as u64;
-            let received = |status: Value| status["sync"]["messages"].as_u64() >= Some(wanted);
+        if number.is_multiple_of(2) {
+            let wanted = number as usize + 1 + SEEDED;
             daemon.try_until("the delivered message", || {
-                Ok(received(daemon.try_get("/v1/mailboxes/anna")?).then_some(()))
+                Ok((daemon.try_events("message.new")?.len() >= wanted).then_some(()))
             })?;
+        }
+        match number % 6 {
+            1 | 3 => self.world.delete_message(ANNA, "INBOX", number + 1),
+            2 => drop(daemon.try_post("/v1/master-key:rotate", &[], &Value::Null)?),
+            4 => self.come_and_go(daemon)?,
+            _ => {}
         }
         if number % 4 != 3 {
             let target = format!("/v1/mailboxes/anna/outbox/{id}");
             daemon
                 .try_until("its end", || Ok((daemon.try_get(&target)?["state"] == "sent").then_some(())))?;
         }
+        Ok(())
+    }
+
+    /// Another mailbox is made and deleted, with what it has on the disk.
+    fn come_and_go(&mut self, daemon: &Daemon) -> Result<(), Gone> {
+        let ben = json!({
+            "id": "ben", "address": "ben@makler.test", "active": false,
+            "display_name": format!("{:06}", self.deleted + 1),
+            "imap": {"host": "127.0.0.1", "port": 1, "security": "tls"},
+            "auth": {"kind": "password", "user": "ben", "password": PASSWORD},
+        });
+        let made = daemon.try_post("/v1/mailboxes", &[], &ben)?;
+        assert!(matches!(made.status, 201 | 409), "{}", made.json());
+        let deleted = daemon.try_delete("/v1/mailboxes/ben")?;
+        assert!(matches!(deleted.status, 200 | 202 | 204), "{}", deleted.json());
+        self.deleted += 1;
+        self.know(Known::Deleted(self.deleted));
         Ok(())
     }
 }
