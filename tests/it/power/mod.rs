@@ -106,6 +106,15 @@ fn assert_none(found: &[Found]) {
     assert!(found.is_empty(), "{} images are violated", found.len());
 }
 
+/// What the record must have, and a call that shows it.
+const WORK: [(&str, &str); 5] = [
+    ("packs are begun", "create packs/"),
+    ("packs are removed", "remove packs/"),
+    ("the master key is replaced", "rename master.key.new master.key"),
+    ("the journal is written anew", "rename journal.new journal"),
+    ("sled writes a snapshot", "rename state/snap."),
+];
+
 /// A first life that ends in the middle of a commit, and a second one on what it left in the page cache.
 struct Lives {
     scene: Scene,
@@ -134,6 +143,11 @@ impl Lives {
         let truth = Truth::of(&dir);
         truth.assert_has(60, 30, 8);
         println!("{} calls, {} things known", disk.cuts.len(), known.len());
+        for (work, call) in WORK {
+            let times = disk.cuts.iter().filter(|cut| cut.call.contains(call)).count();
+            println!("  {work}: {times}");
+            assert!(times > 0, "{work} is not in the record");
+        }
         Self { scene, dir, disk, first, serving, known, truth }
     }
 
