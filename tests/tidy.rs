@@ -127,6 +127,7 @@ fn what_decides_does_no_io() {
         "imap/backoff.rs",
         "imap/names.rs",
         "imap/envelope.rs",
+        "imap/bounds.rs",
         "imap/announce.rs",
         "imap/twins.rs",
         "smtp/address.rs",

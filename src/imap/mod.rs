@@ -7,6 +7,7 @@ mod apart;
 mod backoff;
 mod batches;
 mod bell;
+mod bounds;
 mod checkup;
 mod connect;
 mod decode;
