@@ -53,6 +53,13 @@ pub(super) struct Target {
     pub(super) other_way: Arc<BTreeSet<Uid>>,
 }
 
+impl Target {
+    /// Has work done for this mailbox.
+    pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Work<T> {
+        self.workers.run(self.mailbox, work)
+    }
+}
+
 /// A message on its way into the store, its share of the budget held.
 pub(super) struct Prepared {
     pub(super) message: Message,
@@ -216,11 +223,11 @@ async fn dispatch(
     if batch.is_empty() {
         return Ok(());
     }
-    let target = target.clone();
-    let work = target
-        .workers
-        .clone()
-        .run(move || batch.into_iter().filter_map(|fetched| prepare(&target, fetched).transpose()).collect());
+    let prepare = {
+        let target = target.clone();
+        move || batch.into_iter().filter_map(|fetched| prepare(&target, fetched).transpose()).collect()
+    };
+    let work = target.run(prepare);
     send(batches, work).await
 }
 

@@ -146,7 +146,9 @@ impl Syncer {
             };
             work.push((generation, Target { budget: budget.clone(), ..self.target(&folder) }, messages));
         }
-        let prepared = self.workers.run(move || work.into_iter().map(prepare_folder).collect::<Vec<_>>());
+        let prepared = self
+            .workers
+            .run(self.owner.mailbox, move || work.into_iter().map(prepare_folder).collect::<Vec<_>>());
         let mut gathered = BTreeSet::new();
         let mut bytes = 0;
         for (generation, folder, came) in prepared.result().await? {

@@ -271,7 +271,7 @@ impl<'t> Arriving<'t> {
             Kept::File(writer, message) if is_oversize => Kept::File(writer, message),
             Kept::File(mut writer, message) => {
                 let key = Arc::clone(&self.target.key);
-                let work = self.target.workers.run(move || writer.append(&key, &piece).map(|()| writer));
+                let work = self.target.run(move || writer.append(&key, &piece).map(|()| writer));
                 Kept::File(work.result().await??, message)
             }
         };
@@ -289,7 +289,7 @@ impl<'t> Arriving<'t> {
             writer.append(&target.key, &head)?;
             Ok(Kept::File(Box::new(writer), Box::new(message)))
         };
-        let work = self.target.workers.run(move || guarded(uid, write));
+        let work = self.target.run(move || guarded(uid, write));
         let kept = work.result().await??;
         self.target.budget.shrink(&mut self.share, FRAME);
         Ok(kept)
@@ -320,6 +320,6 @@ impl<'t> Arriving<'t> {
             };
             Ok(vec![prepared])
         };
-        self.target.workers.run(move || guarded(uid, prepare))
+        self.target.run(move || guarded(uid, prepare))
     }
 }
