@@ -124,7 +124,7 @@ impl Syncer {
         }
         let doubtful: Vec<Uid> = doubtful.into_iter().collect();
         for set in uid_sets(&doubtful, SET) {
-            for there in connection.list_envelopes(&set).await? {
+            for there in connection.list_envelopes(&set, (&self.workers, self.owner.mailbox)).await? {
                 if stored.get(&there.uid).is_some_and(|known| !there.resembles(known)) {
                     tracing::warn!(folder = %folder.id, uid = there.uid, "the server gave a UID to another message");
                     return Ok(true);

@@ -4,7 +4,7 @@
 
 use super::protocol::ImapError;
 use super::response::{Response, Status};
-use crate::net::LimitExceeded;
+use crate::net::{LimitExceeded, Literals};
 
 /// How the command with this tag ended, if this is its end. Some servers write tags in small letters.
 pub(super) fn tagged(what: &'static str, tag: &str, response: &Response) -> Option<Result<(), ImapError>> {
@@ -53,6 +53,22 @@ pub(super) fn short(text: Option<&str>) -> String {
     text.unwrap_or_default().trim().chars().take(300).collect()
 }
 
+/// Bytes of the fields that tell messages apart; what is behind it tells nothing.
+const HEADER: usize = 64 << 10;
+/// Bytes of names and words.
+const NAMES: usize = 16 << 10;
+
+/// What is needed of the literals in the answer to a command: what nobody asked for is not held.
+pub(super) fn needed(command: &str) -> Literals {
+    let is_fetch = command.starts_with("FETCH") || command.starts_with("UID FETCH");
+    match command.split_once("BODY.PEEK[").filter(|_| is_fetch) {
+        Some((_, section)) if section.starts_with("HEADER.FIELDS") => Literals::UpTo(HEADER),
+        Some(_) => Literals::Whole,
+        None if is_fetch || command.starts_with("UID SEARCH") => Literals::UpTo(0),
+        None => Literals::UpTo(NAMES),
+    }
+}
+
 /// How a name is written in a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
@@ -76,6 +92,22 @@ pub(super) fn spelled(name: &[u8], escapes: bool) -> Spelling {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn literals_are_kept_by_what_was_asked_for() {
+        let kept = [
+            "UID FETCH 1:* (UID FLAGS)",
+            "UID FETCH 1:* (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (DATE)])",
+            "UID FETCH 5 (UID BODY.PEEK[HEADER])",
+            "UID FETCH 5 (UID BODY.PEEK[]<0.5>)",
+            "SELECT \"BODY.PEEK[\"",
+            "UID SEARCH 1:5",
+        ]
+        .map(needed);
+        let (nothing, names) = (Literals::UpTo(0), Literals::UpTo(NAMES));
+        let whole = Literals::Whole;
+        assert_eq!(kept, [nothing, Literals::UpTo(HEADER), whole, whole, names, nothing]);
+    }
 
     #[test]
     fn names_are_spelled_as_listed_and_cannot_smuggle_a_command() {

@@ -3,7 +3,7 @@
 //! library's buffer when the session is ours. What was said beside is kept here.
 
 use super::response::{Response, Status, capabilities, parse};
-use crate::net::{LimitingReader, RawResponse, ReadMeter};
+use crate::net::{LimitingReader, Literals, RawResponse, ReadMeter};
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -37,6 +37,11 @@ impl<S> Dialogue<S> {
 
     pub(super) fn meter(&self) -> Arc<ReadMeter> {
         self.reader.meter()
+    }
+
+    /// What is kept of literals from here on.
+    pub(super) fn keep(&mut self, literals: Literals) {
+        self.reader.keep(literals);
     }
 
     /// The stream below, and whether the server has sent more than was read.

@@ -43,6 +43,10 @@ pub(super) struct Lexer {
     at: usize,
     /// A backslash in a quoted string escaped nothing: this server writes names as they are.
     pub(super) saw_bare_backslash: bool,
+    /// Only the beginning of a literal is here.
+    pub(super) saw_cut_literal: bool,
+    /// Only the beginning of the response is here.
+    is_cut: bool,
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -51,7 +55,12 @@ fn is_blank(byte: u8) -> bool {
 
 impl Lexer {
     pub(super) fn new(bytes: Bytes) -> Self {
-        Self { bytes, at: 0, saw_bare_backslash: false }
+        Self { bytes, at: 0, saw_bare_backslash: false, saw_cut_literal: false, is_cut: false }
+    }
+
+    /// The beginning of a response, the rest of which was passed over.
+    pub(super) fn of_beginning(bytes: Bytes) -> Self {
+        Self { is_cut: true, ..Self::new(bytes) }
     }
 
     fn rest_slice(&self) -> &[u8] {
@@ -152,7 +161,12 @@ impl Lexer {
         let digits = digits.strip_suffix(b"+").unwrap_or(digits);
         let size: usize = Word::Atom(Bytes::copy_from_slice(digits)).number()?;
         let begin = self.at.checked_add(line)?.checked_add(1)?;
-        let end = begin.checked_add(size).filter(|end| *end <= self.bytes.len())?;
+        let announced = begin.checked_add(size)?;
+        let end = if self.is_cut { announced.min(self.bytes.len()) } else { announced };
+        if end > self.bytes.len() {
+            return None;
+        }
+        self.saw_cut_literal |= end < announced;
         self.at = end;
         Some(Word::Literal(self.bytes.slice(begin..end)))
     }

@@ -1,6 +1,5 @@
-//! What is in the selected folder: UIDs with flags, sizes, or what tells messages apart.
+//! What is in the selected folder: UIDs with flags and sizes.
 
-use super::envelope;
 use super::fetch::SET;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
@@ -64,9 +63,6 @@ pub(super) struct ListedEnvelope {
     /// Of the fields that tell messages apart.
     pub(super) envelope: Envelope,
 }
-
-/// The fields that tell messages apart take no more than this; what is behind it tells nothing.
-const HEADER: usize = 64 << 10;
 
 impl Connection {
     /// The messages of a UID set (`1:*`, `5,7:9`) of the selected folder. Sorted.
@@ -219,26 +215,6 @@ impl Connection {
             let listed = self.list_messages(&set, Ask::Flags).await?;
             found.extend(listed.into_iter().map(|message| message.uid));
         }
-        Ok(found)
-    }
-
-    /// What messages are recognised by under another UID. Sorted by UID.
-    pub(super) async fn list_envelopes(&mut self, uids: &str) -> Result<Vec<ListedEnvelope>, ImapError> {
-        let fields = "MESSAGE-ID DATE FROM SUBJECT";
-        let command = format!("UID FETCH {uids} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({fields})])");
-        let mut found = Vec::new();
-        self.exchange("FETCH", &command, |response| {
-            let Response::Fetch(message) = response else { return };
-            let header = message.body.as_ref().filter(|header| !header.is_nil);
-            if let (Some(uid), true, Some(header)) = (message.uid, message.is_whole, header) {
-                let header = header.bytes.get(..HEADER).unwrap_or(&header.bytes);
-                let date = message.internal_date;
-                found.push(ListedEnvelope { uid, date, envelope: envelope::parse(header) });
-            }
-        })
-        .await?;
-        found.sort_by_key(|listed| listed.uid);
-        found.dedup_by_key(|listed| listed.uid);
         Ok(found)
     }
 }

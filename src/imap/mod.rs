@@ -19,6 +19,7 @@ mod folder_commands;
 mod folders;
 mod gather;
 mod goodbye;
+mod headers;
 mod idle;
 mod idling;
 mod isolate;

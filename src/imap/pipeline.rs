@@ -8,6 +8,7 @@ use super::protocol::ImapError;
 use super::response::{FetchedMessage, Response, Status};
 use super::wire::{Change, Connection};
 use crate::domain::WireName;
+use crate::net::Literals;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use tokio::io::AsyncWriteExt;
@@ -198,6 +199,7 @@ impl Connection {
         }
         let (what, after) = ("SELECT", self.timing.command);
         let stream = self.session.get_mut();
+        stream.keep(Literals::Whole);
         let write = async {
             stream.write_all(lines.as_bytes()).await?;
             stream.flush().await
@@ -235,7 +237,7 @@ mod tests {
     use bytes::Bytes;
 
     fn fetched(length: usize, origin: Option<u32>, size: u64) -> FetchedMessage {
-        let body = Section { bytes: Bytes::from(vec![b'x'; length]), origin, is_nil: false };
+        let body = Section { bytes: Bytes::from(vec![b'x'; length]), origin, is_nil: false, is_cut: false };
         FetchedMessage {
             uid: Some(1),
             size: Some(size),

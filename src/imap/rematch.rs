@@ -118,7 +118,7 @@ impl Syncer {
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(true) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(true) };
         // asked in an empty folder, too: what a server forgot to count shows here
-        let listed = connection.list_envelopes("1:*").await;
+        let listed = connection.list_envelopes("1:*", (&self.workers, mailbox)).await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
         let is_complete = listed.len() == connection.exists() as usize;
         let have = self.store.uid_entries(mailbox, folder, row.value.incarnation)?;

@@ -100,7 +100,7 @@ impl Syncer {
         let uids: Vec<Uid> = sample.keys().copied().collect();
         let mut same = 0;
         for set in uid_sets(&uids, SET) {
-            let there = connection.list_envelopes(&set).await?;
+            let there = connection.list_envelopes(&set, (&self.workers, self.owner.mailbox)).await?;
             let is_same =
                 |listed: &&ListedEnvelope| sample.get(&listed.uid).is_some_and(|known| listed.is(known));
             same += there.iter().filter(is_same).count();

@@ -96,11 +96,14 @@ pub(super) struct Section {
     pub(super) origin: Option<u32>,
     /// There is no such section.
     pub(super) is_nil: bool,
+    /// Only its beginning is here: what is behind it was passed over.
+    pub(super) is_cut: bool,
 }
 
 /// Reads a response.
 pub(super) fn parse(raw: &RawResponse) -> Response {
-    let mut lexer = Lexer::new(raw.bytes.clone());
+    let bytes = raw.bytes.clone();
+    let mut lexer = if raw.is_cut { Lexer::of_beginning(bytes) } else { Lexer::new(bytes) };
     let Some(first) = lexer.word() else { return Response::Other };
     let Word::Atom(first) = first else { return Response::Strange("line") };
     match &*first {
@@ -176,6 +179,9 @@ fn numbered(number: u32, mut lexer: Lexer) -> Response {
     }
 }
 
+/// Attributes of a folder that are read: RFC 9051 knows fifteen.
+const ATTRIBUTES: usize = 50;
+
 /// `(attributes) separator name`; the separator may be missing, and a name that is no string may have blanks.
 fn list(mut lexer: Lexer) -> Option<ListedFolder> {
     let Some(Word::Open) = lexer.word() else { return None };
@@ -184,7 +190,10 @@ fn list(mut lexer: Lexer) -> Option<ListedFolder> {
         match lexer.word()? {
             Word::Close => break,
             Word::Open => return None,
-            word => attributes.extend(word.text().map(|text| lossy(text).to_ascii_lowercase())),
+            word if attributes.len() < ATTRIBUTES => {
+                attributes.extend(word.text().map(|text| lossy(text).to_ascii_lowercase()));
+            }
+            _ => {}
         }
     }
     let before = lexer.clone();
@@ -306,8 +315,9 @@ fn fetched_item(found: &mut FetchedMessage, item: &Bytes, lexer: &mut Lexer) -> 
             let Some(word) = value() else { return false };
             let bytes = word.text().cloned();
             let is_nil = bytes.is_none();
-            found.body = Some(Section { bytes: bytes.unwrap_or_default(), origin: origin(item), is_nil });
-            true
+            let (bytes, origin, is_cut) = (bytes.unwrap_or_default(), origin(item), lexer.saw_cut_literal);
+            found.body = Some(Section { bytes, origin, is_nil, is_cut });
+            !is_cut
         }
         b"FLAGS" => flags(found, lexer),
         _ => lexer.skip_value(),

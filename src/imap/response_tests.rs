@@ -148,7 +148,10 @@ fn messages_come_with_what_is_unknown_beside_them() {
     let message = fetched(line);
     assert_eq!((message.sequence, message.uid, message.size), (3, Some(103), Some(1 << 32)));
     assert_eq!(message.internal_date, Some(Timestamp(760_689_784_000)));
-    assert_eq!(message.body, Some(Section { bytes: Bytes::from("a)b"), origin: Some(0), is_nil: false }));
+    assert_eq!(
+        message.body,
+        Some(Section { bytes: Bytes::from("a)b"), origin: Some(0), is_nil: false, is_cut: false })
+    );
     assert!(message.is_whole);
     assert!(fetched(b"* 3 FETCH (UID 1 BODY[] NIL)\r\n").body.unwrap().is_nil);
     assert_eq!(fetched(b"* 3 FETCH (UID 1 BODY[] \"\")\r\n").body.unwrap().bytes, "");
@@ -231,4 +234,13 @@ proptest! {
             let _ = parse(&raw);
         }
     }
+}
+
+#[test]
+fn of_a_response_that_was_cut_in_a_literal_its_beginning_counts() {
+    let bytes = Bytes::from_static(b"* 4 FETCH (UID 5 BODY[HEADER] {1000}\r\nSubject: x UID 7)");
+    let Response::Fetch(message) = parse(&RawResponse { bytes, is_cut: true }) else { panic!() };
+    let bytes_of_it = Bytes::from("Subject: x UID 7)");
+    assert_eq!(message.body, Some(Section { bytes: bytes_of_it, origin: None, is_nil: false, is_cut: true }));
+    assert_eq!((message.uid, message.is_whole), (Some(5), false));
 }

@@ -4,7 +4,7 @@
 // there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::decode::{library, short, tagged, unreadable};
+use super::decode::{library, needed, short, tagged, unreadable};
 use super::dialogue::Dialogue;
 use super::oddities::Oddities;
 use super::patience::{Patience, SLOWEST};
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 /// Bytes of everything that a server says to one command, message bodies apart: a listing of millions of messages. What
 /// is listed is held in memory.
-const ANSWER: u64 = 1 << 28;
+pub(super) const ANSWER: u64 = 1 << 28;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
@@ -168,7 +168,25 @@ impl Connection {
         E: From<ImapError>,
     {
         let command = format!("UID FETCH {uids} (UID FLAGS INTERNALDATE BODY.PEEK{section})");
-        let tag = self.send("FETCH", &command).await?;
+        let is_damaged = |message: &FetchedMessage| message.body.is_some() && !message.is_whole;
+        self.fetch(&command, async |message| {
+            if message.as_ref().is_some_and(is_damaged) {
+                // where its literals end is in doubt, and with it everything behind them
+                let detail = String::from("a message in a damaged response");
+                return Err(ImapError::Unreadable { what: "FETCH", detail }.into());
+            }
+            take(message).await
+        })
+        .await
+    }
+
+    /// Reads what a FETCH brings of messages, each as it comes, as [`Self::fetch_sections`] does.
+    pub(super) async fn fetch<F, E>(&mut self, command: &str, mut take: F) -> Result<(), E>
+    where
+        F: AsyncFnMut(Option<FetchedMessage>) -> Result<(), E>,
+        E: From<ImapError>,
+    {
+        let tag = self.send("FETCH", command).await?;
         loop {
             let response = {
                 let patience = Patience::AtPace(self.timing.fetch_silence, SLOWEST);
@@ -186,11 +204,6 @@ impl Connection {
             }
             self.note(&response)?;
             let Response::Fetch(message) = response else { continue };
-            if message.body.is_some() && !message.is_whole {
-                // where its literals end is in doubt, and with it everything behind them
-                let detail = String::from("a message in a damaged response");
-                return Err(ImapError::Unreadable { what: "FETCH", detail }.into());
-            }
             take(Some(*message)).await?;
         }
     }
@@ -213,6 +226,7 @@ impl Connection {
 
     pub(super) async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
         let after = self.timing.command;
+        self.session.get_mut().keep(needed(command));
         let sent = tokio::time::timeout(after, self.session.run_command(command)).await;
         match sent.map_err(|_| ImapError::Timeout { what, after })? {
             Ok(tag) => Ok(tag.0),

@@ -15,6 +15,18 @@ pub struct Limits {
     pub literal: u64,
 }
 
+/// What is kept of literals: a command says what it needs of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literals {
+    /// All of them. One that is larger than [`Limits::literal`] is an error.
+    Whole,
+    /// So many bytes of all that a response has. What is beyond is passed over, and the response with it.
+    UpTo(usize),
+}
+
+/// What a name may need, which any command may meet.
+const NAMES: usize = 16 << 10;
+
 impl Default for Limits {
     fn default() -> Self {
         Self { line: 64 << 10, search: 16 << 20, passed_over: 128 << 20, literal: 16 << 20 }
@@ -40,7 +52,8 @@ pub enum LimitExceeded {
     },
 }
 
-/// Of a response that is too long this much of its beginning is kept: enough to know what it speaks of.
+/// Of a response that is too long this much of its beginning is kept, if it has no literal: enough to know what it speaks
+/// of.
 pub(super) const HEAD: usize = 512;
 /// And of its end: enough for the announcement of a literal.
 const TAIL: usize = 64;
@@ -72,11 +85,23 @@ pub(super) struct Framing {
     before: u64,
     /// Whether it is too long, so that only its beginning is kept.
     is_cut: bool,
+    /// How much of its beginning.
+    head: usize,
+    keep: Literals,
 }
 
 impl Framing {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, seen: 0, text: 0, literals: 0, before: 0, is_cut: false }
+        Self {
+            limits,
+            seen: 0,
+            text: 0,
+            literals: 0,
+            before: 0,
+            is_cut: false,
+            head: HEAD,
+            keep: Literals::UpTo(NAMES),
+        }
     }
 
     /// Whether the response is too long: its middle was dropped.
@@ -84,9 +109,19 @@ impl Framing {
         self.is_cut
     }
 
+    /// How much is kept of a response that is too long.
+    pub(super) fn head(&self) -> usize {
+        self.head
+    }
+
+    /// What is kept of literals from here on.
+    pub(super) fn keep(&mut self, literals: Literals) {
+        self.keep = literals;
+    }
+
     /// The response was taken away: what follows is the next one.
     pub(super) fn begin(&mut self) {
-        *self = Self::new(self.limits);
+        *self = Self { keep: self.keep, ..Self::new(self.limits) };
     }
 
     /// Looks at what has come of the response so far.
@@ -124,13 +159,22 @@ impl Framing {
     }
 
     fn begin_literal(&mut self, at: usize, announced: u64) -> Result<(), LimitExceeded> {
-        let limit = self.limits.literal;
+        let (limit, all) = match self.keep {
+            Literals::Whole => (self.limits.literal, self.limits.literal.saturating_add(BESIDE)),
+            Literals::UpTo(kept) => {
+                let room = size(kept).saturating_sub(self.literals);
+                if announced > room && !self.is_cut {
+                    self.is_cut = true;
+                    self.head = at.saturating_add(usize::try_from(room).unwrap_or(kept)).max(HEAD);
+                }
+                (self.limits.passed_over, self.limits.passed_over)
+            }
+        };
         let over = LimitExceeded::Literal { announced, limit };
         if announced > limit {
             return Err(over);
         }
         self.literals = self.literals.saturating_add(announced);
-        let all = limit.saturating_add(BESIDE);
         if self.literals > all {
             return Err(LimitExceeded::Answer(all));
         }
@@ -143,15 +187,15 @@ impl Framing {
     /// Which bytes of a response that is too long can be dropped, if it is worth it: they were looked at.
     pub(super) fn droppable(&mut self, length: usize) -> Option<std::ops::Range<usize>> {
         let end = self.seen.min(length).saturating_sub(TAIL);
-        if !self.is_cut || end < HEAD + SLACK {
+        if !self.is_cut || end < self.head.saturating_add(SLACK) {
             return None;
         }
-        let dropped = end - HEAD;
+        let dropped = end - self.head;
         // of the text that is dropped the length is kept
-        self.before = self.before.saturating_add(size(end.saturating_sub(self.text.max(HEAD))));
-        self.text = if self.text > end { self.text - dropped } else { self.text.min(HEAD) };
+        self.before = self.before.saturating_add(size(end.saturating_sub(self.text.max(self.head))));
+        self.text = if self.text > end { self.text - dropped } else { self.text.min(self.head) };
         self.seen -= dropped;
-        Some(HEAD..end)
+        Some(self.head..end)
     }
 }
 
@@ -225,13 +269,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn holding(limits: Limits) -> Framing {
+        let mut framing = Framing::new(limits);
+        framing.keep(Literals::Whole);
+        framing
+    }
+
     fn small() -> Limits {
         Limits { line: 60, search: 200, passed_over: 100_000, literal: 100 }
     }
 
     /// The responses in a text, whole ones.
     fn responses(text: &[u8]) -> Result<Vec<String>, LimitExceeded> {
-        let (mut framing, mut rest, mut found) = (Framing::new(small()), text, Vec::new());
+        let (mut framing, mut rest, mut found) = (holding(small()), text, Vec::new());
         while let Found::End(end) = framing.look(rest)? {
             found.push(String::from_utf8_lossy(&rest[..end]).into_owned());
             framing.begin();
@@ -267,13 +317,13 @@ mod tests {
         let over = |announced| Err(LimitExceeded::Literal { announced, limit: 100 });
         assert_eq!(responses(b"* 1 FETCH (A {101}\r\n"), over(101));
         assert_eq!(responses(b"* X {99999999999999999999999999}\r\n"), over(u64::MAX));
-        let mut framing = Framing::new(small());
+        let mut framing = holding(small());
         assert_eq!(framing.look(b"* 1 FETCH (A {90}\r\nabc"), Ok(Found::More(87)));
     }
 
     #[test]
     fn the_literals_of_one_response_are_bounded_together() {
-        let mut framing = Framing::new(Limits { literal: BESIDE, line: 1 << 20, ..small() });
+        let mut framing = holding(Limits { literal: BESIDE, line: 1 << 20, ..small() });
         let piece = [format!(" A {{{BESIDE}}}\r\n").into_bytes(), vec![b'x'; 1 << 20]].concat();
         let text = [&b"* 1 FETCH ("[..], &piece.repeat(3)].concat();
         assert_eq!(framing.look(&text), Err(LimitExceeded::Answer(2 * BESIDE)));
@@ -282,7 +332,7 @@ mod tests {
     #[test]
     fn a_long_response_is_cut_and_an_endless_one_is_none() {
         let cut = |text: &[u8]| {
-            let mut framing = Framing::new(small());
+            let mut framing = holding(small());
             framing.look(text).map(|_| framing.is_cut())
         };
         assert_eq!(cut(&[&b"* LIST () \"/\" "[..], &[b'x'; 40]].concat()), Ok(false));
@@ -307,7 +357,7 @@ mod tests {
         ) {
             let text = pieces.concat().into_bytes();
             let whole = responses(&text);
-            let (mut framing, mut buffer, mut found) = (Framing::new(small()), Vec::new(), Vec::new());
+            let (mut framing, mut buffer, mut found) = (holding(small()), Vec::new(), Vec::new());
             let (mut rest, mut cuts) = (&text[..], cuts.into_iter());
             let pieced = loop {
                 match framing.look(&buffer) {

@@ -1,9 +1,9 @@
 //! Reads an IMAP server's responses one by one, within [`Limits`], and counts what was read. What the library above needs
 //! during log-in is made of them by `imap::dialogue`.
 
-pub use super::imap_framing::{LimitExceeded, Limits};
+pub use super::imap_framing::{LimitExceeded, Limits, Literals};
 
-use super::imap_framing::{Found, Framing, HEAD};
+use super::imap_framing::{Found, Framing};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::io;
@@ -60,6 +60,11 @@ impl<S> LimitingReader<S> {
         Self { inner, framing, buffer, exceeded: None, meter: Arc::default() }
     }
 
+    /// What is kept of literals from here on.
+    pub fn keep(&mut self, literals: Literals) {
+        self.framing.keep(literals);
+    }
+
     /// The meter of this connection.
     #[must_use]
     pub fn meter(&self) -> Arc<ReadMeter> {
@@ -79,12 +84,12 @@ impl<S> LimitingReader<S> {
         }
         match self.framing.look(&self.buffer) {
             Ok(Found::End(end)) => {
-                let is_cut = self.framing.is_cut();
+                let (is_cut, head) = (self.framing.is_cut(), self.framing.head());
                 self.framing.begin();
                 let mut bytes = self.buffer.split_to(end).freeze();
                 if is_cut {
                     // what is kept of it does not hold on to what was read with it
-                    bytes = Bytes::copy_from_slice(bytes.get(..HEAD).unwrap_or(&bytes));
+                    bytes = Bytes::copy_from_slice(bytes.get(..head).unwrap_or(&bytes));
                 }
                 Ok(Ok(RawResponse { bytes, is_cut }))
             }
@@ -94,7 +99,8 @@ impl<S> LimitingReader<S> {
                     self.buffer.truncate(dropped.start);
                     self.buffer.unsplit(tail);
                 }
-                Ok(Err(known))
+                // what is passed over needs no room
+                Ok(Err(if self.framing.is_cut() { 0 } else { known }))
             }
             Err(exceeded) => {
                 self.exceeded = Some(exceeded);
@@ -226,16 +232,43 @@ mod tests {
             server
         });
         let long = reader.response().await.unwrap().unwrap();
-        assert!(long.is_cut && long.bytes.len() <= HEAD && long.bytes.starts_with(b"* LIST"));
+        assert!(long.is_cut && long.bytes.len() <= 512 && long.bytes.starts_with(b"* LIST"));
         assert!(reader.buffer.capacity() < 1 << 20, "{}", reader.buffer.capacity());
         assert_eq!(text(&reader.response().await.unwrap().unwrap()), "A1 OK done\r\n");
         drop(sent.await.unwrap());
     }
 
     #[tokio::test]
+    async fn what_a_command_does_not_need_of_literals_is_passed_over_and_not_held() {
+        for kept in [0_usize, 1 << 16] {
+            let (client, mut server) = tokio::io::duplex(1 << 16);
+            let mut reader = LimitingReader::new(client, Limits::default());
+            reader.keep(Literals::UpTo(kept));
+            let begin = "* 1 FETCH (UID 5 BODY[HEADER] {104857600}\r\n";
+            let sent = tokio::spawn(async move {
+                server.write_all(begin.as_bytes()).await.unwrap();
+                for _ in 0..100 {
+                    server.write_all(&[b'x'; 1 << 20]).await.unwrap();
+                }
+                server.write_all(b" B {70000}\r\n").await.unwrap();
+                server.write_all(&[b'y'; 70_000]).await.unwrap();
+                server.write_all(b" FLAGS ())\r\nA1 OK done\r\n").await.unwrap();
+                server
+            });
+            let long = reader.response().await.unwrap().unwrap();
+            assert!(long.is_cut && long.bytes.starts_with(begin.as_bytes()));
+            assert_eq!(long.bytes.len(), (begin.len() + kept).max(512));
+            assert!(reader.buffer.capacity() < 1 << 19, "{}", reader.buffer.capacity());
+            assert_eq!(text(&reader.response().await.unwrap().unwrap()), "A1 OK done\r\n");
+            drop(sent.await.unwrap());
+        }
+    }
+
+    #[tokio::test]
     async fn a_violation_is_typed_and_lasting() {
         let (client, mut server) = tokio::io::duplex(1024);
         let mut reader = LimitingReader::new(client, Limits { literal: 2, ..Limits::default() });
+        reader.keep(Literals::Whole);
         server.write_all(b"* 1 FETCH (BODY[] {3}\r\n").await.unwrap();
         for _ in 0..2 {
             let error = reader.response().await.unwrap_err();

@@ -22,7 +22,7 @@ pub use dial::{Dialer, IpChoice, NetConfig};
 pub use error::{CertificateFault, NetError};
 pub use http::{HttpClient, HttpError};
 pub use inspect::{PeerCertificate, Shown};
-pub use limit::{LimitExceeded, LimitingReader, Limits, RawResponse, ReadMeter};
+pub use limit::{LimitExceeded, LimitingReader, Limits, Literals, RawResponse, ReadMeter};
 pub use mx::MxResolver;
 pub use proxy::Proxy;
 pub use reach::Reach;
