@@ -82,6 +82,7 @@ impl ImapActor {
             quarantine_retry: timing.quarantine_retry,
             isolation: Isolation::default(),
             twins: Twins::default(),
+            too_many_folders: false,
             missing: Doubts::default(),
             misses_little: false,
             unlisted: BTreeSet::new(),

@@ -9,6 +9,8 @@ use super::protocol::ImapError;
 use super::response::{FolderStatus, ListedFolder, Response, Status, code_number};
 use super::wire::{Change, Connection};
 use crate::domain::WireName;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashSet};
 use tokio::io::AsyncWriteExt;
 
 /// All folders, as LIST shows them.
@@ -16,9 +18,46 @@ use tokio::io::AsyncWriteExt;
 pub(super) struct FolderList {
     pub(super) folders: Vec<ListedFolder>,
     /// Counts that came with them (RFC 5819).
-    pub(super) statuses: Vec<(WireName, FolderStatus)>,
+    pub(super) statuses: BTreeMap<WireName, FolderStatus>,
     /// Whether every line of it was understood: what it does not name may be gone.
     pub(super) is_complete: bool,
+    /// Whether there are more than [`FOLDERS`]: the others are not in it.
+    pub(super) is_full: bool,
+}
+
+/// So many folders are taken of a mailbox.
+pub(super) const FOLDERS: usize = 20_000;
+
+/// What a LIST tells, while it is read. A name counts once: some servers list folders twice, a hostile one without end.
+#[derive(Default)]
+struct Reading {
+    list: FolderList,
+    names: HashSet<Bytes>,
+    is_unescaped: bool,
+}
+
+impl Reading {
+    fn see(&mut self, response: &Response) {
+        let Self { list, names, is_unescaped } = self;
+        match response {
+            Response::List(folder) if names.contains(&folder.name) => {}
+            Response::List(_) if names.len() >= FOLDERS => list.is_full = true,
+            Response::List(folder) => {
+                // a copy does not hold on to what was read with it
+                let name = Bytes::copy_from_slice(&folder.name);
+                *is_unescaped |= folder.is_unescaped;
+                names.insert(name.clone());
+                list.folders.push(ListedFolder { name, ..folder.clone() });
+            }
+            Response::FolderStatus(name, status) if names.contains(name) || list.statuses.len() < FOLDERS => {
+                list.statuses.insert(WireName::from(&**name), *status);
+            }
+            // it may have been the line of a folder
+            Response::Strange(_) => list.is_complete = false,
+            _ => {}
+        }
+        list.is_complete &= !list.is_full;
+    }
 }
 
 /// What SELECT answered.
@@ -64,18 +103,12 @@ impl Connection {
     }
 
     async fn list_with(&mut self, options: &str) -> Result<FolderList, ImapError> {
-        let mut list = FolderList { is_complete: true, ..FolderList::default() };
+        let list = FolderList { is_complete: true, ..FolderList::default() };
+        let mut reading = Reading { list, ..Reading::default() };
         let command = format!("LIST \"\" \"*\"{options}");
-        self.exchange("LIST", &command, |response| match response {
-            Response::List(folder) => list.folders.push(folder.clone()),
-            Response::FolderStatus(name, status) => list.statuses.push((WireName::from(&**name), *status)),
-            // it may have been the line of a folder
-            Response::Strange(_) => list.is_complete = false,
-            _ => {}
-        })
-        .await?;
-        self.escapes = !list.folders.iter().any(|folder| folder.is_unescaped);
-        Ok(list)
+        self.exchange("LIST", &command, |response| reading.see(response)).await?;
+        self.escapes = !reading.is_unescaped;
+        Ok(reading.list)
     }
 
     /// Selects a folder, read-write as every client does; nothing we fetch changes it.
@@ -213,5 +246,34 @@ impl Connection {
             .map_err(|_| ImapError::Timeout { what: verb, after })?
             .map_err(|error| unreadable(verb, &error))?;
         Ok(tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(name: String) -> Response {
+        let (name, separator) = (Bytes::from(name), Some(String::from("/")));
+        Response::List(ListedFolder { name, separator, attributes: Vec::new(), is_unescaped: false })
+    }
+
+    #[test]
+    fn a_name_counts_once_and_there_is_a_most_of_them() {
+        let mut reading = Reading::default();
+        reading.list.is_complete = true;
+        for number in 0..FOLDERS {
+            reading.see(&listed(format!("f{number}")));
+            reading.see(&listed(format!("f{}", number / 2)));
+        }
+        assert!(reading.list.folders.len() == FOLDERS && reading.list.is_complete && !reading.list.is_full);
+        for number in 0..2 * FOLDERS {
+            reading.see(&listed(format!("g{number}")));
+            reading.see(&Response::FolderStatus(Bytes::from(format!("g{number}")), FolderStatus::default()));
+        }
+        reading.see(&Response::FolderStatus(Bytes::from_static(b"f7"), FolderStatus::default()));
+        let FolderList { folders, statuses, is_complete, is_full } = reading.list;
+        assert_eq!((folders.len(), statuses.len()), (FOLDERS, FOLDERS + 1));
+        assert!(is_full && !is_complete, "what it does not name is not gone");
     }
 }

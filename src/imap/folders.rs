@@ -2,7 +2,7 @@
 //! how it is shown.
 
 use super::doubts::MASS;
-use super::folder_commands::FolderList;
+use super::folder_commands::{FOLDERS, FolderList};
 use super::names;
 use super::protocol::ImapError;
 use super::response::{FolderStatus, ListedFolder};
@@ -118,6 +118,7 @@ impl Syncer {
         for row in self.store.folders(self.owner.mailbox)? {
             stored.insert(row.value.server_name.clone(), row);
         }
+        let mut room = FOLDERS.saturating_sub(stored.len());
         self.drop_second_inbox(connection, &mut listed, &stored).await?;
         make_paths_unique(&mut listed, &stored);
         let mut fresh = Vec::new();
@@ -140,6 +141,14 @@ impl Syncer {
                 Some(place) => self.rename(missing.swap_remove(place), folder).await?,
                 None => created.push(folder),
             }
+        }
+        self.too_many_folders = list.is_full || created.len() > room;
+        if created.len() > room {
+            // those with a role first, INBOX before all
+            created.sort_by_key(|folder| names::rank(folder.role));
+            room = room
+                .max(created.iter().take(1).filter(|folder| folder.role == Some(FolderRole::Inbox)).count());
+            created.truncate(room);
         }
         self.create(&created).await?;
         if !list.is_complete {

@@ -4,6 +4,7 @@
 use super::backoff::Backoff;
 use super::bell::Bell;
 use super::connect::{self, Credentials};
+use super::folder_commands::FOLDERS;
 use super::gather::Gathered;
 use super::idle::IdleEnd;
 use super::idling::Idling;
@@ -14,7 +15,8 @@ use super::sync::{Scope, Syncer, Visit};
 use super::wire::{Change, Connection};
 use crate::clock;
 use crate::config::Timing;
-use crate::diagnosis::Facts;
+use crate::diagnosis::catalogue::TOO_MANY_FOLDERS;
+use crate::diagnosis::{self, Facts};
 use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
 use crate::net::Dialer;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
@@ -191,7 +193,7 @@ impl Rider {
         let round = self.round(&mut connection).await?;
         self.look_again_if(listed == Visit::Suspicious || round == Visit::Suspicious);
         self.live_since = Some(clock::monotonic());
-        self.show_state(MailboxState::Live, None).await?;
+        self.show_live().await?;
         self.watch(connection).await
     }
 
@@ -230,6 +232,7 @@ impl Rider {
             if woken || now >= next_list {
                 let listed = self.syncer.reconcile_folders(&mut connection).await?;
                 self.look_again_if(listed == Visit::Suspicious);
+                self.show_live().await?;
                 next_list = after(timing.list_interval);
             }
             if woken || change.gone || now >= next_round {
@@ -305,6 +308,19 @@ impl Rider {
         })?;
         self.token_generation = Some(token.generation);
         Ok(Credentials::Token { user, token: token.token })
+    }
+
+    /// Shows that the mailbox is in step, and with what it is not.
+    async fn show_live(&self) -> Result<(), ImapError> {
+        let facts = Facts {
+            address: &self.syncer.stored.mailbox.address,
+            host: &self.link.endpoint.host,
+            detail: &FOLDERS.to_string(),
+            ..Facts::default()
+        };
+        let diagnosis =
+            self.syncer.too_many_folders.then(|| diagnosis::describe(&TOO_MANY_FOLDERS, &facts, None));
+        self.show_state(MailboxState::Live, diagnosis).await
     }
 
     async fn show_state(

@@ -288,8 +288,7 @@ impl Rider {
         asked.retain(|folder| connection.selected() != Some(&folder.server_name) && is_counted(folder));
         if asked.len() > 1 && connection.offers("LIST-STATUS") {
             let list = connection.list_status().await?;
-            let by_name: BTreeMap<WireName, FolderStatus> = list.statuses.into_iter().collect();
-            asked.retain(|folder| match by_name.get(&folder.server_name) {
+            asked.retain(|folder| match list.statuses.get(&folder.server_name) {
                 Some(status) => found.insert(folder.id, *status).is_some(),
                 None => true,
             });

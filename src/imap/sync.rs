@@ -57,6 +57,8 @@ pub(super) struct Syncer {
     pub(super) misses_little: bool,
     /// Folders that are never listed and can be selected all the same.
     pub(super) unlisted: BTreeSet<FolderId>,
+    /// The mailbox has more folders than are taken: the others are left out.
+    pub(super) too_many_folders: bool,
     /// Folders whose counts end the connection: they are selected instead.
     pub(super) uncounted: BTreeSet<FolderId>,
     /// What is known about folders at which connections end.

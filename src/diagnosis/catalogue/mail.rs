@@ -40,6 +40,14 @@ super::entries! {
             "Get-MailboxPermission -Identity {address}",
             "Get-CASMailbox -Identity {address} | fl ImapEnabled",
         ];
+    /// More folders than are taken.
+    TOO_MANY_FOLDERS = "too_many_folders", User, AfterFix, "Too many folders" => "Zu viele Ordner",
+        "{address} has more than {detail} folders: new ones are left out, everything else is kept in step."
+        => "{address} hat mehr als {detail} Ordner: Neue bleiben außen vor, alles andere wird abgeglichen.",
+        "Delete or merge folders in a mail program until fewer are left. Nothing that is stored is deleted because of this \
+         limit. If nobody made so many, a program or the server makes them: look there."
+        => "Ordner in einem Mailprogramm löschen oder zusammenlegen, bis es weniger sind. Wegen dieser Grenze wird nichts \
+         Gespeichertes gelöscht. Hat niemand so viele angelegt, tut es ein Programm oder der Server: dort nachsehen.";
     /// The server asked for patience.
     THROTTLED = "throttled", Nobody, Auto, "Throttled" => "Gedrosselt",
         "{host} asks for patience with {address}."
