@@ -7,7 +7,13 @@ use super::patience::Patience;
 use super::protocol::ImapError;
 use super::response::Response;
 use super::wire::{Change, Connection, read};
+use crate::clock;
+use crate::net::LimitExceeded;
 use std::time::Duration;
+
+/// Responses that IDLE may bring in a minute. Each change ends IDLE, and what came with it is read as an answer: no busy
+/// mailbox comes near.
+const UNASKED: u32 = 5000;
 
 /// How waiting in IDLE ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +107,19 @@ impl Connection {
         }
     }
 
+    /// Counts a response in IDLE: a server that floods is given up, with the wait that an error brings.
+    fn count_unasked(&mut self) -> Result<(), ImapError> {
+        let (now, (since, count)) = (clock::monotonic(), &mut self.unasked);
+        if now.saturating_duration_since(*since) >= Duration::from_secs(60) {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        if *count > UNASKED {
+            return Err(ImapError::Exceeded { what: "IDLE", limit: LimitExceeded::Unasked(UNASKED) });
+        }
+        Ok(())
+    }
+
     async fn change_or_call(&mut self, tag: &str, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {
         let mut called = std::pin::pin!(bell.called());
         let mut deadline = std::pin::pin!(tokio::time::sleep(time));
@@ -108,6 +127,7 @@ impl Connection {
             if self.change != Change::default() {
                 return Ok(IdleEnd::Changed);
             }
+            self.give_way().await;
             tokio::select! {
                 // the reader keeps what it has read: cutting it off loses nothing
                 response = read(&mut self.session, "IDLE") => {
@@ -117,6 +137,7 @@ impl Connection {
                         return Ok(IdleEnd::Ended);
                     }
                     self.note(&response)?;
+                    self.count_unasked()?;
                 }
                 end = &mut called => return Ok(end),
                 () = &mut deadline => return Ok(IdleEnd::Elapsed),

@@ -3,6 +3,7 @@
 use super::protocol::ImapError;
 use super::response::Response;
 use super::wire::{Connection, read};
+use crate::clock;
 use std::time::Duration;
 
 /// Others on the arbiter get their turn after so many responses or bytes: what comes fast could be read for tens of
@@ -22,9 +23,30 @@ pub(super) enum Patience {
 /// Bytes a second that have to come of a message: the rest of it would take for ever.
 pub(super) const SLOWEST: u64 = 1 << 10;
 
+/// A whole answer may take so many times what a single response of it may.
+const WHOLE: u32 = 10;
+/// And a second more for so many bytes of it: a server that sends a byte now and then gains nothing by them.
+const PACE: u64 = 4 << 10;
+
+impl Patience {
+    /// How long the whole answer to a command may be waited for of which so many bytes came.
+    fn whole(self, bytes: u64) -> Duration {
+        let (after, pace) = match self {
+            Self::Within(after) => (after, PACE),
+            Self::AtPace(after, pace) => (after, pace),
+        };
+        after.saturating_mul(WHOLE).saturating_add(Duration::from_secs(bytes / pace.max(1)))
+    }
+}
+
 impl Connection {
+    /// A command was sent: the wait for its answer begins.
+    pub(super) fn begin_waiting(&mut self) {
+        self.waited = (Duration::ZERO, self.meter.bytes());
+    }
+
     /// Lets others have their turn now and then.
-    async fn give_way(&mut self) {
+    pub(super) async fn give_way(&mut self) {
         let (responses, bytes) = (self.turn.0.saturating_add(1), self.meter.bytes());
         if responses < TURN_RESPONSES && bytes.saturating_sub(self.turn.1) < TURN_BYTES {
             self.turn.0 = responses;
@@ -34,13 +56,25 @@ impl Connection {
         }
     }
 
-    /// The next response.
+    /// The next response. Responses that come each in time and never end are not waited for for ever.
     pub(super) async fn next(
         &mut self,
         what: &'static str,
         patience: Patience,
     ) -> Result<Response, ImapError> {
         self.give_way().await;
+        let begun = clock::monotonic();
+        let response = self.next_in_time(what, patience).await;
+        let (waited, before) = &mut self.waited;
+        *waited = waited.saturating_add(clock::monotonic().saturating_duration_since(begun));
+        let after = patience.whole(self.meter.bytes().saturating_sub(*before));
+        if *waited > after {
+            return Err(ImapError::Timeout { what, after });
+        }
+        response
+    }
+
+    async fn next_in_time(&mut self, what: &'static str, patience: Patience) -> Result<Response, ImapError> {
         let (after, least) = match patience {
             Patience::Within(after) => (after, u64::MAX),
             Patience::AtPace(after, pace) => (after, after.as_secs().saturating_mul(pace).max(1)),

@@ -198,6 +198,7 @@ impl Connection {
             openings.push(Opening { select, fetch, expected: *messages });
         }
         let (what, after) = ("SELECT", self.timing.command);
+        self.begin_waiting();
         let stream = self.session.get_mut();
         stream.keep(Literals::Whole);
         let write = async {

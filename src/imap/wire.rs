@@ -10,18 +10,25 @@ use super::oddities::Oddities;
 use super::patience::{Patience, SLOWEST};
 use super::protocol::ImapError;
 use super::response::{FetchedMessage, Response, Status, parse};
+use crate::clock;
 use crate::config::Timing;
 use crate::domain::WireName;
 use crate::net::{LimitExceeded, MaybeTls, ReadAhead, ReadMeter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
-/// Bytes of everything that a server says to one command, message bodies apart: a listing of millions of messages. What
-/// is listed is held in memory.
+/// Bytes of everything that a server says to one FETCH, message bodies apart: a listing of millions of messages. What is
+/// listed is held in memory.
 pub(super) const ANSWER: u64 = 1 << 28;
+/// The same for SEARCH: the UIDs of as many.
+const SEARCH_ANSWER: u64 = 1 << 25;
+/// The same for any other command: folders with long names, and what changed meanwhile.
+const OTHER_ANSWER: u64 = 1 << 24;
+/// What a server may offer.
+const CAPABILITIES: usize = 500;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
@@ -54,6 +61,10 @@ pub(super) struct Connection {
     pub(super) tags: u32,
     /// Responses that were read since others had their turn, and where the meter stood then.
     pub(super) turn: (u32, u64),
+    /// How long the last command was waited for, and where the meter stood when it was sent.
+    pub(super) waited: (Duration, u64),
+    /// Since when responses in IDLE are counted, and how many came.
+    pub(super) unasked: (Instant, u32),
 }
 
 /// What changed in the selected folder without being asked for.
@@ -85,6 +96,8 @@ impl Connection {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             tags: 0,
             turn: (0, 0),
+            waited: (Duration::ZERO, 0),
+            unasked: (clock::monotonic(), 0),
         }
     }
 
@@ -98,7 +111,8 @@ impl Connection {
         let mut found = BTreeSet::new();
         self.exchange("CAPABILITY", "CAPABILITY", |response| {
             if let Response::Capabilities(capabilities) = response {
-                found.extend(capabilities.iter().cloned());
+                let room = CAPABILITIES.saturating_sub(found.len());
+                found.extend(capabilities.iter().take(room).cloned());
             }
         })
         .await?;
@@ -227,6 +241,7 @@ impl Connection {
     pub(super) async fn send(&mut self, what: &'static str, command: &str) -> Result<String, ImapError> {
         let after = self.timing.command;
         self.session.get_mut().keep(needed(command));
+        self.begin_waiting();
         let sent = tokio::time::timeout(after, self.session.run_command(command)).await;
         match sent.map_err(|_| ImapError::Timeout { what, after })? {
             Ok(tag) => Ok(tag.0),
@@ -253,14 +268,15 @@ impl Connection {
         mut see: impl FnMut(&Response),
     ) -> Result<(usize, Result<(), ImapError>), ImapError> {
         let before = self.meter.bytes();
+        let most = most(what);
         loop {
             let response = self.next(what, patience).await?;
             let mut ends = tags.iter().map(|tag| tagged(what, tag, &response));
             if let Some((number, Some(end))) = ends.by_ref().enumerate().find(|(_, end)| end.is_some()) {
                 return Ok((number, end));
             }
-            if self.meter.bytes().saturating_sub(before) > ANSWER {
-                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(ANSWER) });
+            if self.meter.bytes().saturating_sub(before) > most {
+                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(most) });
             }
             self.note(&response)?;
             see(&response);
@@ -287,6 +303,15 @@ impl Connection {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Bytes that an answer may have.
+fn most(what: &str) -> u64 {
+    match what {
+        "FETCH" => ANSWER,
+        "SEARCH" => SEARCH_ANSWER,
+        _ => OTHER_ANSWER,
     }
 }
 

@@ -39,6 +39,9 @@ pub enum LimitExceeded {
     /// A response without end.
     #[error("a response of more than {0} bytes outside literals")]
     Line(u64),
+    /// Responses without end.
+    #[error("more than {0} responses a minute that nobody asked for")]
+    Unasked(u32),
     /// An answer without end.
     #[error("an answer of more than {0} bytes")]
     Answer(u64),
