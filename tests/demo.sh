@@ -101,11 +101,11 @@ for address in anna@makler.test ben@makler.test clara@makler.test; do
   id=${address%%@*}
   link=$("$stafette" mailbox sign-in "$id")
   curl -sf -o /dev/null "$link" || fail "the link's page does not open"
-  authorize=$(curl -s -o /dev/null -w '%{redirect_url}' -X POST "$link")
+  authorize=$(curl -s -c "$dir/cookies" -o /dev/null -w '%{redirect_url}' -X POST "$link")
   [ -n "$authorize" ] || fail "the link leads nowhere"
   callback=$(curl -s -o /dev/null -w '%{redirect_url}' --data-urlencode "account=$address" "$authorize")
   [ -n "$callback" ] || fail "the provider did not send $address back"
-  page=$(curl -s "$callback")
+  page=$(curl -s -b "$dir/cookies" "$callback")
   who=$(api "$base/v1/mailboxes/$id" | jq -r '.grant.signed_in_as.name')
   [ "$who" = "$address" ] || fail "$id is signed in as $who: $page"
   echo "  $id is signed in as $who"

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::telemetry;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// Runs until SIGTERM or SIGINT.
@@ -21,6 +22,10 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
     let master_key = given_secret("STAFETTE_MASTER_KEY")?;
     let admin_key = given_secret("STAFETTE_ADMIN_KEY")?;
     actix::System::new().block_on(async {
+        // from now on a signal is no sudden end
+        let broken = |error: std::io::Error| Failure::io(format!("signals cannot be waited for: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
         let engine = Engine::start(config, master_key).await.map_err(not_started)?;
         let Bound { server, address, public_url, ending } =
             engine.listen(config, admin_key).map_err(not_started)?;
@@ -32,7 +37,10 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
                 "http.public_url is not https: providers accept redirects to https or loopback only"
             );
         }
-        ended_by_signal().await?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
         tracing::info!("draining");
         let drained = async {
             engine.drain().await;
@@ -45,18 +53,6 @@ pub(super) fn serve(config: &Config) -> Result<(), Failure> {
         serving.abort();
         Ok(())
     })
-}
-
-async fn ended_by_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let broken = |error: std::io::Error| Failure::io(format!("signals cannot be waited for: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// A secret that is given at start: the file that `<name>_FILE` names, systemd's credential of that name in small letters
@@ -120,5 +116,18 @@ pub(super) fn not_started(error: StartError) -> Failure {
         StartError::Store(_) => Failure::io(message),
         StartError::Listen(BindError::Certificate(_)) => Failure::config(message),
         StartError::Listen(BindError::Listen { .. }) | StartError::Ended => Failure::unavailable(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn neither_a_core_dump_nor_a_debugger_finds_what_is_in_memory() {
+        no_core_dumps();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     }
 }

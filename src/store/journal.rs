@@ -86,6 +86,9 @@ impl Journal {
             fs::rename(&path, &aside).map_err(files::io("rename", &path))?;
             tracing::warn!(path = %aside.display(), "the journal is damaged and kept aside, it is written anew");
         }
+        if let Some(bytes) = copy.as_ref().map(Copy::cut_off).filter(|bytes| *bytes > 0) {
+            tracing::info!(bytes, "the end of the journal was cut off while it was written, and is left out");
+        }
         if applied != REBUILT {
             let anew = Self::anew(db, path.clone(), applied);
             return match (anew, copy.and_then(|copy| copy.end_of(applied))) {

@@ -30,6 +30,8 @@ pub(super) struct Copy {
     /// What the last frame changed or removed.
     last_keys: BTreeSet<Vec<u8>>,
     is_whole: bool,
+    /// Bytes behind the last frame that are none: one was being written when the machine or the process ended.
+    cut_off: usize,
 }
 
 impl Copy {
@@ -46,6 +48,7 @@ impl Copy {
             last: (0, 0),
             last_keys: BTreeSet::new(),
             is_whole: true,
+            cut_off: 0,
         };
         let (mut at, mut is_gap, mut last) = (0, false, None);
         while at < bytes.len() {
@@ -67,6 +70,7 @@ impl Copy {
                 }
             }
         }
+        copy.cut_off = usize::try_from(copy.last.1).map_or(0, |end| bytes.len().saturating_sub(end));
         copy.last_keys = last.into_iter().flat_map(rows_of).map(|(key, _)| key.to_vec()).collect();
         Ok(Some(copy))
     }
@@ -102,6 +106,11 @@ impl Copy {
             1 => Some(begin),
             _ => None,
         }
+    }
+
+    /// Bytes of a frame that was cut off at the end.
+    pub(super) fn cut_off(&self) -> usize {
+        self.cut_off
     }
 
     /// Whether every frame could be read, up to one that was cut off at the end.

@@ -221,10 +221,13 @@ fn of_two_copies_the_one_that_vanished_is_the_one_that_moved() {
         relocate(state, "Trash", "in2", "Z");
     });
     anna.until_stored(&[("INBOX", "in1"), ("INBOX", "in3"), ("X", "x1"), ("Z", "in2")]);
+    let told = || {
+        [EventType::MessageMoved, EventType::MessageNew, EventType::MessageDeleted]
+            .map(|kind| count(&anna, kind))
+    };
+    anna.wait("moved, new, deleted", || (told() == [2, 5, 1]).then_some(()));
     anna.rounds(4);
-    let told = [EventType::MessageMoved, EventType::MessageNew, EventType::MessageDeleted]
-        .map(|kind| count(&anna, kind));
-    assert_eq!(told, [2, 5, 1], "moved, new, deleted");
+    assert_eq!(told(), [2, 5, 1], "and nothing else");
 }
 
 #[test]
