@@ -69,9 +69,6 @@ struct Offline {
 
 impl Offline {
     fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        if !config.data_dir.join("vault.key").is_file() {
-            return Err(holds_no_store(config));
-        }
         let held = lock(&config.data_dir)?;
         place::finish(&config.data_dir)?;
         Ok(Self {
@@ -107,22 +104,23 @@ impl Offline {
     }
 }
 
-fn holds_no_store(config: &StoreConfig) -> StoreError {
+/// The store that is to be looked at; `None`: a first start was cut off before anything was stored in it.
+fn opened(config: &StoreConfig) -> Result<Option<Offline>, StoreError> {
+    let is_there = |name: &str| config.data_dir.join(name).try_exists().unwrap_or(true);
+    if is_there("vault.key") {
+        let offline = Offline::open(config)?;
+        return Ok(if offline.is_new()? { None } else { Some(offline) });
+    }
+    // a start locks the directory before it makes anything in it
+    let is_new =
+        is_there("lock") && !["state", "state.ready", "packs", FILE].iter().any(|name| is_there(name));
     let what = format!("{} holds no store: name the data directory", config.data_dir.display());
-    StoreError::Vault { what }
+    if is_new { Ok(None) } else { Err(StoreError::Vault { what }) }
 }
 
-/// What is found where a first start was cut off before anything was stored; `None`: there is more than that.
-fn nothing_yet(config: &StoreConfig) -> Result<Option<Findings>, StoreError> {
-    let is_there = |name: &str| config.data_dir.join(name).try_exists().unwrap_or(true);
-    let is_new = if is_there("vault.key") {
-        Offline::open(config)?.is_new()?
-    } else {
-        // a start locks the directory before it makes anything in it
-        is_there("lock") && !["state", "state.ready", "packs", FILE].iter().any(|name| is_there(name))
-    };
+fn nothing_yet(config: &StoreConfig) -> Findings {
     let note = format!("{} is new, there is nothing in it yet", config.data_dir.display());
-    Ok(is_new.then(|| Findings { notes: vec![note], ..Findings::default() }))
+    Findings { notes: vec![note], ..Findings::default() }
 }
 
 /// Looks at every row and every record.
@@ -131,10 +129,7 @@ fn nothing_yet(config: &StoreConfig) -> Result<Option<Findings>, StoreError> {
 /// [`StoreError::Locked`] while a daemon runs, [`StoreError::Vault`] without the right master key,
 /// [`StoreError::Io`]. What is wrong inside is no error but a finding.
 pub fn check(config: &StoreConfig) -> Result<Findings, StoreError> {
-    if let Some(found) = nothing_yet(config)? {
-        return Ok(found);
-    }
-    let offline = Offline::open(config)?;
+    let Some(offline) = opened(config)? else { return Ok(nothing_yet(config)) };
     let mut findings = Findings::default();
     let db = match offline.db() {
         Ok(db) => db,

@@ -9,7 +9,7 @@ use super::old::Old;
 use super::salvage::{Sources, begin_log_anew};
 use super::scan::Pack;
 use super::second::{Second, told};
-use super::{Findings, Offline, place};
+use super::{Findings, Offline, nothing_yet, opened, place};
 use crate::domain::folder::FolderCounts;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::{BodyLocation, Envelope};
@@ -38,10 +38,7 @@ const BATCH: usize = 5000;
 /// # Errors
 /// As [`super::check`]. On an error the store is as it was.
 pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Findings, StoreError> {
-    if let Some(found) = super::nothing_yet(config)? {
-        return Ok(found);
-    }
-    let offline = Offline::open(config)?;
+    let Some(offline) = opened(config)? else { return Ok(nothing_yet(config)) };
     let opened = offline.db();
     let why = opened.as_ref().err().map(ToString::to_string);
     let old = opened.ok().map(|db| Old::new(db, offline.data_dir.join("state")));
