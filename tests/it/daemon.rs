@@ -172,10 +172,10 @@ impl Site {
             .args(["--pdeathsig", "KILL", "--"])
             .args(wrapper)
             .args([env!("CARGO_BIN_EXE_stafette"), "serve"]);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STAFETTE_")) {
-            command.env_remove(name);
-        }
-        command.envs(&self.settings).env("STAFETTE_FAULTS", faults).env("RUST_BACKTRACE", "0");
+        without_ours(&mut command)
+            .envs(&self.settings)
+            .env("STAFETTE_FAULTS", faults)
+            .env("RUST_BACKTRACE", "0");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().unwrap();
@@ -199,6 +199,14 @@ impl Site {
             _folders: [Rc::clone(&self.data), Rc::clone(&self.logs)],
         }
     }
+}
+
+/// Leaves out what the environment says to the tests: the daemon would take it for its configuration.
+pub fn without_ours(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STAFETTE_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn keep_log(stderr: ChildStderr, path: &Path, log: &Log) {

@@ -1,7 +1,7 @@
 //! The state's file is lost under a daemon that signed in, stored mail and was told to send: a start refuses by name, a
 //! rebuild brings everything back, and the next start goes on without anybody signing in.
 
-use crate::daemon::{Daemon, Site, draft, password_mailbox, world_with};
+use crate::daemon::{Daemon, Site, draft, password_mailbox, without_ours, world_with};
 use crate::world::SeedOptions;
 use serde_json::Value;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn messages(daemon: &Daemon) -> Vec<String> {
 }
 
 fn rebuild(site: &Site) {
-    let rebuilt = Command::new(env!("CARGO_BIN_EXE_stafette"))
+    let rebuilt = without_ours(&mut Command::new(env!("CARGO_BIN_EXE_stafette")))
         .env("STAFETTE_DATA_DIR", site.data_dir())
         .args(["fsck", "--rebuild"])
         .output()

@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use crate::bad_servers::{say, server};
 use crate::client::{Client, Gone};
-use crate::daemon::{ADMIN_KEY, Daemon, PASSWORD, RECORDED, Site, draft, world_with};
+use crate::daemon::{ADMIN_KEY, Daemon, PASSWORD, RECORDED, Site, draft, without_ours, world_with};
 use crate::world::{SeedOptions, World};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -106,11 +106,7 @@ impl Scene {
     /// A rebuild of this directory, added to the record of its disk.
     pub fn rebuild(&self, dir: &Path, disk: &mut Disk) {
         let trace = self.traces.path().join("trace");
-        let mut command = Command::new("strace");
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STAFETTE_")) {
-            command.env_remove(name);
-        }
-        let rebuilt = command
+        let rebuilt = without_ours(&mut Command::new("strace"))
             .args(RECORDED)
             .args(["-e", super::CALLS, "-o", trace.to_str().unwrap(), "--"])
             .args([env!("CARGO_BIN_EXE_stafette"), "fsck", "--rebuild"])
