@@ -83,6 +83,7 @@ impl ImapActor {
             isolation: Isolation::default(),
             twins: Twins::default(),
             too_many_folders: false,
+            folder_count: usize::MAX,
             missing: Doubts::default(),
             misses_little: false,
             unlisted: BTreeSet::new(),

@@ -3,6 +3,7 @@
 
 use super::doubts::MASS;
 use super::folder_commands::{FOLDERS, FolderList};
+use super::many_folders::give_way;
 use super::names;
 use super::protocol::ImapError;
 use super::response::{FolderStatus, ListedFolder};
@@ -19,6 +20,8 @@ use std::time::Duration;
 const LONGEST_NAME: usize = 1000;
 /// How many folders are made in one commit.
 const BATCH: usize = 200;
+/// New folders times missing ones up to which renames are looked for: two thousand may be renamed at once.
+const RENAMES: usize = 4_000_000;
 /// Bytes that names of a folder may take in its row.
 const NAMES: usize = 3000;
 
@@ -109,33 +112,39 @@ impl Syncer {
         connection: &mut Connection,
         list: FolderList,
     ) -> Result<Visit, ImapError> {
-        let mut listed = folders_of(&list.folders, self.is_exchange(connection));
+        let (is_exchange, count, folders) = (self.is_exchange(connection), list.folders.len(), list.folders);
+        let mut listed = self.in_proportion(count, move || folders_of(&folders, is_exchange)).await?;
         if !listed.iter().any(|folder| folder.server_name.is_inbox()) {
             // it is there whether it is listed or not (RFC 3501 §5.1)
             listed.push(folder_of(&inbox(), false));
         }
-        let mut stored: BTreeMap<WireName, Row<Folder>> = BTreeMap::new();
-        for row in self.store.folders(self.owner.mailbox)? {
-            stored.insert(row.value.server_name.clone(), row);
-        }
+        let stored = self.folders_by_name().await?;
+        self.folder_count = stored.len().saturating_add(count);
         let mut room = FOLDERS.saturating_sub(stored.len());
         self.drop_second_inbox(connection, &mut listed, &stored).await?;
-        make_paths_unique(&mut listed, &stored);
+        let unique = move || {
+            make_paths_unique(&mut listed, &stored);
+            (listed, stored)
+        };
+        let (listed, mut stored) = self.in_proportion(count, unique).await?;
         let mut fresh = Vec::new();
-        for folder in listed {
+        for (step, folder) in listed.into_iter().enumerate() {
+            give_way(step).await;
             match stored.remove(&folder.server_name) {
                 Some(known) => self.refresh(known, &folder).await?,
                 None => fresh.push(folder),
             }
         }
-        // what is left is stored and was not listed; a store that was rebuilt knows paths only
+        // what is left is stored and was not listed
         let mut missing: Vec<Row<Folder>> = stored.into_values().collect();
+        self.find_paths(&mut fresh, &mut missing).await?;
         let mut created = Vec::new();
+        // a server that names quite other folders each time is not asked which of them were renamed
+        let may_be_renamed = fresh.len().saturating_mul(missing.len()) <= RENAMES;
         for folder in fresh {
-            let same_path = missing.iter().position(|row| is_same_folder(&row.value, &folder));
-            let place = match same_path {
-                Some(place) => Some(place),
-                None => self.old_name_of(connection, &folder, &missing).await?,
+            let place = match may_be_renamed {
+                true => self.old_name_of(connection, &folder, &missing).await?,
+                false => None,
             };
             match place {
                 Some(place) => self.rename(missing.swap_remove(place), folder).await?,
@@ -227,7 +236,7 @@ impl Syncer {
         Ok(())
     }
 
-    async fn rename(&mut self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
+    pub(super) async fn rename(&mut self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
         self.is_listed(old.value.id);
         let old_path = old.value.path.clone();
         let folder = Folder {
@@ -273,7 +282,7 @@ impl Syncer {
         }
         let is_mass = messages > MASS as u64;
         let (now, number) = (clock::monotonic(), connection.number());
-        let mut visit = Visit::InStep;
+        let (mut visit, mut noted) = (Visit::InStep, Vec::new());
         for Row { generation, value: mut folder } in missing {
             let id = folder.id;
             let least = if is_mass { self.confirm } else { Duration::ZERO };
@@ -283,7 +292,7 @@ impl Syncer {
                 self.misses_little = !is_mass;
                 if folder.missing_lists == 0 {
                     folder.missing_lists = 1;
-                    self.put(generation, &folder, None).await?;
+                    noted.push((generation, folder));
                 }
                 continue;
             }
@@ -301,6 +310,13 @@ impl Syncer {
                 }
             }
             self.missing.drop(id);
+        }
+        for batch in noted.chunks(BATCH) {
+            let mut commit = Commit::by(self.owner);
+            for (generation, folder) in batch {
+                self.store.put_folder(&mut commit, self.owner.mailbox, *generation, folder)?;
+            }
+            self.store.commit(commit).await?;
         }
         Ok(visit)
     }
@@ -340,15 +356,6 @@ impl Syncer {
         self.store.commit(commit).await?;
         Ok(())
     }
-}
-
-/// Whether a stored folder that is not listed and a listed one that is not stored are the same: a store that was rebuilt
-/// from packs has paths in place of wire names.
-fn is_same_folder(stored: &Folder, listed: &Folder) -> bool {
-    stored.path == listed.path && stored.server_name.as_bytes() == stored.path.as_bytes()
-        || stored.server_name.is_inbox()
-            && listed.server_name.is_inbox()
-            && listed.role == Some(FolderRole::Inbox)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod idling;
 mod isolate;
 mod lexer;
 mod listings;
+mod many_folders;
 pub mod names;
 mod oddities;
 mod patience;

@@ -4,11 +4,12 @@
 use super::fetch::SET;
 use super::folder_commands::Selected;
 use super::listings::{Ask, ListedEnvelope};
+use super::many_folders::give_way;
 use super::plan::uid_sets;
 use super::protocol::ImapError;
 use super::sync::Syncer;
 use super::wire::Connection;
-use crate::domain::{Folder, Uid};
+use crate::domain::{Folder, FolderRole, Uid};
 use crate::store::{Row, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,40 @@ use std::collections::{BTreeMap, BTreeSet};
 const SAMPLE: usize = 10;
 
 impl Syncer {
+    /// Stored folders that are not listed and are the same as listed ones: a store that was rebuilt from packs has paths in
+    /// place of wire names.
+    pub(super) async fn find_paths(
+        &mut self,
+        fresh: &mut Vec<Folder>,
+        missing: &mut Vec<Row<Folder>>,
+    ) -> Result<(), ImapError> {
+        let key = |folder: &Folder| match folder.server_name.is_inbox() {
+            true => String::from("INBOX"),
+            false => folder.path.clone(),
+        };
+        let has_path = |row: &mut Row<Folder>| {
+            let folder = &row.value;
+            folder.server_name.as_bytes() == folder.path.as_bytes() || folder.server_name.is_inbox()
+        };
+        let mut by_path: BTreeMap<String, Row<Folder>> = BTreeMap::new();
+        for row in missing.extract_if(.., has_path).collect::<Vec<_>>() {
+            // a second spelling of INBOX is a folder like any
+            missing.extend(by_path.insert(key(&row.value), row));
+        }
+        let mut others = Vec::with_capacity(fresh.len());
+        for (step, folder) in std::mem::take(fresh).into_iter().enumerate() {
+            give_way(step).await;
+            let is_same = |row: &Row<Folder>| is_same_folder(&row.value, &folder);
+            match by_path.get(&key(&folder)).is_some_and(is_same).then(|| by_path.remove(&key(&folder))) {
+                Some(Some(row)) => self.rename(row, folder).await?,
+                _ => others.push(folder),
+            }
+        }
+        *fresh = others;
+        missing.extend(by_path.into_values());
+        Ok(())
+    }
+
     /// Which missing folder a new one is, under its new name: the same UIDVALIDITY, the stored UIDs are there, and they
     /// are the stored messages.
     pub(super) async fn old_name_of(
@@ -51,6 +86,9 @@ impl Syncer {
             connection.list_messages("1:*", Ask::Flags).await?
         };
         let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
+        let stored = if listed.is_empty() { self.stored_folders().await? } else { Vec::new() };
+        let alike = |validity| stored.iter().filter(|other| other.value.uid_validity == validity).count();
+        let is_alone = alike(selected.uid_validity) <= 1;
         for (place, row) in missing.iter().enumerate() {
             let validity = row.value.uid_validity;
             if validity.is_none() || validity != selected.uid_validity {
@@ -58,8 +96,7 @@ impl Syncer {
             }
             let entries = self.store.uid_entries(self.owner.mailbox, row.value.id, row.value.incarnation)?;
             if listed.is_empty() {
-                let alike = |other: &Row<Folder>| other.value.uid_validity == validity;
-                if self.store.folders(self.owner.mailbox)?.iter().filter(|other| alike(other)).count() > 1 {
+                if !is_alone {
                     continue; // a server that gives every folder the same says nothing by it
                 }
                 // all that was in it has left: its next UID says that there was as much
@@ -107,4 +144,13 @@ impl Syncer {
         }
         Ok(same * 2 > sample.len())
     }
+}
+
+/// Whether a stored folder that is not listed and a listed one that is not stored are the same: a store that was rebuilt
+/// from packs has paths in place of wire names.
+fn is_same_folder(stored: &Folder, listed: &Folder) -> bool {
+    stored.path == listed.path && stored.server_name.as_bytes() == stored.path.as_bytes()
+        || stored.server_name.is_inbox()
+            && listed.server_name.is_inbox()
+            && listed.role == Some(FolderRole::Inbox)
 }

@@ -203,7 +203,7 @@ impl Rider {
         let mut next_round = after(timing.status_interval);
         let mut next_list = after(timing.list_interval);
         loop {
-            let inbox = self.inbox()?;
+            let inbox = self.inbox().await?;
             if let Some(inbox) = &inbox
                 && connection.selected() != Some(&inbox.server_name)
             {
@@ -273,16 +273,9 @@ impl Rider {
         }
     }
 
-    pub(super) fn folders(&self) -> Result<Vec<Folder>, ImapError> {
-        let rows = self.syncer.store.folders(self.syncer.owner.mailbox)?;
-        let mut folders: Vec<Folder> = rows.into_iter().map(|row| row.value).collect();
-        folders.retain(|folder| folder.selectable && folder.included && folder.missing_lists == 0);
-        Ok(folders)
-    }
-
-    fn inbox(&self) -> Result<Option<Folder>, ImapError> {
+    async fn inbox(&self) -> Result<Option<Folder>, ImapError> {
         let is_inbox = |folder: &Folder| folder.role == Some(FolderRole::Inbox) && folder.apart.is_none();
-        Ok(self.folders()?.into_iter().find(is_inbox))
+        Ok(self.syncer.followed_folders().await?.into_iter().find(is_inbox))
     }
 
     async fn credentials(&mut self) -> Result<Credentials, ImapError> {

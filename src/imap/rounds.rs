@@ -122,7 +122,7 @@ impl Rider {
         outcome: &mut Outcome,
     ) -> Result<bool, ImapError> {
         outcome.meets(self.syncer.reconcile_folders(connection).await?);
-        let mut folders = self.folders()?;
+        let mut folders = self.syncer.followed_folders().await?;
         folders.retain(|folder| folder.apart.is_none());
         let statuses = self.statuses(connection, &folders, outcome).await?;
         let is_as_seen = |folder: &Folder| {
@@ -208,7 +208,7 @@ impl Rider {
 
     /// Tries one message again that was set apart, after everything else: if it ends the connection, that is all it does.
     async fn give_another_chance(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
-        let (folders, pace) = (self.folders()?, self.link.timing.status_interval);
+        let (folders, pace) = (self.syncer.followed_folders().await?, self.link.timing.status_interval);
         let Some((folder, uid)) = self.syncer.next_chance(&folders, pace)? else { return Ok(()) };
         if self.visit_one(connection, folder, Scope::NewOnly).await? == Visit::InStep {
             self.syncer.try_again(connection, folder.id, uid).await?;
@@ -241,7 +241,7 @@ impl Rider {
     ) -> Result<Vec<(Folder, Option<FolderStatus>)>, ImapError> {
         let mut due = Vec::new();
         let (flag_scan, now) = (self.link.timing.flag_scan, clock::now());
-        let mut folders = self.folders()?;
+        let mut folders = self.syncer.followed_folders().await?;
         folders.retain(|folder| is_due(folder, now));
         let mut statuses = self.statuses(connection, &folders, outcome).await?;
         for folder in folders {
@@ -326,7 +326,12 @@ impl Rider {
             return Ok(());
         }
         self.inbox_seen = now;
-        let Some(inbox) = self.folders()?.into_iter().find(|folder| folder.role == Some(FolderRole::Inbox))
+        let Some(inbox) = self
+            .syncer
+            .followed_folders()
+            .await?
+            .into_iter()
+            .find(|folder| folder.role == Some(FolderRole::Inbox))
         else {
             return Ok(());
         };

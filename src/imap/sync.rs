@@ -59,6 +59,8 @@ pub(super) struct Syncer {
     pub(super) unlisted: BTreeSet<FolderId>,
     /// The mailbox has more folders than are taken: the others are left out.
     pub(super) too_many_folders: bool,
+    /// How many folders were stored and listed at the last LIST: more are not stored now.
+    pub(super) folder_count: usize,
     /// Folders whose counts end the connection: they are selected instead.
     pub(super) uncounted: BTreeSet<FolderId>,
     /// What is known about folders at which connections end.

@@ -51,7 +51,7 @@ impl Syncer {
         if vanished.is_empty() || vanished.len() > LOOKED_FOR {
             return Ok(left);
         }
-        let rows = self.store.folders(self.owner.mailbox)?;
+        let rows = self.stored_folders().await?;
         for folder in rows.into_iter().map(|row| row.value) {
             if folder.included || !folder.selectable || folder.missing_lists > 0 {
                 continue;

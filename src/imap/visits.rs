@@ -24,7 +24,7 @@ impl Rider {
         }
         // what looks like a stored message may have been moved: look where that one was, then again here
         let mut is_suspicious = visit == Visit::Suspicious;
-        let in_sight = self.folders()?;
+        let in_sight = self.syncer.followed_folders().await?;
         for (source, messages) in suspected {
             let Some(source) = in_sight.iter().find(|folder| folder.id == source && folder.apart.is_none())
             else {
