@@ -26,6 +26,7 @@
 //! | `AskLeave` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
 //! | `AskAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
 //! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
+//! | `GetLags` | tests → Supervisor | `Vec<Duration>` | – |
 //! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 

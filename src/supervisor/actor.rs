@@ -41,7 +41,7 @@ pub struct Factories {
 pub struct Supervisor {
     pub(super) factories: Factories,
     pub(super) arbiters: Vec<Arbiter>,
-    watchdog: Watchdog,
+    pub(super) watchdog: Watchdog,
     pub(super) running: BTreeMap<Incarnation, Running>,
     pub(super) leaving: Leaving,
     /// Mailboxes whose epochs are being raised.

@@ -1,10 +1,11 @@
 //! What others say to and ask a mailbox's actors through the supervisor.
 
 use super::actor::Supervisor;
-use super::protocol::{ActorsStatus, GetActors, LendToken, RefreshToken, Wake, WakeReason};
+use super::protocol::{ActorsStatus, GetActors, GetLags, LendToken, RefreshToken, Wake, WakeReason};
+use crate::clock;
 use crate::imap::protocol::GetStatus;
 use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
-use actix::{Handler, ResponseActFuture, WrapFuture};
+use actix::{Handler, MessageResult, ResponseActFuture, WrapFuture};
 use std::time::Duration;
 
 /// How long a token that is lent must still be valid.
@@ -43,6 +44,13 @@ impl Handler<LendToken> for Supervisor {
         let token = self.children(message.mailbox).map(|children| children.token.clone());
         let asked = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
         Box::pin(asked.into_actor(self))
+    }
+}
+
+impl Handler<GetLags> for Supervisor {
+    type Result = MessageResult<GetLags>;
+    fn handle(&mut self, _: GetLags, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.watchdog.longest_lags(clock::monotonic()))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::imap::protocol::ImapStatus;
 use crate::token::protocol::{AccessToken, Permit, TokenError, Waiting};
 use actix::Message;
 use serde::Serialize;
+use std::time::Duration;
 
 /// The mailboxes in the store changed: start, restart and stop actors accordingly. Level-triggered: it says
 /// that something changed, not what. Answered when the old actors were told to end; the store refuses
@@ -100,6 +101,11 @@ pub struct ActorsStatus {
     /// How often they were restarted since the mailbox was started.
     pub restarts: u32,
 }
+
+/// How long each arbiter let the watchdog wait at most.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Duration>")]
+pub struct GetLags;
 
 /// Tells all actors to end; nothing is started any more. Answered when all have ended: a message that is on its way
 /// to the server is finished first.

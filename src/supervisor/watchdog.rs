@@ -6,8 +6,8 @@ use actix::Arbiter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often every arbiter is asked.
-pub(super) const ROUND: Duration = Duration::from_secs(1);
+/// How often every arbiter is asked; in tests so often that no standstill of a moment is missed.
+pub(super) const ROUND: Duration = Duration::from_millis(if cfg!(feature = "faults") { 20 } else { 1000 });
 /// Longer waits are told: work on an arbiter takes a millisecond at most, so that there is a fault, or the machine is
 /// far too slow for what runs on it.
 const LATE: Duration = Duration::from_millis(500);
@@ -25,6 +25,8 @@ struct Pulse {
     asked: Option<Instant>,
     /// How long a wait is the next to be told.
     tell_at: Duration,
+    /// The longest wait so far.
+    longest: Duration,
 }
 
 /// What is to be done about an arbiter.
@@ -39,7 +41,7 @@ enum Verdict {
 impl Pulse {
     fn judge(&mut self, now: Instant) -> Verdict {
         let Some(asked) = self.asked else {
-            *self = Self { asked: Some(now), tell_at: LATE };
+            (self.asked, self.tell_at) = (Some(now), LATE);
             return Verdict::Ask;
         };
         let waited = now.saturating_duration_since(asked);
@@ -54,6 +56,7 @@ impl Pulse {
     /// It answered: how long that took, if it is worth telling.
     fn answer(&mut self, now: Instant) -> Option<Duration> {
         let waited = now.saturating_duration_since(self.asked.take()?);
+        self.longest = self.longest.max(waited);
         Some(waited).filter(|waited| *waited >= LATE)
     }
 }
@@ -83,6 +86,18 @@ impl Watchdog {
                 }
             }
         }
+    }
+}
+
+impl Watchdog {
+    /// How long each arbiter has kept a question waiting at most, one that is open included.
+    pub(super) fn longest_lags(&self, now: Instant) -> Vec<Duration> {
+        let longest = |pulse: &Arc<Mutex<Pulse>>| {
+            let pulse = lock(pulse);
+            let open = pulse.asked.map_or(Duration::ZERO, |asked| now.saturating_duration_since(asked));
+            pulse.longest.max(open)
+        };
+        self.pulses.iter().map(longest).collect()
     }
 }
 
@@ -121,6 +136,7 @@ mod tests {
         assert_eq!(pulse.answer(end), None);
         assert_eq!(pulse.judge(end), Verdict::Ask);
         assert_eq!(pulse.answer(end + LATE / 2), None, "that is no standstill");
+        assert_eq!(pulse.longest, Duration::from_secs(61));
     }
 
     #[test]
@@ -135,8 +151,9 @@ mod tests {
             let (tell, told) = tokio::sync::oneshot::channel();
             arbiters[1].spawn_fn(move || tell.send(()).unwrap());
             told.await.unwrap();
-            let verdicts = watchdog.pulses.iter().map(|pulse| lock(pulse).judge(begin + ROUND));
-            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Tell(ROUND), Verdict::Ask]);
+            let verdicts = watchdog.pulses.iter().map(|pulse| lock(pulse).judge(begin + LATE));
+            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Tell(LATE), Verdict::Ask]);
+            assert_eq!(watchdog.longest_lags(begin + LATE)[0], LATE);
             release.send(()).unwrap();
             let (tell, told) = tokio::sync::oneshot::channel();
             arbiters[0].spawn_fn(move || tell.send(()).unwrap());

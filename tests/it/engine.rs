@@ -15,7 +15,7 @@ use stafette::domain::{
 use stafette::events::{Cursor, Event, EventType};
 use stafette::store::{Commit, MailboxStatus, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
-use stafette::supervisor::protocol::{GetActors, Reconcile, Wake, WakeReason};
+use stafette::supervisor::protocol::{GetActors, GetLags, Reconcile, Wake, WakeReason};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -151,6 +151,11 @@ impl Running {
     /// How often a mailbox's actors died.
     pub fn restarts(&self, mailbox: Incarnation) -> u32 {
         self.runtime.block_on(self.supervisor.send(GetActors { mailbox })).unwrap().restarts
+    }
+
+    /// How long each arbiter was kept from answering at most.
+    pub fn lags(&self) -> Vec<Duration> {
+        self.runtime.block_on(self.supervisor.send(GetLags)).unwrap()
     }
 
     /// Waits until the status fulfils a condition, woken by commits.

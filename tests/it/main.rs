@@ -27,6 +27,7 @@ mod drain;
 mod durability;
 mod engine;
 mod fleet;
+mod floods;
 mod follow;
 mod garbage;
 mod gathering;
