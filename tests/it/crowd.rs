@@ -61,7 +61,8 @@ fn under_a_hard_limit_as_many_as_fit_are_live_and_the_others_say_why_they_wait()
         let page = crowd.daemon.get("/v1/mailboxes?state=retrying&limit=1000");
         let waiting = page["items"].as_array().unwrap();
         let says_why = |mailbox: &&Value| {
-            mailbox["diagnosis"]["code"] == "descriptors"
+            mailbox["attention"] == true
+                && mailbox["diagnosis"]["code"] == "descriptors"
                 && mailbox["diagnosis"]["summary"].as_str().unwrap().contains("1024")
         };
         (waiting.iter().filter(says_why).count() as u64 == 700 - room).then_some(())

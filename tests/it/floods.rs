@@ -79,6 +79,7 @@ fn more_folders_than_are_taken_are_left_out_and_said_to_be() {
     anna.until_stored(&[("INBOX", "one")]);
     anna.until_live();
     assert_eq!(shown(&anna), "too_many_folders");
+    assert_eq!(anna.shown()["attention"], true);
     let stored = || anna.running.store.folders(anna.mailbox).unwrap().len();
     // INBOX is not among the first, and is there all the same
     assert!((20_000..=20_001).contains(&stored()), "{}", stored());

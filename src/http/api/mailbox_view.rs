@@ -1,7 +1,7 @@
 //! A mailbox as it is returned: its configuration, and everything from `state` on.
 
 use super::super::Shared;
-use crate::diagnosis::{self, Language};
+use crate::diagnosis::{self, Language, catalogue as c};
 use crate::domain::{
     Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, RetryClass, SendState, SmtpAuth,
     SubmissionState,
@@ -53,12 +53,16 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
         matches!(send_state, SendState::NeedsAdmin | SendState::NeedsSignIn | SendState::AppBroken);
     let refused = refused(store, stored, state)?;
     let diagnosis = diagnosis.as_ref().filter(|_| state == status.value.state);
+    // it waits for room, or has only a part of the folders: the operator or the owner has to make room
+    let is_limited = diagnosis
+        .is_some_and(|found| [c::DESCRIPTORS.code, c::TOO_MANY_FOLDERS.code].contains(&&*found.code));
     // its sign-in has ended while nobody used it
     let ended = state == MailboxState::Paused && diagnosis.is_some();
     let attention = state.needs_attention()
         || send_needs
         || unknown > 0
         || ended
+        || is_limited
         || folders_need_attention(store, stored)?
         || refused.as_ref().is_some_and(|found| found.retry != RetryClass::Auto);
     let worded = |found: &Diagnosis| diagnosis::shown(found, language);
