@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 /// The users' sign-in pages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignInSection {
     /// Where users may be sent back to: an address of one of these origins. Our own is always allowed.
@@ -15,6 +15,14 @@ pub struct SignInSection {
     pub listen: Option<SocketAddr>,
     /// Makes that listener speak TLS.
     pub tls: Option<TlsFiles>,
+    /// Connections that one address may have there; 0: any number.
+    pub per_address: usize,
+}
+
+impl Default for SignInSection {
+    fn default() -> Self {
+        Self { return_to: Vec::new(), listen: None, tls: None, per_address: 64 }
+    }
 }
 
 impl SignInSection {

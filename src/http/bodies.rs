@@ -30,7 +30,7 @@ enum Cut {
 /// What came of a body so far.
 #[derive(Default)]
 struct Came {
-    shares: RefCell<Vec<Share>>,
+    share: RefCell<Option<Share>>,
     cut: Cell<Option<Cut>>,
 }
 
@@ -74,7 +74,12 @@ async fn piece((mut payload, shared, came): Reading) -> Option<(Result<Bytes, Pa
         Ok(None) => return None,
         Ok(Some(Ok(bytes))) => match shared.bodies.try_take(bytes.len()) {
             Some(share) => {
-                came.shares.borrow_mut().push(share);
+                let mut held = came.share.borrow_mut();
+                match held.as_mut() {
+                    Some(held) => held.merge(share),
+                    None => *held = Some(share),
+                }
+                drop(held);
                 Ok(bytes)
             }
             None => cut(Cut::NoRoom),

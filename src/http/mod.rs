@@ -107,8 +107,6 @@ struct Shared {
     wrong_keys: auth::WrongKeys,
     /// Room for those who read raw messages.
     readers: Arc<Semaphore>,
-    /// Who is at the users' pages.
-    visitors: visitors::Visitors,
     /// Moves with every change of a sign-in, for those who wait for one.
     sign_ins: watch::Sender<u64>,
     /// Whether the daemon ends.

@@ -229,7 +229,9 @@ impl From<StoreError> for Problem {
             StoreError::Stale => Self::not_found("gone", "the mailbox was deleted meanwhile"),
             StoreError::TooLarge { .. } => Self::unprocessable("too_large_value", detail),
             StoreError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail),
-            StoreError::Exhausted { .. } => Self::unavailable("exhausted", detail),
+            StoreError::Exhausted { .. } => {
+                Self::unavailable("exhausted", detail).retry_after(Duration::from_secs(2))
+            }
             StoreError::Locked { .. } | StoreError::Closed => Self::unavailable("store_closed", detail),
             StoreError::Io { .. } | StoreError::Corrupt { .. } | StoreError::Vault { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store_failed", detail)

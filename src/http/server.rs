@@ -1,12 +1,12 @@
 //! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
 
-use super::doors::{BindError, Door, Doors, only_its_own};
+use super::doors::{BindError, Door, Doors, Serves, only_its_own};
 use super::problem::{NO_SNIFF, NO_STORE, PROBLEM_JSON, Problem};
+use super::visitors::{Visitors, tcp};
 use super::{HttpDeps, Shared, api, auth, bodies, signin};
 use crate::descriptors::{self, Shares};
 use crate::net::{ByteBudget, MxResolver};
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::Extensions;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
@@ -15,9 +15,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::server::TlsStream;
 
 /// One server for each listener.
 pub struct Servers(Vec<Server>);
@@ -87,6 +85,7 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
 fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, BindError> {
     let Door { serves, listener, tls, address, key } = door;
     let shared = shared.clone();
+    let visitors = Visitors::new(shared.config.signin.per_address);
     let connections = Shares::of(descriptors::limit()).http;
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let server = HttpServer::new(move || {
@@ -103,7 +102,12 @@ fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, B
     // a head that does not come, a connection that is not used again: others wait for its place
     .client_request_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(5))
-    .on_connect(give_up_stalled)
+    .on_connect(move |connection, data| {
+        give_up_stalled(connection);
+        if serves == Serves::Pages {
+            visitors.admit(connection, data);
+        }
+    })
     // head and body of a streamed answer are written apart: the second must not wait for the first to be
     // acknowledged, which takes a client 40 ms
     .tcp_nodelay(true)
@@ -117,10 +121,8 @@ fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, B
 }
 
 /// An answer that nobody takes does not hold its connection for ever (RFC 5482).
-fn give_up_stalled(connection: &dyn Any, _: &mut Extensions) {
-    let plain = connection.downcast_ref::<TcpStream>();
-    let tls = || connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
-    if let Some(stream) = plain.or_else(tls)
+fn give_up_stalled(connection: &dyn Any) {
+    if let Some(stream) = tcp(connection)
         && let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, STALLED)
     {
         tracing::debug!(%error, "no limit for how long an answer may be left untaken");
@@ -139,7 +141,6 @@ fn shared(deps: HttpDeps, doors: &Doors, ending: watch::Receiver<bool>) -> Share
         bodies: ByteBudget::new(deps.config.http.max_body.saturating_mul(2).max(BODIES)),
         wrong_keys: auth::WrongKeys::default(),
         readers: Arc::new(Semaphore::new(api::READERS)),
-        visitors: super::visitors::Visitors::default(),
         store: deps.store,
         supervisor: deps.supervisor,
         http: deps.http,

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SMALL: u32 = 50;
 /// Folders whose counts are asked for together.
 pub(super) const GROUP: usize = 64;
+/// Bytes of their names: all is written before anything is read, and has to fit into what a server takes unread.
+const NAMES: usize = 8 << 10;
 /// Messages that are read together: at first, while nobody knows how long they are, and at most.
 const FIRST: u32 = 16;
 const READ_MESSAGES: u32 = 128;
@@ -69,11 +71,20 @@ impl Syncer {
         folders: &[&Folder],
     ) -> Result<BTreeMap<FolderId, FolderStatus>, ImapError> {
         let mut done = BTreeMap::new();
-        if self.store.status(self.owner.mailbox)?.value.synced {
+        self.openings.now = None;
+        // what vanished elsewhere may have moved here: the visit finds out
+        let may_be_moved = !self.store.set_aside(self.owner.mailbox)?.is_empty();
+        if may_be_moved || self.store.status(self.owner.mailbox)?.value.synced {
             return Ok(done);
         }
-        let folders: Vec<&&Folder> =
-            folders.iter().filter(|folder| connection.can_pipeline(&folder.server_name)).collect();
+        let mut room = NAMES;
+        let fits = |folder: &&&Folder| {
+            let length = folder.server_name.as_bytes().len();
+            let is_taken = connection.can_pipeline(&folder.server_name) && length <= room;
+            room = room.saturating_sub(if is_taken { length } else { 0 });
+            is_taken
+        };
+        let folders: Vec<&&Folder> = folders.iter().filter(fits).collect();
         let names: Vec<WireName> = folders.iter().map(|folder| folder.server_name.clone()).collect();
         let statuses = connection.statuses(&names).await?;
         // what is refused is visited, and what was said is heard there

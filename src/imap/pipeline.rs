@@ -6,8 +6,9 @@ use super::folder_commands::Selected;
 use super::patience::{Patience, SLOWEST};
 use super::protocol::ImapError;
 use super::response::{FetchedMessage, Response, Status};
-use super::wire::{Change, Connection};
+use super::wire::{Change, Connection, OTHER_ANSWER};
 use crate::domain::WireName;
+use crate::net::LimitExceeded;
 use crate::net::Literals;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -75,6 +76,8 @@ impl Early {
 #[derive(Default)]
 struct SmallFolder {
     messages: Vec<FetchedMessage>,
+    /// How many there are.
+    expected: usize,
     is_unsound: bool,
     /// Bytes that may come.
     limit: usize,
@@ -84,10 +87,14 @@ impl SmallFolder {
     fn see(&mut self, response: Response) {
         let Response::Fetch(message) = response else { return };
         let length = message.body.as_ref().map_or(0, |body| body.bytes.len());
-        // flags that changed meanwhile come without what was asked for: the folder is looked at by itself
-        self.is_unsound |= !is_all(&message) || length > self.limit;
+        // flags that changed meanwhile come without what was asked for: the folder is looked at by itself; and there are
+        // never more messages than were asked for, because each holds on to all of its response
+        let is_full = self.messages.len() >= self.expected;
+        self.is_unsound |= !is_all(&message) || length > self.limit || is_full;
         self.limit = self.limit.saturating_sub(length);
-        if !self.is_unsound {
+        if self.is_unsound {
+            self.messages.clear();
+        } else {
             self.messages.push(*message);
         }
     }
@@ -122,6 +129,7 @@ impl Connection {
         let mut opened = Vec::with_capacity(folders.len());
         for (folder, opening) in folders.iter().zip(openings) {
             self.selected = None;
+            self.begin_waiting();
             let mut selected = Selected::default();
             let select = self.until("SELECT", &opening.select, &mut early, |response| {
                 selected.see(&response);
@@ -129,7 +137,8 @@ impl Connection {
             let is_open = let_in(select.await?)?;
             self.exists = selected.exists;
             self.change = Change::default();
-            let mut small = SmallFolder { limit, ..SmallFolder::default() };
+            let expected = opening.expected as usize;
+            let mut small = SmallFolder { limit, expected, ..SmallFolder::default() };
             let fetch = self.until("FETCH", &opening.fetch, &mut early, |response| small.see(response));
             let is_read = match fetch.await? {
                 // some servers reject a set that means nothing, in an empty folder
@@ -140,7 +149,7 @@ impl Connection {
             if is_open {
                 self.selected = Some(folder.name.clone());
             }
-            let is_whole = !small.is_unsound && small.messages.len() == opening.expected as usize;
+            let is_whole = !small.is_unsound && small.messages.len() == expected;
             let is_settled = self.change == Change::default() && selected.exists == opening.expected;
             let is_believed = is_open && is_read && is_whole && is_settled && !early.is_disordered;
             opened.push(is_believed.then_some(Opened { selected, messages: small.messages }));
@@ -156,7 +165,11 @@ impl Connection {
         early: &mut Early,
         mut see: impl FnMut(Response),
     ) -> Result<Result<(), ImapError>, ImapError> {
+        let before = self.meter.bytes();
         loop {
+            if self.meter.bytes().saturating_sub(before) > OTHER_ANSWER {
+                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(OTHER_ANSWER) });
+            }
             if let Some(response) = early.take(tag)
                 && let Some(end) = tagged(what, tag, &response)
             {
@@ -269,6 +282,21 @@ mod tests {
         assert_eq!(early.take("ST3"), None);
         early.note("ST2", done("ST4", Status::Ok));
         assert!(early.is_disordered);
+    }
+
+    #[test]
+    fn no_more_messages_are_kept_than_were_asked_for() {
+        let mut small = SmallFolder { limit: 1000, expected: 2, ..SmallFolder::default() };
+        for uid in 1..=3 {
+            let message = FetchedMessage { uid: Some(uid), ..fetched(10, Some(0), 10) };
+            small.see(Response::Fetch(Box::new(message)));
+            assert_eq!(
+                (small.messages.len(), small.is_unsound),
+                [(1, false), (2, false), (0, true)][uid as usize - 1]
+            );
+        }
+        small.see(Response::Fetch(Box::new(fetched(10, Some(0), 10))));
+        assert!(small.messages.is_empty());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) const ANSWER: u64 = 1 << 28;
 /// The same for SEARCH: the UIDs of as many.
 const SEARCH_ANSWER: u64 = 1 << 25;
 /// The same for any other command: folders with long names, and what changed meanwhile.
-const OTHER_ANSWER: u64 = 1 << 24;
+pub(super) const OTHER_ANSWER: u64 = 1 << 24;
 /// What a server may offer.
 const CAPABILITIES: usize = 500;
 

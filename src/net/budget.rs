@@ -68,6 +68,19 @@ impl ByteBudget {
     }
 }
 
+impl Share {
+    /// Takes another share of the same budget into this one.
+    pub fn merge(&mut self, other: Self) {
+        for (mine, theirs) in [(&mut self.permit, other.permit), (&mut self.long, other.long)] {
+            match (mine.as_mut(), theirs) {
+                (Some(mine), Some(theirs)) => mine.merge(theirs),
+                (None, theirs) => *mine = theirs,
+                (Some(_), None) => {}
+            }
+        }
+    }
+}
+
 fn long_part(total: u32) -> u32 {
     (total - total / 4).max(1)
 }

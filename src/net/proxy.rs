@@ -38,6 +38,11 @@ impl Proxy {
                 "net.proxy: name host and port alone, as in socks5://proxy.example:1080",
             ));
         }
+        if let Some(odd) = direct.iter().find(|host| host.contains(['*', '/', ','])) {
+            return Err(format!(
+                "net.no_proxy: {odd:?} is neither a host nor a domain; below a domain is all of it"
+            ));
+        }
         Ok(Self { url, direct })
     }
 

@@ -13,6 +13,7 @@ use super::packs::Packs;
 use super::space::Space;
 use super::stage::{Append, Changes, Overlay, View};
 use super::{StoreError, codec, events_log};
+use crate::domain::Incarnation;
 use crate::events::Cursor;
 use crate::threads;
 use std::fs::File;
@@ -150,9 +151,14 @@ impl Committer {
         let mut sequence = self.next_sequence;
         let mut waiters = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
+        let mut held = std::collections::BTreeMap::new();
         for Request { commit, reply } in group {
             let admitted = self.space.admit(&commit);
-            match admitted.and_then(|()| stage_one(&merged, commit, sequence, self.pack_limit)) {
+            let staged = admitted.and_then(|()| stage_one(&merged, commit, sequence, self.pack_limit));
+            // a pack that cannot be opened for now refuses who needs it, and nobody else
+            let ready =
+                staged.and_then(|staged| self.packs.hold(&staged.appends, &mut held).map(|()| staged));
+            match ready {
                 Ok(mut staged) => {
                     sequence = staged.next_sequence;
                     merged.changes.append(&mut staged.changes);
@@ -164,17 +170,17 @@ impl Committer {
         }
         let Overlay { changes, appends, .. } = merged;
         if !waiters.is_empty() {
-            self.write(changes, appends, sequence, waiters);
+            self.write((changes, appends, held), sequence, waiters);
         }
         // only now: whoever lost to another commit of this group reads again and must find what that one wrote
         refused.into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
     }
 
     /// Makes a group durable and answers it.
-    fn write(&mut self, mut changes: Changes, appends: Vec<Append>, sequence: u64, waiters: Vec<Waiter>) {
+    fn write(&mut self, (mut changes, appends, held): Group, sequence: u64, waiters: Vec<Waiter>) {
         let places: Vec<_> =
             appends.iter().map(|append| (append.mailbox, append.pack, append.offset)).collect();
-        let aside = self.write_packs(appends).and_then(|()| self.write_journal(&mut changes));
+        let aside = self.write_packs(appends, held).and_then(|()| self.write_journal(&mut changes));
         if let Err(error) = aside {
             // nothing of the batch is visible yet; what was written past the packs' ends would keep a full disk full
             places.into_iter().rev().for_each(|place| self.packs.take_back(place));
@@ -203,7 +209,7 @@ impl Committer {
         }
     }
 
-    fn write_packs(&self, appends: Vec<Append>) -> Result<(), StoreError> {
+    fn write_packs(&self, appends: Vec<Append>, held: Held) -> Result<(), StoreError> {
         let mut touched = std::collections::BTreeMap::new();
         let mut appends = appends.into_iter().peekable();
         while let Some(Append { mailbox, pack, offset, body }) = appends.next() {
@@ -217,7 +223,9 @@ impl Committer {
                             records.push(record);
                         }
                     }
-                    self.packs.append(mailbox, pack, offset, &records)?
+                    let file = held.get(&(mailbox, pack)).cloned();
+                    let file = file.ok_or_else(|| codec::corrupt("a pack that was not opened"))?;
+                    self.packs.append(file, (mailbox, pack, offset), &records)?
                 }
                 Body::Large(record) => self.packs.adopt(mailbox, pack, record.path())?,
             };
@@ -275,6 +283,10 @@ fn sync_recovered(db_file: &File, state_dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Packs that are open for a group.
+type Held = std::collections::BTreeMap<(Incarnation, u32), Arc<File>>;
+/// What a group writes.
+type Group = (Changes, Vec<Append>, Held);
 type Waiter = (oneshot::Sender<Result<Committed, StoreError>>, Committed);
 
 struct Staged {

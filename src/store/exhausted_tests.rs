@@ -1,7 +1,7 @@
 //! No descriptors left: a commit is refused, nothing is lost, and the process lives.
 
 use super::tests::{body, mailbox, message, runtime};
-use super::{Body, Commit, Store, StoreConfig, StoreError};
+use super::{Body, Commit, Role, Store, StoreConfig, StoreError};
 use crate::domain::{FolderId, Message};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
@@ -46,9 +46,19 @@ fn without_descriptors_a_commit_is_refused_and_succeeds_later() {
         store.commit_blocking(commit).map(|_| message)
     };
     let key = store.mailbox_key(anna.incarnation).unwrap();
-    let first = prepared(1);
+    let (first, other) = (prepared(1), prepared(1));
     let none = NoneLeft::take();
-    let refused = add(first);
+    // whoever needs a pack that cannot be opened is refused, and nobody else of its group
+    let small = runtime().block_on(async {
+        let mut commit = Commit::of_mailbox(anna.incarnation);
+        commit.add_message(first.0.clone(), Some(first.1));
+        let (with_body, small) =
+            futures_util::join!(store.commit(commit), store.raise_epoch(anna.incarnation, Role::Imap));
+        assert!(matches!(with_body, Err(StoreError::Exhausted { .. })), "{with_body:?}");
+        small
+    });
+    assert!(small.is_ok(), "{small:?}");
+    let refused = add(other);
     assert!(matches!(refused, Err(StoreError::Exhausted { .. })), "{refused:?}");
     assert!(refused.unwrap_err().to_string().contains("LimitNOFILE"));
     drop(none);

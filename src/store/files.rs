@@ -64,7 +64,7 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
         .create_new(true)
         .mode(0o600)
         .open(&temporary)
-        .map_err(io("create", &temporary))?;
+        .map_err(opening(&temporary))?;
     file.write_all(bytes).map_err(io("write", &temporary))?;
     file.sync_all().map_err(io("sync", &temporary))?;
     fs::rename(&temporary, path).map_err(io("rename", path))?;
@@ -121,19 +121,26 @@ pub(super) fn write_into_new_folder(folder: &Path, name: &str, bytes: &[u8]) -> 
         .truncate(true)
         .mode(0o600)
         .open(&path)
-        .map_err(io("create", &path))?;
+        .map_err(opening(&path))?;
     file.write_all(bytes).map_err(io("write", &path))
 }
 
 /// Makes everything on the file system of a folder durable.
 pub(super) fn sync_file_system(folder: &Path) -> Result<(), StoreError> {
-    let file = File::open(folder).map_err(io("open", folder))?;
+    let file = File::open(folder).map_err(opening(folder))?;
     rustix::fs::syncfs(&file).map_err(|error| io("sync the file system of", folder)(error.into()))
 }
 
 /// Makes a new name in `path`'s folder durable.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    open_parent(path)?.sync_all().map_err(io("sync the folder of", path))
+    sync_folder(&open_parent(path)?, path)
+}
+
+/// Makes the names in an open folder durable, `path`'s among them. Never tried again, for whatever it failed, and never
+/// taken for a full disk: the name is there, and nobody knows whether it lasts.
+pub(super) fn sync_folder(folder: &File, path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Io { what: "sync the folder of", path: path.to_path_buf(), source };
+    folder.sync_all().map_err(failed)
 }
 
 /// Names of the form number and suffix, as numbers, ascending.

@@ -127,7 +127,7 @@ impl Journal {
         // refused before anything is changed, if it is refused
         let folder = files::open_parent(&path)?;
         fs::rename(fresh(&path), &path).map_err(files::io("rename", &path))?;
-        folder.sync_all().map_err(files::io("sync the folder of", &path))?;
+        files::sync_folder(&folder, &path)?;
         Ok(Self::of(path, file, length, group))
     }
 

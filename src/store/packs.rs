@@ -1,11 +1,14 @@
 //! Pack files on disk: appending (the committer only), adopting large ones, syncing, reading, and what a
 //! start does about bytes that were never committed.
 
+use super::commit::Body;
 use super::derived::PackState;
+use super::stage::Append;
 use super::{StoreError, files};
 use crate::domain::Incarnation;
 use lru::LruCache;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
@@ -46,34 +49,56 @@ impl Packs {
         if let Some(file) = open.get(&(mailbox, pack)) {
             return Ok(Arc::clone(file));
         }
-        let path = self.path(mailbox, pack);
+        let file = loop {
+            match Self::open_new(&self.path(mailbox, pack), create) {
+                // of what is kept open something can be done without
+                Err(StoreError::Exhausted { .. }) if open.pop_lru().is_some() => {}
+                opened => break Arc::new(opened?),
+            }
+        };
+        open.put((mailbox, pack), Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn open_new(path: &Path, create: bool) -> Result<File, StoreError> {
         let is_new = create && !path.is_file();
         // opened before the file is made: one that is there is taken for durable the next time
-        let folder = if is_new { Some(files::open_parent(&path)?) } else { None };
+        let folder = if is_new { Some(files::open_parent(path)?) } else { None };
         let file = File::options()
             .read(true)
             .write(true)
             .create(create)
             .mode(0o600)
-            .open(&path)
-            .map_err(files::opening(&path))?;
+            .open(path)
+            .map_err(files::opening(path))?;
         if let Some(folder) = folder {
-            folder.sync_all().map_err(files::io("sync the folder of", &path))?;
+            files::sync_folder(&folder, path)?;
         }
-        let file = Arc::new(file);
-        open.put((mailbox, pack), Arc::clone(&file));
         Ok(file)
     }
 
-    /// Writes records that follow each other at their place; durable only after [`Packs::sync`].
+    /// Opens the packs that these records go to, so that nothing is missing when they are written.
+    pub(super) fn hold(
+        &self,
+        appends: &[Append],
+        held: &mut BTreeMap<(Incarnation, u32), Arc<File>>,
+    ) -> Result<(), StoreError> {
+        for append in appends.iter().filter(|append| matches!(append.body, Body::Record(_))) {
+            let place = (append.mailbox, append.pack);
+            if let Entry::Vacant(vacant) = held.entry(place) {
+                vacant.insert(self.open_file(append.mailbox, append.pack, true)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes records that follow each other at their place in a pack; durable only after [`Packs::sync`].
     pub(super) fn append(
         &self,
-        mailbox: Incarnation,
-        pack: u32,
-        offset: u64,
+        file: Arc<File>,
+        (mailbox, pack, offset): (Incarnation, u32, u64),
         records: &[Vec<u8>],
     ) -> Result<Arc<File>, StoreError> {
-        let file = self.open_file(mailbox, pack, true)?;
         for (records, offset) in at_offsets(records, offset) {
             write_all_at(&file, records, offset).map_err(files::io("write", &self.path(mailbox, pack)))?;
         }
@@ -101,7 +126,7 @@ impl Packs {
         let folder = files::open_parent(&path)?;
         let file = File::options().read(true).write(true).open(record).map_err(files::opening(record))?;
         fs::rename(record, &path).map_err(files::io("rename", record))?;
-        folder.sync_all().map_err(files::io("sync the folder of", &path))?;
+        files::sync_folder(&folder, &path)?;
         // a number may have been given before, to a record that was refused: what is open is that one's file
         let file = Arc::new(file);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

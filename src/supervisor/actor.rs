@@ -219,6 +219,13 @@ impl Supervisor {
     }
 
     fn start(&mut self, stored: StoredMailbox, owners: Owners, context: &mut Context<Self>) {
+        // what an actor that receives begins with; without room for one more file nobody is started for now
+        let key = stored.mailbox.imap.as_ref().map(|_| self.factories.store.mailbox_key(stored.incarnation));
+        if let Some(Err(error)) = key.filter(|key| key.as_ref().is_err_and(StoreError::is_passing)) {
+            let wait = self.spawn_later(stored.incarnation, context);
+            tracing::warn!(mailbox = %stored.mailbox.id, %error, ?wait, "not started yet");
+            return;
+        }
         let Some(running) = self.running.get_mut(&stored.incarnation) else { return };
         if resting_state(&stored.mailbox).is_some() || self.draining.is_some() {
             running.resting = Some(owners);

@@ -170,7 +170,7 @@ fn another_browser_does_not_finish_what_one_began() {
     let link = scene.link();
     let pressed = scene.api.send(scene.api.bare("POST", &link.url));
     let cookie = pressed.header("set-cookie").to_owned();
-    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=3600"] {
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     let callback = scene.world.click_account(pressed.header("location"), ANNA).unwrap();

@@ -3,22 +3,22 @@
 
 use super::super::Shared;
 use super::super::auth::{digest, random_text, same};
+use crate::clock;
 use crate::domain::ids::SignInId;
-use crate::store::{Attempt, StoreError};
+use crate::store::{Attempt, SignIn, StoreError};
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 
-/// A visit that takes longer begins anew.
-const LIFE: Duration = Duration::hours(1);
-
 /// The cookie of a sign-in, and by what it is known again.
-pub(super) fn mark(shared: &Shared, sign_in: SignInId) -> Result<(Cookie<'static>, String), StoreError> {
+pub(super) fn mark(shared: &Shared, sign_in: &SignIn) -> Result<(Cookie<'static>, String), StoreError> {
     let secret = random_text()?;
+    let left = sign_in.expires_at.since(clock::now());
     let known_by = digest(secret.expose());
-    let cookie = Cookie::build(name(shared, sign_in), String::from(secret.expose()))
+    let cookie = Cookie::build(name(shared, sign_in.id), String::from(secret.expose()))
         .path("/")
-        .max_age(LIFE)
+        // as long as the link
+        .max_age(left.try_into().unwrap_or(Duration::MAX))
         .http_only(true)
         // the provider's redirect back to us is a navigation from another site
         .same_site(SameSite::Lax)

@@ -25,37 +25,24 @@ pub(super) use take_over::{Trials, resume as resume_trials, run as take_over, tr
 
 use super::Shared;
 use super::server::{get, only};
-use super::visitors::limited;
 use crate::config::Provider;
 use crate::domain::{App, GrantWay};
 use crate::store::{Row, SignIn, StoreError, StoredMailbox};
-use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 /// The addresses under `/sign-in`.
 pub(super) fn routes(config: &mut ServiceConfig) {
     let post = web::post().to(visit::start);
     config
-        .service(
-            only(web::resource("/sign-in/callback"), "GET")
-                .wrap(from_fn(limited))
-                .route(web::get().to(callback::come_back)),
-        )
+        .service(only(web::resource("/sign-in/callback"), "GET").route(web::get().to(callback::come_back)))
         .service(
             only(web::resource("/sign-in/{token}"), "GET, HEAD, POST")
-                .wrap(from_fn(limited))
                 .route(get().to(visit::show))
                 .route(post),
         )
+        .service(only(web::resource("/sign-in/{token}/paste"), "POST").route(web::post().to(paste::pasted)))
         .service(
-            only(web::resource("/sign-in/{token}/paste"), "POST")
-                .wrap(from_fn(limited))
-                .route(web::post().to(paste::pasted)),
-        )
-        .service(
-            only(web::resource("/sign-in/{token}/for/{mailbox}"), "POST")
-                .wrap(from_fn(limited))
-                .route(web::post().to(owner::start)),
+            only(web::resource("/sign-in/{token}/for/{mailbox}"), "POST").route(web::post().to(owner::start)),
         );
 }
 

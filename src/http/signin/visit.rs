@@ -130,7 +130,7 @@ pub(super) async fn start(
         | GrantWay::AppOnly
         | GrantWay::ServiceAccount
         | GrantWay::Password => {
-            let (cookie, known_by) = browser::mark(&shared, row.value.id)?;
+            let (cookie, known_by) = browser::mark(&shared, &row.value)?;
             let location = attempt(&shared, &mut row, &stored, shared.callback_uri(), Some(known_by)).await?;
             location.map(|location| {
                 let mut answer = see_other(&location);
