@@ -39,6 +39,13 @@ pub async fn carry(mut link: Link) {
     let mut from_server = vec![0; 64 * 1024];
     loop {
         let output = tokio::select! {
+            // what a test says first: a side that always has more to say would be heard instead
+            biased;
+            order = link.orders.recv() => match order {
+                Some(Order::Inject(line)) => Output { to_client: dialog.inject(line), ..Output::default() },
+                Some(Order::End(ending)) => Output { end: Some(ending), ..Output::default() },
+                None => return,
+            },
             read = link.client.read(&mut from_client) => match read {
                 Ok(length) if length > 0 => {
                     let mut rules = link.shared.rules();
@@ -54,11 +61,6 @@ pub async fn carry(mut link: Link) {
                     let _ = link.client.shutdown().await;
                     return;
                 }
-            },
-            order = link.orders.recv() => match order {
-                Some(Order::Inject(line)) => Output { to_client: dialog.inject(line), ..Output::default() },
-                Some(Order::End(ending)) => Output { end: Some(ending), ..Output::default() },
-                None => return,
             },
         };
         if let Some(ending) = deliver(&mut link, &mut passed, output).await {
