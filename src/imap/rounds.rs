@@ -366,4 +366,4 @@ const PARTIAL: u32 = 3;
 /// How often all folders are looked at until nothing moves on.
 const PASSES: usize = 5;
 /// How often the inbox is looked at while others are.
-const INBOX: Duration = Duration::from_millis(500);
+const INBOX: Duration = Duration::from_millis(300);
