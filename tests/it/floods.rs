@@ -137,7 +137,7 @@ fn attack(server: &Server) {
     let endless = name.repeat((20 << 20) / name.len());
     server.rule("LIST", 2, Act::Answer(endless.into_bytes()));
     let flags = format!("* 1 FETCH (FLAGS ({}))\r\n", "a ".repeat(500_000));
-    server.rule("SELECT", 3, Act::Before(flags.repeat(8).into_bytes()));
+    server.rule("SELECT", 1, Act::Before(flags.repeat(24).into_bytes()));
     server.rule("IDLE", 1, Act::Answer(format!("+ idling\r\n{}", "* OK x\r\n".repeat(200_000)).into_bytes()));
 }
 
