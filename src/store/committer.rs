@@ -151,14 +151,11 @@ impl Committer {
         let mut sequence = self.next_sequence;
         let mut waiters = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
-        let mut held = std::collections::BTreeMap::new();
+        let mut held = Held::new();
         for Request { commit, reply } in group {
             let admitted = self.space.admit(&commit);
             let staged = admitted.and_then(|()| stage_one(&merged, commit, sequence, self.pack_limit));
-            // a pack that cannot be opened for now refuses who needs it, and nobody else
-            let ready =
-                staged.and_then(|staged| self.packs.hold(&staged.appends, &mut held).map(|()| staged));
-            match ready {
+            match staged.and_then(|staged| self.hold_packs(staged, &mut held)) {
                 Ok(mut staged) => {
                     sequence = staged.next_sequence;
                     merged.changes.append(&mut staged.changes);
@@ -174,6 +171,19 @@ impl Committer {
         }
         // only now: whoever lost to another commit of this group reads again and must find what that one wrote
         refused.into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
+    }
+
+    /// Opens the packs that a commit writes to. One that cannot be opened for now refuses who needs it, and nobody else.
+    fn hold_packs(&self, staged: Staged, held: &mut Held) -> Result<Staged, StoreError> {
+        match self.packs.hold(&staged.appends, held) {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                if !error.is_passing() {
+                    (self.fatal)(&error);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Makes a group durable and answers it.

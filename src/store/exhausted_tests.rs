@@ -72,3 +72,20 @@ fn without_descriptors_a_commit_is_refused_and_succeeds_later() {
     add(second).unwrap();
     drop(none);
 }
+
+#[test]
+fn a_pack_that_cannot_be_opened_for_another_reason_is_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let fatal = Arc::new(move |error: &StoreError| tell.send(error.to_string()).unwrap());
+    let store = Store::open_with(&StoreConfig::at(dir.path()), fatal).unwrap();
+    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let message = message(FolderId::generate(), 1);
+    let body = body(&store, anna.incarnation, &message, b"raw");
+    std::fs::create_dir(dir.path().join("packs/0000000000000001/00000001.pack")).unwrap();
+    let mut commit = Commit::of_mailbox(anna.incarnation);
+    commit.add_message(message, Some(body));
+    let refused = store.commit_blocking(commit);
+    assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+    assert!(told.try_recv().unwrap().contains(".pack"));
+}
