@@ -100,7 +100,7 @@ impl Serves {
 }
 
 /// Whether a path leads to the users' pages. Routing reads `%6e` as `n`.
-pub(super) fn is_page(path: &str) -> bool {
+fn is_page(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     percent_decode_str(first).eq(*b"sign-in")
 }

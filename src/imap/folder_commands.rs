@@ -3,7 +3,7 @@
 // there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::decode::{Spelling, spelled, tagged, unreadable};
+use super::decode::{Spelling, spelled, tagged};
 use super::patience::Patience;
 use super::protocol::ImapError;
 use super::response::{FolderStatus, ListedFolder, Response, Status, code_number};
@@ -11,7 +11,6 @@ use super::wire::{Change, Connection};
 use crate::domain::WireName;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
-use tokio::io::AsyncWriteExt;
 
 /// All folders, as LIST shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -234,17 +233,7 @@ impl Connection {
                 break;
             }
         }
-        let line = [&*bytes, rest.as_bytes(), b"\r\n"].concat();
-        let after = self.timing.command;
-        let stream = self.session.get_mut();
-        let write = async {
-            stream.write_all(&line).await?;
-            stream.flush().await
-        };
-        let written = tokio::time::timeout(after, write).await;
-        written
-            .map_err(|_| ImapError::Timeout { what: verb, after })?
-            .map_err(|error| unreadable(verb, &error))?;
+        self.write(verb, &[&*bytes, rest.as_bytes(), b"\r\n"].concat()).await?;
         Ok(tag)
     }
 }

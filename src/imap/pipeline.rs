@@ -1,18 +1,16 @@
 //! Small folders opened and read in one go: every command of a group is written before the first answer is read, so that a
 //! group costs one round trip and not three for each folder.
 
-use super::decode::{Spelling, spelled, tagged, unreadable};
+use super::decode::{Spelling, spelled, tagged};
 use super::folder_commands::Selected;
 use super::patience::{Patience, SLOWEST};
 use super::protocol::ImapError;
 use super::response::{FetchedMessage, Response, Status};
 use super::wire::{Change, Connection, OTHER_ANSWER};
 use crate::domain::WireName;
-use crate::net::LimitExceeded;
 use crate::net::Literals;
 use std::collections::VecDeque;
 use std::fmt::Write;
-use tokio::io::AsyncWriteExt;
 
 /// So many bytes of each message are asked for; what is longer is not small.
 pub(super) const PIECE: usize = 256 << 10;
@@ -167,9 +165,7 @@ impl Connection {
     ) -> Result<Result<(), ImapError>, ImapError> {
         let before = self.meter.bytes();
         loop {
-            if self.meter.bytes().saturating_sub(before) > OTHER_ANSWER {
-                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(OTHER_ANSWER) });
-            }
+            self.bound(what, before, OTHER_ANSWER)?;
             if let Some(response) = early.take(tag)
                 && let Some(end) = tagged(what, tag, &response)
             {
@@ -210,16 +206,9 @@ impl Connection {
             let _ = write!(lines, "{select} SELECT {name}\r\n{fetch} {what}\r\n");
             openings.push(Opening { select, fetch, expected: *messages });
         }
-        let (what, after) = ("SELECT", self.timing.command);
         self.begin_waiting();
-        let stream = self.session.get_mut();
-        stream.keep(Literals::Whole);
-        let write = async {
-            stream.write_all(lines.as_bytes()).await?;
-            stream.flush().await
-        };
-        let written = tokio::time::timeout(after, write).await;
-        written.map_err(|_| ImapError::Timeout { what, after })?.map_err(|error| unreadable(what, &error))?;
+        self.session.get_mut().keep(Literals::Whole);
+        self.write("SELECT", lines.as_bytes()).await?;
         Ok(openings)
     }
 

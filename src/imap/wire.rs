@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// Bytes of everything that a server says to one FETCH, message bodies apart: a listing of millions of messages. What is
@@ -249,6 +250,26 @@ impl Connection {
         }
     }
 
+    /// Writes what the library has no words for.
+    pub(super) async fn write(&mut self, what: &'static str, bytes: &[u8]) -> Result<(), ImapError> {
+        let after = self.timing.command;
+        let stream = self.session.get_mut();
+        let write = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        let written = tokio::time::timeout(after, write).await;
+        written.map_err(|_| ImapError::Timeout { what, after })?.map_err(|error| unreadable(what, &error))
+    }
+
+    /// Whether more came since `before` than an answer may have.
+    pub(super) fn bound(&self, what: &'static str, before: u64, most: u64) -> Result<(), ImapError> {
+        if self.meter.bytes().saturating_sub(before) > most {
+            return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(most) });
+        }
+        Ok(())
+    }
+
     pub(super) async fn finish(
         &mut self,
         what: &'static str,
@@ -275,9 +296,7 @@ impl Connection {
             if let Some((number, Some(end))) = ends.by_ref().enumerate().find(|(_, end)| end.is_some()) {
                 return Ok((number, end));
             }
-            if self.meter.bytes().saturating_sub(before) > most {
-                return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(most) });
-            }
+            self.bound(what, before, most)?;
             self.note(&response)?;
             see(&response);
         }

@@ -102,8 +102,11 @@ impl Dialer {
         self.0.slots.receiving()
     }
 
-    /// Waits for room for a connection that sends, to be held as long as it lasts.
-    pub async fn sending_slot(&self) -> Slot {
+    /// Waits a while for room for a connection that sends, to be held as long as it lasts.
+    ///
+    /// # Errors
+    /// [`NetError::Descriptors`] if there is none.
+    pub async fn sending_slot(&self) -> Result<Slot, NetError> {
         self.0.slots.sending().await
     }
 

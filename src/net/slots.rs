@@ -3,7 +3,11 @@
 use super::NetError;
 use crate::descriptors::Shares;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Room to send is waited for as long: what holds it ends.
+const ROOM: Duration = Duration::from_secs(30);
 
 /// Room for connections; shared by all mailboxes.
 #[derive(Clone, Debug)]
@@ -37,10 +41,12 @@ impl Slots {
             .map_err(|_| NetError::Descriptors { limit: self.limit })
     }
 
-    /// Waits for room for a connection that sends and ends; whoever came first is served first.
-    pub(super) async fn sending(&self) -> Slot {
-        // an error only if it was closed, which nobody does
-        Slot { _permit: Arc::clone(&self.sending).acquire_owned().await.ok() }
+    /// Waits a while for room for a connection that sends and ends; whoever came first is served first.
+    pub(super) async fn sending(&self) -> Result<Slot, NetError> {
+        let permit = tokio::time::timeout(ROOM, Arc::clone(&self.sending).acquire_owned()).await;
+        // the other error only if it was closed, which nobody does
+        let permit = permit.map_err(|_| NetError::Descriptors { limit: self.limit })?;
+        Ok(Slot { _permit: permit.ok() })
     }
 
     pub(super) fn limit(&self) -> u64 {
@@ -61,9 +67,9 @@ mod tests {
         assert!(refused.to_string().contains("77"), "{refused}");
         drop(first);
         assert!(slots.receiving().is_ok());
-        let one = slots.sending().await;
+        let one = slots.sending().await.unwrap();
         assert!(futures_util::poll!(Box::pin(slots.sending())).is_pending());
         drop(one);
-        slots.sending().await;
+        slots.sending().await.unwrap();
     }
 }

@@ -15,7 +15,6 @@ use super::timing::SmtpTiming;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
-use crate::net::NetError;
 use crate::store::{Commit, Owner, Row, StoreError, StoredMailbox, wait_for_room};
 use crate::token::protocol::{GetAccessToken, TokenRejected};
 use actix::Recipient;
@@ -24,8 +23,6 @@ use std::time::Duration;
 
 /// Messages that take more memory than this wait for each other only.
 const LARGE: usize = 1 << 20;
-/// Room for a connection is waited for as long; then that is shown.
-const ROOM: Duration = Duration::from_secs(30);
 
 /// One mailbox's way to its SMTP server.
 pub(super) struct Courier {
@@ -176,8 +173,7 @@ impl Courier {
             return Ok(session);
         }
         // before a token is asked for: it may be long in coming
-        let slot = tokio::time::timeout(ROOM, self.deps.dialer.sending_slot()).await;
-        let slot = slot.map_err(|_| NetError::Descriptors { limit: crate::descriptors::limit() })?;
+        let slot = self.deps.dialer.sending_slot().await?;
         let (credentials, generation) = self.papers.credentials().await?;
         self.token_generation = generation;
         crate::faults::point("smtp.connect", &self.stored.mailbox.id);
