@@ -16,6 +16,8 @@ mod server_tls;
 mod slots;
 mod stream;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 pub use budget::{ByteBudget, Share};
 pub use dial::{Dialer, IpChoice, NetConfig};

@@ -27,6 +27,8 @@ pub mod fsck;
 mod grants;
 mod journal;
 mod journal_copy;
+#[cfg(test)]
+mod journal_ends_tests;
 mod journal_rows;
 #[cfg(test)]
 mod journal_tests;
