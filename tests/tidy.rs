@@ -152,7 +152,7 @@ fn what_decides_does_no_io() {
         "http/api/guide/texts.rs",
         "http/api/import/table.rs",
         "http/api/import/text.rs",
-        "doctor/judge.rs",
+        "doctor/verdict.rs",
         "notify/decide.rs",
         "notify/template.rs",
         "store/uid_index.rs",

@@ -1,7 +1,7 @@
 //! The steps about clock, token, scopes and identity, and what the mail servers are shown.
 
-use super::chart::{Chart, Outcome, Way};
-use super::{Visit, judge};
+use super::report::{Chart, Outcome, Way};
+use super::{Visit, verdict};
 use crate::clock;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
@@ -56,7 +56,7 @@ impl Visit<'_> {
             Err(why) => Err(why),
         };
         let judged = chart.step("clock", theirs, |(host, theirs)| async move {
-            match judge::clocks(clock::now(), theirs) {
+            match verdict::clocks(clock::now(), theirs) {
                 Ok(apart) => Ok(((), format!("{apart} {host}"))),
                 Err(apart) => Err(self.found(&c::CLOCK_WRONG, &format!("{apart} {host}"), None)),
             }
@@ -75,7 +75,7 @@ impl Visit<'_> {
         let request = self.deps.http.get(url).timeout(super::STEP).build().map_err(|_| silent())?;
         let answer = self.deps.http.execute(request).await.map_err(|_| silent())?;
         let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
-        let date = date.and_then(judge::http_date);
+        let date = date.and_then(verdict::http_date);
         date.map(|at| (host.clone(), at)).ok_or_else(|| format!("{host} does not tell the time"))
     }
 
@@ -149,7 +149,7 @@ impl Visit<'_> {
         });
         let told = chart.step("identity", who, |(app, who)| async move {
             let address = &self.stored.mailbox.address;
-            match judge::identity(&self.stored.mailbox, &who, app.app.tenant.as_deref()) {
+            match verdict::identity(&self.stored.mailbox, &who, app.app.tenant.as_deref()) {
                 Identity::Match => Ok(((), who.name)),
                 Identity::SameTenantOther => Ok(((), format!("{} signed in for {address}", who.name))),
                 Identity::Stranger => Err(self.found(&c::WRONG_ACCOUNT, &who.name, None)),
@@ -161,7 +161,7 @@ impl Visit<'_> {
     async fn scopes(&self, app: &AppCredentials, grant: Grant) -> Outcome<()> {
         let endpoints = Endpoints::of(&app.app, &self.deps.http).await;
         let endpoints = endpoints.map_err(|error| error.diagnosis(&self.facts()))?;
-        let lacking = judge::scopes_lacking(&self.stored.mailbox, &endpoints.scopes, &grant.scopes);
+        let lacking = verdict::scopes_lacking(&self.stored.mailbox, &endpoints.scopes, &grant.scopes);
         if lacking.is_empty() {
             return Ok(((), grant.scopes.join(" ")));
         }

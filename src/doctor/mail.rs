@@ -2,7 +2,7 @@
 
 use super::Visit;
 use super::access::Pass;
-use super::chart::{Chart, Outcome, Way};
+use super::report::{Chart, Outcome, Way};
 use crate::domain::{Endpoint, Security, SmtpAuth, SmtpEndpoint};
 use crate::imap;
 use crate::net::NetError;

@@ -2,11 +2,11 @@
 //! what came of it. It changes nothing on any server.
 
 mod access;
-mod chart;
-mod judge;
 mod mail;
+mod report;
+mod verdict;
 
-pub use chart::{Step, StepResult};
+pub use report::{Step, StepResult};
 
 use crate::clock;
 use crate::config::Timing;
@@ -17,7 +17,7 @@ use crate::net::{Dialer, HttpClient, NetError};
 use crate::store::{Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::LendToken;
 use actix::Recipient;
-use chart::Chart;
+use report::Chart;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,7 +116,7 @@ impl Doctor {
         };
         let at = clock::now();
         let steps = visit.round(self.deps.timing.doctor).await;
-        let (result, diagnosis) = judge::overall(&steps);
+        let (result, diagnosis) = verdict::overall(&steps);
         Ok(Report { mailbox: stored.mailbox.id.clone(), at, result, steps, diagnosis })
     }
 

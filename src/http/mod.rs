@@ -7,9 +7,9 @@
 mod api;
 mod auth;
 mod bodies;
-mod doors;
 mod extract;
 mod language;
+mod listeners;
 mod problem;
 mod server;
 mod signin;
@@ -17,7 +17,7 @@ mod visitors;
 mod wake;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};
-pub use doors::BindError;
+pub use listeners::BindError;
 pub use server::{Bound, Servers, ServersHandle, bind};
 
 use crate::config::Config;

@@ -1,6 +1,6 @@
 //! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
 
-use super::doors::{BindError, Door, Doors, Serves, only_its_own};
+use super::listeners::{BindError, Door, Doors, Serves, only_its_own};
 use super::problem::{NO_SNIFF, NO_STORE, PROBLEM_JSON, Problem};
 use super::visitors::{Visitors, tcp};
 use super::{HttpDeps, Shared, api, auth, bodies, signin};

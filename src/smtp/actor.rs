@@ -1,9 +1,9 @@
 //! The shell of sending: an actor that owns one courier and passes wake-ups on to it.
 
-use super::bell::Bell;
-use super::courier::Courier;
+use super::delivery::Courier;
 use super::protocol::Send;
 use super::timing::SmtpTiming;
+use super::wakeup::Bell;
 use crate::config::Timing;
 use crate::domain::SmtpEndpoint;
 use crate::net::{ByteBudget, Dialer};

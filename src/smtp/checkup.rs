@@ -2,7 +2,7 @@
 //! takes back. Nothing is sent.
 
 use super::address::on_the_wire;
-use super::gate::Stream;
+use super::dot_gate::Stream;
 use super::progress::{Awaited, Progress};
 use super::protocol::{SmtpError, SmtpPhase};
 use super::session::{Negative, SmtpCredentials, SmtpSession, hold_negative};

@@ -2,7 +2,7 @@
 //! that is silent.
 
 use super::announce;
-use super::courier::{Courier, Turn};
+use super::delivery::{Courier, Turn};
 use super::outbox::{self, Next};
 use super::progress::Progress;
 use super::protocol::SmtpError;

@@ -3,16 +3,15 @@
 mod actor;
 mod address;
 mod announce;
-mod bell;
 mod capabilities;
 mod checkup;
-mod courier;
-mod gate;
+mod credentials;
+mod delivery;
+mod dot_gate;
 pub mod governor;
 mod hold;
 pub mod mime;
 pub mod outbox;
-mod papers;
 mod probe;
 mod progress;
 pub mod protocol;
@@ -21,6 +20,7 @@ mod session;
 mod timing;
 mod transaction;
 mod verdict;
+mod wakeup;
 
 pub use actor::{SmtpActor, SmtpDeps};
 pub use checkup::Checkup;

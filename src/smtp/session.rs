@@ -2,7 +2,7 @@
 //! MAIL, so that every failure holds the outbox and ends no submission.
 
 use super::capabilities::Capabilities;
-use super::gate::{Gate, Stream};
+use super::dot_gate::{Gate, Stream};
 use super::progress::{Awaited, Progress};
 use super::protocol::{Cause, Reply, SmtpError, SmtpPhase};
 use super::timing::SmtpTiming;

@@ -1,7 +1,7 @@
 //! One message over an open session: MAIL, RCPT, DATA, body, the durable commit, the dot, the answer.
 
 use super::address::on_the_wire;
-use super::gate::Gate;
+use super::dot_gate::Gate;
 use super::protocol::{Cause, Outcome, Reply, SendResult, SmtpPhase};
 use super::session::{Negative, SmtpSession, negative};
 use super::timing::SmtpTiming;

@@ -3,11 +3,11 @@
 
 use super::apps::Apps;
 use super::children::Children;
-use super::leaving::{Draining, Leaving, Named};
+use super::credential_trial::Trials;
 use super::plan::{Plan, Restarts, resting_state};
 use super::protocol::Drain;
 use super::reconcile::Comparing;
-use super::trial::Trials;
+use super::stopping::{Draining, Leaving, Named};
 use super::watchdog::{ROUND, Watchdog};
 use crate::clock;
 use crate::domain::{AppId, Incarnation, MailboxState, SendState};

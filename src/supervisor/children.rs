@@ -1,7 +1,7 @@
 //! The living actors of one mailbox: telling all of them something.
 
-use super::leaving::Named;
 use super::protocol::WakeReason;
+use super::stopping::Named;
 use crate::imap::ImapActor;
 use crate::imap::protocol::SyncNow;
 use crate::protocol::Stop;

@@ -2,13 +2,13 @@
 
 mod actor;
 mod apps;
-mod asks;
 mod children;
-mod leaving;
+mod credential_trial;
 mod plan;
 pub mod protocol;
 mod reconcile;
-mod trial;
+mod requests;
+mod stopping;
 mod upkeep;
 mod watchdog;
 

@@ -4,14 +4,14 @@
 
 use super::actor::SmtpDeps;
 use super::announce;
-use super::bell::Bell;
+use super::credentials::Papers;
 use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
-use super::papers::Papers;
 use super::progress::Progress;
 use super::protocol::{Outcome, SmtpError};
 use super::session::SmtpSession;
 use super::timing::SmtpTiming;
+use super::wakeup::Bell;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};

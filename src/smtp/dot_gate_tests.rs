@@ -1,6 +1,6 @@
 //! Tests of the stream under an SMTP connection.
 
-use super::*;
+use crate::smtp::dot_gate::*;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -1,6 +1,6 @@
 //! What the doctor makes of what he saw. Pure.
 
-use super::chart::{Step, StepResult};
+use super::report::{Step, StepResult};
 use crate::domain::{Diagnosis, Mailbox, SignedInAs, SmtpAuth, Timestamp};
 use crate::token::identity::{Claims, Identity};
 use crate::token::lifecycle::missing_scopes;

@@ -346,5 +346,5 @@ impl AsyncTokioStream for Gate {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
+#[path = "dot_gate_tests.rs"]
 mod tests;
