@@ -65,17 +65,13 @@ mod enabled {
 /// Passes a point in a store operation; may answer an injected I/O error.
 ///
 /// # Errors
-/// [`StoreError::Io`](crate::store::StoreError::Io) if a test asked for it.
-pub(crate) fn fail(name: &str) -> Result<(), crate::store::StoreError> {
+/// An injected one, if a test asked for it.
+pub(crate) fn fail(name: &str) -> std::io::Result<()> {
     #[cfg(feature = "faults")]
     if let Some(action) = enabled::take(name)
         && enabled::act(name, &action)
     {
-        return Err(crate::store::StoreError::Io {
-            what: "pass a fault point of",
-            path: name.into(),
-            source: std::io::Error::other("injected"),
-        });
+        return Err(std::io::Error::other("injected"));
     }
     let _ = name;
     Ok(())

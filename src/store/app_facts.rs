@@ -1,7 +1,6 @@
 //! What was found out about an app, beside what was configured. Nothing of it is secret.
 
-use super::commit::Op;
-use super::mailboxes::expect_read;
+use super::commit::{Op, expect_read};
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{App, AppId, Diagnosis, Timestamp};

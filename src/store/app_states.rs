@@ -5,7 +5,8 @@ use super::{Store, StoreError, codec};
 use crate::domain::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// What they begin with; those of sign-ins begin with an id.
 const PREFIX: &str = "app.";

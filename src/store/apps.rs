@@ -1,8 +1,6 @@
 //! Verbs about apps. The whole row is sealed, client secret and private key included.
 
-use super::commit::{Expect, Op};
-use super::committer::sled_error;
-use super::mailboxes::expect_read;
+use super::commit::{Expect, Op, expect_read};
 use super::{Commit, Row, Store, StoreError, keys, long};
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, ClientCertificate, Secret, ServiceAccount};
@@ -26,7 +24,7 @@ impl Store {
     pub fn apps(&self) -> Result<Vec<Row<AppCredentials>>, StoreError> {
         let keys: Result<Vec<_>, _> = self.db().scan_prefix(keys::apps()).keys().collect();
         let read = |key: &sled::IVec| self.read_app(key).transpose();
-        keys.map_err(sled_error)?.iter().filter_map(read).collect()
+        keys.map_err(StoreError::sled)?.iter().filter_map(read).collect()
     }
 
     /// An app; `None` if there is none of this id.

@@ -2,7 +2,8 @@
 //! Rows that change shape now and then are JSON; rows that exist per message are postcard.
 
 use super::StoreError;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// The version of every value written today. A reader refuses a newer one by name.
 const VERSION: u8 = 1;
@@ -23,16 +24,13 @@ pub struct Row<T> {
     pub value: T,
 }
 
-pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { what: what.into() }
-}
-
 /// Splits a stored value of a replaceable row into generation and payload.
 pub(super) fn split_row(bytes: &[u8]) -> Result<(u64, &[u8]), StoreError> {
-    let (version, rest) = bytes.split_first().ok_or_else(|| corrupt("an empty value"))?;
+    let (version, rest) = bytes.split_first().ok_or_else(|| StoreError::corrupt("an empty value"))?;
     check_version(*version)?;
-    let (generation, payload) = rest.split_at_checked(8).ok_or_else(|| corrupt("a value cut short"))?;
-    let generation = generation.try_into().map_err(|_| corrupt("a value cut short"))?;
+    let (generation, payload) =
+        rest.split_at_checked(8).ok_or_else(|| StoreError::corrupt("a value cut short"))?;
+    let generation = generation.try_into().map_err(|_| StoreError::corrupt("a value cut short"))?;
     Ok((u64::from_be_bytes(generation), payload))
 }
 
@@ -48,12 +46,12 @@ pub(super) fn join_row(generation: u64, payload: &[u8]) -> Vec<u8> {
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(ROOM);
     let written = serde_json::to_writer(&mut bytes, value);
-    written.map_err(|error| corrupt(format!("a value that cannot be written: {error}")))?;
+    written.map_err(|error| StoreError::corrupt(format!("a value that cannot be written: {error}")))?;
     Ok(bytes)
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(bytes).map_err(|error| corrupt(format!("{what}: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| StoreError::corrupt(format!("{what}: {error}")))
 }
 
 /// Shorter texts stay readable.
@@ -73,7 +71,9 @@ pub(super) fn squeeze(json: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         return Err(StoreError::TooLarge { bytes: json.len() });
     }
     let squeezed = zstd::bulk::compress(json, 9);
-    squeezed.map(Some).map_err(|error| corrupt(format!("a value that cannot be written: {error}")))
+    squeezed
+        .map(Some)
+        .map_err(|error| StoreError::corrupt(format!("a value that cannot be written: {error}")))
 }
 
 /// What [`squeeze`] was given; `None`: it left it as it was.
@@ -82,7 +82,7 @@ pub(super) fn unsqueeze(what: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, Sto
         return Ok(None);
     }
     let json = zstd::bulk::decompress(bytes, LONGEST_TEXT);
-    json.map(Some).map_err(|error| corrupt(format!("{what}: {error}")))
+    json.map(Some).map_err(|error| StoreError::corrupt(format!("{what}: {error}")))
 }
 
 /// Reads JSON that was squeezed, or was not.
@@ -98,21 +98,21 @@ pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(ROOM);
     bytes.push(VERSION);
     postcard::to_extend(value, bytes)
-        .map_err(|error| corrupt(format!("a value that cannot be written: {error}")))
+        .map_err(|error| StoreError::corrupt(format!("a value that cannot be written: {error}")))
 }
 
 /// Reads a per-message value.
 pub(super) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
-    let (version, payload) = bytes.split_first().ok_or_else(|| corrupt("an empty value"))?;
+    let (version, payload) = bytes.split_first().ok_or_else(|| StoreError::corrupt("an empty value"))?;
     check_version(*version)?;
-    postcard::from_bytes(payload).map_err(|error| corrupt(format!("{what}: {error}")))
+    postcard::from_bytes(payload).map_err(|error| StoreError::corrupt(format!("{what}: {error}")))
 }
 
 fn check_version(version: u8) -> Result<(), StoreError> {
     if version == VERSION {
         return Ok(());
     }
-    Err(corrupt(format!(
+    Err(StoreError::corrupt(format!(
         "a value of version {version}, this program knows {VERSION}: start the newer program"
     )))
 }

@@ -51,6 +51,11 @@ pub(super) enum Expect {
     Generation(u64),
 }
 
+/// What a row read with this generation must still be; 0 was not there.
+pub(super) fn expect_read(generation: u64) -> Expect {
+    if generation == 0 { Expect::Absent } else { Expect::Generation(generation) }
+}
+
 /// A record's bytes on their way into a pack.
 #[derive(Debug)]
 pub enum Body {
@@ -178,4 +183,13 @@ pub struct Quarantined {
     pub reason: String,
     /// Since when.
     pub since: crate::domain::Timestamp,
+}
+
+/// A message that vanished from its folder and may turn up in another.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Vanished {
+    /// As it was.
+    pub message: Message,
+    /// Since when.
+    pub since: Timestamp,
 }

@@ -4,15 +4,13 @@
 //! A sync that fails is never repeated (the kernel may have dropped the pages): the waiters get an error
 //! and the process ends with 74 (`EX_IOERR`); the restart recovers to the last durable state. A disk that is full when
 //! packs are synced is told apart: nothing refers to what was appended, and it is cut off again.
-// the library's errors name more than we tell apart
-#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::commit::{Body, Commit};
 use super::journal::{self, Journal};
+use super::overlay::{Append, Changes, Overlay};
 use super::packs::Packs;
 use super::space::Space;
-use super::stage::{Append, Changes, Overlay, View};
-use super::{StoreError, codec, events_log};
+use super::{StoreError, codec, event_rows};
 use crate::domain::Incarnation;
 use crate::events::Cursor;
 use crate::threads;
@@ -77,19 +75,6 @@ pub(super) struct Committer {
     fatal: Fatal,
 }
 
-impl View for sled::Db {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(sled::Tree::get(self, key).map_err(sled_error)?.map(|value| value.to_vec()))
-    }
-}
-
-pub(super) fn sled_error(error: sled::Error) -> StoreError {
-    match error {
-        sled::Error::Io(source) => super::files::io("read or write", Path::new("state/db"))(source),
-        other => codec::corrupt(format!("sled: {other}")),
-    }
-}
-
 impl Committer {
     /// Starts the committer's thread.
     pub(super) fn start(
@@ -101,9 +86,9 @@ impl Committer {
     ) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
         let path: PathBuf = state_dir.join("db");
         let db_file =
-            File::options().read(true).write(true).open(&path).map_err(super::files::io("open", &path))?;
+            File::options().read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
         sync_recovered(&db_file, state_dir)?;
-        let next_sequence = events_log::last_sequence(&db)?.saturating_add(1);
+        let next_sequence = event_rows::last_sequence(&db)?.saturating_add(1);
         let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
         let (requests, incoming) = mpsc::channel(QUEUE);
         let applied = Arc::new(AtomicU64::new(0));
@@ -126,7 +111,7 @@ impl Committer {
         let thread = std::thread::Builder::new()
             .name(String::from("committer"))
             .spawn(move || committer.run_guarded(incoming))
-            .map_err(super::files::io("start a thread for", &path))?;
+            .map_err(StoreError::io("start a thread for", &path))?;
         Ok((handle, thread))
     }
 
@@ -134,7 +119,7 @@ impl Committer {
     fn run_guarded(self, incoming: mpsc::Receiver<Request>) {
         let fatal = Arc::clone(&self.fatal);
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.run(incoming))).is_err() {
-            fatal(&codec::corrupt("the committer panicked"));
+            fatal(&StoreError::corrupt("the committer panicked"));
         }
     }
 
@@ -234,14 +219,14 @@ impl Committer {
                         }
                     }
                     let file = held.get(&(mailbox, pack)).cloned();
-                    let file = file.ok_or_else(|| codec::corrupt("a pack that was not opened"))?;
+                    let file = file.ok_or_else(|| StoreError::corrupt("a pack that was not opened"))?;
                     self.packs.append(file, (mailbox, pack, offset), &records)?
                 }
                 Body::Large(record) => self.packs.adopt(mailbox, pack, record.path())?,
             };
             touched.insert((mailbox, pack), file);
         }
-        crate::faults::fail("commit.packs_written")?;
+        crate::faults::fail("commit.packs_written").map_err(StoreError::injected("commit.packs_written"))?;
         self.packs.sync(touched)
     }
 
@@ -253,23 +238,23 @@ impl Committer {
     }
 
     fn write_batch(&self, changes: Changes) -> Result<(), StoreError> {
-        crate::faults::fail("commit.before_batch")?;
+        crate::faults::fail("commit.before_batch").map_err(StoreError::injected("commit.before_batch"))?;
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(key, value),
                 // sled logs the removal of what is not there, too
-                None if self.db.contains_key(&key).map_err(sled_error)? => batch.remove(key),
+                None if self.db.contains_key(&key).map_err(StoreError::sled)? => batch.remove(key),
                 None => {}
             }
         }
-        self.db.apply_batch(batch).map_err(sled_error)?;
-        self.db.flush().map_err(sled_error)?;
-        crate::faults::fail("commit.before_sync")?;
+        self.db.apply_batch(batch).map_err(StoreError::sled)?;
+        self.db.flush().map_err(StoreError::sled)?;
+        crate::faults::fail("commit.before_sync").map_err(StoreError::injected("commit.before_sync"))?;
         if crate::faults::skips_syncs() {
             return Ok(());
         }
-        self.db_file.sync_data().map_err(super::files::io("sync", Path::new("state/db")))
+        self.db_file.sync_data().map_err(StoreError::io("sync", Path::new("state/db")))
     }
 }
 
@@ -279,12 +264,12 @@ fn sync_recovered(db_file: &File, state_dir: &Path) -> Result<(), StoreError> {
     if crate::faults::skips_syncs() {
         return Ok(());
     }
-    db_file.sync_data().map_err(super::files::io("sync", &state_dir.join("db")))?;
+    db_file.sync_data().map_err(StoreError::io("sync", &state_dir.join("db")))?;
     // the names of packs' folders and of the vault's files
     let data_dir = state_dir.parent().unwrap_or(state_dir);
     for folder in [data_dir.join("packs"), data_dir.to_path_buf()] {
-        let opened = File::open(&folder).map_err(super::files::opening(&folder))?;
-        opened.sync_all().map_err(super::files::io("sync", &folder))?;
+        let opened = File::open(&folder).map_err(StoreError::opening(&folder))?;
+        opened.sync_all().map_err(StoreError::io("sync", &folder))?;
     }
     // the data directory's own name; the folder that it is in may not be ours to open
     if let Err(error) = super::files::sync_parent(data_dir) {
@@ -314,7 +299,7 @@ fn stage_one(
 ) -> Result<Staged, StoreError> {
     let mut own = Overlay::over(group, pack_limit);
     let events = own.stage(commit)?;
-    let next_sequence = events_log::stage(&mut own.changes, events, sequence)?;
+    let next_sequence = event_rows::stage(&mut own.changes, events, sequence)?;
     Ok(Staged { changes: own.changes, appends: own.appends, next_sequence })
 }
 

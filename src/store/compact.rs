@@ -3,10 +3,9 @@
 //! nothing in use is never referred to again.
 
 use super::commit::{Expect, Op};
-use super::committer::sled_error;
-use super::derived::{PackState, PackUse};
 use super::pack::{Prelude, RecordReader};
-use super::{Body, Commit, Store, StoreError, Vanished, codec, files, keys, outbox};
+use super::pack_rows::{PackState, PackUse};
+use super::{Body, Commit, Store, StoreError, Vanished, codec, keys, submission_row};
 use crate::domain::message::BodyLocation;
 use crate::domain::{Incarnation, Message};
 use std::collections::BTreeMap;
@@ -46,7 +45,7 @@ impl Store {
                 continue;
             }
             let path = self.inner.packs.path(mailbox, pack);
-            let size = std::fs::metadata(&path).map_err(files::io("read", &path))?.len();
+            let size = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
             let used = self.in_use(mailbox, pack)?;
             if used.records > 0 && share(used.bytes, size) > 1.0 - dead {
                 continue;
@@ -99,7 +98,7 @@ impl Store {
             offset = offset.saturating_add(length);
             if pending >= AT_ONCE || (offset >= size && pending > 0) {
                 self.commit_blocking(std::mem::replace(&mut commit, Commit::of_mailbox(mailbox)))?;
-                crate::faults::fail("compact.moved")?;
+                crate::faults::fail("compact.moved").map_err(StoreError::injected("compact.moved"))?;
                 copied = copied.saturating_add(std::mem::take(&mut pending));
             }
         }
@@ -123,7 +122,8 @@ impl Store {
         let mut commit = Commit::of_mailbox(mailbox);
         commit.ops.push(Op::Delete { key: keys::pack_use(mailbox, pack), expect: Expect::Any });
         self.commit_blocking(commit)?;
-        crate::faults::fail("compact.before_unlink")?;
+        crate::faults::fail("compact.before_unlink")
+            .map_err(StoreError::injected("compact.before_unlink"))?;
         self.inner.packs.remove(mailbox, pack)
     }
 }
@@ -135,10 +135,10 @@ fn share(used: u64, size: u64) -> f64 {
 
 fn bytes_at(file: &File, place: BodyLocation) -> Result<Vec<u8>, StoreError> {
     let length =
-        usize::try_from(place.length).map_err(|_| codec::corrupt("a record of an impossible length"))?;
+        usize::try_from(place.length).map_err(|_| StoreError::corrupt("a record of an impossible length"))?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, place.offset)
-        .map_err(files::io("read", std::path::Path::new("a pack")))?;
+        .map_err(StoreError::io("read", std::path::Path::new("a pack")))?;
     Ok(bytes)
 }
 
@@ -152,7 +152,7 @@ fn for_each_body(
     let rows = |prefix: u8| {
         let mut key = keys::topic(prefix, mailbox);
         key.extend(id.iter().flat_map(ulid::Ulid::to_bytes));
-        db.scan_prefix(key).values().map(|value| value.map_err(sled_error))
+        db.scan_prefix(key).values().map(|value| value.map_err(StoreError::sled))
     };
     // a message moves between the first two, so that who looks for one looks twice
     for prefix in [b'v', b'r', b'v'] {
@@ -168,7 +168,7 @@ fn for_each_body(
         }
     }
     for value in rows(b't') {
-        see(outbox::decode(codec::split_row(&value?)?.1)?.body);
+        see(submission_row::decode(codec::split_row(&value?)?.1)?.body);
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Compaction: space comes back, no body is lost, whoever works meanwhile is right.
 
 use super::tests::{body, mailbox, message, runtime};
+use super::{Commit, Store, StoreConfig, StoredMailbox, database, fsck};
 use crate::domain::{Flags, FolderId, Message, MessageId, Timestamp};
-use crate::store::{Commit, Store, StoreConfig, StoredMailbox, fsck};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ fn a_store_that_never_counted_counts_when_it_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let (anna, messages) = filled(&open(dir.path()));
     {
-        let db = super::open::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        let db = database::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
         let keys: Vec<_> = db.scan_prefix(b"x").keys().map(Result::unwrap).collect();
         assert!(!keys.is_empty());
         keys.iter().for_each(|key| drop(db.remove(key).unwrap()));

@@ -2,57 +2,14 @@
 //! use. Pure.
 
 use super::commit::Body;
-use super::keys::{self, Key};
-use super::stage::{Append, Overlay, overlaid};
+use super::overlay::{Append, Derived, Overlay, overlaid};
+use super::pack_rows::{PackState, PackUse};
 use super::uid_index::{self, UidEntry};
-use super::{StoreError, codec};
+use super::{StoreError, codec, keys};
 use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, Message};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-
-/// Where the packs of a mailbox end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct PackState {
-    /// The pack that is appended to; 0: none yet.
-    pub(super) current: u32,
-    /// How long it is.
-    pub(super) end: u64,
-    /// The highest number given to any pack.
-    pub(super) highest: u32,
-}
-
-/// How much of a pack somebody refers to. What is in use by nobody stays so: a body is referred to anew only by whoever
-/// takes it over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct PackUse {
-    /// Records.
-    pub(super) records: u64,
-    /// Their bytes.
-    pub(super) bytes: u64,
-}
-
-impl PackUse {
-    pub(super) fn add(&mut self, place: BodyLocation) {
-        self.records = self.records.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(place.length);
-    }
-
-    fn take(&mut self, place: BodyLocation) {
-        self.records = self.records.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(place.length);
-    }
-}
-
-/// Rows that follow from a commit's messages and that many of them share: kept decoded until the commit is staged.
-#[derive(Default)]
-pub(super) struct Derived {
-    chunks: BTreeMap<Key, Vec<UidEntry>>,
-    counts: BTreeMap<Key, FolderCounts>,
-    packs: BTreeMap<Key, PackState>,
-    uses: BTreeMap<Key, PackUse>,
-}
 
 impl Overlay<'_> {
     /// Writes the derived rows down: before an operation that may name one of them, and at the end.

@@ -1,120 +1,13 @@
-//! The event log in the keyspace: a commit's events share values of up to 3.5 KiB, keyed by the first
-//! one's sequence number, so that a message costs a fraction of a key.
+//! Verbs about the event log.
 
-use super::codec::{self, MAX_VALUE};
 use super::commit::{Expect, Op};
-use super::committer::sled_error;
+use super::event_rows::{last_sequence, read_chunk};
 use super::{Commit, Store, StoreError, keys};
-use crate::domain::{MailboxId, Timestamp};
-use crate::events::{Cursor, Event, EventDraft, EventType};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
-
-#[derive(Serialize, Deserialize)]
-struct Stored<D> {
-    #[serde(rename = "t")]
-    kind: EventType,
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
-    mailbox: Option<MailboxId>,
-    #[serde(rename = "a")]
-    at: Timestamp,
-    #[serde(rename = "d")]
-    data: D,
-}
+use crate::domain::Timestamp;
+use crate::events::{Cursor, Event};
 
 /// How many values one commit forgets: other commits do not wait long for it.
 const FORGOTTEN_AT_ONCE: usize = 500;
-/// Room for version, brackets and commas.
-const CHUNK: usize = MAX_VALUE - 64;
-
-/// Gives events their sequence numbers and adds them to a commit's changes; the next free number.
-pub(super) fn stage(
-    changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>,
-    events: Vec<EventDraft>,
-    first: u64,
-) -> Result<u64, StoreError> {
-    let mut sequence = first;
-    let mut chunk: Vec<u8> = Vec::new();
-    let mut chunk_first = first;
-    for EventDraft { kind, mailbox, at, data } in events {
-        let text = fitting(Stored { kind, mailbox, at, data })?;
-        if !chunk.is_empty() && chunk.len() + text.len() + 1 > CHUNK {
-            put(changes, chunk_first, &mut chunk);
-            chunk_first = sequence;
-        }
-        chunk.push(if chunk.is_empty() { b'[' } else { b',' });
-        chunk.extend_from_slice(&text);
-        sequence = sequence.saturating_add(1);
-    }
-    if !chunk.is_empty() {
-        put(changes, chunk_first, &mut chunk);
-    }
-    Ok(sequence)
-}
-
-/// What may be left out of an event's data so that it fits a value; ids and places never are.
-const OPTIONAL: [&str; 7] = ["to", "send_diagnosis", "diagnosis", "from", "subject", "flags", "message_id"];
-
-fn fitting(event: Stored<Box<RawValue>>) -> Result<Vec<u8>, StoreError> {
-    let mut text = codec::to_json(&event)?;
-    if text.len() <= CHUNK {
-        return Ok(text);
-    }
-    let mut event: Stored<Value> = codec::from_json("an event", &text)?;
-    for key in OPTIONAL {
-        if let Some(data) = event.data.as_object_mut() {
-            data.remove(key);
-            data.insert(String::from("truncated"), Value::Bool(true));
-        }
-        text = codec::to_json(&event)?;
-        if text.len() <= CHUNK {
-            return Ok(text);
-        }
-    }
-    Err(StoreError::TooLarge { bytes: text.len() })
-}
-
-fn put(changes: &mut BTreeMap<keys::Key, Option<Vec<u8>>>, first: u64, chunk: &mut Vec<u8>) {
-    chunk.push(b']');
-    changes.insert(keys::event(first), Some(codec::join_row(1, chunk)));
-    chunk.clear();
-}
-
-pub(super) fn read_chunk(
-    key: &[u8],
-    value: &[u8],
-) -> Result<impl Iterator<Item = Event> + use<>, StoreError> {
-    let first = keys::trailing_u64(key).ok_or_else(|| codec::corrupt("an event key"))?;
-    let (_, payload) = codec::split_row(value)?;
-    let stored: Vec<Stored<Value>> = codec::from_json("events", payload)?;
-    Ok((first..).zip(stored).map(|(sequence, Stored { kind, mailbox, at, data })| Event {
-        cursor: Cursor(sequence),
-        id: format!("evt_{sequence:016x}"),
-        kind,
-        mailbox,
-        at,
-        data,
-    }))
-}
-
-/// The counter before the first event of a log that was begun anew (`fsck --rebuild`).
-pub(super) const BEGINNING: &str = "sequence";
-
-/// The sequence number of the newest event; before the first one that of the beginning.
-pub(super) fn last_sequence(db: &sled::Db) -> Result<u64, StoreError> {
-    match db.scan_prefix(keys::events()).next_back() {
-        Some(entry) => {
-            let (key, value) = entry.map_err(sled_error)?;
-            Ok(read_chunk(&key, &value)?.last().map_or(0, |event| event.cursor.0))
-        }
-        None => {
-            let beginning = db.get(keys::meta(BEGINNING)).map_err(sled_error)?;
-            beginning.map_or(Ok(0), |bytes| codec::unpack("beginning of the log", &bytes))
-        }
-    }
-}
 
 impl Store {
     /// Up to `limit` durable events after a cursor, of one mailbox if one is named.
@@ -132,11 +25,11 @@ impl Store {
         let mut reached = after;
         // the chunk that holds the cursor's own event begins at or before it
         let start = match self.db().range(keys::events()..=keys::event(after.0)).next_back() {
-            Some(entry) => entry.map_err(sled_error)?.0.to_vec(),
+            Some(entry) => entry.map_err(StoreError::sled)?.0.to_vec(),
             None => keys::events(),
         };
         for entry in self.db().range(start..keys::event(u64::MAX)) {
-            let (key, value) = entry.map_err(sled_error)?;
+            let (key, value) = entry.map_err(StoreError::sled)?;
             for event in read_chunk(&key, &value)? {
                 if event.cursor <= after {
                     continue;
@@ -158,7 +51,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn earliest_cursor(&self) -> Result<Cursor, StoreError> {
-        let oldest = self.db().scan_prefix(keys::events()).keys().next().transpose().map_err(sled_error)?;
+        let oldest =
+            self.db().scan_prefix(keys::events()).keys().next().transpose().map_err(StoreError::sled)?;
         match oldest.and_then(|key| keys::trailing_u64(&key)) {
             Some(first) => Ok(Cursor(first.saturating_sub(1))),
             None => last_sequence(self.db()).map(Cursor),
@@ -176,7 +70,7 @@ impl Store {
             let mut commit = Commit::default();
             let mut chunks = self.db().scan_prefix(keys::events()).peekable();
             while let Some(chunk) = chunks.next() {
-                let (key, value) = chunk.map_err(sled_error)?;
+                let (key, value) = chunk.map_err(StoreError::sled)?;
                 let newest = read_chunk(&key, &value)?.last().map(|event| event.at);
                 if chunks.peek().is_none() || newest.is_none_or(|newest| newest >= before) {
                     break;

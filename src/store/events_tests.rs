@@ -1,9 +1,9 @@
 //! Old events go, numbers stay.
 
 use super::tests::{mailbox, open, runtime};
+use super::{Commit, Store};
 use crate::domain::{MailboxId, Timestamp};
 use crate::events::{Cursor, EventDraft, EventType};
-use crate::store::{Commit, Store};
 
 /// `count` events at this instant, in commits of ten.
 fn tell(store: &Store, at: i64, count: usize) {

@@ -1,32 +1,11 @@
 //! Small files written so that they survive power loss: content, then name, then folder.
-// the kinds of I/O errors grow with the standard library
-#![allow(clippy::wildcard_enum_match_arm)]
 
 use super::StoreError;
-use rustix::io::Errno;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-
-pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let path = path.to_path_buf();
-    move |source| match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full { path },
-        _ => StoreError::Io { what, path, source },
-    }
-}
-
-/// An error of opening, which changed nothing: where the system has no room for one more, it may have later.
-pub(super) fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let path = path.to_path_buf();
-    move |source| match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN) => {
-            StoreError::Exhausted { path, source }
-        }
-        _ => io("open", &path)(source),
-    }
-}
 
 /// A folder, open to be synced.
 pub(super) fn open_parent(path: &Path) -> Result<File, StoreError> {
@@ -34,7 +13,7 @@ pub(super) fn open_parent(path: &Path) -> Result<File, StoreError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent).map_err(opening(parent))
+    File::open(parent).map_err(StoreError::opening(parent))
 }
 
 /// The file's bytes; `None` if there is no such file.
@@ -42,14 +21,14 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> 
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(opening(path)(error)),
+        Err(error) => Err(StoreError::opening(path)(error)),
     }
 }
 
 /// Removes a file; one that is gone already is as good.
 pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove", path)(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -64,21 +43,21 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
         .create_new(true)
         .mode(0o600)
         .open(&temporary)
-        .map_err(opening(&temporary))?;
-    file.write_all(bytes).map_err(io("write", &temporary))?;
-    file.sync_all().map_err(io("sync", &temporary))?;
-    fs::rename(&temporary, path).map_err(io("rename", path))?;
+        .map_err(StoreError::opening(&temporary))?;
+    file.write_all(bytes).map_err(StoreError::io("write", &temporary))?;
+    file.sync_all().map_err(StoreError::io("sync", &temporary))?;
+    fs::rename(&temporary, path).map_err(StoreError::io("rename", path))?;
     sync_parent(path)
 }
 
 /// Keeps a folder from everybody else. One that somebody made before may be open to all.
 pub(super) fn make_private(folder: &Path) -> Result<(), StoreError> {
-    let mode = fs::metadata(folder).map_err(io("read", folder))?.permissions().mode();
+    let mode = fs::metadata(folder).map_err(StoreError::io("read", folder))?.permissions().mode();
     if mode & OTHERS == 0 {
         return Ok(());
     }
     let private = fs::Permissions::from_mode(mode & !OTHERS);
-    fs::set_permissions(folder, private).map_err(io("keep others out of", folder))?;
+    fs::set_permissions(folder, private).map_err(StoreError::io("keep others out of", folder))?;
     tracing::warn!(path = %folder.display(), "was open to other users of this machine, and is not any more");
     Ok(())
 }
@@ -102,7 +81,9 @@ pub(super) fn create_folder_durably(path: &Path) -> Result<(), StoreError> {
         create_folder_durably(parent)?;
     }
     match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io("create", path)(error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(StoreError::io("create", path)(error));
+        }
         _ => {}
     }
     sync_parent(path)
@@ -111,7 +92,9 @@ pub(super) fn create_folder_durably(path: &Path) -> Result<(), StoreError> {
 /// Writes a file, mode 0600, into a folder of its own. Durable only after [`sync_file_system`].
 pub(super) fn write_into_new_folder(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io("create", folder)(error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(StoreError::io("create", folder)(error));
+        }
         _ => {}
     }
     let path = folder.join(name);
@@ -121,14 +104,14 @@ pub(super) fn write_into_new_folder(folder: &Path, name: &str, bytes: &[u8]) -> 
         .truncate(true)
         .mode(0o600)
         .open(&path)
-        .map_err(opening(&path))?;
-    file.write_all(bytes).map_err(io("write", &path))
+        .map_err(StoreError::opening(&path))?;
+    file.write_all(bytes).map_err(StoreError::io("write", &path))
 }
 
 /// Makes everything on the file system of a folder durable.
 pub(super) fn sync_file_system(folder: &Path) -> Result<(), StoreError> {
-    let file = File::open(folder).map_err(opening(folder))?;
-    rustix::fs::syncfs(&file).map_err(|error| io("sync the file system of", folder)(error.into()))
+    let file = File::open(folder).map_err(StoreError::opening(folder))?;
+    rustix::fs::syncfs(&file).map_err(|error| StoreError::io("sync the file system of", folder)(error.into()))
 }
 
 /// Makes a new name in `path`'s folder durable.
@@ -147,11 +130,11 @@ pub(super) fn sync_folder(folder: &File, path: &Path) -> Result<(), StoreError> 
 pub(super) fn numbers_in(folder: &Path, suffix: &str) -> Result<Vec<u64>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(io("read", folder))?,
+        other => other.map_err(StoreError::io("read", folder))?,
     };
     let mut numbers = std::collections::BTreeSet::new();
     for entry in entries {
-        let name = entry.map_err(io("read", folder))?.file_name();
+        let name = entry.map_err(StoreError::io("read", folder))?.file_name();
         numbers.extend(name.to_string_lossy().strip_suffix(suffix).and_then(|text| text.parse::<u64>().ok()));
     }
     Ok(numbers.into_iter().collect())

@@ -1,8 +1,6 @@
 //! Verbs about folders, their counts, their UID index and what is quarantined in them.
 
-use super::commit::{Expect, Op, Quarantined};
-use super::committer::sled_error;
-use super::mailboxes::expect_read;
+use super::commit::{Expect, Op, Quarantined, expect_read};
 use super::{Commit, Row, Store, StoreError, UidEntry, codec, keys, uid_index};
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, FolderId, Incarnation, Uid};
@@ -17,7 +15,7 @@ impl Store {
             .scan_prefix(keys::topic(b'f', mailbox))
             .values()
             .map(|value| {
-                let value = value.map_err(sled_error)?;
+                let value = value.map_err(StoreError::sled)?;
                 let (generation, payload) = codec::split_row(&value)?;
                 Ok(Row { generation, value: codec::from_json("folder", payload)? })
             })
@@ -95,7 +93,7 @@ impl Store {
     ) -> Result<Vec<UidEntry>, StoreError> {
         let mut entries = Vec::new();
         for value in self.db().scan_prefix(keys::uid_chunks(mailbox, folder, incarnation)).values() {
-            entries.extend(uid_index::decode(&value.map_err(sled_error)?)?);
+            entries.extend(uid_index::decode(&value.map_err(StoreError::sled)?)?);
         }
         Ok(entries)
     }
@@ -106,7 +104,7 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn has_quarantined(&self, mailbox: Incarnation, folder: &Folder) -> Result<bool, StoreError> {
         let prefix = keys::quarantines(mailbox, folder.id, folder.incarnation);
-        Ok(self.db().scan_prefix(prefix).next().transpose().map_err(sled_error)?.is_some())
+        Ok(self.db().scan_prefix(prefix).next().transpose().map_err(StoreError::sled)?.is_some())
     }
 
     /// What is quarantined in one incarnation of a folder, by UID.
@@ -122,7 +120,7 @@ impl Store {
         self.db()
             .scan_prefix(keys::quarantines(mailbox, folder, incarnation))
             .values()
-            .map(|value| codec::unpack("quarantined message", &value.map_err(sled_error)?))
+            .map(|value| codec::unpack("quarantined message", &value.map_err(StoreError::sled)?))
             .collect()
     }
 }
@@ -133,7 +131,8 @@ impl Commit {
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written.
     pub fn quarantine(&mut self, folder: &Folder, quarantined: &Quarantined) -> Result<(), StoreError> {
-        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a quarantine that names no mailbox"))?;
+        let mailbox =
+            self.mailbox.ok_or_else(|| StoreError::corrupt("a quarantine that names no mailbox"))?;
         let key = keys::quarantine(mailbox, folder.id, folder.incarnation, quarantined.uid);
         self.ops.push(Op::Set { key, value: codec::pack(quarantined)? });
         Ok(())
@@ -144,7 +143,8 @@ impl Commit {
     /// # Errors
     /// [`StoreError::Corrupt`] if the commit names no mailbox.
     pub fn release(&mut self, folder: &Folder, uid: Uid) -> Result<(), StoreError> {
-        let mailbox = self.mailbox.ok_or_else(|| codec::corrupt("a quarantine that names no mailbox"))?;
+        let mailbox =
+            self.mailbox.ok_or_else(|| StoreError::corrupt("a quarantine that names no mailbox"))?;
         let key = keys::quarantine(mailbox, folder.id, folder.incarnation, uid);
         self.ops.push(Op::Delete { key, expect: Expect::Any });
         Ok(())

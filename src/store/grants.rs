@@ -1,8 +1,7 @@
 //! Verbs about grants. Every write is compare-and-set on the generation that was read, so that a late
 //! refresh of a replaced grant is dropped.
 
-use super::commit::{Expect, Op};
-use super::mailboxes::expect_read;
+use super::commit::{Expect, Op, expect_read};
 use super::{Commit, Row, Store, StoreError, keys};
 use crate::domain::{Grant, Incarnation, Secret};
 
@@ -83,7 +82,7 @@ mod tests {
 
     fn grant(bytes: usize) -> Grant {
         let noise: Vec<u8> =
-            (0..bytes / 32).flat_map(|_| crate::store::vault::random::<32>().unwrap()).collect();
+            (0..bytes / 32).flat_map(|_| crate::store::key::random::<32>().unwrap()).collect();
         let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(noise);
         Grant {
             send_client_secret: true,

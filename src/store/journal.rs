@@ -10,28 +10,17 @@
 //! ```
 //! Numbers are little-endian.
 
-use super::codec;
-use super::committer::sled_error;
-use super::journal_copy::Copy;
+use super::journal_copy::{Copy, FILE, MAGIC, PRELUDE, REBUILT, REMOVED};
 use super::keys::{self, Key};
-use super::stage::{self, Changes};
-use super::{StoreError, files, journal_rows};
+use super::overlay::{self, Changes};
+use super::{StoreError, codec, files, journal_rows};
 use crate::clock;
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// Its name in the data directory.
-pub(super) const FILE: &str = "journal";
-pub(super) const MAGIC: [u8; 4] = *b"STJ1";
-/// Bytes of a frame before its rows.
-pub(super) const PRELUDE: usize = 4 + 4 + 4 + 8;
-/// A value's length where the row was removed.
-pub(super) const REMOVED: u32 = u32::MAX;
-/// What sled holds instead of a group where it was made anew: the journal is older than that.
-pub(super) const REBUILT: u64 = u64::MAX;
 
 /// Bytes of rows in a frame of a file that is written anew.
 const CHUNK: usize = 1 << 20;
@@ -51,7 +40,7 @@ pub(super) fn applied() -> Key {
 }
 
 /// The last group that sled has; [`REBUILT`] if it was made anew.
-pub(super) fn applied_by(db: &dyn stage::View) -> Result<u64, StoreError> {
+pub(super) fn applied_by(db: &dyn overlay::View) -> Result<u64, StoreError> {
     let bytes = db.get(&applied())?;
     bytes.map_or(Ok(0), |bytes| codec::unpack("group of the journal", &bytes))
 }
@@ -83,7 +72,7 @@ impl Journal {
         }
         if copy.as_ref().is_some_and(|copy| !copy.is_whole()) {
             let aside = data_dir.join(format!("{FILE}.damaged-{}", ulid::Ulid::new()));
-            fs::rename(&path, &aside).map_err(files::io("rename", &path))?;
+            fs::rename(&path, &aside).map_err(StoreError::io("rename", &path))?;
             tracing::warn!(path = %aside.display(), "the journal is damaged and kept aside, it is written anew");
         }
         if let Some(bytes) = copy.as_ref().map(Copy::cut_off).filter(|bytes| *bytes > 0) {
@@ -99,15 +88,15 @@ impl Journal {
         }
         let era = copy.map_or(0, |copy| copy.last_group()) / ERA;
         let journal = Self::anew(db, path, era.saturating_add(1).saturating_mul(ERA))?;
-        db.insert(self::applied(), codec::pack(&journal.group)?).map_err(sled_error)?;
-        db.flush().map_err(sled_error)?;
+        db.insert(self::applied(), codec::pack(&journal.group)?).map_err(StoreError::sled)?;
+        db.flush().map_err(StoreError::sled)?;
         Ok(journal)
     }
 
     /// Goes on with the file that is there, of which so much counts.
     fn go_on(path: PathBuf, length: u64, group: u64) -> Result<Self, StoreError> {
-        let file = File::options().write(true).open(&path).map_err(files::io("open", &path))?;
-        file.set_len(length).and_then(|()| file.sync_all()).map_err(files::io("cut", &path))?;
+        let file = File::options().write(true).open(&path).map_err(StoreError::io("open", &path))?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(StoreError::io("cut", &path))?;
         Ok(Self::of(path, file, length, group))
     }
 
@@ -126,7 +115,7 @@ impl Journal {
     fn place(path: PathBuf, file: File, length: u64, group: u64) -> Result<Self, StoreError> {
         // refused before anything is changed, if it is refused
         let folder = files::open_parent(&path)?;
-        fs::rename(fresh(&path), &path).map_err(files::io("rename", &path))?;
+        fs::rename(fresh(&path), &path).map_err(StoreError::io("rename", &path))?;
         files::sync_folder(&folder, &path)?;
         Ok(Self::of(path, file, length, group))
     }
@@ -150,9 +139,10 @@ impl Journal {
         let bytes = frame.finish();
         if let Err(error) = self.file.write_all_at(&bytes, self.length) {
             self.take_back();
-            return Err(files::io("write", &self.path)(error));
+            return Err(StoreError::io("write", &self.path)(error));
         }
-        crate::faults::fail("commit.journal_written")?;
+        crate::faults::fail("commit.journal_written")
+            .map_err(StoreError::injected("commit.journal_written"))?;
         if !crate::faults::skips_syncs() {
             // never tried again, for whatever it failed: see `committer`
             let failed = |source| StoreError::Io { what: "sync", path: self.path.clone(), source };
@@ -216,12 +206,12 @@ fn write_all(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), Sto
         .truncate(true)
         .mode(0o600)
         .open(fresh)
-        .map_err(files::opening(fresh))?;
+        .map_err(StoreError::opening(fresh))?;
     let mut length: u64 = 0;
     let mut write = |frame: Frame| {
         let bytes = frame.finish();
         length = length.saturating_add(bytes.len() as u64);
-        file.write_all(&bytes).map_err(files::io("write", fresh))
+        file.write_all(&bytes).map_err(StoreError::io("write", fresh))
     };
     let mut frame = Frame::begin(group);
     for row in journal_rows::all(db, clock::now()) {
@@ -232,7 +222,7 @@ fn write_all(db: &sled::Db, fresh: &Path, group: u64) -> Result<(File, u64), Sto
         }
     }
     write(frame)?;
-    file.sync_all().map_err(files::io("sync", fresh))?;
+    file.sync_all().map_err(StoreError::io("sync", fresh))?;
     Ok((file, length))
 }
 
@@ -274,7 +264,7 @@ impl Frame {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::open::open_sled;
+    use crate::store::database::open_sled;
 
     /// Writes a data directory's journal anew, without some of its rows.
     pub(in crate::store) fn without(data_dir: &Path, is_left_out: impl Fn(&[u8]) -> bool) {

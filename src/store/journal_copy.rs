@@ -1,8 +1,5 @@
 //! Reading the journal: which rows it holds, whether it is whole, and whether sled has lost any of them.
 
-use super::codec::corrupt;
-use super::committer::sled_error;
-use super::journal::{MAGIC, PRELUDE, REBUILT, REMOVED};
 use super::{StoreError, files, journal_rows, keys};
 use memchr::memmem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +7,15 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// Its name in the data directory.
+pub(super) const FILE: &str = "journal";
+pub(super) const MAGIC: [u8; 4] = *b"STJ1";
+/// Bytes of a frame before its rows.
+pub(super) const PRELUDE: usize = 4 + 4 + 4 + 8;
+/// A value's length where the row was removed.
+pub(super) const REMOVED: u32 = u32::MAX;
+/// What sled holds instead of a group where it was made anew: the journal is older than that.
+pub(super) const REBUILT: u64 = u64::MAX;
 /// Bytes of a group's number.
 const GROUP: usize = 8;
 
@@ -38,7 +44,7 @@ impl Copy {
     /// Reads a journal; `None` if there is none.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
         let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
-        let file = File::open(path).map_err(files::io("open", path))?;
+        let file = File::open(path).map_err(StoreError::io("open", path))?;
         let path = path.to_path_buf();
         let mut copy = Self {
             path,
@@ -145,7 +151,7 @@ impl Copy {
 
     fn value(&self, place: &Place) -> Result<Vec<u8>, StoreError> {
         let mut value = vec![0; place.length];
-        self.file.read_exact_at(&mut value, place.offset).map_err(files::io("read", &self.path))?;
+        self.file.read_exact_at(&mut value, place.offset).map_err(StoreError::io("read", &self.path))?;
         Ok(value)
     }
 
@@ -176,7 +182,7 @@ impl Copy {
             return Ok(());
         }
         for (key, place) in self.rows.iter().filter(|(key, _)| !self.is_unheard(key, applied)) {
-            let is = db.get(key).map_err(sled_error)?;
+            let is = db.get(key).map_err(StoreError::sled)?;
             if is.as_deref() != Some(self.value(place)?.as_slice()) {
                 return Err(lost(format!("row {}", keys::shown(key))));
             }
@@ -193,7 +199,7 @@ impl Copy {
 
 /// What is wrong with sled, and what to do.
 fn lost(what: impl std::fmt::Display) -> StoreError {
-    corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
+    StoreError::corrupt(format!("the state lost what was durable: {what}; it comes back from the journal"))
 }
 
 /// What follows the checksum of the frame that begins here, if it is one and whole.

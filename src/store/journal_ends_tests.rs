@@ -1,6 +1,7 @@
 //! What became of submissions, and their keys, are in the journal for as long as a repeated request may come.
 
-use super::journal::FILE;
+use super::error::StoreError;
+use super::journal_copy::FILE;
 use super::journal_tests::{body_of, copied, filled, rebuilt};
 use super::tests::{open, submission};
 use super::*;

@@ -2,10 +2,9 @@
 //! submissions that ended and which idempotency keys they were accepted under, so that even without sled's file nothing
 //! is sent a second time.
 
-use super::committer::sled_error;
 use super::keys::{self, Key};
-use super::stage::Changes;
-use super::{StoreError, codec, outbox};
+use super::overlay::Changes;
+use super::{StoreError, codec, submission_row};
 use crate::domain::{Incarnation, Submission, SubmissionId, Timestamp};
 use std::time::Duration;
 
@@ -40,12 +39,12 @@ fn is_idempotency(key: &[u8]) -> bool {
 }
 
 fn decode(row: &[u8]) -> Result<Submission, StoreError> {
-    codec::split_row(row).and_then(|(_, payload)| outbox::decode(payload))
+    codec::split_row(row).and_then(|(_, payload)| submission_row::decode(payload))
 }
 
 /// Whether something is left to do about the submission of this row.
 pub(super) fn is_open(row: &[u8]) -> bool {
-    decode(row).is_ok_and(|submission| outbox::is_open(submission.state))
+    decode(row).is_ok_and(|submission| submission_row::is_open(submission.state))
 }
 
 /// Whether a submission that ended did so lately, as far as it says.
@@ -72,7 +71,7 @@ pub(super) fn kept<'c>(
     let ends = changes.get(&open_key(key)).is_some_and(Option::is_none);
     let counts = |row: &&[u8]| {
         decode(row).is_ok_and(|submission| {
-            outbox::is_open(submission.state) || ends || is_remembered(&submission, now)
+            submission_row::is_open(submission.state) || ends || is_remembered(&submission, now)
         })
     };
     Some(value.filter(counts))
@@ -92,7 +91,7 @@ pub(super) fn lasting(db: &sled::Db) -> impl Iterator<Item = Result<Row, StoreEr
         let read = |key: Key| Ok(db.get(&key)?.map(|value| (key.into(), value)));
         key.and_then(read).transpose()
     });
-    whole.chain(named).map(|row| row.map_err(sled_error))
+    whole.chain(named).map(|row| row.map_err(StoreError::sled))
 }
 
 /// All rows of sled that are kept at this time.
@@ -101,7 +100,7 @@ pub(super) fn all(db: &sled::Db, now: Timestamp) -> impl Iterator<Item = Result<
         let mailbox = key.map(|key| keys::trailing_u64(&key).map(Incarnation));
         let (rows, error) = match mailbox {
             Ok(mailbox) => (mailbox.map(|mailbox| ended(db, mailbox, now)), None),
-            Err(error) => (None, Some(Err(sled_error(error)))),
+            Err(error) => (None, Some(Err(StoreError::sled(error)))),
         };
         rows.into_iter().flatten().chain(error)
     });
@@ -121,12 +120,13 @@ fn ended(
     let since = u64::try_from(now.0).unwrap_or(0).saturating_sub(millis(LOOKED_AT));
     let first = SubmissionId(ulid::Ulid::from_parts(since, 0));
     let end = [keys::topic(b't', mailbox).as_slice(), &[0xff; 17]].concat();
-    let rows = db.range(keys::submission(mailbox, first)..end).map(|row| row.map_err(sled_error));
+    let rows = db.range(keys::submission(mailbox, first)..end).map(|row| row.map_err(StoreError::sled));
     rows.filter(move |row| {
         // a row that cannot be read is for `fsck` to tell of
         row.as_ref().map_or(true, |(_, value)| {
-            decode(value)
-                .is_ok_and(|submission| !outbox::is_open(submission.state) && is_remembered(&submission, now))
+            decode(value).is_ok_and(|submission| {
+                !submission_row::is_open(submission.state) && is_remembered(&submission, now)
+            })
         })
     })
 }
@@ -139,7 +139,7 @@ fn millis(time: Duration) -> u64 {
 fn idempotency_row(db: &sled::Db, key: &[u8], value: &[u8]) -> Result<Option<Row>, StoreError> {
     let mailbox = key.get(..9).filter(|_| is_submission(key)).and_then(keys::trailing_u64);
     let (Some(mailbox), Ok(submission)) = (mailbox, decode(value)) else { return Ok(None) };
-    let Some((key, _)) = outbox::key_row(Incarnation(mailbox), &submission) else { return Ok(None) };
-    let row = db.get(&key).map_err(sled_error)?;
+    let Some((key, _)) = submission_row::key_row(Incarnation(mailbox), &submission) else { return Ok(None) };
+    let row = db.get(&key).map_err(StoreError::sled)?;
     Ok(row.map(|value| (key.into(), value)))
 }

@@ -1,14 +1,16 @@
 //! sled's file is damaged or lost, and settings, sign-ins and what is to be sent are there all the same.
 
+use super::database::open_sled;
+use super::error::StoreError;
+use super::journal_copy::FILE;
+use super::tests::{body, mailbox, message, open, runtime, submission};
 use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{
     App, FolderId, Grant, GrantSecret, GrantWay, Secret, Submission, SubmissionState, Timestamp,
 };
-use crate::store::journal::FILE;
-use crate::store::open::open_sled;
-use crate::store::tests::{body, mailbox, message, open, runtime, submission};
 use std::path::Path;
+use std::sync::Arc;
 
 const TOKEN: &str = "a-refresh-token";
 

@@ -33,7 +33,8 @@
 //! | `z` | incarnation | erasure under way |
 //! | `e` | sequence | events |
 
-use crate::domain::{AppId, FolderId, Incarnation, MailboxId, MessageId, SubmissionId, Uid, ids::SignInId};
+use crate::domain::ids::SignInId;
+use crate::domain::{AppId, FolderId, Incarnation, MailboxId, MessageId, SubmissionId, Uid};
 
 /// A key of the keyspace.
 pub(super) type Key = Vec<u8>;

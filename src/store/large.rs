@@ -1,9 +1,9 @@
 //! Large messages: a record in a file of its own, written piece by piece, adopted as a pack when committed.
 
+use super::key::{Key, NONCE, TAG, random};
 use super::pack::{FRAME, PRELUDE, RecordHeader, push_frame, push_prelude, seal_header};
-use super::space::Room;
-use super::vault::{Key, NONCE, TAG, random};
-use super::{StoreError, codec, files};
+use super::room::Room;
+use super::{StoreError, codec};
 use crate::domain::Incarnation;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -45,7 +45,7 @@ impl LargeWriter {
     /// [`StoreError::Io`] or [`StoreError::Full`].
     pub(super) fn create(path: PathBuf, header: RecordHeader, room: Room) -> Result<Self, StoreError> {
         let created = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let file = created.map_err(files::opening(&path))?;
+        let file = created.map_err(StoreError::opening(&path))?;
         let unfinished = Unfinished(path);
         let header_length = codec::pack(&header)?.len().saturating_add(TAG);
         Ok(Self {
@@ -70,7 +70,7 @@ impl LargeWriter {
         for plain in piece.chunks(FRAME) {
             let mut frame = Vec::with_capacity(plain.len().saturating_add(64));
             push_frame(key, &self.nonce, self.header.id, self.next_frame, plain, &mut frame)?;
-            self.file.write_all_at(&frame, self.at).map_err(files::io("write", &self.unfinished.0))?;
+            self.file.write_all_at(&frame, self.at).map_err(StoreError::io("write", &self.unfinished.0))?;
             self.at = self.at.saturating_add(frame.len() as u64);
             self.raw_length = self.raw_length.saturating_add(plain.len() as u64);
             self.next_frame = self.next_frame.saturating_add(1);
@@ -87,7 +87,7 @@ impl LargeWriter {
         let mut start = Vec::with_capacity(PRELUDE + self.header_length);
         push_prelude(&mut start, &self.nonce, self.at, self.raw_length, sealed.len());
         start.extend_from_slice(&sealed);
-        self.file.write_all_at(&start, 0).map_err(files::io("write", &self.unfinished.0))?;
+        self.file.write_all_at(&start, 0).map_err(StoreError::io("write", &self.unfinished.0))?;
         Ok(LargeRecord { unfinished: self.unfinished, length: self.at, raw_length: self.raw_length })
     }
 }

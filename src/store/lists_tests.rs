@@ -1,7 +1,7 @@
 //! What lists show: messages of folders, and submissions that are open.
 
 use super::tests::{body, mailbox, message, open, runtime, submission};
-use super::*;
+use super::{database, *};
 use crate::domain::{Flags, FolderId, Submission, SubmissionState};
 
 #[test]
@@ -95,7 +95,7 @@ fn open_submissions_are_listed_until_they_end_also_in_a_store_that_never_listed_
     };
     assert_eq!(open_ones(), sorted);
     {
-        let db = super::open::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        let db = database::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
         for key in db.scan_prefix(b"s").keys() {
             db.remove(key.unwrap()).unwrap().unwrap();
         }
@@ -104,8 +104,8 @@ fn open_submissions_are_listed_until_they_end_also_in_a_store_that_never_listed_
     let problems = fsck::check(&StoreConfig::at(dir.path())).unwrap().problems;
     assert_eq!(problems.len(), 3, "{problems:?}");
     {
-        let db = super::open::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
-        db.remove(outbox::is_indexed()).unwrap().unwrap();
+        let db = database::open_sled(&dir.path().join("state"), 1 << 20).unwrap();
+        db.remove(submission_row::is_indexed()).unwrap().unwrap();
         db.flush().unwrap();
     }
     assert_eq!(open_ones(), sorted, "listed anew");

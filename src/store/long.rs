@@ -29,7 +29,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head<'_>, StoreError> {
         let (generation, payload) = codec::split_row(bytes)?;
         return Ok(Head { generation, following: 0, payload });
     };
-    let cut = || codec::corrupt("a value cut short");
+    let cut = || StoreError::corrupt("a value cut short");
     let (generation, rest) = rest.split_at_checked(8).ok_or_else(cut)?;
     let (following, payload) = rest.split_first().ok_or_else(cut)?;
     let generation = u64::from_be_bytes(generation.try_into().map_err(|_| cut())?);

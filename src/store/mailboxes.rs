@@ -1,7 +1,6 @@
 //! Verbs about mailboxes: create, replace, delete, epochs, the state shown.
 
-use super::commit::{Expect, Op};
-use super::committer::sled_error;
+use super::commit::{Expect, Op, expect_read};
 use super::{Commit, Owner, Role, Row, Store, StoreError, codec, keys};
 use crate::domain::{
     Diagnosis, Disposition, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp,
@@ -69,7 +68,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn mailboxes(&self) -> Result<Vec<StoredMailbox>, StoreError> {
-        self.db().scan_prefix(keys::mailboxes()).map(|entry| decode(&entry.map_err(sled_error)?.1)).collect()
+        self.db()
+            .scan_prefix(keys::mailboxes())
+            .map(|entry| decode(&entry.map_err(StoreError::sled)?.1))
+            .collect()
     }
 
     /// A mailbox; `None` if there is none of this id.
@@ -174,8 +176,8 @@ impl Store {
             .scan_prefix(keys::erasures())
             .keys()
             .map(|key| {
-                let number = keys::trailing_u64(&key.map_err(sled_error)?);
-                number.map(Incarnation).ok_or_else(|| codec::corrupt("an erasure key"))
+                let number = keys::trailing_u64(&key.map_err(StoreError::sled)?);
+                number.map(Incarnation).ok_or_else(|| StoreError::corrupt("an erasure key"))
             })
             .collect()
     }
@@ -190,7 +192,7 @@ impl Store {
             loop {
                 let found: Result<Vec<_>, _> =
                     self.db().scan_prefix(keys::topic(*topic, mailbox)).keys().take(2000).collect();
-                let found = found.map_err(sled_error)?;
+                let found = found.map_err(StoreError::sled)?;
                 if found.is_empty() {
                     break;
                 }
@@ -338,11 +340,6 @@ fn keep_since(new: &mut Option<Diagnosis>, old: Option<&Diagnosis>, now: Timesta
             *found = old.clone();
         }
     }
-}
-
-/// What a row read with this generation must still be; 0 was not there.
-pub(super) fn expect_read(generation: u64) -> Expect {
-    if generation == 0 { Expect::Absent } else { Expect::Generation(generation) }
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<StoredMailbox, StoreError> {

@@ -4,7 +4,7 @@
 //! it, `<file>.new` becomes `<file>`. Whoever finds both files uses the one that opens, and finishes or forgets the
 //! rotation.
 
-use super::vault::{DATA_KEY_CONTEXT, Key, WRAPPED, key_bytes, random, vault};
+use super::key::{Key, key_bytes, random};
 use super::{StoreError, files};
 use crate::domain::Secret;
 use base64::Engine;
@@ -12,6 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// What the data key is sealed under.
+pub(super) const DATA_KEY_CONTEXT: &[u8] = b"stafette data key";
+/// The data key's file.
+pub(super) const WRAPPED: &str = "vault.key";
 
 /// Where the master key comes from.
 #[derive(Clone, Debug)]
@@ -65,7 +70,9 @@ impl MasterKey {
             return Ok(data_key);
         }
         present?;
-        Err(vault("the master key does not open this data directory: configure the one it was made with"))
+        Err(StoreError::vault(
+            "the master key does not open this data directory: configure the one it was made with",
+        ))
     }
 
     /// The key of a directory that has none yet; one kept in the directory is made.
@@ -85,12 +92,12 @@ impl MasterKey {
     pub(super) fn rotate(&mut self, given: Option<&Secret>) -> Result<RotatedKey, StoreError> {
         let path = self.data_dir.join(WRAPPED);
         let wrapped = files::read_if_there(&path)?
-            .ok_or_else(|| vault(format!("{} is gone: put it back", path.display())))?;
+            .ok_or_else(|| StoreError::vault(format!("{} is gone: put it back", path.display())))?;
         let data_key = self.unwrap(&wrapped)?;
         let fresh = match (given, &self.source) {
             (Some(given), _) => decode(given.expose(), Path::new("master_key"))?,
             (None, MasterKeySource::Given(_)) => {
-                return Err(vault(
+                return Err(StoreError::vault(
                     "the master key comes from STAFETTE_MASTER_KEY: name the new one here, and give it there from the \
                      next start on",
                 ));
@@ -119,9 +126,9 @@ impl MasterKey {
             }
             Err(error) => return Err(error),
         }
-        crate::faults::fail("master_key.new")?;
+        crate::faults::fail("master_key.new").map_err(StoreError::injected("master_key.new"))?;
         files::write_durably(&path, &rewrapped)?;
-        crate::faults::fail("master_key.wrapped")?;
+        crate::faults::fail("master_key.wrapped").map_err(StoreError::injected("master_key.wrapped"))?;
         replace(&next, &file)?;
         Ok(RotatedKey { kept_in: Some(file), todo: None })
     }
@@ -139,7 +146,7 @@ impl MasterKey {
         let from_file = |path: &Path, gone: &str| {
             files::warn_if_readable(path);
             let text = files::read_if_there(path)?
-                .ok_or_else(|| vault(format!("{} is {gone}", path.display())))
+                .ok_or_else(|| StoreError::vault(format!("{} is {gone}", path.display())))
                 .map(Zeroizing::new)?;
             decode(&String::from_utf8_lossy(&text), path)
         };
@@ -164,7 +171,7 @@ fn next_to(file: &Path) -> PathBuf {
 }
 
 fn replace(next: &Path, file: &Path) -> Result<(), StoreError> {
-    std::fs::rename(next, file).map_err(files::io("rename", next))?;
+    std::fs::rename(next, file).map_err(StoreError::io("rename", next))?;
     files::sync_parent(file)
 }
 
@@ -180,9 +187,11 @@ fn encode(key: &[u8; 32]) -> Zeroizing<String> {
 fn decode(text: &str, whence: &Path) -> Result<Bytes, StoreError> {
     let whence = whence.display();
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| {
-        vault(format!("{whence} is not base64: write 32 random bytes, e.g. `openssl rand -base64 32`"))
+        StoreError::vault(format!(
+            "{whence} is not base64: write 32 random bytes, e.g. `openssl rand -base64 32`"
+        ))
     })?);
-    key_bytes(&bytes).map_err(|_| vault(format!("{whence} must hold 32 bytes in base64")))
+    key_bytes(&bytes).map_err(|_| StoreError::vault(format!("{whence} must hold 32 bytes in base64")))
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Verbs about messages: add, change, remove, list, read.
 
-use super::commit::{Body, Op};
-use super::committer::sled_error;
-use super::{Commit, Key, Store, StoreError, codec, keys, pack::RecordReader};
+use super::commit::{Body, Op, Vanished};
+use super::pack::RecordReader;
+use super::{Commit, Key, Store, StoreError, codec, keys};
 use crate::domain::{FolderId, Incarnation, Message, MessageId, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::ops::Deref;
 
 /// Which messages a list holds; all conditions must hold.
@@ -35,15 +34,6 @@ pub struct FolderPage {
     pub messages: Vec<Message>,
     /// The last id looked at, if there may be more.
     pub next: Option<MessageId>,
-}
-
-/// A message that vanished from its folder and may turn up in another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vanished {
-    /// As it was.
-    pub message: Message,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 impl Commit {
@@ -104,8 +94,9 @@ impl Store {
         };
         let mut page = FolderPage::default();
         for entry in self.db().range(prefix..end).rev() {
-            let (key, _) = entry.map_err(sled_error)?;
-            let id = MessageId(keys::trailing_ulid(&key).ok_or_else(|| codec::corrupt("a message key"))?);
+            let (key, _) = entry.map_err(StoreError::sled)?;
+            let id =
+                MessageId(keys::trailing_ulid(&key).ok_or_else(|| StoreError::corrupt("a message key"))?);
             let Some(message) = self.message(mailbox, id)? else { continue };
             if filter.since.is_some_and(|since| message.internal_date < since) {
                 return Ok(page);
@@ -133,7 +124,7 @@ impl Store {
         self.db()
             .range(range)
             .values()
-            .map(|value| codec::unpack("message", &value.map_err(sled_error)?))
+            .map(|value| codec::unpack("message", &value.map_err(StoreError::sled)?))
             .collect()
     }
 
@@ -145,7 +136,7 @@ impl Store {
         self.db()
             .scan_prefix(keys::topic(b'v', mailbox))
             .values()
-            .map(|value| codec::unpack("message set aside", &value.map_err(sled_error)?))
+            .map(|value| codec::unpack("message set aside", &value.map_err(StoreError::sled)?))
             .collect()
     }
 

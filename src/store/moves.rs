@@ -2,7 +2,6 @@
 //! the new one was proved. That sign-in's commit ends the move.
 
 use super::commit::{Expect, Op};
-use super::committer::sled_error;
 use super::{Commit, Row, SignIn, Store, StoreError, StoredMailbox, codec, keys};
 use crate::domain::{AppId, Auth, Incarnation, SignInId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -101,7 +100,7 @@ impl Store {
     /// Adds the withdrawal of all moves to an app to a commit.
     pub(super) fn end_moves_to(&self, commit: &mut Commit, app: &AppId) -> Result<(), StoreError> {
         let keys: Result<Vec<_>, _> = self.db().scan_prefix(keys::moves()).keys().collect();
-        for key in keys.map_err(sled_error)? {
+        for key in keys.map_err(StoreError::sled)? {
             let moving = self.row::<Move>("move", &key)?.filter(|row| row.value.to == *app);
             commit.ops.extend(
                 moving

@@ -1,9 +1,7 @@
 //! Verbs about mail that was sent to people: invitations and alerts. What is here was sent, and is not sent again
 //! without a reason: the row is written in the commit that puts the mail into the outbox.
 
-use super::commit::{Expect, Op};
-use super::committer::sled_error;
-use super::mailboxes::expect_read;
+use super::commit::{Expect, Op, expect_read};
 use super::{Commit, Row, Store, StoreError, codec, keys};
 use crate::domain::ids::SignInId;
 use crate::domain::{Incarnation, MailboxId, Timestamp};
@@ -63,7 +61,7 @@ impl Store {
     pub fn notices(&self) -> Result<Vec<Row<Notice>>, StoreError> {
         let read = |entry: Result<(sled::IVec, sled::IVec), sled::Error>| {
             let (generation, payload) = {
-                let (_, bytes) = entry.map_err(sled_error)?;
+                let (_, bytes) = entry.map_err(StoreError::sled)?;
                 let (generation, payload) = codec::split_row(&bytes)?;
                 (generation, payload.to_vec())
             };

@@ -1,18 +1,19 @@
 //! Opening the store: lock, vault, sled, recovery of packs, committer.
 
-use super::committer::{Committer, Fatal, sled_error};
-use super::derived::PackState;
+use super::committer::{Committer, Fatal};
+use super::database::{lock, open_sled, unless_it_panics};
+use super::handle::Inner;
 use super::journal::Journal;
 use super::master_key::MasterKeySource;
+use super::pack_rows::PackState;
 use super::packs::Packs;
-use super::space::{self, Measure, Room, Space};
+use super::room::{self, Measure, Room};
+use super::space::{self, Space};
+use super::upgrade::count_once;
 use super::vault::Vault;
-use super::{Inner, Store, StoreError, codec, files, fsck, keys, outbox, sign_ins, state_files};
+use super::{Store, StoreError, codec, files, fsck, keys, outbox, sign_ins};
 use crate::domain::Incarnation;
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -64,7 +65,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(config: &StoreConfig, fatal: Fatal) -> Result<Self, StoreError> {
-        Self::open_measured(config, fatal, space::of_disk(&config.data_dir))
+        Self::open_measured(config, fatal, room::of_disk(&config.data_dir))
     }
 
     /// [`Store::open_with`] with another measure of free space than the file system's.
@@ -118,105 +119,18 @@ impl Store {
     }
 }
 
-/// Takes the data directory for this process; the system gives it back when the process ends.
-pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
-    let path = data_dir.join("lock");
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(files::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: data_dir.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(files::io("lock", &path)(error)),
-    }
-}
-
-pub(super) fn open_sled(state_dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
-    wait_for_earlier_self(&state_dir.join("db"))?;
-    state_files::clear(state_dir)?;
-    let settings = sled::Config::new()
-        .path(state_dir)
-        .cache_capacity(cache)
-        .flush_every_ms(None)
-        .mode(sled::Mode::HighThroughput);
-    let db = unless_it_panics(state_dir, || settings.open().map_err(sled_error))?;
-    state_files::sync(state_dir)?;
-    Ok(db)
-}
-
-/// sled meets some kinds of damage with a panic, when it opens a file or when it reads from it.
-pub(super) fn unless_it_panics<T>(
-    state_dir: &Path,
-    work: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| codec::corrupt(format!("{} cannot be read", state_dir.display())))?
-}
-
-/// sled holds a lock of its own until its last background task is gone, a moment after it was closed. We have
-/// the data directory's lock: whoever still has sled's was opened earlier by this process, and is going.
-fn wait_for_earlier_self(db: &Path) -> Result<(), StoreError> {
-    match File::open(db) {
-        Ok(file) => file.lock().and_then(|()| file.unlock()).map_err(files::io("lock", db)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(files::io("open", db)(error)),
-    }
-}
-
-/// Makes an index that stores of before did not have: for each row of a kind the key that lists it, if it is listed.
-/// `is_made` is there from then on.
-pub(super) fn once(
-    db: &sled::Db,
-    is_made: keys::Key,
-    rows: keys::Key,
-    listed: impl Fn(&[u8], &[u8]) -> Result<Option<keys::Key>, StoreError>,
-) -> Result<(), StoreError> {
-    if db.contains_key(&is_made).map_err(sled_error)? {
-        return Ok(());
-    }
-    let mut batch = sled::Batch::default();
-    for row in db.scan_prefix(rows) {
-        let (key, value) = row.map_err(sled_error)?;
-        if let Some(key) = listed(&key, &value)? {
-            batch.insert(key, Vec::new());
-        }
-    }
-    batch.insert(is_made, codec::pack(&1_u64)?);
-    db.apply_batch(batch).map_err(sled_error)?;
-    db.flush().map(drop).map_err(sled_error)
-}
-
-/// Stores of before compaction did not count what is in use.
-fn count_once(db: &sled::Db, mailbox: Incarnation) -> Result<(), StoreError> {
-    let is_counted = db.scan_prefix(keys::topic(b'x', mailbox)).next().is_some();
-    if is_counted || !db.contains_key(keys::packs(mailbox)).map_err(sled_error)? {
-        return Ok(());
-    }
-    let mut batch = sled::Batch::default();
-    for (pack, used) in super::compact::count_uses(db, mailbox)? {
-        batch.insert(keys::pack_use(mailbox, pack), codec::pack(&used)?);
-    }
-    db.apply_batch(batch).map_err(sled_error)?;
-    db.flush().map(drop).map_err(sled_error)
-}
-
 /// Cuts every mailbox's packs to what was committed; the newest incarnation ever given.
 fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
-    let mut newest: u64 = match db.get(keys::meta("incarnation")).map_err(sled_error)? {
+    let mut newest: u64 = match db.get(keys::meta("incarnation")).map_err(StoreError::sled)? {
         Some(bytes) => codec::unpack("incarnation counter", &bytes)?,
         None => 0,
     };
     for entry in db.scan_prefix(b"i") {
-        let (key, _) = entry.map_err(sled_error)?;
-        let number = keys::trailing_u64(&key).ok_or_else(|| codec::corrupt("an incarnation key"))?;
+        let (key, _) = entry.map_err(StoreError::sled)?;
+        let number = keys::trailing_u64(&key).ok_or_else(|| StoreError::corrupt("an incarnation key"))?;
         newest = newest.max(number);
         let mailbox = Incarnation(number);
-        let state = match db.get(keys::packs(mailbox)).map_err(sled_error)? {
+        let state = match db.get(keys::packs(mailbox)).map_err(StoreError::sled)? {
             Some(bytes) => codec::unpack("pack state", &bytes)?,
             None => PackState::default(),
         };
@@ -227,9 +141,9 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
         let is_known = [keys::incarnation(mailbox), keys::erasure(mailbox)]
             .iter()
             .try_fold(false, |known, key| db.contains_key(key).map(|is_there| known || is_there))
-            .map_err(sled_error)?;
+            .map_err(StoreError::sled)?;
         if !is_known && !packs.numbers(mailbox)?.is_empty() {
-            return Err(codec::corrupt(format!(
+            return Err(StoreError::corrupt(format!(
                 "{} holds mail of a mailbox the state does not know",
                 packs.folder(mailbox).display()
             )));

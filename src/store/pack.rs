@@ -10,9 +10,8 @@
 // the kinds of I/O errors grow with the standard library
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::codec::{self, corrupt};
-use super::vault::{Key, NONCE, TAG, random};
-use super::{StoreError, files};
+use super::key::{Key, NONCE, TAG, random};
+use super::{StoreError, codec};
 use crate::domain::{Flags, FolderId, Incarnation, Timestamp, Uid, UidValidity};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -89,7 +88,10 @@ pub fn encode(
         push_frame(key, &nonce, header.id, index, frame, &mut record)?;
     }
     let length = (record.len() as u64).to_le_bytes();
-    record.get_mut(4..12).ok_or_else(|| corrupt("a record without a prelude"))?.copy_from_slice(&length);
+    record
+        .get_mut(4..12)
+        .ok_or_else(|| StoreError::corrupt("a record without a prelude"))?
+        .copy_from_slice(&length);
     Ok(record)
 }
 
@@ -239,7 +241,7 @@ impl<K: Deref<Target = Key>> RecordReader<K> {
         let sealed_length = le32(&lengths[4..]) as usize;
         let body = self.at.saturating_add(FRAME_PRELUDE as u64);
         if plain_length > FRAME || sealed_length > FRAME + TAG || body + sealed_length as u64 > self.end {
-            return Err(corrupt("a frame longer than its record"));
+            return Err(StoreError::corrupt("a frame longer than its record"));
         }
         let mut sealed = vec![0; sealed_length];
         read_exact(&self.file, &mut sealed, body)?;
@@ -253,7 +255,7 @@ impl<K: Deref<Target = Key>> RecordReader<K> {
         }
         zstd::bulk::decompress(&sealed, plain_length)
             .map(Some)
-            .map_err(|error| corrupt(format!("a frame that does not decompress: {error}")))
+            .map_err(|error| StoreError::corrupt(format!("a frame that does not decompress: {error}")))
     }
 
     /// All that is left, in one piece.
@@ -268,7 +270,7 @@ impl<K: Deref<Target = Key>> RecordReader<K> {
         if raw.len() as u64 == self.raw_length {
             return Ok(raw);
         }
-        Err(corrupt(format!("a record of {} bytes holds {}", self.raw_length, raw.len())))
+        Err(StoreError::corrupt(format!("a record of {} bytes holds {}", self.raw_length, raw.len())))
     }
 }
 
@@ -285,7 +287,7 @@ impl Prelude {
         let mut bytes = [0; PRELUDE];
         read_exact(file, &mut bytes, offset)?;
         if bytes[..4] != MAGIC {
-            return Err(corrupt(format!("no record begins at {offset}")));
+            return Err(StoreError::corrupt(format!("no record begins at {offset}")));
         }
         let mut nonce = [0; NONCE];
         nonce.copy_from_slice(&bytes[20..20 + NONCE]);
@@ -299,7 +301,7 @@ impl Prelude {
             || prelude.header_length > 64 * 1024
             || prelude.record_length < (PRELUDE + prelude.header_length) as u64
         {
-            return Err(corrupt(format!("the record at {offset} has impossible lengths")));
+            return Err(StoreError::corrupt(format!("the record at {offset} has impossible lengths")));
         }
         Ok(prelude)
     }
@@ -315,7 +317,9 @@ fn le64(bytes: &[u8]) -> u64 {
 
 fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<(), StoreError> {
     file.read_exact_at(buffer, at).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => corrupt("a pack that ends in the middle of a record"),
-        _ => files::io("read", Path::new("pack"))(error),
+        std::io::ErrorKind::UnexpectedEof => {
+            StoreError::corrupt("a pack that ends in the middle of a record")
+        }
+        _ => StoreError::io("read", Path::new("pack"))(error),
     })
 }

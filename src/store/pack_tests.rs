@@ -1,11 +1,12 @@
 //! Records of packs, small and large: every byte comes back, and every wrong one is found.
 
 use super::StoreError;
+use super::key::Key;
 use super::large::LargeWriter;
 use super::master_key::MasterKeySource;
 use super::pack::{FRAME, RecordHeader, RecordKind, RecordReader, encode};
-use super::space::{Measure, Room};
-use super::vault::{Key, Vault};
+use super::room::{Measure, Room};
+use super::vault::Vault;
 use crate::domain::Incarnation;
 use std::fs::File;
 use std::io::Write;

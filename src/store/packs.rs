@@ -2,14 +2,15 @@
 //! start does about bytes that were never committed.
 
 use super::commit::Body;
-use super::derived::PackState;
-use super::stage::Append;
+use super::overlay::Append;
+use super::pack_rows::PackState;
 use super::{StoreError, files};
 use crate::domain::Incarnation;
 use lru::LruCache;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt;
@@ -70,7 +71,7 @@ impl Packs {
             .create(create)
             .mode(0o600)
             .open(path)
-            .map_err(files::opening(path))?;
+            .map_err(StoreError::opening(path))?;
         if let Some(folder) = folder {
             files::sync_folder(&folder, path)?;
         }
@@ -100,7 +101,8 @@ impl Packs {
         records: &[Vec<u8>],
     ) -> Result<Arc<File>, StoreError> {
         for (records, offset) in at_offsets(records, offset) {
-            write_all_at(&file, records, offset).map_err(files::io("write", &self.path(mailbox, pack)))?;
+            write_all_at(&file, records, offset)
+                .map_err(StoreError::io("write", &self.path(mailbox, pack)))?;
         }
         Ok(file)
     }
@@ -124,8 +126,9 @@ impl Packs {
         let path = self.path(mailbox, pack);
         // what may be refused for want of descriptors comes before what changes anything
         let folder = files::open_parent(&path)?;
-        let file = File::options().read(true).write(true).open(record).map_err(files::opening(record))?;
-        fs::rename(record, &path).map_err(files::io("rename", record))?;
+        let file =
+            File::options().read(true).write(true).open(record).map_err(StoreError::opening(record))?;
+        fs::rename(record, &path).map_err(StoreError::io("rename", record))?;
         files::sync_folder(&folder, &path)?;
         // a number may have been given before, to a record that was refused: what is open is that one's file
         let file = Arc::new(file);
@@ -140,11 +143,11 @@ impl Packs {
             return Ok(());
         }
         let sync_one = |(mailbox, pack): (Incarnation, u32), file: &File| {
-            file.sync_data().map_err(files::io("sync", &self.path(mailbox, pack)))
+            file.sync_data().map_err(StoreError::io("sync", &self.path(mailbox, pack)))
         };
         if let (true, Some(file)) = (touched.len() >= SYNCFS_FROM, touched.values().next()) {
             return rustix::fs::syncfs(file)
-                .map_err(|error| files::io("sync the file system of", &self.root)(error.into()));
+                .map_err(|error| StoreError::io("sync the file system of", &self.root)(error.into()));
         }
         if let (1, Some((place, file))) = (touched.len(), touched.first_key_value()) {
             return sync_one(*place, file);
@@ -159,7 +162,7 @@ impl Packs {
                 }
             }
             // one that panicked did not sync
-            let broken = || Err(super::codec::corrupt("a sync panicked"));
+            let broken = || Err(StoreError::corrupt("a sync panicked"));
             left.extend(syncs.into_iter().map(|sync| sync.join().unwrap_or_else(|_| broken())));
             left.into_iter().collect()
         })
@@ -183,10 +186,10 @@ impl Packs {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(files::io("read", &folder)(error)),
+            Err(error) => return Err(StoreError::io("read", &folder)(error)),
         };
         for entry in entries {
-            let path = entry.map_err(files::io("read", &folder))?.path();
+            let path = entry.map_err(StoreError::io("read", &folder))?.path();
             let number: Option<u32> = path
                 .file_name()
                 .and_then(|name| name.to_str())
@@ -194,11 +197,11 @@ impl Packs {
                 .and_then(|number| number.parse().ok());
             match number {
                 Some(number) if number > state.highest => {
-                    fs::remove_file(&path).map_err(files::io("remove", &path))?;
+                    fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
                 }
                 Some(number) if number == state.current => cut(&path, state.end)?,
                 None if path.extension().is_some_and(|end| end == "large") => {
-                    fs::remove_file(&path).map_err(files::io("remove", &path))?;
+                    fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
                 }
                 Some(_) | None => {}
             }
@@ -210,7 +213,7 @@ impl Packs {
     pub(super) fn remove(&self, mailbox: Incarnation, pack: u32) -> Result<(), StoreError> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).pop(&(mailbox, pack));
         let path = self.path(mailbox, pack);
-        fs::remove_file(&path).map_err(files::io("remove", &path))?;
+        fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
         files::sync_parent(&path)
     }
 
@@ -227,7 +230,7 @@ impl Packs {
             let removed = if path == folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(files::io("remove", &path)(error));
+                    return Err(StoreError::io("remove", &path)(error));
                 }
                 _ => {}
             }
@@ -268,16 +271,16 @@ fn write_all_at(file: &File, records: &[Vec<u8>], mut offset: u64) -> std::io::R
 }
 
 fn cut(path: &Path, end: u64) -> Result<(), StoreError> {
-    let file = File::options().write(true).open(path).map_err(files::io("open", path))?;
-    let length = file.metadata().map_err(files::io("read", path))?.len();
+    let file = File::options().write(true).open(path).map_err(StoreError::io("open", path))?;
+    let length = file.metadata().map_err(StoreError::io("read", path))?.len();
     if length < end {
-        return Err(super::codec::corrupt(format!(
+        return Err(StoreError::corrupt(format!(
             "{} has {length} bytes, {end} were committed",
             path.display()
         )));
     }
     if length > end {
-        file.set_len(end).map_err(files::io("cut", path))?;
+        file.set_len(end).map_err(StoreError::io("cut", path))?;
     }
     Ok(())
 }

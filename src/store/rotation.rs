@@ -1,9 +1,7 @@
 //! Verbs about the replacement of an app's credential. The one before is kept sealed until the new one is proven, so
 //! that going back to it is one commit.
 
-use super::commit::{Expect, Op};
-use super::committer::sled_error;
-use super::mailboxes::expect_read;
+use super::commit::{Expect, Op, expect_read};
 use super::{Commit, Row, Store, StoreError, keys};
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, Credential, Diagnosis, Rotation, RotationState, Timestamp};
@@ -37,7 +35,7 @@ impl Store {
     pub fn apps_on_trial(&self) -> Result<Vec<(AppId, Timestamp)>, StoreError> {
         let keys: Result<Vec<_>, _> = self.db().scan_prefix(keys::rotations()).keys().collect();
         let mut found = Vec::new();
-        for key in keys.map_err(sled_error)? {
+        for key in keys.map_err(StoreError::sled)? {
             let row: Option<Row<Rotation>> = self.sealed_row("rotation", &key)?;
             let Some(rotation) = row.map(|row| row.value).filter(|rotation| rotation.on_trial().is_some())
             else {

@@ -1,9 +1,8 @@
 //! Verbs about sign-ins under way: sealed, because they hold the PKCE verifier.
 
-use super::commit::{Expect, Op};
-use super::committer::sled_error;
+use super::commit::{self, Expect, Op};
 use super::vault::Vault;
-use super::{Commit, Imported, Row, Store, StoreError, StoredMailbox, codec, keys, long, random_text, stage};
+use super::{Commit, Row, Store, StoreError, StoredMailbox, keys, long, overlay, random_text, upgrade};
 use crate::domain::ids::SignInId;
 use crate::domain::{
     AppId, Auth, Diagnosis, Grant, GrantWay, Incarnation, Mailbox, MailboxId, Secret, SignedInAs, Timestamp,
@@ -51,6 +50,22 @@ impl SignInState {
             | Self::NeedsAdmin => false,
         }
     }
+}
+
+/// What is kept of a token beside the token itself, which is replaced whenever it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// SHA-256 of it as it was handed in, in hex.
+    pub token_sha256: String,
+    /// The app that it was issued to.
+    #[serde(default)]
+    pub app: Option<AppId>,
+    /// Those of tokens that were handed in for this mailbox before.
+    #[serde(default)]
+    pub earlier: Vec<String>,
+    /// An administrator accepts whose it is, though he is somebody else.
+    #[serde(default)]
+    pub accepted: bool,
 }
 
 /// A sign-in as stored.
@@ -247,7 +262,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let key = keys::sign_in(sign_in.id);
         let payload = self.seal_json(&key, sign_in)?;
-        let expect = super::mailboxes::expect_read(generation);
+        let expect = commit::expect_read(generation);
         commit.ops.push(Op::PutSealed { key, expect, payload });
         if generation == 0 {
             let key = keys::sign_in_of(sign_in.incarnation, sign_in.id);
@@ -269,8 +284,8 @@ impl Store {
     /// The sign-ins that keys of this prefix end with, in their order.
     fn ids(&self, prefix: keys::Key) -> impl DoubleEndedIterator<Item = Result<SignInId, StoreError>> + '_ {
         self.db().scan_prefix(prefix).keys().map(|key| {
-            let id = keys::trailing_ulid(&key.map_err(sled_error)?);
-            id.map(SignInId).ok_or_else(|| codec::corrupt("a sign-in key"))
+            let id = keys::trailing_ulid(&key.map_err(StoreError::sled)?);
+            id.map(SignInId).ok_or_else(|| StoreError::corrupt("a sign-in key"))
         })
     }
 
@@ -332,8 +347,8 @@ impl Store {
 
 /// Lists the sign-ins of each mailbox, in a store that never did.
 pub(super) fn index_once(db: &sled::Db, vault: &Vault) -> Result<(), StoreError> {
-    super::open::once(db, keys::meta("sign_ins_of"), keys::sign_ins(), |key, row| {
-        let piece = |key: &[u8]| stage::View::get(db, key);
+    upgrade::once(db, keys::meta("sign_ins_of"), keys::sign_ins(), |key, row| {
+        let piece = |key: &[u8]| overlay::View::get(db, key);
         let row: Option<Row<SignIn>> = long::unseal("sign-in", (vault, key), row, piece)?;
         Ok(row.map(|row| keys::sign_in_of(row.value.incarnation, row.value.id)))
     })

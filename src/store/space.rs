@@ -2,15 +2,13 @@
 //! what must not be lost: grants, and what became of submissions.
 
 use super::commit::{Commit, Op};
-use super::{StoreError, files};
+use super::error::StoreError;
+use super::room::Room;
 use crate::clock;
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How many bytes are free. Tests give another.
-pub type Measure = Arc<dyn Fn() -> std::io::Result<u64> + Send + Sync>;
 
 /// Bytes of the reserve: grants and outcomes of thousands of mailboxes.
 const RESERVE: u64 = 8 << 20;
@@ -27,39 +25,9 @@ enum Level {
     Vital,
 }
 
-/// The room that is left for bodies.
-#[derive(Clone)]
-pub(super) struct Room {
-    pub(super) data_dir: PathBuf,
-    /// Bytes that bodies leave free; 0: nothing is measured and nothing kept.
-    pub(super) min_free: u64,
-    pub(super) measure: Measure,
-}
-
-impl Room {
-    /// Whether more of a body may be written that no commit speaks of yet.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        let is_low = self.min_free > 0 && (self.measure)().is_ok_and(|free| free < self.min_free);
-        if is_low { Err(self.full()) } else { Ok(()) }
-    }
-
-    fn full(&self) -> StoreError {
-        StoreError::Full { path: self.data_dir.clone() }
-    }
-}
-
 pub(super) struct Space {
     room: Room,
     measured: Option<(Instant, Level)>,
-}
-
-/// Asks the file system.
-pub(super) fn of_disk(data_dir: &Path) -> Measure {
-    let data_dir = data_dir.to_path_buf();
-    Arc::new(move || {
-        let found = rustix::fs::statvfs(&data_dir)?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
-    })
 }
 
 /// The file that keeps room for what must not be lost.
@@ -144,7 +112,7 @@ impl Space {
             let flags = rustix::fs::FallocateFlags::empty();
             Ok(rustix::fs::fallocate(&file, flags, 0, RESERVE)?)
         });
-        if let Err(error) = made.map_err(files::io("make", &path)) {
+        if let Err(error) = made.map_err(StoreError::io("make", &path)) {
             tracing::warn!(%error, "no reserve of disk space");
             drop(fs::remove_file(&path));
         }
@@ -159,36 +127,14 @@ fn takes_no_room(op: &Op) -> bool {
     matches!(op, Op::Require { .. } | Op::Delete { .. } | Op::RemoveMessage { .. } | Op::ForgetAside { .. })
 }
 
-/// How long a full disk is left alone.
-pub const FULL_PAUSE: Duration = Duration::from_secs(2);
-
-/// Waits a moment for space, with something in hand that is nowhere else.
-pub async fn wait_for_room(what: &'static str, path: &Path) {
-    tracing::error!(path = %path.display(), "no room for {what} on this machine now, waiting with it");
-    tokio::time::sleep(FULL_PAUSE).await;
-}
-
-/// Writes a refresh token that was just received: a full disk is waited out with it in hand.
-///
-/// # Errors
-/// Those of `write` that do not pass by themselves.
-pub async fn keep_token(mut write: impl AsyncFnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
-    loop {
-        match write().await {
-            Err(StoreError::Full { path } | StoreError::Exhausted { path, .. }) => {
-                wait_for_room("a refresh token", &path).await;
-            }
-            other => return other,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::FolderId;
+    use crate::store::room::Measure;
     use crate::store::tests::{body, mailbox, message, runtime};
     use crate::store::{Role, Store, StoreConfig};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     const MIB: u64 = 1 << 20;

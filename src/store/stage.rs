@@ -1,71 +1,16 @@
 //! Staging a commit: checks and the resulting keys are computed over a view; nothing is written here. Pure.
 
-use super::commit::{Body, Commit, Expect, Op};
-use super::derived::Derived;
+use super::commit::{Body, Commit, Expect, Op, Vanished};
 use super::keys::{self, Key};
-use super::messages::Vanished;
+use super::overlay::{Overlay, View};
 use super::uid_index::{self, UidEntry};
-use super::{StoreError, codec, long};
+use super::{StoreError, codec, long, submission_row};
 use crate::domain::message::BodyLocation;
 use crate::domain::{Incarnation, Message, MessageId, Submission, SubmissionId, Timestamp};
 use crate::events::EventDraft;
-use std::collections::BTreeMap;
 use ulid::Ulid;
 
-/// Bytes that a staged commit adds to a pack.
-pub(super) struct Append {
-    pub(super) mailbox: Incarnation,
-    pub(super) pack: u32,
-    pub(super) offset: u64,
-    pub(super) body: Body,
-}
-
-impl Append {
-    /// Whether this record begins where another one ended.
-    pub(super) fn follows(&self, mailbox: Incarnation, pack: u32, end: u64) -> bool {
-        let is_record = matches!(self.body, Body::Record(_));
-        is_record && self.mailbox == mailbox && self.pack == pack && self.offset == end
-    }
-}
-
-/// A view of the keyspace: what is stored, overlaid by what earlier commits of the group changed.
-pub(super) trait View {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-}
-
-/// Changes over a view.
-pub(super) struct Overlay<'v> {
-    pub(super) below: &'v dyn View,
-    pub(super) changes: Changes,
-    pub(super) appends: Vec<Append>,
-    pub(super) pack_limit: u64,
-    pub(super) derived: Derived,
-}
-
-impl View for Overlay<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        overlaid(&self.changes, self.below, key)
-    }
-}
-
-pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
-
-pub(super) fn overlaid(
-    changes: &Changes,
-    below: &dyn View,
-    key: &[u8],
-) -> Result<Option<Vec<u8>>, StoreError> {
-    match changes.get(key) {
-        Some(changed) => Ok(changed.clone()),
-        None => below.get(key),
-    }
-}
-
-impl<'v> Overlay<'v> {
-    pub(super) fn over(below: &'v dyn View, pack_limit: u64) -> Self {
-        Self { below, changes: BTreeMap::new(), appends: Vec::new(), pack_limit, derived: Derived::default() }
-    }
-
+impl Overlay<'_> {
     /// Checks a commit and stages its changes. On an error nothing of this overlay may be used.
     pub(super) fn stage(&mut self, commit: Commit) -> Result<Vec<EventDraft>, StoreError> {
         self.check_owner(&commit)?;
@@ -282,12 +227,12 @@ impl<'v> Overlay<'v> {
             (aside_key, codec::pack(&aside)?)
         } else if let Some(row) = self.get(&submission_key)? {
             let (generation, payload) = codec::split_row(&row)?;
-            let mut submission = super::outbox::decode(payload)?;
+            let mut submission = submission_row::decode(payload)?;
             if submission.body != from {
                 return Ok(());
             }
             submission.body = self.allocate(mailbox, body)?;
-            let payload = super::outbox::encode(&submission)?;
+            let payload = submission_row::encode(&submission)?;
             (submission_key, codec::join_row(generation.saturating_add(1), &payload))
         } else {
             return Ok(());
@@ -305,7 +250,7 @@ impl<'v> Overlay<'v> {
         submission.body = self.allocate(mailbox, body)?;
         let key = keys::submission(mailbox, submission.id);
         self.changes.insert(keys::open_submission(mailbox, submission.id), Some(Vec::new()));
-        self.put_row(key, Expect::Absent, &super::outbox::encode_accepted(&submission)?)
+        self.put_row(key, Expect::Absent, &submission_row::encode_accepted(&submission)?)
     }
 
     fn message(&self, mailbox: Incarnation, id: MessageId) -> Result<Message, StoreError> {
@@ -315,5 +260,5 @@ impl<'v> Overlay<'v> {
 }
 
 fn owned(mailbox: Option<Incarnation>) -> Result<Incarnation, StoreError> {
-    mailbox.ok_or_else(|| codec::corrupt("a commit of messages that names no mailbox"))
+    mailbox.ok_or_else(|| StoreError::corrupt("a commit of messages that names no mailbox"))
 }

@@ -5,7 +5,8 @@
 //! of ours, so that sled may write it again.
 
 use super::{StoreError, files};
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -21,17 +22,17 @@ const CONFIGURATION: &str = "conf";
 pub(super) fn clear(state_dir: &Path) -> Result<(), StoreError> {
     let entries = match fs::read_dir(state_dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(files::io("read", state_dir))?,
+        other => other.map_err(StoreError::io("read", state_dir))?,
     };
     for entry in entries {
-        let entry = entry.map_err(files::io("read", state_dir))?;
+        let entry = entry.map_err(StoreError::io("read", state_dir))?;
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         if name.starts_with(SNAPSHOT) && name.ends_with(UNFINISHED) {
             files::remove_if_there(&path)?;
         } else if name.starts_with(SNAPSHOT) && !is_whole(&path, 12)? {
             let aside = state_dir.join(format!("{ASIDE}{name}"));
-            fs::rename(&path, &aside).map_err(files::io("rename", &path))?;
+            fs::rename(&path, &aside).map_err(StoreError::io("rename", &path))?;
             tracing::warn!(path = %aside.display(), "a snapshot that cannot be read is kept aside, the log is read instead");
         } else if name == CONFIGURATION && !is_whole(&path, 4)? {
             files::remove_if_there(&path)?;
@@ -45,11 +46,11 @@ pub(super) fn clear(state_dir: &Path) -> Result<(), StoreError> {
 pub(super) fn has_snapshot(state_dir: &Path) -> Result<bool, StoreError> {
     let entries = match fs::read_dir(state_dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        other => other.map_err(files::io("read", state_dir))?,
+        other => other.map_err(StoreError::io("read", state_dir))?,
     };
     let mut names = entries.map(|entry| entry.map(|entry| entry.file_name()));
     names.try_fold(false, |found, name| {
-        let name = name.map_err(files::io("read", state_dir))?;
+        let name = name.map_err(StoreError::io("read", state_dir))?;
         let name = name.to_string_lossy();
         Ok(found || (name.starts_with(SNAPSHOT) && !name.ends_with(UNFINISHED)))
     })
@@ -57,7 +58,7 @@ pub(super) fn has_snapshot(state_dir: &Path) -> Result<bool, StoreError> {
 
 /// Whether a file ends in the checksum of what comes before its last `tail` bytes.
 fn is_whole(path: &Path, tail: usize) -> Result<bool, StoreError> {
-    let bytes = match fs::read(path).map_err(files::opening(path)) {
+    let bytes = match fs::read(path).map_err(StoreError::opening(path)) {
         Ok(bytes) => bytes,
         Err(error) if error.is_passing() => return Err(error),
         // the disk does not give it back: sled must not need it
@@ -72,8 +73,8 @@ fn is_whole(path: &Path, tail: usize) -> Result<bool, StoreError> {
 /// start that was cut off may have made them without making them durable.
 pub(super) fn sync(state_dir: &Path) -> Result<(), StoreError> {
     for path in [state_dir.join(CONFIGURATION), state_dir.to_path_buf()] {
-        let file = File::open(&path).map_err(files::opening(&path))?;
-        file.sync_all().map_err(files::io("sync", &path))?;
+        let file = File::open(&path).map_err(StoreError::opening(&path))?;
+        file.sync_all().map_err(StoreError::io("sync", &path))?;
     }
     files::sync_parent(state_dir)
 }
@@ -82,9 +83,8 @@ pub(super) fn sync(state_dir: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::domain::FolderId;
-    use crate::store::fsck;
     use crate::store::tests::{mailbox, message, new_message_event, open, runtime};
-    use crate::store::{Commit, Store, StoreConfig};
+    use crate::store::{Commit, Store, StoreConfig, fsck};
     use std::path::PathBuf;
 
     /// A store with a mailbox, opened often enough that sled has a snapshot of it.

@@ -1,10 +1,10 @@
 //! Verbs about refresh tokens of another system that are to be taken over. Each lies as the sealed candidate of a
 //! sign-in, which is in the commit that hands it in; a row of the mailbox names the newest of them.
 
-use super::commit::Op;
-use super::mailboxes::expect_read;
+use super::commit::{Op, expect_read};
+use super::sign_ins::Imported;
 use super::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox, codec, keys};
-use crate::domain::{AppId, Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
+use crate::domain::{Grant, GrantSecret, GrantWay, Incarnation, Secret, SignInId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -21,22 +21,6 @@ pub struct TakeOver {
     pub refresh_token: Secret,
     /// Whether it is tried with the client secret at first.
     pub send_client_secret: bool,
-}
-
-/// What is kept of a token beside the token itself, which is replaced whenever it is used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Imported {
-    /// SHA-256 of it as it was handed in, in hex.
-    pub token_sha256: String,
-    /// The app that it was issued to.
-    #[serde(default)]
-    pub app: Option<AppId>,
-    /// Those of tokens that were handed in for this mailbox before.
-    #[serde(default)]
-    pub earlier: Vec<String>,
-    /// An administrator accepts whose it is, though he is somebody else.
-    #[serde(default)]
-    pub accepted: bool,
 }
 
 impl TakeOver {

@@ -1,12 +1,14 @@
 //! The commit contract: atomic, checked, in order, there again after a restart.
 
+use super::error::StoreError;
 use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{
-    Auth, Flags, Folder, FolderId, Mailbox, MailboxId, Message, MessageId, MessageState, Submission,
-    SubmissionId, SubmissionState, Timestamp,
+    Auth, Flags, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState,
+    Submission, SubmissionId, SubmissionState, Timestamp, Uid,
 };
 use crate::events::{Cursor, EventDraft, EventType};
+use std::sync::Arc;
 
 pub(super) fn open(dir: &std::path::Path) -> Store {
     Store::open_with(&StoreConfig::at(dir), Arc::new(|error| panic!("{error}"))).unwrap()

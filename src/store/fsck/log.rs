@@ -1,7 +1,7 @@
 //! Whether the event log is whole, and what becomes of one that is not.
 
 use crate::clock;
-use crate::store::{StoreError, events_log};
+use crate::store::{StoreError, event_rows};
 
 /// Follows the log from its first row to its last.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Followed {
 impl Followed {
     /// The next row of the log; the numbers that are missing before it.
     pub(super) fn row(&mut self, key: &[u8], value: &[u8]) -> Result<Option<(u64, u64)>, StoreError> {
-        let events: Vec<_> = events_log::read_chunk(key, value)?.collect();
+        let events: Vec<_> = event_rows::read_chunk(key, value)?.collect();
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
         let (first, expected) = (first.cursor.0, self.next);
         self.next = Some(last.cursor.0.saturating_add(1));

@@ -2,9 +2,11 @@
 
 use super::tests::parse;
 use super::*;
-use crate::domain::FolderId;
-use crate::store::Commit;
+use crate::domain::{FolderId, Incarnation};
+use crate::store::database::open_sled;
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
+use crate::store::{Commit, StoreConfig};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 

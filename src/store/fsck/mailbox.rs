@@ -1,13 +1,13 @@
 //! What the rows of one mailbox must be to each other, and to the mailbox's packs.
 
+use super::findings::Findings;
+use super::offline::Offline;
 use super::scan::Pack;
-use super::{Findings, Offline};
 use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, MailboxId, Message, MessageId};
-use crate::store::committer::sled_error;
-use crate::store::derived::{PackState, PackUse};
-use crate::store::{StoreError, Vanished, codec, keys, mailboxes, outbox, uid_index};
+use crate::store::pack_rows::{PackState, PackUse};
+use crate::store::{StoreError, Vanished, codec, keys, mailboxes, submission_row, uid_index};
 use std::collections::BTreeMap;
 
 /// Who refers to a place in a pack, how long the raw message must be, and how long the record.
@@ -40,7 +40,7 @@ struct Looked<'a> {
 
 impl Looked<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.db.get(key).map_err(sled_error)
+        self.db.get(key).map_err(StoreError::sled)
     }
 
     /// The number and the name must name each other.
@@ -59,7 +59,7 @@ impl Looked<'_> {
     fn messages(&mut self) -> Result<(), StoreError> {
         let mut counts: BTreeMap<FolderId, FolderCounts> = BTreeMap::new();
         for value in self.db.scan_prefix(keys::topic(b'r', self.mailbox)).values() {
-            let Ok(message) = codec::unpack::<Message>("message", &value.map_err(sled_error)?) else {
+            let Ok(message) = codec::unpack::<Message>("message", &value.map_err(StoreError::sled)?) else {
                 continue;
             };
             self.findings.messages = self.findings.messages.saturating_add(1);
@@ -70,7 +70,7 @@ impl Looked<'_> {
             folder.bytes = folder.bytes.saturating_add(message.size);
         }
         for entry in self.db.scan_prefix(keys::topic(b'c', self.mailbox)) {
-            let (key, value) = entry.map_err(sled_error)?;
+            let (key, value) = entry.map_err(StoreError::sled)?;
             let (Some(id), Ok(kept)) =
                 (keys::trailing_ulid(&key), codec::unpack::<FolderCounts>("counts", &value))
             else {
@@ -111,11 +111,11 @@ impl Looked<'_> {
     fn index(&mut self) -> Result<(), StoreError> {
         let mut ids = Vec::new();
         for value in self.db.scan_prefix(keys::topic(b'u', self.mailbox)).values() {
-            let entries = uid_index::decode(&value.map_err(sled_error)?).unwrap_or_default();
+            let entries = uid_index::decode(&value.map_err(StoreError::sled)?).unwrap_or_default();
             ids.extend(entries.into_iter().map(|entry| entry.message));
         }
         for key in self.db.scan_prefix(keys::topic(b'l', self.mailbox)).keys() {
-            ids.extend(keys::trailing_ulid(&key.map_err(sled_error)?).map(MessageId));
+            ids.extend(keys::trailing_ulid(&key.map_err(StoreError::sled)?).map(MessageId));
         }
         for id in ids {
             if self.get(&keys::message(self.mailbox, id))?.is_none() {
@@ -128,17 +128,18 @@ impl Looked<'_> {
     /// Messages set aside and submissions have bodies too.
     fn others(&mut self) -> Result<(), StoreError> {
         for value in self.db.scan_prefix(keys::topic(b'v', self.mailbox)).values() {
-            let aside = codec::unpack::<Vanished>("message set aside", &value.map_err(sled_error)?);
+            let aside = codec::unpack::<Vanished>("message set aside", &value.map_err(StoreError::sled)?);
             let Ok(Vanished { message, .. }) = aside else { continue };
             self.refer(message.body, format!("message {} (set aside)", message.id), message.size);
         }
-        let is_indexed = self.get(&outbox::is_indexed())?.is_some();
+        let is_indexed = self.get(&submission_row::is_indexed())?.is_some();
         for value in self.db.scan_prefix(keys::topic(b't', self.mailbox)).values() {
-            let value = value.map_err(sled_error)?;
-            let submission = codec::split_row(&value).and_then(|(_, payload)| outbox::decode(payload));
+            let value = value.map_err(StoreError::sled)?;
+            let submission =
+                codec::split_row(&value).and_then(|(_, payload)| submission_row::decode(payload));
             let Ok(submission) = submission else { continue };
             let is_listed = self.get(&keys::open_submission(self.mailbox, submission.id))?.is_some();
-            if is_indexed && is_listed != outbox::is_open(submission.state) {
+            if is_indexed && is_listed != submission_row::is_open(submission.state) {
                 self.findings.problem(format!(
                     "submission {}: is {:?}, the list of open ones says otherwise",
                     submission.id, submission.state
@@ -160,7 +161,7 @@ impl Looked<'_> {
             });
         }
         for entry in self.db.scan_prefix(keys::topic(b'x', self.mailbox)) {
-            let (key, value) = entry.map_err(sled_error)?;
+            let (key, value) = entry.map_err(StoreError::sled)?;
             let Ok(kept) = codec::unpack::<PackUse>("use of a pack", &value) else { continue };
             let number = key.last_chunk::<4>().map_or(0, |number| u32::from_be_bytes(*number));
             let real = real.remove(&number).unwrap_or_default();
@@ -195,7 +196,7 @@ fn packs(
             return Ok(());
         }
     };
-    let row = db.get(keys::packs(mailbox)).map_err(sled_error)?;
+    let row = db.get(keys::packs(mailbox)).map_err(StoreError::sled)?;
     let state: PackState = row.and_then(|row| codec::unpack("pack state", &row).ok()).unwrap_or_default();
     for number in offline.packs.numbers(mailbox)?.into_iter().filter(|number| *number <= state.highest) {
         let path = offline.packs.path(mailbox, number);

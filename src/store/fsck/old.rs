@@ -1,9 +1,8 @@
 //! The state that is made anew: whatever of it can be read. A read that fails, or at which sled panics, is noted: then
 //! nothing of it can be relied on, and the rebuild goes on without it.
 
-use crate::store::committer::sled_error;
-use crate::store::open::unless_it_panics;
-use crate::store::{StoreError, keys, stage};
+use crate::store::database::unless_it_panics;
+use crate::store::{StoreError, keys, overlay};
 use std::cell::Cell;
 use std::path::PathBuf;
 
@@ -28,7 +27,7 @@ impl Old {
     }
 
     fn read<T>(&self, read: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
-        unless_it_panics(&self.path, || read(&self.db).map_err(sled_error))
+        unless_it_panics(&self.path, || read(&self.db).map_err(StoreError::sled))
             .inspect_err(|_| self.has_failed.set(true))
     }
 
@@ -59,7 +58,7 @@ impl Old {
     }
 }
 
-impl stage::View for Old {
+impl overlay::View for Old {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(Self::get(self, key)?.map(|value| value.to_vec()))
     }

@@ -12,11 +12,11 @@ const READY: &str = "state.ready";
 pub(super) fn put(data_dir: &Path, fresh: &Path) -> Result<(), StoreError> {
     let db = fresh.join("db");
     let synced = fs::File::open(&db).and_then(|file| file.sync_all());
-    synced.map_err(files::io("sync", &db))?;
+    synced.map_err(StoreError::io("sync", &db))?;
     // its snapshot, if sled made one meanwhile, and the rest
     state_files::sync(fresh)?;
     let ready = data_dir.join(READY);
-    fs::rename(fresh, &ready).map_err(files::io("rename", fresh))?;
+    fs::rename(fresh, &ready).map_err(StoreError::io("rename", fresh))?;
     files::sync_parent(&ready)
 }
 
@@ -30,9 +30,9 @@ pub(in crate::store) fn finish(data_dir: &Path) -> Result<Option<PathBuf>, Store
     let aside = data_dir.join(format!("state.damaged-{}", ulid::Ulid::new()));
     let had_one = state.is_dir();
     if had_one {
-        fs::rename(&state, &aside).map_err(files::io("rename", &state))?;
+        fs::rename(&state, &aside).map_err(StoreError::io("rename", &state))?;
     }
-    fs::rename(&ready, &state).map_err(files::io("rename", &ready))?;
+    fs::rename(&ready, &state).map_err(StoreError::io("rename", &ready))?;
     files::sync_parent(&state)?;
     Ok(had_one.then_some(aside))
 }

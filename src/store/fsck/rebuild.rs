@@ -4,34 +4,32 @@
 //! Without a readable state every message in the packs comes back as it was when it was stored, deleted
 //! ones too: the next sync puts that right. With one, only those come back that it still knows.
 
+use super::findings::Findings;
 use super::log::Followed;
+use super::offline::{Offline, nothing_yet, opened};
 use super::old::Old;
+use super::place;
 use super::salvage::{Sources, begin_log_anew};
 use super::scan::Pack;
 use super::second::{Second, told};
-use super::{Findings, Offline, nothing_yet, opened, place};
+use super::writer::Writer;
 use crate::domain::folder::FolderCounts;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::{BodyLocation, Envelope};
 use crate::domain::{
     Auth, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState, Uid,
 };
-use crate::store::committer::sled_error;
 use crate::store::compact::count_uses;
-use crate::store::derived::PackState;
-use crate::store::journal;
-use crate::store::open::open_sled;
+use crate::store::database::open_sled;
 use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::{StoreConfig, StoreError, UidEntry, codec, files, keys, mailboxes, uid_index};
+use crate::store::pack_rows::PackState;
+use crate::store::{
+    StoreConfig, StoreError, UidEntry, codec, journal, journal_copy, keys, mailboxes, uid_index,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Rows that follow from others and are written again; all others are copied.
-pub(super) const DERIVED: &[u8] = b"rlucpxs";
-/// Rows per batch.
-const BATCH: usize = 5000;
 
 /// Makes the state anew. `parse` reads the envelope of a raw message.
 ///
@@ -70,16 +68,16 @@ fn make(
 ) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     if fresh_dir.is_dir() {
-        fs::remove_dir_all(fresh_dir).map_err(files::io("remove", fresh_dir))?;
+        fs::remove_dir_all(fresh_dir).map_err(StoreError::io("remove", fresh_dir))?;
     }
     let fresh = open_sled(fresh_dir, offline.cache)?;
-    let mut writer = Writer { db: fresh, batch: sled::Batch::default(), rows: 0 };
+    let mut writer = Writer::new(fresh);
     let mut log = Followed::default();
     let second = Second::read(offline, old)?;
     let sources = Sources { offline, old, second };
     let back = sources.copy(&mut writer, &mut log, &mut findings)?;
     told(&mut findings, &back);
-    writer.put(journal::applied(), codec::pack(&journal::REBUILT)?)?;
+    writer.put(journal::applied(), codec::pack(&journal_copy::REBUILT)?)?;
     writer.flush()?;
     begin_log_anew(&log, &mut writer, &mut findings)?;
     let mut newest = 0;
@@ -93,31 +91,6 @@ fn make(
     writer.put(counter, codec::pack(&known.max(newest))?)?;
     writer.flush()?;
     Ok(findings)
-}
-
-/// The new state, and what is not written to it yet.
-pub(super) struct Writer {
-    pub(super) db: sled::Db,
-    pub(super) batch: sled::Batch,
-    rows: usize,
-}
-
-impl Writer {
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.db.get(key).map_err(sled_error)
-    }
-
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        self.batch.insert(key, value);
-        self.rows = self.rows.saturating_add(1);
-        if self.rows >= BATCH { self.flush() } else { Ok(()) }
-    }
-
-    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        self.rows = 0;
-        self.db.apply_batch(std::mem::take(&mut self.batch)).map_err(sled_error)?;
-        self.db.flush().map(drop).map_err(sled_error)
-    }
 }
 
 /// A message's place in its folder.
@@ -223,7 +196,7 @@ impl Restored<'_> {
             return Ok(());
         }
         let text = format!("recovered-{}", self.mailbox.0);
-        let id = MailboxId::new(text.clone()).map_err(|error| codec::corrupt(error.to_string()))?;
+        let id = MailboxId::new(text.clone()).map_err(|error| StoreError::corrupt(error.to_string()))?;
         let mailbox = Mailbox {
             id: id.clone(),
             address: format!("{text}@invalid"),

@@ -1,15 +1,15 @@
 //! What every row must be, by itself.
 
+use super::findings::Findings;
 use super::log::Followed;
-use super::{Findings, Offline};
+use super::offline::Offline;
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
-use crate::store::committer::sled_error;
-use crate::store::derived::{PackState, PackUse};
-use crate::store::stage::View;
+use crate::store::overlay::View;
+use crate::store::pack_rows::{PackState, PackUse};
 use crate::store::{
     AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
-    events_log, keys, long, mailboxes, outbox, take_over, uid_index,
+    event_rows, keys, long, mailboxes, submission_row, take_over, uid_index,
 };
 use serde::de::DeserializeOwned;
 
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Findings) -> Result<(), StoreError> {
     let mut log = Followed::default();
     for entry in db.iter() {
-        let (key, value) = entry.map_err(sled_error)?;
+        let (key, value) = entry.map_err(StoreError::sled)?;
         if let Err(error) = check(offline, db, &key, &value) {
             findings.problem(format!("row {}: {error}", keys::shown(&key)));
         } else if keys::is_event(&key)
@@ -49,17 +49,17 @@ pub(super) fn check(offline: &Offline, db: &dyn View, key: &[u8], value: &[u8]) 
         Some(b'v') => packed::<Vanished>(value),
         Some(b'p') => packed::<PackState>(value),
         Some(b'x') => packed::<PackUse>(value),
-        Some(b't') => outbox::decode(codec::split_row(value)?.1).map(drop),
-        Some(b'k') => json::<outbox::KeyRow>(value),
+        Some(b't') => submission_row::decode(codec::split_row(value)?.1).map(drop),
+        Some(b'k') => json::<submission_row::KeyRow>(value),
         Some(b'0') => json::<take_over::TakeOverRow>(value),
         Some(b'1') => json::<Move>(value),
         Some(b'n') => json::<Notice>(value),
         Some(b'w') => sealed::<SignIn>(offline, db, key, value),
-        Some(b'e') => events_log::read_chunk(key, value).map(drop),
+        Some(b'e') => event_rows::read_chunk(key, value).map(drop),
         Some(b'l' | b's' | b'z' | b'3') => Ok(()),
         // what it belongs to is read with it
         Some(b'2') => Ok(()),
-        _ => Err(codec::corrupt("a key of an unknown kind")),
+        _ => Err(StoreError::corrupt("a key of an unknown kind")),
     }
 }
 
@@ -79,5 +79,5 @@ fn sealed<T: DeserializeOwned>(
 ) -> Result<(), StoreError> {
     let piece = |key: &[u8]| db.get(key);
     let row = long::unseal::<T>("value", (&offline.vault, key), value, piece)?;
-    row.map(drop).ok_or_else(|| codec::corrupt("a value whose further pieces are lost"))
+    row.map(drop).ok_or_else(|| StoreError::corrupt("a value whose further pieces are lost"))
 }

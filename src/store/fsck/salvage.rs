@@ -1,13 +1,14 @@
 //! What of an old state and of the journal goes into a new state.
 
+use super::findings::Findings;
 use super::log::Followed;
+use super::offline::Offline;
 use super::old::Old;
-use super::rebuild::{DERIVED, Writer};
+use super::rows;
 use super::second::{Second, Worth};
-use super::{Findings, Offline, rows};
+use super::writer::{DERIVED, Writer};
 use crate::domain::{Incarnation, Submission};
-use crate::store::committer::sled_error;
-use crate::store::{StoreError, codec, events_log, journal_rows, keys, long, outbox};
+use crate::store::{StoreError, codec, event_rows, journal_rows, keys, long, submission_row};
 
 /// Where rows come from.
 pub(super) struct Sources<'a> {
@@ -38,7 +39,7 @@ impl Sources<'_> {
             match checked {
                 Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
                 // the next start lists them anew
-                Ok(()) if *key == *outbox::is_indexed() => {}
+                Ok(()) if *key == *submission_row::is_indexed() => {}
                 Ok(()) => {
                     if keys::is_event(&key) {
                         log.row(&key, &value)?;
@@ -141,9 +142,9 @@ fn trusted(key: &[u8], value: Vec<u8>, worth: Worth) -> Result<Vec<u8>, StoreErr
 /// The row of a submission of which nobody knows any more whether it was sent: it is not sent again.
 fn doubted(row: &[u8]) -> Result<Vec<u8>, StoreError> {
     let (generation, payload) = codec::split_row(row)?;
-    let mut submission = outbox::decode(payload)?;
+    let mut submission = submission_row::decode(payload)?;
     submission.doubt();
-    Ok(codec::join_row(generation, &outbox::encode(&submission)?))
+    Ok(codec::join_row(generation, &submission_row::encode(&submission)?))
 }
 
 /// What the idempotency key of a submission stands for: whoever asks again must not make another.
@@ -152,8 +153,8 @@ fn idempotency(key: &[u8], row: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         return None;
     }
     let mailbox = keys::trailing_u64(key.get(..9)?).map(Incarnation)?;
-    let submission: Submission = outbox::decode(codec::split_row(row).ok()?.1).ok()?;
-    outbox::key_row(mailbox, &submission)
+    let submission: Submission = submission_row::decode(codec::split_row(row).ok()?.1).ok()?;
+    submission_row::key_row(mailbox, &submission)
 }
 
 /// A log with gaps is no log: its readers are told to begin anew.
@@ -164,9 +165,9 @@ pub(super) fn begin_log_anew(
 ) -> Result<(), StoreError> {
     let Some(last) = log.anew() else { return Ok(()) };
     for key in writer.db.scan_prefix(keys::events()).keys() {
-        writer.batch.remove(key.map_err(sled_error)?);
+        writer.batch.remove(key.map_err(StoreError::sled)?);
     }
     findings.notes.push(String::from("the event log begins anew: readers are told by 410 cursor_expired"));
-    writer.put(keys::meta(events_log::BEGINNING), codec::pack(&last)?)?;
+    writer.put(keys::meta(event_rows::BEGINNING), codec::pack(&last)?)?;
     writer.flush()
 }

@@ -4,7 +4,7 @@
 use crate::domain::Incarnation;
 use crate::domain::message::BodyLocation;
 use crate::store::pack::{MAGIC, Prelude, RecordHeader, RecordReader};
-use crate::store::{Key, StoreError, files};
+use crate::store::{Key, StoreError};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -42,8 +42,8 @@ impl<'k> Pack<'k> {
         path: &Path,
         end: Option<u64>,
     ) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(files::io("open", path))?;
-        let length = file.metadata().map_err(files::io("read", path))?.len();
+        let file = File::open(path).map_err(StoreError::io("open", path))?;
+        let length = file.metadata().map_err(StoreError::io("read", path))?.len();
         Ok(Self { key, mailbox, number, file: Arc::new(file), end: end.unwrap_or(length) })
     }
 
@@ -76,7 +76,7 @@ impl<'k> Pack<'k> {
             bytes = bytes.saturating_add(frame.len() as u64);
         }
         if bytes != reader.raw_length || offset.saturating_add(length) > self.end {
-            return Err(crate::store::codec::corrupt("a record of another length than it says"));
+            return Err(StoreError::corrupt("a record of another length than it says"));
         }
         let place = BodyLocation { pack: self.number, offset, length };
         Ok(Found { header: reader.header, raw_length: reader.raw_length, place })
@@ -87,7 +87,8 @@ impl<'k> Pack<'k> {
         let mut buffer = vec![0; 1 << 20];
         let mut at = from;
         while at < self.end {
-            let read = self.file.read_at(&mut buffer, at).map_err(files::io("read", Path::new("pack")))?;
+            let read =
+                self.file.read_at(&mut buffer, at).map_err(StoreError::io("read", Path::new("pack")))?;
             let bytes = buffer.get(..read).unwrap_or_default();
             for (place, _) in bytes.windows(MAGIC.len()).enumerate().filter(|(_, four)| *four == MAGIC) {
                 let offset = at.saturating_add(place as u64);

@@ -1,9 +1,10 @@
 //! The second copy of settings and sign-ins: whether it agrees with the state, and what comes back from it.
 
+use super::findings::Findings;
+use super::offline::Offline;
 use super::old::Old;
-use super::{Findings, Offline};
-use crate::store::journal::{FILE, applied_by};
-use crate::store::journal_copy::Copy;
+use crate::store::journal::applied_by;
+use crate::store::journal_copy::{Copy, FILE};
 use crate::store::{StoreError, journal_rows, keys};
 
 /// What a copy is to a state that is made anew.

@@ -4,8 +4,10 @@ use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message};
 use crate::events::Cursor;
+use crate::store::database::open_sled;
+use crate::store::error::StoreError;
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
-use crate::store::{Commit, Store, StoredMailbox};
+use crate::store::{Commit, Store, StoreConfig, StoredMailbox, keys};
 use std::path::Path;
 
 pub(super) fn parse(raw: &[u8]) -> Envelope {
