@@ -10,7 +10,7 @@ use super::journal::{self, Journal};
 use super::overlay::{Append, Changes, Overlay};
 use super::packs::Packs;
 use super::space::Space;
-use super::{StoreError, codec, event_rows};
+use super::{StoreError, codec, database, event_rows};
 use crate::domain::Incarnation;
 use crate::events::Cursor;
 use crate::threads;
@@ -88,7 +88,7 @@ impl Committer {
         let db_file =
             File::options().read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
         sync_recovered(&db_file, state_dir)?;
-        let next_sequence = event_rows::last_sequence(&db)?.saturating_add(1);
+        let next_sequence = database::last_sequence(&db)?.saturating_add(1);
         let (durable, durable_cursor) = watch::channel(Cursor(next_sequence.saturating_sub(1)));
         let (requests, incoming) = mpsc::channel(QUEUE);
         let applied = Arc::new(AtomicU64::new(0));

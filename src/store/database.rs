@@ -1,8 +1,9 @@
-//! Opening sled's files, for one process at a time; its panics are answers.
+//! sled's files: opening them for one process at a time, its panics as answers, and the few things that are read of
+//! them without a handle.
 
 use super::error::StoreError;
 use super::overlay::View;
-use super::state_files;
+use super::{codec, event_rows, keys, state_files};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::AssertUnwindSafe;
@@ -61,5 +62,19 @@ fn wait_for_earlier_self(db: &Path) -> Result<(), StoreError> {
 impl View for sled::Db {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(sled::Tree::get(self, key).map_err(StoreError::sled)?.map(|value| value.to_vec()))
+    }
+}
+
+/// The sequence number of the newest event; before the first one that of the beginning.
+pub(super) fn last_sequence(db: &sled::Db) -> Result<u64, StoreError> {
+    match db.scan_prefix(keys::events()).next_back() {
+        Some(entry) => {
+            let (key, value) = entry.map_err(StoreError::sled)?;
+            Ok(event_rows::read_chunk(&key, &value)?.last().map_or(0, |event| event.cursor.0))
+        }
+        None => {
+            let beginning = View::get(db, &keys::meta(event_rows::BEGINNING))?;
+            beginning.map_or(Ok(0), |bytes| codec::unpack("beginning of the log", &bytes))
+        }
     }
 }

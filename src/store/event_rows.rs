@@ -98,17 +98,3 @@ pub(super) fn read_chunk(
 
 /// The counter before the first event of a log that was begun anew (`fsck --rebuild`).
 pub(super) const BEGINNING: &str = "sequence";
-
-/// The sequence number of the newest event; before the first one that of the beginning.
-pub(super) fn last_sequence(db: &sled::Db) -> Result<u64, StoreError> {
-    match db.scan_prefix(keys::events()).next_back() {
-        Some(entry) => {
-            let (key, value) = entry.map_err(StoreError::sled)?;
-            Ok(read_chunk(&key, &value)?.last().map_or(0, |event| event.cursor.0))
-        }
-        None => {
-            let beginning = db.get(keys::meta(BEGINNING)).map_err(StoreError::sled)?;
-            beginning.map_or(Ok(0), |bytes| codec::unpack("beginning of the log", &bytes))
-        }
-    }
-}

@@ -1,8 +1,8 @@
 //! Verbs about the event log.
 
 use super::commit::{Expect, Op};
-use super::event_rows::{last_sequence, read_chunk};
-use super::{Commit, Store, StoreError, keys};
+use super::event_rows::read_chunk;
+use super::{Commit, Store, StoreError, database, keys};
 use crate::domain::Timestamp;
 use crate::events::{Cursor, Event};
 
@@ -55,7 +55,7 @@ impl Store {
             self.db().scan_prefix(keys::events()).keys().next().transpose().map_err(StoreError::sled)?;
         match oldest.and_then(|key| keys::trailing_u64(&key)) {
             Some(first) => Ok(Cursor(first.saturating_sub(1))),
-            None => last_sequence(self.db()).map(Cursor),
+            None => database::last_sequence(self.db()).map(Cursor),
         }
     }
 
