@@ -155,12 +155,12 @@ fn what_decides_does_no_io() {
         "doctor/verdict.rs",
         "notify/decide.rs",
         "notify/template.rs",
-        "store/uid_index.rs",
-        "store/commit.rs",
-        "store/stage.rs",
-        "store/overlay.rs",
-        "store/event_rows.rs",
-        "store/submission_row.rs",
+        "store/format/uid_index.rs",
+        "store/engine/commit.rs",
+        "store/engine/stage.rs",
+        "store/engine/overlay.rs",
+        "store/format/event_rows.rs",
+        "store/format/submission_row.rs",
     ];
     let mut wrong = Vec::new();
     for file in pure {

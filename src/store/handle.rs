@@ -1,17 +1,10 @@
 //! The store's handle: commits go in here, and rows are read.
 
-use super::codec::{self, Row};
-use super::commit::Commit;
-use super::committer::{self, Committed};
+use super::crypto::{Key, RotatedKey, Vault};
+use super::engine::{Commit, Committed, committer, overlay};
 use super::error::StoreError;
-use super::key::Key;
-use super::large::LargeWriter;
-use super::master_key::RotatedKey;
-use super::pack::RecordHeader;
-use super::packs::Packs;
-use super::room::Room;
-use super::vault::Vault;
-use super::{long, overlay};
+use super::files::{LargeWriter, Packs, RecordHeader, Room};
+use super::format::{Row, codec, overflow};
 use crate::domain::{Incarnation, Secret};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -155,7 +148,7 @@ impl Store {
         for _ in 0..REREAD {
             let Some(bytes) = self.get(key)? else { return Ok(None) };
             let piece = |key: &[u8]| overlay::View::get(self.db(), key);
-            if let Some(row) = long::unseal(what, (&self.inner.vault, key), &bytes, piece)? {
+            if let Some(row) = overflow::unseal(what, (&self.inner.vault, key), &bytes, piece)? {
                 return Ok(Some(row));
             }
         }

@@ -4,8 +4,9 @@ use super::findings::Findings;
 use super::offline::{Offline, nothing_yet, opened};
 use super::{mailbox, rows, second};
 use crate::domain::Incarnation;
-use crate::store::database::unless_it_panics;
-use crate::store::{StoreConfig, StoreError, keys};
+use crate::store::engine::unless_it_panics;
+use crate::store::format::keys;
+use crate::store::{StoreConfig, StoreError};
 use std::collections::BTreeSet;
 
 /// Looks at every row and every record.

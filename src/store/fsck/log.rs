@@ -1,7 +1,8 @@
 //! Whether the event log is whole, and what becomes of one that is not.
 
 use crate::clock;
-use crate::store::{StoreError, event_rows};
+use crate::store::StoreError;
+use crate::store::format::event_rows;
 
 /// Follows the log from its first row to its last.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use super::tests::parse;
 use super::*;
 use crate::domain::{FolderId, Incarnation};
-use crate::store::database::open_sled;
+use crate::store::engine::open_sled;
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
 use crate::store::{Commit, StoreConfig};
 use std::fs::File;
@@ -46,7 +46,7 @@ fn a_state_that_opens_and_cannot_be_read_is_gone_on_without() {
     let (mut met, mut told) = (0, 0);
     for block in (0..length / 4096).step_by(7) {
         let copied = || {
-            let hit = crate::store::journal_tests::copied(dir.path());
+            let hit = crate::store::files::journal_tests::copied(dir.path());
             let db = File::options().write(true).open(hit.path().join("state/db")).unwrap();
             db.write_all_at(&[0x5a; 4096], block * 4096).unwrap();
             hit

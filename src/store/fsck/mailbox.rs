@@ -6,8 +6,9 @@ use super::scan::Pack;
 use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, MailboxId, Message, MessageId};
-use crate::store::pack_rows::{PackState, PackUse};
-use crate::store::{StoreError, Vanished, codec, keys, mailboxes, submission_row, uid_index};
+use crate::store::format::{PackState, PackUse, codec, keys, submission_row, uid_index};
+use crate::store::tables::mailboxes;
+use crate::store::{StoreError, Vanished};
 use std::collections::BTreeMap;
 
 /// Who refers to a place in a pack, how long the raw message must be, and how long the record.

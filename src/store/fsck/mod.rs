@@ -3,7 +3,7 @@
 //! The check neither cuts packs nor finishes erasures; it opens sled, as a start does. Rebuilding writes a second
 //! state beside the first and puts it in its place at the end; the damaged one stays, under another name.
 
-mod check;
+pub(super) mod check;
 mod findings;
 mod log;
 #[cfg(test)]
@@ -12,7 +12,7 @@ mod mailbox;
 mod offline;
 mod old;
 mod place;
-mod rebuild;
+pub(super) mod rebuild;
 mod rows;
 mod salvage;
 mod scan;

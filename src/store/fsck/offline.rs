@@ -2,11 +2,10 @@
 
 use super::findings::Findings;
 use super::place;
-use crate::store::database::{lock, open_sled};
-use crate::store::journal_copy::{Copy, FILE};
-use crate::store::packs::Packs;
-use crate::store::vault::Vault;
-use crate::store::{StoreConfig, StoreError, state_files};
+use crate::store::crypto::Vault;
+use crate::store::engine::{lock, open_sled};
+use crate::store::files::{Copy, FILE, Packs, state_files};
+use crate::store::{StoreConfig, StoreError};
 use std::fs::File;
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! The state that is made anew: whatever of it can be read. A read that fails, or at which sled panics, is noted: then
 //! nothing of it can be relied on, and the rebuild goes on without it.
 
-use crate::store::database::unless_it_panics;
-use crate::store::{StoreError, keys, overlay};
+use crate::store::StoreError;
+use crate::store::engine::{overlay, unless_it_panics};
+use crate::store::format::keys;
 use std::cell::Cell;
 use std::path::PathBuf;
 

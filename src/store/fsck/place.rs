@@ -1,7 +1,8 @@
 //! A state made anew takes the old one's place. A crash at any point of it leaves one whole state: the old one, or the
 //! new one on its way, which the next start or `fsck` puts in place.
 
-use crate::store::{StoreError, files, state_files};
+use crate::store::StoreError;
+use crate::store::files::{durable_file, state_files};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub(super) fn put(data_dir: &Path, fresh: &Path) -> Result<(), StoreError> {
     state_files::sync(fresh)?;
     let ready = data_dir.join(READY);
     fs::rename(fresh, &ready).map_err(StoreError::io("rename", fresh))?;
-    files::sync_parent(&ready)
+    durable_file::sync_parent(&ready)
 }
 
 /// Puts a new state that is whole in the old one's place; where the old one is kept, if there was one. To be called
@@ -33,6 +34,6 @@ pub(in crate::store) fn finish(data_dir: &Path) -> Result<Option<PathBuf>, Store
         fs::rename(&state, &aside).map_err(StoreError::io("rename", &state))?;
     }
     fs::rename(&ready, &state).map_err(StoreError::io("rename", &ready))?;
-    files::sync_parent(&state)?;
+    durable_file::sync_parent(&state)?;
     Ok(had_one.then_some(aside))
 }

@@ -19,13 +19,11 @@ use crate::domain::message::{BodyLocation, Envelope};
 use crate::domain::{
     Auth, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState, Uid,
 };
-use crate::store::compact::count_uses;
-use crate::store::database::open_sled;
-use crate::store::pack::{RecordHeader, RecordKind, RecordReader};
-use crate::store::pack_rows::PackState;
-use crate::store::{
-    StoreConfig, StoreError, UidEntry, codec, journal, journal_copy, keys, mailboxes, uid_index,
-};
+use crate::store::engine::{count_uses, open_sled};
+use crate::store::files::{RecordHeader, RecordKind, RecordReader, journal, journal_read};
+use crate::store::format::{PackState, codec, keys, uid_index};
+use crate::store::tables::mailboxes;
+use crate::store::{StoreConfig, StoreError, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -77,7 +75,7 @@ fn make(
     let sources = Sources { offline, old, second };
     let back = sources.copy(&mut writer, &mut log, &mut findings)?;
     told(&mut findings, &back);
-    writer.put(journal::applied(), codec::pack(&journal_copy::REBUILT)?)?;
+    writer.put(journal::applied(), codec::pack(&journal_read::REBUILT)?)?;
     writer.flush()?;
     begin_log_anew(&log, &mut writer, &mut findings)?;
     let mut newest = 0;

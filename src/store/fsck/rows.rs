@@ -5,12 +5,12 @@ use super::log::Followed;
 use super::offline::Offline;
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
-use crate::store::overlay::View;
-use crate::store::pack_rows::{PackState, PackUse};
-use crate::store::{
-    AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished, apps, codec,
-    event_rows, keys, long, mailboxes, submission_row, take_over, uid_index,
+use crate::store::engine::View;
+use crate::store::format::{
+    PackState, PackUse, codec, event_rows, keys, overflow, submission_row, uid_index,
 };
+use crate::store::tables::{apps, mailboxes, take_over};
+use crate::store::{AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished};
 use serde::de::DeserializeOwned;
 
 /// Reads every row.
@@ -78,6 +78,6 @@ fn sealed<T: DeserializeOwned>(
     value: &[u8],
 ) -> Result<(), StoreError> {
     let piece = |key: &[u8]| db.get(key);
-    let row = long::unseal::<T>("value", (&offline.vault, key), value, piece)?;
+    let row = overflow::unseal::<T>("value", (&offline.vault, key), value, piece)?;
     row.map(drop).ok_or_else(|| StoreError::corrupt("a value whose further pieces are lost"))
 }

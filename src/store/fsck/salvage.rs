@@ -8,7 +8,9 @@ use super::rows;
 use super::second::{Second, Worth};
 use super::writer::{DERIVED, Writer};
 use crate::domain::{Incarnation, Submission};
-use crate::store::{StoreError, codec, event_rows, journal_rows, keys, long, submission_row};
+use crate::store::StoreError;
+use crate::store::files::journal_rows;
+use crate::store::format::{codec, event_rows, keys, overflow, submission_row};
 
 /// Where rows come from.
 pub(super) struct Sources<'a> {
@@ -83,7 +85,7 @@ impl Sources<'_> {
         let Some(second) = &self.second else { return Ok(false) };
         let Some(value) = second.copy.get(key)? else { return Ok(second.leads(key)) };
         if keys::is_sealed(key) {
-            for piece in long::pieces(key, &value)? {
+            for piece in overflow::pieces(key, &value)? {
                 if let Some(value) = second.copy.get(&piece)? {
                     writer.put(piece, value)?;
                 }
@@ -129,7 +131,7 @@ impl Sources<'_> {
 
 /// The generation of a row that has one.
 fn generation(row: &[u8]) -> u64 {
-    long::head(row).map_or(0, |head| head.generation)
+    overflow::head(row).map_or(0, |head| head.generation)
 }
 
 /// A row of the second copy. One with gaps does not know what was sent since.

@@ -3,7 +3,7 @@
 
 use crate::domain::Incarnation;
 use crate::domain::message::BodyLocation;
-use crate::store::pack::{MAGIC, Prelude, RecordHeader, RecordReader};
+use crate::store::files::{MAGIC, Prelude, RecordHeader, RecordReader};
 use crate::store::{Key, StoreError};
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -3,9 +3,9 @@
 use super::findings::Findings;
 use super::offline::Offline;
 use super::old::Old;
-use crate::store::journal::applied_by;
-use crate::store::journal_copy::{Copy, FILE};
-use crate::store::{StoreError, journal_rows, keys};
+use crate::store::StoreError;
+use crate::store::files::{Copy, FILE, applied_by, journal_rows};
+use crate::store::format::keys;
 
 /// What a copy is to a state that is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

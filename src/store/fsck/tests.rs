@@ -4,10 +4,11 @@ use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message};
 use crate::events::Cursor;
-use crate::store::database::open_sled;
+use crate::store::engine::open_sled;
 use crate::store::error::StoreError;
+use crate::store::format::keys;
 use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
-use crate::store::{Commit, Store, StoreConfig, StoredMailbox, keys};
+use crate::store::{Commit, Store, StoreConfig, StoredMailbox};
 use std::path::Path;
 
 pub(super) fn parse(raw: &[u8]) -> Envelope {
