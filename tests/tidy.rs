@@ -123,13 +123,13 @@ fn files_are_short_and_say_what_they_own() {
 #[test]
 fn what_decides_does_no_io() {
     let pure = [
-        "imap/plan.rs",
-        "imap/backoff.rs",
-        "imap/names.rs",
-        "imap/envelope.rs",
-        "imap/bounds.rs",
-        "imap/announce.rs",
-        "imap/twins.rs",
+        "imap/sync/plan.rs",
+        "imap/sync/backoff.rs",
+        "imap/sync/folder_names.rs",
+        "imap/fetch/envelope.rs",
+        "imap/fetch/bounds.rs",
+        "imap/sync/announce.rs",
+        "imap/sync/move_detection.rs",
         "smtp/address.rs",
         "smtp/outbox.rs",
         "smtp/verdict.rs",

@@ -1,16 +1,8 @@
 //! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
 
-use super::announce::Announcer;
-use super::apart::Openings;
-use super::bell::Bell;
-use super::doubts::Doubts;
-use super::gather::Gathered;
-use super::isolate::Isolation;
+use super::fetch::{Isolation, Workers};
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
-use super::rider::{Link, Rider};
-use super::sync::Syncer;
-use super::twins::Twins;
-use super::workers::Workers;
+use super::sync::{Announcer, Bell, Doubts, Gathered, Link, Openings, Rider, Syncer, Twins};
 use crate::clock;
 use crate::config::Timing;
 use crate::net::{ByteBudget, Dialer};

@@ -1,9 +1,8 @@
 //! The doctor's way through an IMAP server, a step at a time, on a connection of its own. Nothing is selected for
 //! writing and nothing is changed.
 
-use super::connect::{self, Client, Credentials, Secured, capabilities, within};
+use super::connection::{Client, Connection, Credentials, Secured, capabilities, connect, within};
 use super::protocol::ImapError;
-use super::wire::Connection;
 use crate::config::Timing;
 use crate::diagnosis::{self, Facts, catalogue};
 use crate::domain::{Diagnosis, Endpoint, WireName};

@@ -2,7 +2,7 @@
 //! as the mailbox's own address. Changes nothing on the server.
 
 use super::checkup::explain;
-use super::connect::{self, Credentials};
+use super::connection::{Credentials, connect};
 use super::protocol::ImapError;
 use crate::config::Timing;
 use crate::domain::{Diagnosis, Mailbox, Secret, WireName};

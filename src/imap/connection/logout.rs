@@ -1,0 +1,27 @@
+//! How a connection ends: our goodbye, and the server's last words.
+
+use super::wire::{Connection, read};
+use crate::imap::protocol::ImapError;
+
+impl Connection {
+    /// Says goodbye; the server need not answer.
+    pub(in crate::imap) async fn logout(mut self) {
+        let time = self.timing.logout;
+        let said = tokio::time::timeout(time, self.session.run_command("LOGOUT")).await;
+        tracing::debug!(answered = said.is_ok(), "logged out");
+    }
+
+    /// A server that hangs up usually says why first: what it said is still there to be read.
+    pub(in crate::imap) async fn last_words(&mut self, error: ImapError) -> ImapError {
+        let time = self.timing.logout;
+        let listen = async {
+            while let Ok(response) = read(&mut self.session, "the last words").await {
+                if let Err(bye) = self.note(&response) {
+                    return Some(bye);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(time, listen).await.ok().flatten().unwrap_or(error)
+    }
+}
