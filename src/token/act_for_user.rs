@@ -2,11 +2,11 @@
 //! its own, and nothing of it is stored: it is asked for anew, with the app's leave.
 
 use super::answer::FlowError;
-use super::app_actor::outcome;
 use super::gate::{Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, Verdict, after_failure};
 use super::protocol::TokenError;
 use super::refresher::{Asked, Refreshed, Refresher, refusal, refused};
+use super::request_outcome::outcome;
 use super::{Endpoints, OauthClient, TokenAnswer, trial};
 use crate::clock;
 use crate::config::Provider;

@@ -5,13 +5,13 @@ use super::lifecycle::{may_serve, refresh_at};
 use super::protocol::{
     AccessToken, AskAgain, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected,
 };
-use super::refresher::{AppDoor, Asked, Refreshed, Refresher};
+use super::refresher::{Asked, Refreshed, Refresher};
+use super::{AppDoor, TokenDeps};
 use crate::clock;
 use crate::domain::grant::LastRefresh;
 use crate::domain::{Auth, GrantInfo, GrantWay, Timestamp};
-use crate::net::HttpClient;
 use crate::protocol::{ExitGuard, Stop};
-use crate::store::{Owner, Store, StoredMailbox};
+use crate::store::{Owner, StoredMailbox};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle,
     WrapFuture,
@@ -22,15 +22,6 @@ use tracing::Instrument;
 
 /// Between two refreshes that nobody asked for.
 const SHORTEST: Duration = Duration::from_secs(1);
-
-/// What a token actor is given.
-#[derive(Clone)]
-pub struct TokenDeps {
-    /// The store.
-    pub store: Store,
-    /// The way to ask token endpoints.
-    pub http: HttpClient,
-}
 
 /// Keeps one mailbox's access token fresh.
 pub struct TokenActor {

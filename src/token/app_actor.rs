@@ -3,6 +3,7 @@
 use super::gate::{Admission, Gate, Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, after_failure, refresh_at};
 use super::protocol::{AccessToken, AppMended, Ended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
+use super::request_outcome::outcome;
 use super::{FlowError, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::Facts;
@@ -259,20 +260,6 @@ impl Refused {
     fn first(app: u64) -> Self {
         let waiting = Waiting { error: None, until: None };
         Self { waiting, failures: 0, app, members: BTreeSet::new() }
-    }
-}
-
-/// What a failed request says about others.
-#[must_use]
-pub fn outcome(error: &FlowError, step: Step, diagnosis: &crate::domain::Diagnosis) -> Outcome {
-    let trips = match error {
-        FlowError::Refused { failure } => failure.trips_app_breaker(),
-        FlowError::Transport { .. } | FlowError::Endpoint(_) => false,
-    };
-    match step {
-        Step::AppBroken(_) if trips => Outcome::AppBroken(Box::new(diagnosis.clone())),
-        Step::AppBroken(_) | Step::NeedsAdmin(_) => Outcome::NeedsFix(diagnosis.code.clone()),
-        Step::RetryAt(_) | Step::SignIn => Outcome::Neutral,
     }
 }
 

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn an_assertion_says_who_to_whom_and_for_how_long_and_is_signed_by_the_key() {
         let made = made();
-        let certificate = super::super::certificate::read(&made.pem(), NOW).unwrap();
+        let certificate = super::super::certificate::read_certificate(&made.pem(), NOW).unwrap();
         for (signature, algorithm) in
             [(Signature::Ps256, Algorithm::PS256), (Signature::Rs256, Algorithm::RS256)]
         {

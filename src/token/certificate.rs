@@ -63,7 +63,7 @@ pub enum CertificateError {
 ///
 /// # Errors
 /// [`CertificateError`] that says what is wrong and what to do.
-pub fn read(pem: &str, now: Timestamp) -> Result<ClientCertificate, CertificateError> {
+pub fn read_certificate(pem: &str, now: Timestamp) -> Result<ClientCertificate, CertificateError> {
     if pem.contains("ENCRYPTED") {
         return Err(CertificateError::EncryptedKey);
     }

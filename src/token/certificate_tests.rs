@@ -53,7 +53,7 @@ fn certificate(key: &str, until: i32) -> String {
 #[test]
 fn what_is_needed_of_a_certificate_is_read() {
     let made = made();
-    let read_one = read(&made.pem(), NOW).unwrap();
+    let read_one = read_certificate(&made.pem(), NOW).unwrap();
     assert_eq!(
         (read_one.subject.as_str(), read_one.not_after.to_rfc3339().as_str()),
         ("CN=Stafette", "2028-01-01T00:00:00Z")
@@ -70,7 +70,7 @@ fn what_is_needed_of_a_certificate_is_read() {
         format!("{}{}", other.certificate, made.pem()),
         format!("{}{pkcs1}", made.certificate),
     ] {
-        let found = read(&text, NOW).unwrap();
+        let found = read_certificate(&text, NOW).unwrap();
         assert_eq!(found.x5t_s256, read_one.x5t_s256, "{text}");
         jsonwebtoken::EncodingKey::from_rsa_pem(found.private_key.expose().as_bytes()).unwrap();
     }
@@ -96,7 +96,7 @@ fn what_is_wrong_is_named() {
         (format!("{}{short}", made.certificate), CertificateError::UnusableKey),
         (format!("{garbage}{}", made.key_pem()), CertificateError::UnreadableCertificate),
     ] {
-        assert_eq!(read(&text, NOW).unwrap_err(), expected, "{text}");
+        assert_eq!(read_certificate(&text, NOW).unwrap_err(), expected, "{text}");
     }
-    assert!(matches!(read(&other.pem(), NOW), Err(CertificateError::Expired { .. })));
+    assert!(matches!(read_certificate(&other.pem(), NOW), Err(CertificateError::Expired { .. })));
 }

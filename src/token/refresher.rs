@@ -2,28 +2,18 @@
 //! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them; a service
 //! account's have each one of their own (`act_for_user`).
 
-use super::app_actor::outcome;
 use super::gate::Outcome;
 use super::lifecycle::{
     Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
 };
 use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
-use super::{Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
+use super::request_outcome::outcome;
+use super::{AppDoor, Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
 use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
-use actix::Recipient;
-
-/// The way to a mailbox's app actor.
-#[derive(Clone)]
-pub struct AppDoor {
-    /// For leave to send a request.
-    pub may: Recipient<MayRequest>,
-    /// For the app's own token.
-    pub token: Recipient<GetAppToken>,
-}
 
 /// What a refresh needs.
 #[derive(Clone)]

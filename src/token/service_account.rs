@@ -70,7 +70,7 @@ pub enum KeyFileError {
 ///
 /// # Errors
 /// [`KeyFileError`] that says what is wrong and what to do.
-pub fn read(given: &Value, endpoint: &Url) -> Result<ServiceAccount, KeyFileError> {
+pub fn read_service_account(given: &Value, endpoint: &Url) -> Result<ServiceAccount, KeyFileError> {
     let parsed;
     let file = match given {
         Value::String(text) if text.trim_start().starts_with("-----BEGIN") => {

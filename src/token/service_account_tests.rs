@@ -41,18 +41,25 @@ fn without(name: &str) -> Value {
 
 #[test]
 fn a_key_file_is_read_as_an_object_and_as_a_text() {
-    let read_one = read(&file(), &endpoint()).unwrap();
+    let read_one = read_service_account(&file(), &endpoint()).unwrap();
     assert_eq!(read_one.client_email, "stafette@makler-mail.iam.gserviceaccount.com");
     assert_eq!((read_one.client_id.as_str(), read_one.private_key_id.len()), ("113000000000000000017", 40));
     assert!(!format!("{read_one:?}").contains("PRIVATE"), "it is not shown");
     let text = Value::String(serde_json::to_string_pretty(&file()).unwrap());
-    assert_eq!(read(&text, &endpoint()).unwrap(), read_one);
-    assert_eq!(read(&without("token_uri"), &endpoint()).unwrap(), read_one);
+    assert_eq!(read_service_account(&text, &endpoint()).unwrap(), read_one);
+    assert_eq!(read_service_account(&without("token_uri"), &endpoint()).unwrap(), read_one);
     for uri in ["https://accounts.google.com/o/oauth2/token", "https://www.googleapis.com/oauth2/v4/token"] {
-        assert_eq!(read(&with("token_uri", json!(uri)), &endpoint()).unwrap(), read_one, "{uri}");
+        assert_eq!(
+            read_service_account(&with("token_uri", json!(uri)), &endpoint()).unwrap(),
+            read_one,
+            "{uri}"
+        );
     }
     let own = Url::parse("http://127.0.0.1:8080/token").unwrap();
-    assert_eq!(read(&with("token_uri", json!("http://127.0.0.1:8080/token")), &own).unwrap(), read_one);
+    assert_eq!(
+        read_service_account(&with("token_uri", json!("http://127.0.0.1:8080/token")), &own).unwrap(),
+        read_one
+    );
 }
 
 #[test]
@@ -85,13 +92,13 @@ fn what_is_wrong_is_named() {
         other_uri("http://oauth2.googleapis.com/token"),
         other_uri("https://notgoogleapis.com/token"),
     ] {
-        assert_eq!(read(&given, &endpoint()).unwrap_err(), expected, "{given}");
+        assert_eq!(read_service_account(&given, &endpoint()).unwrap_err(), expected, "{given}");
     }
 }
 
 #[test]
 fn an_assertion_says_who_acts_for_whom_and_is_signed_by_the_named_key() {
-    let account = read(&file(), &endpoint()).unwrap();
+    let account = read_service_account(&file(), &endpoint()).unwrap();
     let wish = Wish {
         audience: "https://oauth2.googleapis.com/token",
         scope: "https://mail.google.com/",
