@@ -11,6 +11,5 @@ mod sync;
 pub use actor::{ImapActor, ImapDeps};
 pub use checkup::{Checkup, CheckupSession};
 pub use connection::Credentials;
-pub use fetch::Workers;
-pub use fetch::parse as parse_envelope;
+pub use fetch::{Workers, parse as parse_envelope};
 pub use probe::probe;

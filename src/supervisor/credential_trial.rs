@@ -6,7 +6,8 @@ use super::protocol::TryCredential;
 use crate::clock;
 use crate::domain::{AppId, Auth, Grant, Incarnation, Rotation, Timestamp};
 use crate::store::{Row, Store, StoreError};
-use crate::token::{RefreshNow, TokenActor, TokenDeps, TokenError, trial};
+use crate::token::credential_trial;
+use crate::token::{RefreshNow, TokenActor, TokenDeps, TokenError};
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ async fn attempt(
             }
         }
     }
-    trial::probe(&deps.http, store, app).await?;
+    credential_trial::probe(&deps.http, store, app).await?;
     let read = store.rotation(app)?.filter(|row| row.value.on_trial().is_some());
     // one that was entered since then has a day of its own
     let is_due = |read: &Row<Rotation>| read.value.since <= since && clock::now() >= since.plus(UNPROVEN_FOR);

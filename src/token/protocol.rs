@@ -1,6 +1,6 @@
 //! Messages, replies and errors of the token actors.
 
-use super::gate::Outcome;
+use super::app::Outcome;
 use crate::domain::{Diagnosis, Disposition, GrantInfo, Incarnation, Secret, Timestamp};
 use crate::net::NetError;
 use actix::prelude::Message;

@@ -11,7 +11,8 @@ use crate::clock;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth};
 use crate::store::{FoundTenant, StoreError};
-use crate::token::{Check, CheckResult, Verified, trial, verify as look, verify_account};
+use crate::token::{Check, CheckResult, Verified};
+use crate::token::{credential_trial, verify as look, verify_account};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::Deserialize;
@@ -58,7 +59,7 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
         };
         if let Some(asked) = &found.asked {
             // a credential on trial is proven, or refused, by this as by any other request
-            trial::settle(&shared.store, &credentials, true, asked.as_ref().copied()).await?;
+            credential_trial::settle(&shared.store, &credentials, true, asked.as_ref().copied()).await?;
         }
         checks.extend(found.checks);
         tenant_id = found.tenant_id;

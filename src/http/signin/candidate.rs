@@ -13,8 +13,9 @@ use crate::domain::{
 };
 use crate::store::{Commit, Row, SignIn, SignInState, Store, StoreError, StoredMailbox, keep_token};
 use crate::supervisor::protocol::WakeReason;
+use crate::token::credential_trial;
 use crate::token::lifecycle::{before_refresh, with_answer};
-use crate::token::{FlowError, TokenAnswer, trial};
+use crate::token::{FlowError, TokenAnswer};
 use actix_web::web::Data;
 use std::time::Duration;
 
@@ -366,7 +367,9 @@ async fn refresh(
         let answer = match asked {
             Ok(answer) => answer,
             // a refused client has used nothing up: the credential before is in use again
-            Err(error) if trial::settle(&shared.store, &provider.app, sent, Err(&error)).await? => {
+            Err(error)
+                if credential_trial::settle(&shared.store, &provider.app, sent, Err(&error)).await? =>
+            {
                 provider = match Provider::of(shared, &row.value, stored).await? {
                     Ok(provider) if marked.is_issued_to(&provider.app.app) => provider,
                     Ok(_) => return unusable(OTHER_CLIENT),
@@ -379,7 +382,7 @@ async fn refresh(
         let grant = with_answer(marked, &answer, issued_at);
         row.value.candidate = Some(grant.clone());
         put_answer(shared, row).await?;
-        trial::settle(&shared.store, &provider.app, sent, Ok(())).await?;
+        credential_trial::settle(&shared.store, &provider.app, sent, Ok(())).await?;
         return Ok(Ok((grant, answer)));
     }
 }

@@ -12,7 +12,8 @@ use crate::clock;
 use crate::diagnosis::{catalogue, describe};
 use crate::domain::{Disposition, GrantWay, SignInId};
 use crate::store::{DeviceAttempt, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::{DeviceGrant, DevicePoll, FlowError, trial};
+use crate::token::credential_trial;
+use crate::token::{DeviceGrant, DevicePoll, FlowError};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use std::time::Duration;
@@ -83,7 +84,8 @@ async fn get_code(
         }
         other => (other, sends),
     };
-    let is_replaced = trial::settle(&shared.store, &provider.app, sent, asked.as_ref().map(drop)).await?;
+    let is_replaced =
+        credential_trial::settle(&shared.store, &provider.app, sent, asked.as_ref().map(drop)).await?;
     Ok(if is_replaced { Ok(None) } else { asked.map(Some) })
 }
 
@@ -192,7 +194,7 @@ async fn ask(
         Err(error) => Some(Err(error)),
     };
     if let Some(answer) = answer
-        && trial::settle(&shared.store, &provider.app, sent, answer).await?
+        && credential_trial::settle(&shared.store, &provider.app, sent, answer).await?
     {
         // the one before is in use again, and a refused client has used no code up
         return Ok(Asked::Pending);

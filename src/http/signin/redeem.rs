@@ -12,8 +12,9 @@ use crate::diagnosis::Facts;
 use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use crate::token::credential_trial;
 use crate::token::identity::{Identity, IdentityError};
-use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer, trial};
+use crate::token::{Endpoints, FlowError, OauthClient, TokenAnswer};
 
 /// What became of a sign-in: the state to keep, and what to say.
 pub(in crate::http) struct Ending {
@@ -139,7 +140,7 @@ pub(super) async fn exchange_settled(
     let (exchanged, sent) = exchange(&provider, attempt, code, way).await;
     let answer = exchanged.as_ref().map(|_| ());
     // a new secret was refused, which uses no code up: the one before is in use again
-    if trial::settle(&shared.store, &provider.app, sent, answer).await?
+    if credential_trial::settle(&shared.store, &provider.app, sent, answer).await?
         && let Some(app) = shared.store.app(&provider.app.app.id)?
         && Registration::of(&app.value.app).is_same_client(&Registration::of(&provider.app.app))
         && let Ok(again) = Provider::of_app(shared, &app.value).await

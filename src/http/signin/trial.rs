@@ -23,13 +23,14 @@ use crate::events::{EventDraft, EventType};
 use crate::notify::InviteError;
 use crate::store::{Commit, Row, SignIn, SignInState, StoreError, StoredMailbox};
 use crate::supervisor::protocol::AskLeave;
-use crate::token::gate::{Outcome, probe_pause};
+use crate::token::circuit_breaker::{Outcome, probe_pause};
+use crate::token::credential_trial as credential;
 use crate::token::identity::{Claims, Identity, IdentityError};
 use crate::token::lifecycle::{
     Circumstances, Step, Verdict, after_failure, before_refresh, pause, with_answer, with_failure,
 };
 use crate::token::protocol::{Permit, Waiting};
-use crate::token::{FlowError, TokenAnswer, outcome, refresh_as_granted, trial as credential};
+use crate::token::{FlowError, TokenAnswer, outcome, refresh_as_granted};
 use std::time::Duration;
 
 /// How long a full disk, or somebody else's write, is left alone.

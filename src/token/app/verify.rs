@@ -1,15 +1,12 @@
 //! `app verify`: proves what can be proved of an app without a user, and says of the rest that it is not proved yet.
 
-use super::answer::FlowError;
-use super::app_checks::{self, Check, CheckResult};
-use super::carry::fetch;
-use super::endpoints::{Endpoints, checked};
-use super::flows::OauthClient;
+use super::verify_checks::{self, Check, CheckResult};
 use crate::config::{OauthPreset, Provider};
 use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::App;
 use crate::domain::app::AppCredentials;
 use crate::net::HttpClient;
+use crate::token::oauth::{Endpoints, FlowError, OauthClient, checked, fetch};
 use serde_json::Value;
 
 /// What was found.
@@ -43,14 +40,14 @@ pub async fn verify(http: &HttpClient, credentials: &AppCredentials, is_app_only
         Err(error) => {
             let diagnosis = error.diagnosis(&Facts::of_app(app));
             verified.checks.push(Check::failed("authority", error.to_string(), diagnosis));
-            let proof = app_checks::credential_name(credentials);
+            let proof = verify_checks::credential_name(credentials);
             skip_rest(&mut verified, &["tenant", "client_id", proof, "app_roles"]);
             return verified;
         }
     };
     let is_there = authority(http, app, preset, &endpoints, &mut verified).await;
     if !is_there {
-        let proof = app_checks::credential_name(credentials);
+        let proof = verify_checks::credential_name(credentials);
         skip_rest(&mut verified, &["client_id", proof, "app_roles"]);
         return verified;
     }
@@ -58,12 +55,12 @@ pub async fn verify(http: &HttpClient, credentials: &AppCredentials, is_app_only
         Some(scope) => {
             let client = OauthClient::new(http.clone(), endpoints, credentials.clone());
             let answer = client.client_credentials(scope).await;
-            verified.checks.extend(app_checks::client(credentials, &answer));
-            verified.checks.push(app_checks::app_roles(app, answer.as_ref().ok(), is_app_only));
+            verified.checks.extend(verify_checks::client(credentials, &answer));
+            verified.checks.push(verify_checks::app_roles(app, answer.as_ref().ok(), is_app_only));
             verified.asked = Some(answer.map(drop));
         }
         None => {
-            for name in ["client_id", app_checks::credential_name(credentials)] {
+            for name in ["client_id", verify_checks::credential_name(credentials)] {
                 let detail = "this provider gives no token without a user: the first sign-in proves it";
                 verified.checks.push(Check::new(name, CheckResult::NotYetProved, detail));
             }
@@ -79,7 +76,7 @@ pub async fn tenant_id(http: &HttpClient, app: &App) -> Option<String> {
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let base = app.authority.as_deref().or(preset?.authority.as_deref())?.trim_end_matches('/');
     match metadata(http, &format!("{base}/{}/v2.0", app.tenant.as_deref()?)).await {
-        Metadata::Found(issuer) => app_checks::tenant_in(&issuer),
+        Metadata::Found(issuer) => verify_checks::tenant_in(&issuer),
         Metadata::NoTenant(_) | Metadata::Away(_) => None,
     }
 }
@@ -106,7 +103,7 @@ async fn authority(
     match metadata(http, &format!("{base}/{tenant}/v2.0")).await {
         Metadata::Found(issuer) => {
             verified.checks.push(Check::new("authority", CheckResult::Ok, format!("{base} answers")));
-            verified.tenant_id = app_checks::tenant_in(&issuer);
+            verified.tenant_id = verify_checks::tenant_in(&issuer);
             let detail = match &verified.tenant_id {
                 Some(id) if id == tenant => format!("the tenant {id} exists"),
                 Some(id) => format!("{tenant} is the tenant {id}"),

@@ -112,7 +112,7 @@ fn finish(
 }
 
 /// The public half of a private key, as certificates hold it.
-pub(super) fn public_key(key: &Pem) -> Result<Vec<u8>, CertificateError> {
+pub(in crate::token) fn public_key(key: &Pem) -> Result<Vec<u8>, CertificateError> {
     let der = match key.label.as_str() {
         "PRIVATE KEY" => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.contents.as_slice())),
         "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(key.contents.as_slice())),
@@ -137,4 +137,4 @@ fn text_of(pem: &str, label: &str) -> Result<Secret, CertificateError> {
 
 #[cfg(test)]
 #[path = "certificate_tests.rs"]
-pub(super) mod tests;
+pub(in crate::token) mod tests;

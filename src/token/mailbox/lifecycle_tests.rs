@@ -1,8 +1,8 @@
 //! Facts about token life, and its invariants.
 
-use super::*;
 use crate::diagnosis::classify_oauth;
 use crate::domain::{GrantWay, Secret};
+use crate::token::mailbox::lifecycle::*;
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp(1_795_460_342_000);

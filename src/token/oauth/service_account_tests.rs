@@ -1,7 +1,7 @@
 //! Key files as administrators enter them, right and wrong, and what is signed with them.
 
-use super::super::certificate::tests::made;
-use super::*;
+use crate::token::oauth::certificate::tests::made;
+use crate::token::oauth::service_account::*;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;

@@ -5,12 +5,12 @@
 //! stands, nobody knows whether the server took the token and its answer was lost; the old token is tried until an
 //! answer comes. If that answer is `invalid_grant`, the server rotates strictly and has revoked the grant.
 
-use super::answer::{FlowError, TokenAnswer};
-use super::gate::probe_pause;
-use super::protocol::AccessToken;
 use crate::diagnosis::{Facts, OauthClass, catalogue as c, describe};
 use crate::domain::grant::LastRefresh;
 use crate::domain::{Diagnosis, Grant, GrantSecret, Timestamp};
+use crate::token::app::probe_pause;
+use crate::token::oauth::{FlowError, TokenAnswer};
+use crate::token::protocol::AccessToken;
 use std::time::Duration;
 
 const LONGEST_MARGIN: Duration = Duration::from_secs(600);

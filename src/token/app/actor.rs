@@ -1,14 +1,18 @@
 //! The shell of one app: its gate, and the token that all its app-only mailboxes share.
 
-use super::gate::{Admission, Gate, Outcome, probe_pause};
-use super::lifecycle::{Circumstances, Step, after_failure, refresh_at};
-use super::protocol::{AccessToken, AppMended, Ended, GetAppToken, MayRequest, Permit, TokenError, Waiting};
+use super::circuit_breaker::{Admission, Gate, Outcome, probe_pause};
+use super::credential_trial;
 use super::request_outcome::outcome;
-use super::{FlowError, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Incarnation, Timestamp};
+use crate::token::deps::TokenDeps;
+use crate::token::mailbox::{Circumstances, Step, after_failure, refresh_at};
+use crate::token::oauth::{FlowError, TokenAnswer};
+use crate::token::protocol::{
+    AccessToken, AppMended, Ended, GetAppToken, MayRequest, Permit, TokenError, Waiting,
+};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -164,8 +168,8 @@ impl AppActor {
         let TokenDeps { http, store } = self.deps.clone();
         let issued_at = clock::now();
         let work = async move {
-            let asked = trial::request(&http, &app).await;
-            let has_another = trial::settled(&store, &app, true, asked.as_ref().map(|_| ())).await;
+            let asked = credential_trial::request(&http, &app).await;
+            let has_another = credential_trial::settled(&store, &app, true, asked.as_ref().map(|_| ())).await;
             (app, asked, has_another)
         };
         context.spawn(work.into_actor(self).map(

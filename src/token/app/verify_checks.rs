@@ -1,9 +1,9 @@
 //! What `app verify` concludes from the answers it got. Pure.
 
-use super::answer::{FlowError, TokenAnswer};
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, Diagnosis, Disposition};
+use crate::token::oauth::{FlowError, TokenAnswer};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -49,7 +49,7 @@ impl Check {
 }
 
 /// The tenant's id in the issuer that its metadata document names.
-pub(super) fn tenant_in(issuer: &str) -> Option<String> {
+pub(in crate::token) fn tenant_in(issuer: &str) -> Option<String> {
     let parts: Vec<&str> = issuer.trim_end_matches('/').split('/').collect();
     let id = parts.iter().rev().find(|part| **part != "v2.0")?;
     // for the aliases (organizations) it is the template {tenantid}
@@ -57,12 +57,15 @@ pub(super) fn tenant_in(issuer: &str) -> Option<String> {
 }
 
 /// The name of the check of what the app proves itself with.
-pub(super) fn credential_name(credentials: &AppCredentials) -> &'static str {
+pub(in crate::token) fn credential_name(credentials: &AppCredentials) -> &'static str {
     if credentials.certificate.is_some() { "client_certificate" } else { "client_secret" }
 }
 
 /// Client id and secret or certificate, from the answer to the app's own token request.
-pub(super) fn client(credentials: &AppCredentials, answer: &Result<TokenAnswer, FlowError>) -> [Check; 2] {
+pub(in crate::token) fn client(
+    credentials: &AppCredentials,
+    answer: &Result<TokenAnswer, FlowError>,
+) -> [Check; 2] {
     use CheckResult::{NotYetProved, Ok as Good, Skipped};
     let (app, proof) = (&credentials.app, credential_name(credentials));
     let known = || Check::new("client_id", Good, "the app is registered in the tenant");
@@ -118,7 +121,7 @@ pub(super) fn client(credentials: &AppCredentials, answer: &Result<TokenAnswer, 
 }
 
 /// The application permissions in a token of the app's own.
-pub(super) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_used: bool) -> Check {
+pub(in crate::token) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_used: bool) -> Check {
     const NAME: &str = "app_roles";
     const WANTED: [&str; 2] = ["IMAP.AccessAsApp", "SMTP.SendAsApp"];
     let Some(token) = token else {

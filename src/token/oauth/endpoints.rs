@@ -1,7 +1,7 @@
 //! Where an app's requests go: what `config/providers.toml` says, or an OpenID provider's discovery document.
 
 use super::answer::FlowError;
-use super::carry::fetch;
+use super::transport::fetch;
 use crate::config::{OauthPreset, Provider};
 use crate::domain::{App, ProviderKind};
 use crate::net::{Dialer, HttpClient};
@@ -237,7 +237,7 @@ impl Endpoints {
 }
 
 /// A URL that secrets may be sent to.
-pub(super) fn checked(text: &str) -> Result<Url, FlowError> {
+pub(in crate::token) fn checked(text: &str) -> Result<Url, FlowError> {
     let url =
         Url::parse(text).map_err(|error| FlowError::Endpoint(format!("{text:?} is no URL: {error}")))?;
     Dialer::check_url(&url).map_err(|_| FlowError::Endpoint(format!("{text:?} is not https")))?;

@@ -1,7 +1,7 @@
 //! The breaker and its probes, without a clock.
 
-use super::*;
 use crate::diagnosis::{Facts, catalogue, describe};
+use crate::token::app::circuit_breaker::*;
 
 const NOW: Timestamp = Timestamp(1_795_460_342_000);
 

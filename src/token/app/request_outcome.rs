@@ -1,8 +1,8 @@
 //! What the end of a mailbox's token request says about the other mailboxes of its app.
 
-use super::FlowError;
-use super::gate::Outcome;
-use super::lifecycle::Step;
+use super::circuit_breaker::Outcome;
+use crate::token::mailbox::Step;
+use crate::token::oauth::FlowError;
 
 /// What a failed request says about others.
 #[must_use]

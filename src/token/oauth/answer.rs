@@ -106,7 +106,7 @@ impl FlowError {
 }
 
 /// An HTTP answer, kept whole until it has been read.
-pub(super) struct RawAnswer {
+pub(in crate::token) struct RawAnswer {
     pub status: u16,
     pub retry_after: Option<String>,
     pub body: Zeroizing<Vec<u8>>,
@@ -119,7 +119,7 @@ const UNSAID_LIFETIME: Duration = Duration::from_secs(300);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Reads tokens out of an answer of any status: RFC 6749 §5.1 with every field but the tokens optional.
-pub(super) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowError> {
+pub(in crate::token) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowError> {
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = |key: &str| json.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let refresh_token = text("refresh_token").map(Secret::new);
@@ -142,7 +142,7 @@ pub(super) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowError> {
 }
 
 /// A number, or (older Azure endpoints, some proxies) a number in a string or with a fraction.
-pub(super) fn seconds(value: &Value) -> Option<Duration> {
+pub(in crate::token) fn seconds(value: &Value) -> Option<Duration> {
     let whole = value.as_u64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
     let fraction = || value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     whole.map(Duration::from_secs).or_else(fraction)

@@ -1,13 +1,8 @@
 //! Tokens by a Google service account, which acts for a mailbox's user by domain-wide delegation. Each mailbox has one of
 //! its own, and nothing of it is stored: it is asked for anew, with the app's leave.
 
-use super::answer::FlowError;
-use super::gate::{Outcome, probe_pause};
 use super::lifecycle::{Circumstances, Step, Verdict, after_failure};
-use super::protocol::TokenError;
-use super::refresher::{Asked, Refreshed, Refresher, refusal, refused};
-use super::request_outcome::outcome;
-use super::{Endpoints, OauthClient, TokenAnswer, trial};
+use super::refresh::{Asked, Refreshed, Refresher, refusal, refused};
 use crate::clock;
 use crate::config::Provider;
 use crate::diagnosis::{Facts, catalogue as c, describe};
@@ -15,6 +10,9 @@ use crate::domain::app::AppCredentials;
 use crate::domain::{App, Timestamp};
 use crate::net::HttpClient;
 use crate::store::StoreError;
+use crate::token::app::{Outcome, credential_trial, outcome, probe_pause};
+use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use crate::token::protocol::TokenError;
 
 /// A request, when it was made, and what came of it.
 struct Made {
@@ -25,7 +23,7 @@ struct Made {
 
 impl Refresher {
     /// A token for the mailbox's user.
-    pub(super) async fn act_for_user(&self, asked: Asked) -> Refreshed {
+    pub(in crate::token) async fn act_for_user(&self, asked: Asked) -> Refreshed {
         let Some(door) = &self.app else { return refused(TokenError::NotSignedIn) };
         let permit = match self.leave(door, &asked).await {
             Ok(permit) => permit,
@@ -67,7 +65,7 @@ impl Refresher {
             let Some(app) = app.map(|row| row.value) else { return Ok(None) };
             let issued_at = clock::now();
             let answer = request(&self.deps.http, &app, self.stored.mailbox.login()).await;
-            if !trial::settled(store, &app, true, answer.as_ref().map(drop)).await {
+            if !credential_trial::settled(store, &app, true, answer.as_ref().map(drop)).await {
                 return Ok(Some(Made { app, issued_at, answer }));
             }
         }
@@ -87,7 +85,7 @@ pub fn scope_of(app: &App) -> String {
 }
 
 /// What a refusal means where no user can sign in.
-pub(super) fn verdict(error: &FlowError, has_key: bool, around: &Circumstances<'_>) -> Verdict {
+pub(in crate::token) fn verdict(error: &FlowError, has_key: bool, around: &Circumstances<'_>) -> Verdict {
     let found = after_failure(error, around);
     let probe_at = around.now.plus(probe_pause(around.failures));
     if !has_key {

@@ -2,41 +2,41 @@
 //! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them; a service
 //! account's have each one of their own (`act_for_user`).
 
-use super::gate::Outcome;
 use super::lifecycle::{
     Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
 };
-use super::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
-use super::request_outcome::outcome;
-use super::{AppDoor, Endpoints, FlowError, OauthClient, TokenAnswer, TokenDeps, trial};
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
 use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
+use crate::token::app::{Outcome, credential_trial, outcome};
+use crate::token::deps::{AppDoor, TokenDeps};
+use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use crate::token::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
 
 /// What a refresh needs.
 #[derive(Clone)]
-pub(super) struct Refresher {
-    pub(super) deps: TokenDeps,
-    pub(super) stored: StoredMailbox,
-    pub(super) owner: Owner,
-    pub(super) app: Option<AppDoor>,
+pub(in crate::token) struct Refresher {
+    pub(in crate::token) deps: TokenDeps,
+    pub(in crate::token) stored: StoredMailbox,
+    pub(in crate::token) owner: Owner,
+    pub(in crate::token) app: Option<AppDoor>,
 }
 
 /// What is known before a refresh.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(in crate::token) struct Asked {
     /// How many failed in a row.
-    pub(super) failures: u32,
+    pub(in crate::token) failures: u32,
     /// A person said "now".
-    pub(super) is_urgent: bool,
+    pub(in crate::token) is_urgent: bool,
     /// The token that a server refused.
-    pub(super) refused: Option<Secret>,
+    pub(in crate::token) refused: Option<Secret>,
 }
 
 /// How a refresh ended.
-pub(super) enum Refreshed {
+pub(in crate::token) enum Refreshed {
     Token {
         token: Secret,
         issued_at: Timestamp,
@@ -59,12 +59,12 @@ struct Sent {
 }
 
 impl Refresher {
-    pub(super) fn grant_generation(&self) -> Option<u64> {
+    pub(in crate::token) fn grant_generation(&self) -> Option<u64> {
         // an unreadable store is told by the refresh
         self.deps.store.grant(self.owner.mailbox).ok().flatten().map(|row| row.generation)
     }
 
-    pub(super) async fn refresh(&self, asked: Asked) -> Refreshed {
+    pub(in crate::token) async fn refresh(&self, asked: Asked) -> Refreshed {
         match self.stored.mailbox.auth {
             Auth::AppOnly { .. } => return self.shared(asked).await,
             Auth::ServiceAccount { .. } => return self.act_for_user(asked).await,
@@ -99,7 +99,7 @@ impl Refresher {
     }
 
     /// Leave to send a request.
-    pub(super) async fn leave(&self, door: &AppDoor, asked: &Asked) -> Result<Permit, Waiting> {
+    pub(in crate::token) async fn leave(&self, door: &AppDoor, asked: &Asked) -> Result<Permit, Waiting> {
         let may = MayRequest { mailbox: self.owner.mailbox, urgent: asked.is_urgent };
         door.may.send(may).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
     }
@@ -152,7 +152,7 @@ impl Refresher {
                 grant.registration = Some(Registration::of(&app.value.app));
                 keep_token(async || self.put(generation.saturating_add(1), &grant).await).await?;
                 crate::faults::point("token.stored", &self.stored.mailbox.id);
-                trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
+                credential_trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
                 let expires_at = issued_at.plus(answer.expires_in);
                 Ok(Refreshed::Token { token: answer.access_token, issued_at, expires_at })
             }
@@ -169,7 +169,7 @@ impl Refresher {
                 sent.ended = outcome(&error, verdict.step, &verdict.diagnosis);
                 let grant = with_failure(marked, &verdict, around.now);
                 self.put(generation.saturating_add(1), &grant).await?;
-                if trial::settled(store, &app.value, true, Err(&error)).await {
+                if credential_trial::settled(store, &app.value, true, Err(&error)).await {
                     return Err(StoreError::Conflict);
                 }
                 Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
@@ -228,11 +228,11 @@ pub async fn refresh_as_granted(
     Ok(second)
 }
 
-pub(super) fn refused(error: TokenError) -> Refreshed {
+pub(in crate::token) fn refused(error: TokenError) -> Refreshed {
     Refreshed::Refused { error, until: None }
 }
 
-pub(super) fn refusal(step: Step, diagnosis: Box<Diagnosis>) -> Refreshed {
+pub(in crate::token) fn refusal(step: Step, diagnosis: Box<Diagnosis>) -> Refreshed {
     let (error, until) = match step {
         Step::RetryAt(until) => (TokenError::Unreachable(diagnosis), Some(until)),
         Step::SignIn => (TokenError::SignInNeeded(diagnosis), None),

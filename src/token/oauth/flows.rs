@@ -3,9 +3,9 @@
 
 use super::answer::{self, FlowError, RawAnswer, TokenAnswer};
 use super::assertion;
-use super::carry::{Wire, fetch};
 use super::endpoints::{ClientAuth, Endpoints};
 use super::service_account::{self, Wish};
+use super::transport::{Wire, fetch};
 use crate::clock;
 use crate::domain::Secret;
 use crate::domain::app::AppCredentials;

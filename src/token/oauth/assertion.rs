@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
 /// `client_assertion_type`.
-pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(in crate::token) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How long one can be used, in seconds; it is made for one request. Microsoft refuses more than ten minutes.
 const LIFE: i64 = 300;
 /// A clock of the provider's that is behind ours by so many seconds takes it all the same.
@@ -15,13 +15,13 @@ const LENIENCE: i64 = 60;
 
 /// Whom an assertion speaks for, and to whom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct MadeFor<'a> {
+pub(in crate::token) struct MadeFor<'a> {
     /// The app's.
-    pub(super) client_id: &'a str,
+    pub(in crate::token) client_id: &'a str,
     /// The token endpoint.
-    pub(super) audience: &'a str,
+    pub(in crate::token) audience: &'a str,
     /// What it is signed with.
-    pub(super) signature: Signature,
+    pub(in crate::token) signature: Signature,
 }
 
 #[derive(Serialize)]
@@ -38,10 +38,10 @@ struct Claims<'a> {
 /// Why nothing is signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the app's certificate cannot sign ({0}): enter it again as client_certificate")]
-pub(super) struct AssertionError(#[from] jsonwebtoken::errors::Error);
+pub(in crate::token) struct AssertionError(#[from] jsonwebtoken::errors::Error);
 
 /// An assertion; `jti` names it, and is used once.
-pub(super) fn sign(
+pub(in crate::token) fn sign(
     certificate: &ClientCertificate,
     made_for: &MadeFor<'_>,
     jti: String,
@@ -68,8 +68,8 @@ pub(super) fn sign(
 
 #[cfg(test)]
 mod tests {
-    use super::super::certificate::tests::made;
     use super::*;
+    use crate::token::oauth::certificate::tests::made;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn an_assertion_says_who_to_whom_and_for_how_long_and_is_signed_by_the_key() {
         let made = made();
-        let certificate = super::super::certificate::read_certificate(&made.pem(), NOW).unwrap();
+        let certificate = crate::token::oauth::certificate::read_certificate(&made.pem(), NOW).unwrap();
         for (signature, algorithm) in
             [(Signature::Ps256, Algorithm::PS256), (Signature::Rs256, Algorithm::RS256)]
         {

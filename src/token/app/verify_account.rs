@@ -1,16 +1,14 @@
 //! `app verify` of a service account: a token of its own proves its key, and one for a user of each domain proves that
 //! its administrator has delegated.
 
-use super::act_for_user::{scope_of, verdict};
-use super::answer::{FlowError, TokenAnswer};
-use super::app_checks::{Check, CheckResult};
-use super::lifecycle::{Circumstances, Step};
 use super::verify::Verified;
-use super::{Endpoints, OauthClient};
+use super::verify_checks::{Check, CheckResult};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::net::HttpClient;
+use crate::token::mailbox::{Circumstances, Step, scope_of, verdict};
+use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
 
 const KEY: &str = "service_account";
 const DELEGATION: &str = "delegation";

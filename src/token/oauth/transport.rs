@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// A token answer has a few KiB.
-pub(super) const LONGEST_ANSWER: usize = 1 << 20;
+pub(in crate::token) const LONGEST_ANSWER: usize = 1 << 20;
 
 /// Carries one request of the `oauth2` crate and keeps the answer for our own reading.
-pub(super) struct Wire<'a> {
+pub(in crate::token) struct Wire<'a> {
     http: &'a HttpClient,
     seen: Mutex<Option<Result<RawAnswer, FlowError>>>,
 }
@@ -18,14 +18,17 @@ pub(super) struct Wire<'a> {
 /// Tells the `oauth2` crate that the answer is not its business.
 #[derive(Debug, thiserror::Error)]
 #[error("read elsewhere")]
-pub(super) struct ReadElsewhere;
+pub(in crate::token) struct ReadElsewhere;
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(http: &'a HttpClient) -> Self {
+    pub(in crate::token) fn new(http: &'a HttpClient) -> Self {
         Self { http, seen: Mutex::new(None) }
     }
 
-    pub(super) async fn send(&self, made: HttpRequest) -> Result<oauth2::HttpResponse, ReadElsewhere> {
+    pub(in crate::token) async fn send(
+        &self,
+        made: HttpRequest,
+    ) -> Result<oauth2::HttpResponse, ReadElsewhere> {
         let ended = match reqwest::Request::try_from(made) {
             Ok(request) => fetch(self.http, request).await,
             Err(error) => Err(FlowError::Endpoint(error.without_url().to_string())),
@@ -34,14 +37,17 @@ impl<'a> Wire<'a> {
         Err(ReadElsewhere)
     }
 
-    pub(super) fn answer(self) -> Result<RawAnswer, FlowError> {
+    pub(in crate::token) fn answer(self) -> Result<RawAnswer, FlowError> {
         let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         seen.unwrap_or_else(|| Err(FlowError::Endpoint(String::from("the request could not be built"))))
     }
 }
 
 /// Sends a request and reads its answer, at most 1 MiB of it.
-pub(super) async fn fetch(http: &HttpClient, request: reqwest::Request) -> Result<RawAnswer, FlowError> {
+pub(in crate::token) async fn fetch(
+    http: &HttpClient,
+    request: reqwest::Request,
+) -> Result<RawAnswer, FlowError> {
     let mut response = http.execute(request).await.map_err(|error| match error {
         HttpError::Http(error) => transport(&error),
         HttpError::Denied(_) => FlowError::Endpoint(error.to_string()),

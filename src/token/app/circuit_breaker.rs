@@ -206,5 +206,5 @@ impl Gate {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
+#[path = "circuit_breaker_tests.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use url::Url;
 use x509_parser::pem::Pem;
 
 /// `grant_type`.
-pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(in crate::token) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// How long an assertion can be used, in seconds; it is made for one request. Google refuses more than an hour.
 const LIFE: i64 = 600;
 /// Longer than any that Google gives.
@@ -138,13 +138,13 @@ fn private_key(text: &str) -> Result<Secret, KeyFileError> {
 
 /// What an assertion asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
+pub(in crate::token) struct Wish<'a> {
     /// The token endpoint.
-    pub(super) audience: &'a str,
+    pub(in crate::token) audience: &'a str,
     /// Scopes, apart by blanks.
-    pub(super) scope: &'a str,
+    pub(in crate::token) scope: &'a str,
     /// The user to act for; `None`: a token of the account's own, which opens no mailbox.
-    pub(super) user: Option<&'a str>,
+    pub(in crate::token) user: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -161,10 +161,10 @@ struct Claims<'a> {
 /// Why nothing is signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the service account's key cannot sign ({0}): enter the key file again as service_account")]
-pub(super) struct SigningError(#[from] jsonwebtoken::errors::Error);
+pub(in crate::token) struct SigningError(#[from] jsonwebtoken::errors::Error);
 
 /// An assertion for one request.
-pub(super) fn sign(
+pub(in crate::token) fn sign(
     account: &ServiceAccount,
     wish: &Wish<'_>,
     now: Timestamp,

@@ -1,13 +1,13 @@
 //! The trial of an app's new credential: what the answer to a request made with it says, and writing that down. Until
 //! it is proven the one before is kept; refused, the app goes back to that one and the request is made again.
 
-use super::{Endpoints, FlowError, OauthClient, TokenAnswer};
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Rotation};
 use crate::net::HttpClient;
 use crate::store::{Row, Store, StoreError};
+use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
 
 /// What a request came to, as far as the credential is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub async fn settle(
 }
 
 /// [`settle`]; what cannot be written is told, and the credential stays on trial.
-pub(super) async fn settled(
+pub(in crate::token) async fn settled(
     store: &Store,
     used: &AppCredentials,
     sent: bool,
@@ -125,7 +125,10 @@ async fn roll_back(
 }
 
 /// Asks for a token of the app's own, where the provider has such.
-pub(super) async fn request(http: &HttpClient, app: &AppCredentials) -> Result<TokenAnswer, FlowError> {
+pub(in crate::token) async fn request(
+    http: &HttpClient,
+    app: &AppCredentials,
+) -> Result<TokenAnswer, FlowError> {
     let endpoints = Endpoints::of(&app.app, http).await?;
     if app.service_account.is_some() {
         return OauthClient::new(http.clone(), endpoints, app.clone()).jwt_bearer(None).await;

@@ -1,9 +1,9 @@
 //! Token endpoints as transcripts: what is asked, and what each answer becomes.
 
-use super::super::carry::LONGEST_ANSWER;
-use super::*;
 use crate::domain::{App, ProviderKind};
 use crate::net::{Dialer, NetConfig};
+use crate::token::oauth::flows::*;
+use crate::token::oauth::transport::LONGEST_ANSWER;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

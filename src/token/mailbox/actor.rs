@@ -2,16 +2,16 @@
 //! else is done with the answer (G2), a valid token served meanwhile.
 
 use super::lifecycle::{may_serve, refresh_at};
-use super::protocol::{
-    AccessToken, AskAgain, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected,
-};
-use super::refresher::{Asked, Refreshed, Refresher};
-use super::{AppDoor, TokenDeps};
+use super::refresh::{Asked, Refreshed, Refresher};
 use crate::clock;
 use crate::domain::grant::LastRefresh;
 use crate::domain::{Auth, GrantInfo, GrantWay, Timestamp};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, StoredMailbox};
+use crate::token::deps::{AppDoor, TokenDeps};
+use crate::token::protocol::{
+    AccessToken, AskAgain, GetAccessToken, GrantChanged, RefreshNow, TokenError, TokenRejected,
+};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle,
     WrapFuture,
