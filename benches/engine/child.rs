@@ -4,7 +4,7 @@ use crate::world::World;
 use crate::{CHILD, mailbox};
 use stafette::app::Engine;
 use stafette::config::Config;
-use stafette::supervisor::protocol::Reconcile;
+use stafette::supervisor::protocol::{GetLags, Reconcile};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,14 +77,29 @@ fn stored_messages(engine: &Engine, mailbox: stafette::domain::Incarnation) -> u
     folders.iter().map(|row| engine.store.folder_counts(mailbox, row.value.id).unwrap().messages).sum()
 }
 
-fn peak_rss_kb() -> u64 {
+pub fn peak_rss_kb() -> u64 {
+    memory_kb("VmHWM:")
+}
+
+/// Resident now.
+pub fn rss_kb() -> u64 {
+    memory_kb("VmRSS:")
+}
+
+fn memory_kb(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// The longest time that an arbiter let the watchdog wait, in milliseconds.
+pub async fn longest_lag_ms(engine: &Engine) -> f64 {
+    let lags = engine.supervisor.send(GetLags).await.unwrap();
+    lags.into_iter().max().unwrap_or_default().as_secs_f64() * 1e3
+}
+
 /// User and system time of this process so far.
-fn cpu_seconds() -> f64 {
+pub fn cpu_seconds() -> f64 {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();

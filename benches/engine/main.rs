@@ -3,6 +3,8 @@
 //! - `cargo bench --bench engine -- initial-sync [--messages N] [--runs N] [--quick]`: one large folder, beside mbsync
 //! - `cargo bench --bench engine -- many-folders [--folders N] [--runs N]`: many folders with a message each
 //! - `cargo bench --bench engine -- inbox-latency [--folders N] [--seconds N] [--delay MS]`: new mail beside many folders
+//! - `cargo bench --bench engine -- attack [--seconds N] [--row NAME] [--each]`: beside a hostile server
+//! - `cargo bench --bench engine -- many [--mailboxes N] [--runs N]`: many mailboxes, first sync and restart
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::string_slice, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::cast_precision_loss)]
@@ -10,9 +12,19 @@
 #[path = "../../tests/world/mod.rs"]
 mod world;
 
+#[path = "../../tests/it/scripted.rs"]
+#[allow(dead_code)]
+mod scripted;
+
+#[path = "../../tests/it/hostile.rs"]
+#[allow(dead_code)]
+mod hostile;
+
+mod attack;
 mod child;
 mod inbox_latency;
 mod initial_sync;
+mod many;
 mod many_folders;
 mod raw;
 
@@ -37,9 +49,16 @@ fn main() {
         Some("initial-sync") => initial_sync::run(&arguments[1..]),
         Some("many-folders") => many_folders::run(&arguments[1..]),
         Some("inbox-latency") => inbox_latency::run(&arguments[1..]),
+        Some("attack") => attack::run(&arguments[1..]),
+        Some(attack::CHILD) => attack::child::run(&arguments[1..]),
+        Some("many") => many::run(&arguments[1..]),
+        Some(many::CHILD) => many::child::run(&arguments[1..]),
         // `cargo test --benches` and a bare `cargo bench` measure nothing
         _ => {
-            println!("usage: cargo bench --bench engine -- initial-sync|many-folders|inbox-latency [OPTIONS]")
+            println!(
+                "usage: cargo bench --bench engine -- \
+                 initial-sync|many-folders|inbox-latency|attack|many [OPTIONS]"
+            );
         }
     }
 }
@@ -99,8 +118,13 @@ fn commit() -> String {
 
 /// A mailbox that signs in with its password and only receives.
 fn mailbox(port: u16, user: &str) -> (Mailbox, Grant) {
+    mailbox_of("anna", port, user)
+}
+
+/// A mailbox of this id.
+fn mailbox_of(id: &str, port: u16, user: &str) -> (Mailbox, Grant) {
     let mailbox = Mailbox {
-        id: MailboxId::new("anna").unwrap(),
+        id: MailboxId::new(id).unwrap(),
         address: user.into(),
         display_name: None,
         provider: None,

@@ -5,6 +5,7 @@ use crate::anna::{Anna, anna};
 use crate::api::Api;
 use crate::bad_servers::{anna_at, imap, say};
 use crate::engine::{Running, bare_config};
+use crate::hostile::{self, crafted_mails, many_folders};
 use crate::http::deaf;
 use crate::scripted::{Act, Mail, Mailbox, Rule, Server};
 use serde_json::Value;
@@ -37,8 +38,7 @@ fn an_answer_that_never_ends_is_given_up_however_prompt_its_lines_are() {
 #[test]
 fn a_server_that_floods_idle_is_given_up_and_polled() {
     let server = Server::start([Mailbox::new("INBOX", [Mail::new(1, "one")])]);
-    let flood = "* OK still here\r\n".repeat(20_000);
-    server.answers("IDLE", &format!("+ idling\r\n{flood}"));
+    server.rule("IDLE", usize::MAX, hostile::idle_flood(20_000));
     let anna = anna(&server);
     until_diagnosed(&anna.running, anna.mailbox, "server_limit_exceeded");
     let polls = || (server.state().count("NOOP") > 0).then_some(());
@@ -51,8 +51,7 @@ fn a_server_that_floods_idle_is_given_up_and_polled() {
 fn a_list_of_one_name_without_end_is_cut_off_and_one_of_many_lines_is_one_folder() {
     let line = "* LIST () \"/\" INBOX\r\n";
     let server = Server::start([Mailbox::new("INBOX", [Mail::new(1, "one")])]);
-    let endless = format!("{}{{tag}} OK done\r\n", line.repeat((20 << 20) / line.len()));
-    server.rule("LIST", 1, Act::Answer(endless.into_bytes()));
+    server.rule("LIST", 1, hostile::one_name(20 << 20));
     server.rule("LIST", 1, Act::Answer(format!("{}{{tag}} OK done\r\n", line.repeat(100_000)).into_bytes()));
     let anna = anna(&server);
     until_diagnosed(&anna.running, anna.mailbox, "server_limit_exceeded");
@@ -61,19 +60,10 @@ fn a_list_of_one_name_without_end_is_cut_off_and_one_of_many_lines_is_one_folder
     assert_eq!(anna.folders().len(), 1);
 }
 
-/// Folders that cannot be selected: they cost a row each and no visit.
-fn many_folders(count: usize) -> impl Iterator<Item = Mailbox> {
-    (0..count).map(|number| {
-        let name = format!("f{number:05}");
-        let listed = format!("(\\Noselect) \"/\" \"{name}\"");
-        Mailbox::listed(listed.as_bytes(), name.as_bytes(), [])
-    })
-}
-
 #[test]
 fn more_folders_than_are_taken_are_left_out_and_said_to_be() {
     let inbox = Mailbox::new("INBOX", [Mail::new(1, "one")]);
-    let server = Server::start(many_folders(20_050).chain([inbox]));
+    let server = Server::start(many_folders("f", 20_050).chain([inbox]));
     let anna = anna(&server);
     let shown = |anna: &Anna| anna.shown()["diagnosis"]["code"].clone();
     anna.until_stored(&[("INBOX", "one")]);
@@ -98,47 +88,12 @@ fn more_folders_than_are_taken_are_left_out_and_said_to_be() {
     anna.assert_live();
 }
 
-/// A message with this header and body.
-fn crafted(uid: u32, body: String) -> Mail {
-    Mail { body: body.into_bytes(), ..Mail::new(uid, "") }
-}
-
-/// Messages whose parsing took minutes or memory of many times their size.
-fn crafted_mails() -> Vec<Mail> {
-    let subject = |name: &str| format!("Subject: {name}\r\nMessage-ID: <{name}@evil.test>\r\n");
-    let parameters: String = (0..100_000).map(|number| format!(";a*{number}=b")).collect();
-    let multipart = "Content-Type: multipart/mixed; boundary=x";
-    let mut mails: Vec<String> = (0..4)
-        .map(|number| {
-            format!("{}{multipart}{parameters}\r\n\r\n--x--\r\n", subject(&format!("slow{number}")))
-        })
-        .collect();
-    mails.push(format!("{}{multipart}\r\n\r\n{}", subject("parts"), "\r\n--x\r\n\r\n".repeat(250_000)));
-    mails.push(format!("{}To: {}\r\n\r\n", subject("addresses"), "a,".repeat(1_200_000)));
-    mails.push(format!("{}{}\r\n", subject("fields"), "a:\r\n".repeat(600_000)));
-    (1..).zip(mails).map(|(uid, body)| crafted(uid, body)).collect()
-}
-
 /// The worst that a server can answer to what it is asked.
 fn attack(server: &Server) {
-    let parameters: String = (0..900_000).map(|number| format!(";a*{number}=b")).collect();
-    let header = format!("Content-Type: a/b{parameters}\r\n\r\n");
-    let listed = format!(
-        "* 1 FETCH (UID 1 INTERNALDATE \"01-Feb-2026 10:00:01 +0000\" BODY[HEADER.FIELDS (DATE)] {{{}}}\r\n{header})\r\n\
-         {{tag}} OK done\r\n",
-        header.len()
-    );
-    server.rule(
-        "UID FETCH 1:* (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS",
-        2,
-        Act::Answer(listed.into_bytes()),
-    );
-    let name = "* LIST () \"/\" INBOX\r\n";
-    let endless = name.repeat((20 << 20) / name.len());
-    server.rule("LIST", 2, Act::Answer(endless.into_bytes()));
-    let flags = format!("* 1 FETCH (FLAGS ({}))\r\n", "a ".repeat(500_000));
-    server.rule("SELECT", 1, Act::Before(flags.repeat(24).into_bytes()));
-    server.rule("IDLE", 1, Act::Answer(format!("+ idling\r\n{}", "* OK x\r\n".repeat(200_000)).into_bytes()));
+    server.rule(hostile::HEADERS, 2, hostile::endless_parameters());
+    server.rule("LIST", 2, hostile::one_name(20 << 20));
+    server.rule("SELECT", 1, hostile::long_lines(24));
+    server.rule("IDLE", 1, hostile::idle_flood(200_000));
 }
 
 /// A mailbox at a server, over the API.
@@ -195,7 +150,7 @@ fn the_worst_of_servers_and_senders_keeps_no_arbiter_and_nobodys_mail_waiting() 
     attack(&evil);
     evil.change(|state| {
         state.folder("INBOX").uid_validity = 8;
-        state.folders.extend(many_folders(22_000));
+        state.folders.extend(many_folders("f", 22_000));
     });
     evil.hang_up();
     mail_comes(5);

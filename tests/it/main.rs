@@ -33,6 +33,7 @@ mod garbage;
 mod gathering;
 mod glitches;
 mod guide;
+mod hostile;
 mod http;
 mod http_mail;
 mod http_outbox;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A folder.
@@ -85,10 +86,17 @@ pub enum Act {
     Silence,
     /// These bytes come before what else is said.
     Before(Vec<u8>),
+    /// A beginning, then the same bytes so many times, then the end; as much of it as the other side reads.
+    Flood { head: Vec<u8>, block: Arc<[u8]>, times: usize },
+    /// These bytes one at a time, then the end.
+    Drip(Vec<u8>),
 }
 
 /// What a response line becomes.
 pub type Change = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
+
+/// What a new connection changes.
+pub type Arrival = Box<dyn FnMut(&mut State) + Send>;
 
 #[derive(Default)]
 pub struct State {
@@ -97,6 +105,12 @@ pub struct State {
     pub rules: Vec<Rule>,
     /// Every response line goes through this.
     pub change: Option<Change>,
+    /// Every new connection goes through this before it is greeted.
+    pub arrival: Option<Arrival>,
+    /// Bytes written so far.
+    pub sent: Arc<AtomicU64>,
+    /// How often a rule was applied.
+    pub applied: usize,
     /// Commands without their tags, with the number of their connection.
     pub commands: Vec<(usize, String)>,
     pub connections: usize,
@@ -177,6 +191,10 @@ impl Server {
         }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// As a mailbox has it.
     pub fn endpoint(&self) -> Value {
         json!({"host": "127.0.0.1", "port": self.port, "security": "none"})
@@ -189,18 +207,29 @@ struct Session {
     lines: BufReader<TcpStream>,
     number: usize,
     selected: Option<Vec<u8>>,
+    sent: Arc<AtomicU64>,
 }
 
 impl Session {
     fn new(server: Server, stream: TcpStream) -> Self {
         let lines = BufReader::new(stream.try_clone().unwrap());
-        let number = {
+        let (number, sent) = {
             let mut state = server.state();
             state.connections += 1;
             state.sessions.extend(stream.try_clone());
-            state.connections
+            if let Some(mut arrival) = state.arrival.take() {
+                arrival(&mut state);
+                state.arrival = Some(arrival);
+            }
+            (state.connections, Arc::clone(&state.sent))
         };
-        Self { server, stream, lines, number, selected: None }
+        Self { server, stream, lines, number, selected: None, sent }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     fn say(&mut self, line: Vec<u8>) -> std::io::Result<()> {
@@ -208,7 +237,7 @@ impl Session {
             Some(change) => change(line),
             None => line,
         };
-        self.stream.write_all(&line)
+        self.write(&line)
     }
 
     /// A command with its literals.
@@ -250,10 +279,12 @@ impl Session {
             let shown = if text.starts_with("LOGIN") { String::from("LOGIN") } else { text.clone() };
             state.commands.push((self.number, shown));
             let rule = state.rules.iter_mut().find(|rule| rule.times > 0 && text.starts_with(rule.begins));
-            rule.map(|rule| {
+            let act = rule.map(|rule| {
                 rule.times -= usize::from(rule.times < usize::MAX);
                 rule.act.clone()
-            })
+            });
+            state.applied += usize::from(act.is_some());
+            act
         };
         match rule {
             Some(Act::Answer(answer)) => {
@@ -267,7 +298,19 @@ impl Session {
                 while self.command()?.is_some() {}
                 return Ok(false);
             }
-            Some(Act::Before(bytes)) => self.stream.write_all(&bytes)?,
+            Some(Act::Before(bytes)) => self.write(&bytes)?,
+            Some(Act::Flood { head, block, times }) => {
+                self.write(&head)?;
+                (0..times).try_for_each(|_| self.write(&block))?;
+                self.write(format!("{tag} OK done\r\n").as_bytes())?;
+                return Ok(true);
+            }
+            Some(Act::Drip(bytes)) => {
+                self.stream.set_nodelay(true)?;
+                bytes.chunks(1).try_for_each(|byte| self.write(byte))?;
+                self.write(format!("{tag} OK done\r\n").as_bytes())?;
+                return Ok(true);
+            }
             None => {}
         }
         if text.starts_with("IDLE") {
@@ -279,7 +322,7 @@ impl Session {
     }
 
     fn idle(&mut self, tag: &str) -> std::io::Result<bool> {
-        self.stream.write_all(b"+ idling\r\n")?;
+        self.write(b"+ idling\r\n")?;
         let name = self.selected.clone().unwrap_or_default();
         self.server.state().idle.push((name, self.stream.try_clone()?));
         let done = self.command()?;
