@@ -6,8 +6,8 @@ use actix::Arbiter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often every arbiter is asked; in tests so often that no standstill of a moment is missed.
-pub(super) const ROUND: Duration = Duration::from_millis(if cfg!(feature = "faults") { 20 } else { 1000 });
+/// How often every arbiter is asked: of standstills of a tenth of a second none is missed, and in tests none of a moment.
+pub(super) const ROUND: Duration = Duration::from_millis(if cfg!(feature = "faults") { 20 } else { 100 });
 /// Longer waits are told: work on an arbiter takes a millisecond at most, so that there is a fault, or the machine is
 /// far too slow for what runs on it.
 const LATE: Duration = Duration::from_millis(500);

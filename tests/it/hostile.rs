@@ -41,6 +41,12 @@ pub fn long_line() -> String {
     format!("* 1 FETCH (FLAGS ({}))\r\n", "a ".repeat(500_000))
 }
 
+/// A line that is too long, for one byte at a time.
+#[allow(dead_code, reason = "the benches alone send it")]
+pub fn dripping() -> Vec<u8> {
+    format!("* 1 FETCH (FLAGS ({}))\r\n", "a ".repeat(75_000)).into_bytes()
+}
+
 /// So many lines while IDLE waits.
 pub fn idle_flood(lines: usize) -> Act {
     flood(b"+ idling\r\n", "* OK x\r\n", lines)

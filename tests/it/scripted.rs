@@ -89,6 +89,7 @@ pub enum Act {
     /// A beginning, then the same bytes so many times, then the end; as much of it as the other side reads.
     Flood { head: Vec<u8>, block: Arc<[u8]>, times: usize },
     /// These bytes one at a time, then the end.
+    #[allow(dead_code, reason = "the benches alone send it")]
     Drip(Vec<u8>),
 }
 
@@ -191,6 +192,7 @@ impl Server {
         }
     }
 
+    #[allow(dead_code, reason = "the benches alone ask for it")]
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -213,6 +215,8 @@ struct Session {
 impl Session {
     fn new(server: Server, stream: TcpStream) -> Self {
         let lines = BufReader::new(stream.try_clone().unwrap());
+        // an answer of several writes does not wait for acknowledgements
+        stream.set_nodelay(true).unwrap();
         let (number, sent) = {
             let mut state = server.state();
             state.connections += 1;
@@ -306,7 +310,6 @@ impl Session {
                 return Ok(true);
             }
             Some(Act::Drip(bytes)) => {
-                self.stream.set_nodelay(true)?;
                 bytes.chunks(1).try_for_each(|byte| self.write(byte))?;
                 self.write(format!("{tag} OK done\r\n").as_bytes())?;
                 return Ok(true);

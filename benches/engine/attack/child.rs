@@ -137,7 +137,7 @@ async fn tell_messages(engine: &Engine) {
     let (tell, mut over) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let _ = std::io::stdin().read_line(&mut String::new());
-        drop(tell.send(()));
+        let _ = tell.send(());
     });
     let mut durable = engine.store.watch_durable();
     let mut cursor = Cursor(0);

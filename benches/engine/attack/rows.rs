@@ -38,7 +38,7 @@ pub const ROWS: [Row; 12] = [
     Row { name: "list", prepare: |_| answered("LIST", hostile::one_name(208 << 20)) },
     Row { name: "folders", prepare: folders },
     Row { name: "lines", prepare: |_| answered("SELECT", hostile::long_lines(15)) },
-    Row { name: "drip", prepare: |_| answered("SELECT", Act::Drip(hostile::long_line().into_bytes())) },
+    Row { name: "drip", prepare: |_| answered("SELECT", Act::Drip(hostile::dripping())) },
     Row { name: "idle", prepare: |_| answered("IDLE", hostile::idle_flood(1_000_000)) },
     Row { name: "changes", prepare: changes },
     Row { name: "parts", prepare: |n| mails(n, 3, |uid, name| hostile::parts(uid, name, 1_500_000)) },
@@ -82,7 +82,7 @@ fn changes(_: usize) -> Scene {
 
 /// Messages that nobody has seen before.
 fn mails(connection: usize, count: usize, mail: impl Fn(u32, &str) -> Mail) -> Scene {
-    let first = u32::try_from(connection * count).unwrap() + 2;
+    let first = u32::try_from(connection * 10).unwrap();
     let mails = (first..).take(count).map(|uid| mail(uid, &format!("evil{uid}")));
     Scene { folders: vec![Mailbox::new("INBOX", mails)], rules: Vec::new(), begins_anew: false }
 }
@@ -116,7 +116,7 @@ impl Evil {
                 tally.bytes += sent - bytes;
                 tally.time += now - since;
             }
-            let row = rows[state.connections % rows.len()];
+            let row = rows[(state.connections - 1) % rows.len()];
             set_up(state, (row.prepare)(state.connections));
             before = Some((row.name, now, sent, state.applied));
         };
