@@ -83,7 +83,7 @@ impl Store {
         self.inner.vault.rotate_master_key(given)
     }
 
-    /// The key that seals a mailbox's mail; for [`encode_record`].
+    /// The key that seals a mailbox's mail; for [`encode_record`](super::encode_record).
     ///
     /// # Errors
     /// [`StoreError::Vault`] if it is gone or does not open.

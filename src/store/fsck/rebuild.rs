@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// Makes the state anew. `parse` reads the envelope of a raw message.
 ///
 /// # Errors
-/// As [`super::check`]. On an error the store is as it was.
+/// As [`super::check()`]. On an error the store is as it was.
 pub fn rebuild(config: &StoreConfig, parse: fn(&[u8]) -> Envelope) -> Result<Findings, StoreError> {
     let Some(offline) = opened(config)? else { return Ok(nothing_yet(config)) };
     let opened = offline.db();
