@@ -152,9 +152,9 @@ impl StoreError {
         }
     }
 
-    /// An error that a test asked for at a named point.
-    pub(crate) fn injected(name: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        Self::io("pass a fault point of", Path::new(name))
+    /// Passes a named point in a store operation; an error if a test asked for one there.
+    pub(crate) fn fault_point(name: &'static str) -> Result<(), Self> {
+        crate::faults::fail(name).map_err(Self::io("pass a fault point of", Path::new(name)))
     }
 }
 

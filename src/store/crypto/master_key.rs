@@ -127,9 +127,9 @@ impl MasterKey {
             }
             Err(error) => return Err(error),
         }
-        crate::faults::fail("master_key.new").map_err(StoreError::injected("master_key.new"))?;
+        StoreError::fault_point("master_key.new")?;
         durable_file::write_durably(&path, &rewrapped)?;
-        crate::faults::fail("master_key.wrapped").map_err(StoreError::injected("master_key.wrapped"))?;
+        StoreError::fault_point("master_key.wrapped")?;
         replace(&next, &file)?;
         Ok(RotatedKey { kept_in: Some(file), todo: None })
     }

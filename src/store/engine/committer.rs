@@ -227,7 +227,7 @@ impl Committer {
             };
             touched.insert((mailbox, pack), file);
         }
-        crate::faults::fail("commit.packs_written").map_err(StoreError::injected("commit.packs_written"))?;
+        StoreError::fault_point("commit.packs_written")?;
         self.packs.sync(touched)
     }
 
@@ -239,7 +239,7 @@ impl Committer {
     }
 
     fn write_batch(&self, changes: Changes) -> Result<(), StoreError> {
-        crate::faults::fail("commit.before_batch").map_err(StoreError::injected("commit.before_batch"))?;
+        StoreError::fault_point("commit.before_batch")?;
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
@@ -251,7 +251,7 @@ impl Committer {
         }
         self.db.apply_batch(batch).map_err(StoreError::sled)?;
         self.db.flush().map_err(StoreError::sled)?;
-        crate::faults::fail("commit.before_sync").map_err(StoreError::injected("commit.before_sync"))?;
+        StoreError::fault_point("commit.before_sync")?;
         if crate::faults::skips_syncs() {
             return Ok(());
         }

@@ -99,7 +99,7 @@ impl Store {
             offset = offset.saturating_add(length);
             if pending >= AT_ONCE || (offset >= size && pending > 0) {
                 self.commit_blocking(std::mem::replace(&mut commit, Commit::of_mailbox(mailbox)))?;
-                crate::faults::fail("compact.moved").map_err(StoreError::injected("compact.moved"))?;
+                StoreError::fault_point("compact.moved")?;
                 copied = copied.saturating_add(std::mem::take(&mut pending));
             }
         }
@@ -123,8 +123,7 @@ impl Store {
         let mut commit = Commit::of_mailbox(mailbox);
         commit.ops.push(Op::Delete { key: keys::pack_use(mailbox, pack), expect: Expect::Any });
         self.commit_blocking(commit)?;
-        crate::faults::fail("compact.before_unlink")
-            .map_err(StoreError::injected("compact.before_unlink"))?;
+        StoreError::fault_point("compact.before_unlink")?;
         self.inner.packs.remove(mailbox, pack)
     }
 }

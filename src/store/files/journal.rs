@@ -142,8 +142,7 @@ impl Journal {
             self.take_back();
             return Err(StoreError::io("write", &self.path)(error));
         }
-        crate::faults::fail("commit.journal_written")
-            .map_err(StoreError::injected("commit.journal_written"))?;
+        StoreError::fault_point("commit.journal_written")?;
         if !crate::faults::skips_syncs() {
             // never tried again, for whatever it failed: see `committer`
             let failed = |source| StoreError::Io { what: "sync", path: self.path.clone(), source };

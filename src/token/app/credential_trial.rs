@@ -101,9 +101,9 @@ pub(in crate::token) async fn settled(
 }
 
 async fn prove(store: &Store, app: &Row<AppCredentials>, rotation: &Row<Rotation>) -> Result<(), StoreError> {
-    crate::faults::fail("rotation.taken").map_err(StoreError::injected("rotation.taken"))?;
+    StoreError::fault_point("rotation.taken")?;
     store.prove_rotation(app, rotation, clock::now()).await?;
-    crate::faults::fail("rotation.proven").map_err(StoreError::injected("rotation.proven"))?;
+    StoreError::fault_point("rotation.proven")?;
     tracing::info!(app = %app.value.app.id, "the app's new credential is proven");
     Ok(())
 }
@@ -115,13 +115,13 @@ async fn roll_back(
     error: &FlowError,
 ) -> Result<(), StoreError> {
     let diagnosis = error.diagnosis(&Facts::of_app(&app.value.app));
-    crate::faults::fail("rotation.refused").map_err(StoreError::injected("rotation.refused"))?;
+    StoreError::fault_point("rotation.refused")?;
     tracing::error!(
         app = %app.value.app.id, code = diagnosis.code,
         "the app's new credential is refused, the one before is in use again: {}", diagnosis.summary
     );
     store.roll_back(app, rotation, diagnosis, clock::now()).await?;
-    crate::faults::fail("rotation.rolled_back").map_err(StoreError::injected("rotation.rolled_back"))
+    StoreError::fault_point("rotation.rolled_back")
 }
 
 /// Asks for a token of the app's own, where the provider has such.
