@@ -2,6 +2,8 @@
 //! file says what it owns, and that the message table in `src/lib.rs` names what exists.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod graph;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -202,4 +204,28 @@ fn the_message_table_names_what_exists() {
         missing.is_empty() && stale.is_empty(),
         "not in the table: {missing:?}; no such message: {stale:?}"
     );
+}
+
+/// Rooms in which files still import each other.
+const TANGLED: [&str; 11] = [
+    "cli/",
+    "config/",
+    "diagnosis/",
+    "domain/",
+    "http/",
+    "imap/",
+    "net/",
+    "notify/",
+    "smtp/",
+    "supervisor/",
+    "app",
+];
+
+#[test]
+fn no_files_import_each_other() {
+    let files: Vec<PathBuf> = sources().into_iter().filter(|path| !is_test_file(path)).collect();
+    let rings = graph::Graph::read(&root().join("src"), &files).rings();
+    let is_known = |tie: &String| TANGLED.iter().any(|room| tie.starts_with(room));
+    let unknown: Vec<_> = rings.iter().filter(|ring| !ring.iter().all(is_known)).collect();
+    assert!(unknown.is_empty(), "files that import each other, and the names that tie them: {unknown:#?}");
 }
