@@ -88,6 +88,26 @@ fn more_folders_than_are_taken_are_left_out_and_said_to_be() {
     anna.assert_live();
 }
 
+/// More folders go at once than one commit takes.
+#[test]
+fn folders_that_go_by_thousands_are_all_told_once() {
+    let inbox = Mailbox::new("INBOX", [Mail::new(1, "one")]);
+    let server = Server::start(many_folders("f", 1050).chain([inbox]));
+    let anna = anna(&server);
+    anna.until_stored(&[("INBOX", "one")]);
+    anna.until_live();
+    server.change(|state| state.folders.retain(|folder| folder.name == b"INBOX"));
+    let gone = || (anna.events(EventType::FolderDeleted).len() >= 1050).then_some(());
+    anna.wait("folders are gone", gone);
+    let names: std::collections::BTreeSet<String> = anna
+        .events(EventType::FolderDeleted)
+        .iter()
+        .map(|event| event.data["folder"]["path"].to_string())
+        .collect();
+    assert_eq!((names.len(), anna.events(EventType::FolderDeleted).len()), (1050, 1050));
+    anna.assert_live();
+}
+
 /// The worst that a server can answer to what it is asked.
 fn attack(server: &Server) {
     server.rule(hostile::HEADERS, 2, hostile::endless_parameters());

@@ -279,13 +279,15 @@ impl Syncer {
         missing: Vec<Row<Folder>>,
     ) -> Result<Visit, ImapError> {
         let mut messages = 0;
-        for row in &missing {
+        for (step, row) in missing.iter().enumerate() {
+            give_way(step).await;
             messages += self.store.folder_counts(self.owner.mailbox, row.value.id)?.messages;
         }
         let is_mass = messages > MASS as u64;
         let (now, number) = (clock::monotonic(), connection.number());
-        let (mut visit, mut noted) = (Visit::InStep, Vec::new());
-        for Row { generation, value: mut folder } in missing {
+        let (mut visit, mut noted, mut gone) = (Visit::InStep, Vec::new(), Vec::new());
+        for (step, Row { generation, value: mut folder }) in missing.into_iter().enumerate() {
+            give_way(step).await;
             let id = folder.id;
             let least = if is_mass { self.confirm } else { Duration::ZERO };
             if !self.missing.are_confirmed(id, number, now, least) {
@@ -305,14 +307,18 @@ impl Syncer {
                     folder.missing_lists = 0;
                     self.put(generation, &folder, None).await?;
                 }
-                Some(false) => self.remove(Row { generation, value: folder }).await?,
+                Some(false) => gone.push(Row { generation, value: folder }),
                 None => {
                     visit = Visit::Suspicious;
                     continue;
                 }
             }
             self.missing.drop(id);
+            if gone.len() == BATCH {
+                self.remove(&std::mem::take(&mut gone)).await?;
+            }
         }
+        self.remove(&gone).await?;
         for batch in noted.chunks(BATCH) {
             let mut commit = Commit::by(self.owner);
             for (generation, folder) in batch {
@@ -341,20 +347,26 @@ impl Syncer {
         }
     }
 
-    /// A folder is gone: its messages may turn up elsewhere.
-    async fn remove(&mut self, row: Row<Folder>) -> Result<(), ImapError> {
-        let folder = &row.value;
-        tracing::info!(folder = %folder.id, "folder is gone");
-        for incarnation in 1..=folder.incarnation {
-            let entries = self.store.uid_entries(self.owner.mailbox, folder.id, incarnation)?;
-            self.set_aside(&entries).await?;
+    /// Folders are gone: their messages may turn up elsewhere. One commit for all, since a server may list thousands and
+    /// then none of them.
+    async fn remove(&mut self, rows: &[Row<Folder>]) -> Result<(), ImapError> {
+        if rows.is_empty() {
+            return Ok(());
         }
-        self.backlog.remove(&folder.id);
-        self.doubts.drop(folder.id);
-        self.uncounted.remove(&folder.id);
         let mut commit = Commit::by(self.owner);
-        commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
-        self.store.remove_folder(&mut commit, self.owner.mailbox, &row);
+        for row in rows {
+            let folder = &row.value;
+            tracing::info!(folder = %folder.id, "folder is gone");
+            for incarnation in 1..=folder.incarnation {
+                let entries = self.store.uid_entries(self.owner.mailbox, folder.id, incarnation)?;
+                self.set_aside(&entries).await?;
+            }
+            self.backlog.remove(&folder.id);
+            self.doubts.drop(folder.id);
+            self.uncounted.remove(&folder.id);
+            commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
+            self.store.remove_folder(&mut commit, self.owner.mailbox, row);
+        }
         self.store.commit(commit).await?;
         Ok(())
     }
