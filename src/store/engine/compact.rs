@@ -7,7 +7,7 @@ use crate::domain::message::BodyLocation;
 use crate::domain::{Incarnation, Message};
 use crate::store::error::StoreError;
 use crate::store::files::{Prelude, RecordReader};
-use crate::store::format::{PackState, PackUse, codec, keys, submission_row};
+use crate::store::format::{PackState, PackUse, Topic, codec, keys, submission_row};
 use crate::store::handle::Store;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -149,25 +149,26 @@ fn for_each_body(
     id: Option<ulid::Ulid>,
     mut see: impl FnMut(BodyLocation),
 ) -> Result<(), StoreError> {
-    let rows = |prefix: u8| {
-        let mut key = keys::topic(prefix, mailbox);
+    let rows = |topic: Topic| {
+        let mut key = keys::topic(topic, mailbox);
         key.extend(id.iter().flat_map(ulid::Ulid::to_bytes));
         db.scan_prefix(key).values().map(|value| value.map_err(StoreError::sled))
     };
     // a message moves between the first two, so that who looks for one looks twice
-    for prefix in [b'v', b'r', b'v'] {
-        for value in rows(prefix) {
-            let message = match prefix {
-                b'v' => codec::unpack::<Vanished>("message set aside", &value?).map(|aside| aside.message),
-                _ => codec::unpack::<Message>("message", &value?),
+    for (pass, topic) in [Topic::Vanished, Topic::Message, Topic::Vanished].into_iter().enumerate() {
+        if pass == 2 && id.is_none() {
+            break;
+        }
+        for value in rows(topic) {
+            let message = if topic == Topic::Vanished {
+                codec::unpack::<Vanished>("message set aside", &value?).map(|aside| aside.message)
+            } else {
+                codec::unpack::<Message>("message", &value?)
             };
             message?.body.into_iter().for_each(&mut see);
         }
-        if id.is_none() && prefix == b'r' {
-            break;
-        }
     }
-    for value in rows(b't') {
+    for value in rows(Topic::Submission) {
         see(submission_row::decode(codec::split_row(&value?)?.1)?.body);
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::domain::Incarnation;
 use crate::store::crypto::{MasterKeySource, Vault};
 use crate::store::error::StoreError;
 use crate::store::files::{Journal, Measure, Packs, Room, durable_file, room};
-use crate::store::format::{PackState, codec, keys};
+use crate::store::format::{PackState, Topic, codec, keys};
 use crate::store::fsck;
 use crate::store::handle::{Inner, Store};
 use crate::store::tables::{outbox, sign_ins};
@@ -124,7 +124,7 @@ fn recover(db: &sled::Db, packs: &Packs) -> Result<u64, StoreError> {
         Some(bytes) => codec::unpack("incarnation counter", &bytes)?,
         None => 0,
     };
-    for entry in db.scan_prefix(b"i") {
+    for entry in db.scan_prefix(Topic::Incarnation.prefix()) {
         let (key, _) = entry.map_err(StoreError::sled)?;
         let number = keys::trailing_u64(&key).ok_or_else(|| StoreError::corrupt("an incarnation key"))?;
         newest = newest.max(number);

@@ -6,7 +6,7 @@ use crate::domain::message::BodyLocation;
 use crate::domain::{Incarnation, Message, MessageId, Submission, SubmissionId, Timestamp};
 use crate::events::EventDraft;
 use crate::store::error::StoreError;
-use crate::store::format::{Key, UidEntry, codec, keys, overflow, submission_row, uid_index};
+use crate::store::format::{Key, Topic, UidEntry, codec, keys, overflow, submission_row, uid_index};
 use ulid::Ulid;
 
 impl Overlay<'_> {
@@ -103,7 +103,7 @@ impl Overlay<'_> {
 
     /// Removes what follows a row that is long.
     fn drop_pieces(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        if keys::is_sealed(key)
+        if Topic::of(key).is_some_and(Topic::is_sealed)
             && let Some(bytes) = self.get(key)?
         {
             let pieces = overflow::pieces(key, &bytes)?;

@@ -3,7 +3,7 @@
 use super::compact::count_uses;
 use crate::domain::Incarnation;
 use crate::store::error::StoreError;
-use crate::store::format::{codec, keys};
+use crate::store::format::{Topic, codec, keys};
 
 /// Makes an index that stores of before did not have: for each row of a kind the key that lists it, if it is listed.
 /// `is_made` is there from then on.
@@ -30,7 +30,7 @@ pub(in crate::store) fn once(
 
 /// Stores of before compaction did not count what is in use.
 pub(in crate::store) fn count_once(db: &sled::Db, mailbox: Incarnation) -> Result<(), StoreError> {
-    let is_counted = db.scan_prefix(keys::topic(b'x', mailbox)).next().is_some();
+    let is_counted = db.scan_prefix(keys::topic(Topic::PackUse, mailbox)).next().is_some();
     if is_counted || !db.contains_key(keys::packs(mailbox)).map_err(StoreError::sled)? {
         return Ok(());
     }

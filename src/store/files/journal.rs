@@ -15,7 +15,7 @@ use super::{durable_file, journal_rows};
 use crate::clock;
 use crate::store::engine::{Changes, overlay};
 use crate::store::error::StoreError;
-use crate::store::format::{Key, codec, keys};
+use crate::store::format::{Key, Topic, codec, keys};
 use std::fs;
 use std::fs::File;
 use std::io::Write;
@@ -150,7 +150,8 @@ impl Journal {
         }
         self.length = self.length.saturating_add(bytes.len() as u64);
         self.group = group;
-        self.is_outdated |= changes.iter().any(|(key, value)| keys::is_erasure(key) && value.is_none());
+        self.is_outdated |=
+            changes.iter().any(|(key, value)| Topic::of(key) == Some(Topic::Erasure) && value.is_none());
         Ok(Some(group))
     }
 

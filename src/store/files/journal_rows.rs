@@ -5,11 +5,9 @@
 use crate::domain::{Incarnation, Submission, SubmissionId, Timestamp};
 use crate::store::engine::Changes;
 use crate::store::error::StoreError;
-use crate::store::format::{Key, codec, keys, submission_row};
+use crate::store::format::{InJournal, Key, Topic, codec, keys, submission_row};
 use std::time::Duration;
 
-/// Rows of these kinds are kept, whatever they are.
-const KEPT: &[u8] = b"ayjbighwfnz0123";
 /// How long ends of submissions and idempotency keys are remembered.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Submissions that were accepted longer ago than this are not looked at when the file is written anew.
@@ -20,22 +18,23 @@ type Row = (sled::IVec, sled::IVec);
 
 /// Whether a row is one of which all are kept.
 pub(in crate::store) fn is_kept(key: &[u8]) -> bool {
-    key.first().is_some_and(|prefix| KEPT.contains(prefix)) || key == keys::meta("incarnation")
+    let is_always = |topic: Topic| topic.in_journal() == InJournal::Always;
+    Topic::of(key).is_some_and(is_always) || key == keys::meta("incarnation")
 }
 
 /// Whether a row is that of a submission, of which the open ones are kept and those that ended lately.
 pub(in crate::store) fn is_submission(key: &[u8]) -> bool {
-    key.first() == Some(&b't')
+    Topic::of(key) == Some(Topic::Submission)
 }
 
 /// Whether a row is of a kind that is kept for a time: where there is none, there may have been one.
 pub(in crate::store) fn is_remembered_kind(key: &[u8]) -> bool {
-    is_submission(key) || is_idempotency(key)
+    Topic::of(key).is_some_and(|topic| topic.in_journal() == InJournal::Remembered)
 }
 
 /// Whether a row is that of an idempotency key, kept as long as its submission.
 fn is_idempotency(key: &[u8]) -> bool {
-    key.first() == Some(&b'k')
+    Topic::of(key) == Some(Topic::IdempotencyKey)
 }
 
 fn decode(row: &[u8]) -> Result<Submission, StoreError> {
@@ -79,14 +78,16 @@ pub(in crate::store) fn kept<'c>(
 
 /// The key that lists a submission as open.
 fn open_key(submission: &[u8]) -> Key {
-    [b"s", submission.get(1..).unwrap_or_default()].concat()
+    keys::with_topic(submission, Topic::OpenSubmission)
 }
 
 /// The rows that are kept for as long as they are there.
 pub(in crate::store) fn lasting(db: &sled::Db) -> impl Iterator<Item = Result<Row, StoreError>> + '_ {
-    let whole = KEPT.iter().flat_map(|prefix| db.scan_prefix([*prefix]));
+    let always = Topic::ALL.into_iter().filter(|topic| topic.in_journal() == InJournal::Always);
+    let whole = always.flat_map(|topic| db.scan_prefix(topic.prefix()));
     // what was sent long ago is not looked at
-    let open = db.scan_prefix(b"s").keys().map(|key| Ok([b"t", key?.get(1..).unwrap_or_default()].concat()));
+    let open = db.scan_prefix(Topic::OpenSubmission.prefix()).keys();
+    let open = open.map(|key| Ok(keys::with_topic(&key?, Topic::Submission)));
     let named = open.chain([Ok(keys::meta("incarnation"))]).filter_map(|key: sled::Result<Key>| {
         let read = |key: Key| Ok(db.get(&key)?.map(|value| (key.into(), value)));
         key.and_then(read).transpose()
@@ -99,7 +100,7 @@ pub(in crate::store) fn all(
     db: &sled::Db,
     now: Timestamp,
 ) -> impl Iterator<Item = Result<Row, StoreError>> + '_ {
-    let ended = db.scan_prefix(b"i").keys().flat_map(move |key| {
+    let ended = db.scan_prefix(Topic::Incarnation.prefix()).keys().flat_map(move |key| {
         let mailbox = key.map(|key| keys::trailing_u64(&key).map(Incarnation));
         let (rows, error) = match mailbox {
             Ok(mailbox) => (mailbox.map(|mailbox| ended(db, mailbox, now)), None),
@@ -122,7 +123,7 @@ fn ended(
 ) -> impl Iterator<Item = Result<Row, StoreError>> + '_ {
     let since = u64::try_from(now.0).unwrap_or(0).saturating_sub(millis(LOOKED_AT));
     let first = SubmissionId(ulid::Ulid::from_parts(since, 0));
-    let end = [keys::topic(b't', mailbox).as_slice(), &[0xff; 17]].concat();
+    let end = [keys::topic(Topic::Submission, mailbox).as_slice(), &[0xff; 17]].concat();
     let rows = db.range(keys::submission(mailbox, first)..end).map(|row| row.map_err(StoreError::sled));
     rows.filter(move |row| {
         // a row that cannot be read is for `fsck` to tell of

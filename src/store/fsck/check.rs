@@ -5,7 +5,7 @@ use super::offline::{Offline, nothing_yet, opened};
 use super::{mailbox, rows, second};
 use crate::domain::Incarnation;
 use crate::store::engine::unless_it_panics;
-use crate::store::format::keys;
+use crate::store::format::{Topic, keys};
 use crate::store::{StoreConfig, StoreError};
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn look(offline: &Offline, db: &sled::Db, findings: &mut Findings) -> Result<(),
     rows::check_all(offline, db, findings)?;
     second::check(offline, db, findings)?;
     let mut known = BTreeSet::new();
-    for key in db.scan_prefix(b"i").keys() {
+    for key in db.scan_prefix(Topic::Incarnation.prefix()).keys() {
         let number = keys::trailing_u64(&key.map_err(StoreError::sled)?);
         let Some(mailbox) = number.map(Incarnation) else { continue };
         known.insert(mailbox);

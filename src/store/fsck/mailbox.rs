@@ -6,7 +6,7 @@ use super::scan::Pack;
 use crate::domain::folder::FolderCounts;
 use crate::domain::message::BodyLocation;
 use crate::domain::{FolderId, Incarnation, MailboxId, Message, MessageId};
-use crate::store::format::{PackState, PackUse, codec, keys, submission_row, uid_index};
+use crate::store::format::{PackState, PackUse, Topic, codec, keys, submission_row, uid_index};
 use crate::store::tables::mailboxes;
 use crate::store::{StoreError, Vanished};
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ impl Looked<'_> {
 
     fn messages(&mut self) -> Result<(), StoreError> {
         let mut counts: BTreeMap<FolderId, FolderCounts> = BTreeMap::new();
-        for value in self.db.scan_prefix(keys::topic(b'r', self.mailbox)).values() {
+        for value in self.db.scan_prefix(keys::topic(Topic::Message, self.mailbox)).values() {
             let Ok(message) = codec::unpack::<Message>("message", &value.map_err(StoreError::sled)?) else {
                 continue;
             };
@@ -70,7 +70,7 @@ impl Looked<'_> {
             folder.unseen = folder.unseen.saturating_add(u64::from(!message.flags.seen()));
             folder.bytes = folder.bytes.saturating_add(message.size);
         }
-        for entry in self.db.scan_prefix(keys::topic(b'c', self.mailbox)) {
+        for entry in self.db.scan_prefix(keys::topic(Topic::FolderCounts, self.mailbox)) {
             let (key, value) = entry.map_err(StoreError::sled)?;
             let (Some(id), Ok(kept)) =
                 (keys::trailing_ulid(&key), codec::unpack::<FolderCounts>("counts", &value))
@@ -111,11 +111,11 @@ impl Looked<'_> {
     /// Every UID and every entry of a list leads to a message.
     fn index(&mut self) -> Result<(), StoreError> {
         let mut ids = Vec::new();
-        for value in self.db.scan_prefix(keys::topic(b'u', self.mailbox)).values() {
+        for value in self.db.scan_prefix(keys::topic(Topic::UidChunk, self.mailbox)).values() {
             let entries = uid_index::decode(&value.map_err(StoreError::sled)?).unwrap_or_default();
             ids.extend(entries.into_iter().map(|entry| entry.message));
         }
-        for key in self.db.scan_prefix(keys::topic(b'l', self.mailbox)).keys() {
+        for key in self.db.scan_prefix(keys::topic(Topic::Listing, self.mailbox)).keys() {
             ids.extend(keys::trailing_ulid(&key.map_err(StoreError::sled)?).map(MessageId));
         }
         for id in ids {
@@ -128,13 +128,13 @@ impl Looked<'_> {
 
     /// Messages set aside and submissions have bodies too.
     fn others(&mut self) -> Result<(), StoreError> {
-        for value in self.db.scan_prefix(keys::topic(b'v', self.mailbox)).values() {
+        for value in self.db.scan_prefix(keys::topic(Topic::Vanished, self.mailbox)).values() {
             let aside = codec::unpack::<Vanished>("message set aside", &value.map_err(StoreError::sled)?);
             let Ok(Vanished { message, .. }) = aside else { continue };
             self.refer(message.body, format!("message {} (set aside)", message.id), message.size);
         }
         let is_indexed = self.get(&submission_row::is_indexed())?.is_some();
-        for value in self.db.scan_prefix(keys::topic(b't', self.mailbox)).values() {
+        for value in self.db.scan_prefix(keys::topic(Topic::Submission, self.mailbox)).values() {
             let value = value.map_err(StoreError::sled)?;
             let submission =
                 codec::split_row(&value).and_then(|(_, payload)| submission_row::decode(payload));
@@ -161,7 +161,7 @@ impl Looked<'_> {
                 length: *length,
             });
         }
-        for entry in self.db.scan_prefix(keys::topic(b'x', self.mailbox)) {
+        for entry in self.db.scan_prefix(keys::topic(Topic::PackUse, self.mailbox)) {
             let (key, value) = entry.map_err(StoreError::sled)?;
             let Ok(kept) = codec::unpack::<PackUse>("use of a pack", &value) else { continue };
             let number = key.last_chunk::<4>().map_or(0, |number| u32::from_be_bytes(*number));

@@ -21,7 +21,7 @@ use crate::domain::{
 };
 use crate::store::engine::{count_uses, open_sled};
 use crate::store::files::{RecordHeader, RecordKind, RecordReader, journal, journal_read};
-use crate::store::format::{PackState, codec, keys, uid_index};
+use crate::store::format::{PackState, Topic, codec, keys, uid_index};
 use crate::store::tables::mailboxes;
 use crate::store::{StoreConfig, StoreError, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,13 +174,13 @@ impl Restored<'_> {
     fn known(&self) -> Result<(BTreeMap<Slot, Source>, BTreeSet<MessageId>), StoreError> {
         let (mut slots, mut wanted) = (BTreeMap::new(), BTreeSet::new());
         let Some(old) = self.old else { return Ok((slots, wanted)) };
-        for value in old.values(&keys::topic(b'r', self.mailbox)) {
+        for value in old.values(&keys::topic(Topic::Message, self.mailbox)) {
             let Ok(message) = codec::unpack::<Message>("message", &value?) else {
                 continue;
             };
             slots.insert((message.folder, message.folder_incarnation, message.uid), Source::Row(message.id));
         }
-        for value in old.values(&keys::topic(b'u', self.mailbox)) {
+        for value in old.values(&keys::topic(Topic::UidChunk, self.mailbox)) {
             let entries = uid_index::decode(&value?).unwrap_or_default();
             wanted.extend(entries.into_iter().map(|entry| entry.message));
         }

@@ -7,7 +7,7 @@ use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, Grant, MailboxId, Message, Rotation, Secret};
 use crate::store::engine::View;
 use crate::store::format::{
-    PackState, PackUse, codec, event_rows, keys, overflow, submission_row, uid_index,
+    PackState, PackUse, Topic, codec, event_rows, keys, overflow, submission_row, uid_index,
 };
 use crate::store::tables::{apps, mailboxes, take_over};
 use crate::store::{AppFacts, MailboxStatus, Move, Notice, Quarantined, SignIn, StoreError, Vanished};
@@ -20,7 +20,7 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
         let (key, value) = entry.map_err(StoreError::sled)?;
         if let Err(error) = check(offline, db, &key, &value) {
             findings.problem(format!("row {}: {error}", keys::shown(&key)));
-        } else if keys::is_event(&key)
+        } else if Topic::of(&key) == Some(Topic::Event)
             && let Some((from, to)) = log.row(&key, &value)?
         {
             findings.problem(format!("events {from} to {} are missing", to.saturating_sub(1)));
@@ -31,35 +31,35 @@ pub(super) fn check_all(offline: &Offline, db: &sled::Db, findings: &mut Finding
 
 /// Whether a row can be read.
 pub(super) fn check(offline: &Offline, db: &dyn View, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-    match key.first() {
-        Some(b'm' | b'o') => packed::<u64>(value),
-        Some(b'a') => sealed::<apps::AppRow>(offline, db, key, value),
-        Some(b'y') => json::<AppFacts>(value),
-        Some(b'j') => sealed::<Rotation>(offline, db, key, value),
-        Some(b'b') => json::<mailboxes::MailboxRow>(value),
-        Some(b'i') => json::<MailboxId>(value),
-        Some(b'g') => sealed::<Grant>(offline, db, key, value),
-        Some(b'h') => sealed::<Secret>(offline, db, key, value),
-        Some(b'd') => json::<MailboxStatus>(value),
-        Some(b'f') => json::<Folder>(value),
-        Some(b'c') => packed::<FolderCounts>(value),
-        Some(b'u') => uid_index::decode(value).map(drop),
-        Some(b'q') => packed::<Quarantined>(value),
-        Some(b'r') => packed::<Message>(value),
-        Some(b'v') => packed::<Vanished>(value),
-        Some(b'p') => packed::<PackState>(value),
-        Some(b'x') => packed::<PackUse>(value),
-        Some(b't') => submission_row::decode(codec::split_row(value)?.1).map(drop),
-        Some(b'k') => json::<submission_row::KeyRow>(value),
-        Some(b'0') => json::<take_over::TakeOverRow>(value),
-        Some(b'1') => json::<Move>(value),
-        Some(b'n') => json::<Notice>(value),
-        Some(b'w') => sealed::<SignIn>(offline, db, key, value),
-        Some(b'e') => event_rows::read_chunk(key, value).map(drop),
-        Some(b'l' | b's' | b'z' | b'3') => Ok(()),
+    let topic = Topic::of(key).ok_or_else(|| StoreError::corrupt("a key of an unknown kind"))?;
+    match topic {
+        Topic::Meta | Topic::OwnerEpoch => packed::<u64>(value),
+        Topic::App => sealed::<apps::AppRow>(offline, db, key, value),
+        Topic::AppFacts => json::<AppFacts>(value),
+        Topic::AppRotation => sealed::<Rotation>(offline, db, key, value),
+        Topic::Mailbox => json::<mailboxes::MailboxRow>(value),
+        Topic::Incarnation => json::<MailboxId>(value),
+        Topic::Grant => sealed::<Grant>(offline, db, key, value),
+        Topic::SmtpPassword => sealed::<Secret>(offline, db, key, value),
+        Topic::Status => json::<MailboxStatus>(value),
+        Topic::Folder => json::<Folder>(value),
+        Topic::FolderCounts => packed::<FolderCounts>(value),
+        Topic::UidChunk => uid_index::decode(value).map(drop),
+        Topic::Quarantine => packed::<Quarantined>(value),
+        Topic::Message => packed::<Message>(value),
+        Topic::Vanished => packed::<Vanished>(value),
+        Topic::Packs => packed::<PackState>(value),
+        Topic::PackUse => packed::<PackUse>(value),
+        Topic::Submission => submission_row::decode(codec::split_row(value)?.1).map(drop),
+        Topic::IdempotencyKey => json::<submission_row::KeyRow>(value),
+        Topic::TakeOver => json::<take_over::TakeOverRow>(value),
+        Topic::AppMigration => json::<Move>(value),
+        Topic::Notice => json::<Notice>(value),
+        Topic::SignIn => sealed::<SignIn>(offline, db, key, value),
+        Topic::Event => event_rows::read_chunk(key, value).map(drop),
+        Topic::Listing | Topic::OpenSubmission | Topic::Erasure | Topic::SignInOfMailbox => Ok(()),
         // what it belongs to is read with it
-        Some(b'2') => Ok(()),
-        _ => Err(StoreError::corrupt("a key of an unknown kind")),
+        Topic::Piece => Ok(()),
     }
 }
 

@@ -6,11 +6,11 @@ use super::offline::Offline;
 use super::old::Old;
 use super::rows;
 use super::second::{Second, Worth};
-use super::writer::{DERIVED, Writer};
+use super::writer::Writer;
 use crate::domain::{Incarnation, Submission};
 use crate::store::StoreError;
 use crate::store::files::journal_rows;
-use crate::store::format::{codec, event_rows, keys, overflow, submission_row};
+use crate::store::format::{Topic, codec, event_rows, keys, overflow, submission_row};
 
 /// Where rows come from.
 pub(super) struct Sources<'a> {
@@ -39,11 +39,11 @@ impl Sources<'_> {
             };
             let checked = self.old.map_or(Ok(()), |old| rows::check(self.offline, old, &key, &value));
             match checked {
-                Ok(()) if key.first().is_some_and(|prefix| DERIVED.contains(prefix)) => {}
+                Ok(()) if Topic::of(&key).is_some_and(Topic::is_derived) => {}
                 // the next start lists them anew
                 Ok(()) if *key == *submission_row::is_indexed() => {}
                 Ok(()) => {
-                    if keys::is_event(&key) {
+                    if Topic::of(&key) == Some(Topic::Event) {
                         log.row(&key, &value)?;
                     }
                     if let Some(value) = self.of_state(&key, &value)? {
@@ -51,7 +51,7 @@ impl Sources<'_> {
                     }
                 }
                 Err(error) => {
-                    if keys::is_event(&key) {
+                    if Topic::of(&key) == Some(Topic::Event) {
                         log.broken();
                     }
                     if !self.take_back(&key, writer)? {
@@ -84,7 +84,7 @@ impl Sources<'_> {
     fn take_back(&self, key: &[u8], writer: &mut Writer) -> Result<bool, StoreError> {
         let Some(second) = &self.second else { return Ok(false) };
         let Some(value) = second.copy.get(key)? else { return Ok(second.leads(key)) };
-        if keys::is_sealed(key) {
+        if Topic::of(key).is_some_and(Topic::is_sealed) {
             for piece in overflow::pieces(key, &value)? {
                 if let Some(value) = second.copy.get(&piece)? {
                     writer.put(piece, value)?;

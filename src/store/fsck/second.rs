@@ -5,7 +5,7 @@ use super::offline::Offline;
 use super::old::Old;
 use crate::store::StoreError;
 use crate::store::files::{Copy, FILE, applied_by, journal_rows};
-use crate::store::format::keys;
+use crate::store::format::{Topic, keys};
 
 /// What a copy is to a state that is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +72,14 @@ pub(super) fn check(offline: &Offline, db: &sled::Db, findings: &mut Findings) -
 
 /// What is told of rows that came back.
 pub(super) fn told(findings: &mut Findings, keys: &[Vec<u8>]) {
-    let count = |prefix: u8| keys.iter().filter(|key| key.first() == Some(&prefix)).count();
+    let count = |topic| keys.iter().filter(|key| Topic::of(key) == Some(topic)).count();
     if !keys.is_empty() {
         findings.notes.push(format!(
             "{} rows are back from the journal, of them {} mailboxes, {} apps and {} sign-ins of users",
             keys.len(),
-            count(b'b'),
-            count(b'a'),
-            count(b'g')
+            count(Topic::Mailbox),
+            count(Topic::App),
+            count(Topic::Grant)
         ));
     }
     tracing::debug!(rows = ?keys.iter().map(|key| keys::shown(key)).collect::<Vec<_>>(), "back from the journal");

@@ -2,9 +2,6 @@
 
 use crate::store::StoreError;
 
-/// Rows that follow from others and are written again; all others are copied.
-pub(super) const DERIVED: &[u8] = b"rlucpxs";
-
 /// Rows per batch.
 const BATCH: usize = 5000;
 

@@ -4,7 +4,7 @@ use crate::domain::folder::FolderCounts;
 use crate::domain::{Folder, FolderId, Incarnation, Uid};
 use crate::store::engine::{Commit, Expect, Op, Quarantined, expect_read};
 use crate::store::error::StoreError;
-use crate::store::format::{Row, UidEntry, codec, keys, uid_index};
+use crate::store::format::{Row, Topic, UidEntry, codec, keys, uid_index};
 use crate::store::handle::Store;
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn folders(&self, mailbox: Incarnation) -> Result<Vec<Row<Folder>>, StoreError> {
         self.db()
-            .scan_prefix(keys::topic(b'f', mailbox))
+            .scan_prefix(keys::topic(Topic::Folder, mailbox))
             .values()
             .map(|value| {
                 let value = value.map_err(StoreError::sled)?;

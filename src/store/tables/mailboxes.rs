@@ -6,7 +6,7 @@ use crate::domain::{
 use crate::events::{EventDraft, EventType};
 use crate::store::engine::{Commit, Expect, Op, Owner, Role, expect_read};
 use crate::store::error::StoreError;
-use crate::store::format::{Row, codec, keys};
+use crate::store::format::{Row, Topic, codec, keys};
 use crate::store::handle::Store;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
@@ -190,10 +190,10 @@ impl Store {
     /// [`StoreError::Io`] if something cannot be removed.
     pub async fn erase(&self, mailbox: Incarnation) -> Result<(), StoreError> {
         self.inner.packs.erase(mailbox)?;
-        for topic in keys::PER_MAILBOX {
+        for topic in Topic::ALL.into_iter().filter(|topic| topic.is_of_mailbox()) {
             loop {
                 let found: Result<Vec<_>, _> =
-                    self.db().scan_prefix(keys::topic(*topic, mailbox)).keys().take(2000).collect();
+                    self.db().scan_prefix(keys::topic(topic, mailbox)).keys().take(2000).collect();
                 let found = found.map_err(StoreError::sled)?;
                 if found.is_empty() {
                     break;

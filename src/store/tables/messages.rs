@@ -5,7 +5,7 @@ use crate::store::crypto::Key;
 use crate::store::engine::{Body, Commit, Op, Vanished};
 use crate::store::error::StoreError;
 use crate::store::files::RecordReader;
-use crate::store::format::{codec, keys};
+use crate::store::format::{Topic, codec, keys};
 use crate::store::handle::Store;
 use std::ops::Deref;
 
@@ -89,7 +89,7 @@ impl Store {
     ) -> Result<FolderPage, StoreError> {
         let prefix = match filter.folder {
             Some(folder) => keys::listings(mailbox, folder),
-            None => keys::topic(b'r', mailbox),
+            None => keys::topic(Topic::Message, mailbox),
         };
         let end = match after {
             Some(id) => [prefix.as_slice(), &id.0.to_bytes()].concat(),
@@ -137,7 +137,7 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn set_aside(&self, mailbox: Incarnation) -> Result<Vec<Vanished>, StoreError> {
         self.db()
-            .scan_prefix(keys::topic(b'v', mailbox))
+            .scan_prefix(keys::topic(Topic::Vanished, mailbox))
             .values()
             .map(|value| codec::unpack("message set aside", &value.map_err(StoreError::sled)?))
             .collect()

@@ -3,7 +3,9 @@
 use crate::domain::{Incarnation, Submission, SubmissionId, SubmissionState};
 use crate::store::engine::{Body, Commit, Expect, Op, expect_read, upgrade};
 use crate::store::error::StoreError;
-use crate::store::format::{KeyRow, Row, codec, decode, encode, idempotency, is_indexed, is_open, keys};
+use crate::store::format::{
+    KeyRow, Row, Topic, codec, decode, encode, idempotency, is_indexed, is_open, keys,
+};
 use crate::store::handle::Store;
 
 /// A submission that was accepted under an idempotency key.
@@ -17,9 +19,9 @@ pub struct Keyed {
 
 /// Lists what is open, in a store that never did.
 pub(in crate::store) fn index_once(db: &sled::Db) -> Result<(), StoreError> {
-    upgrade::once(db, is_indexed(), b"t".to_vec(), |key, row| {
+    upgrade::once(db, is_indexed(), Topic::Submission.prefix(), |key, row| {
         let is_open = is_open(decode(codec::split_row(row)?.1)?.state);
-        Ok(is_open.then(|| [b"s", key.get(1..).unwrap_or_default()].concat()))
+        Ok(is_open.then(|| keys::with_topic(key, Topic::OpenSubmission)))
     })
 }
 
@@ -39,7 +41,7 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn open_submissions(&self, mailbox: Incarnation) -> Result<Vec<Row<Submission>>, StoreError> {
         let mut open = Vec::new();
-        for key in self.db().scan_prefix(keys::topic(b's', mailbox)).keys() {
+        for key in self.db().scan_prefix(keys::topic(Topic::OpenSubmission, mailbox)).keys() {
             let id = keys::trailing_ulid(&key.map_err(StoreError::sled)?);
             let id = SubmissionId(id.ok_or_else(|| StoreError::corrupt("a key of an open submission"))?);
             // it may have ended since its key was read
@@ -59,7 +61,7 @@ impl Store {
         after: Option<SubmissionId>,
         limit: usize,
     ) -> Result<OutboxPage, StoreError> {
-        let start = keys::topic(b't', mailbox);
+        let start = keys::topic(Topic::Submission, mailbox);
         let end = match after {
             Some(id) => keys::submission(mailbox, id),
             None => [start.as_slice(), &[0xff; 17]].concat(),
