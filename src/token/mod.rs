@@ -2,6 +2,7 @@
 
 mod app;
 mod deps;
+mod grant_refresh;
 pub mod identity;
 mod mailbox;
 mod oauth;
@@ -12,7 +13,8 @@ pub use app::{
     verify_account,
 };
 pub use deps::{AppDoor, TokenDeps};
-pub use mailbox::{TokenActor, lifecycle, refresh_as_granted, scope_of as service_account_scope};
+pub use grant_refresh::{GrantRefresh, GrantSlot, RefreshRequest, refresh_as_granted, refresh_grant};
+pub use mailbox::{TokenActor, lifecycle, scope_of as service_account_scope};
 pub use oauth::{
     AuthorizeRequest, CertificateError, DeviceGrant, DevicePoll, Endpoints, FlowError, KeyFileError,
     OauthClient, TokenAnswer, read_certificate, read_service_account,

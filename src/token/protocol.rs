@@ -164,6 +164,12 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whoever would have answered is being started again.
+    #[must_use]
+    pub fn restarting() -> Self {
+        Self::Store(String::from("the token actor is being restarted"))
+    }
+
     /// The answer to "what now?". `now` turns an instant into a pause.
     #[must_use]
     pub fn disposition(&self, now: Timestamp) -> Disposition {

@@ -209,22 +209,37 @@ impl Store {
         self.commit(commit).await.map(drop)
     }
 
-    /// Raises the epoch of one of a mailbox's actors, durably: from now on its predecessor's commits are
-    /// refused.
+    /// Raises the epochs of these of a mailbox's actors in one durable commit: from now on their predecessors' commits
+    /// are refused. The owners, in the order of the roles.
     ///
     /// # Errors
     /// [`StoreError::Stale`] if the mailbox is gone.
-    pub async fn raise_epoch(&self, mailbox: Incarnation, role: Role) -> Result<Owner, StoreError> {
-        let key = keys::epoch(mailbox, role.byte());
-        let last = match self.get(&key)? {
-            Some(bytes) => codec::unpack::<u64>("owner epoch", &bytes)?,
-            None => 0,
-        };
-        let epoch = last.saturating_add(1);
+    pub async fn raise_epochs<const N: usize>(
+        &self,
+        mailbox: Incarnation,
+        roles: [Role; N],
+    ) -> Result<[Owner; N], StoreError> {
         let mut commit = Commit::of_mailbox(mailbox);
-        commit.ops.push(Op::Set { key, value: codec::pack(&epoch)? });
+        let mut owners = roles.map(|role| Owner { mailbox, role, epoch: 0 });
+        for owner in &mut owners {
+            let key = keys::epoch(mailbox, owner.role.byte());
+            let last = match self.get(&key)? {
+                Some(bytes) => codec::unpack::<u64>("owner epoch", &bytes)?,
+                None => 0,
+            };
+            owner.epoch = last.saturating_add(1);
+            commit.ops.push(Op::Set { key, value: codec::pack(&owner.epoch)? });
+        }
         self.commit(commit).await?;
-        Ok(Owner { mailbox, role, epoch })
+        Ok(owners)
+    }
+
+    /// [`Store::raise_epochs`] of one.
+    ///
+    /// # Errors
+    /// As that.
+    pub async fn raise_epoch(&self, mailbox: Incarnation, role: Role) -> Result<Owner, StoreError> {
+        self.raise_epochs(mailbox, [role]).await.map(|[owner]| owner)
     }
 
     /// The condition last shown for a mailbox.

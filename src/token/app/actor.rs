@@ -1,8 +1,9 @@
 //! The shell of one app: its gate, and the token that all its app-only mailboxes share.
 
-use super::circuit_breaker::{Admission, Gate, Outcome, probe_pause};
+use super::circuit_breaker::{Admission, Gate, Outcome};
 use super::credential_trial;
 use super::request_outcome::outcome;
+use crate::backoff::probe_pause;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::AppCredentials;
@@ -169,7 +170,8 @@ impl AppActor {
         let issued_at = clock::now();
         let work = async move {
             let asked = credential_trial::request(&http, &app).await;
-            let has_another = credential_trial::settled(&store, &app, true, asked.as_ref().map(|_| ())).await;
+            let has_another =
+                credential_trial::conclude(&store, &app, true, asked.as_ref().map(|_| ())).await;
             (app, asked, has_another)
         };
         context.spawn(work.into_actor(self).map(

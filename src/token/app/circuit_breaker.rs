@@ -5,24 +5,15 @@
 //! probation (the breaker). What an administrator of the tenant has to mend is likewise asked by one of those who met
 //! it, for each cause. A probe that succeeds frees all others.
 
+pub use crate::backoff::probe_pause;
 use crate::domain::{Diagnosis, Incarnation, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Requests of one app on their way at once: what a broken secret costs before the breaker trips.
 pub const IN_FLIGHT: usize = 3;
-/// When what needs a person is probed again, then hourly: nothing waits for a click.
-const PROBES: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
-const LAST_PROBE: Duration = Duration::from_secs(3600);
 /// How long others wait for a probe that is on its way.
 const PROBING: Duration = Duration::from_secs(60);
-
-/// When a cause that was met so many times in a row is probed again.
-#[must_use]
-pub fn probe_pause(failures: u32) -> Duration {
-    let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
-    PROBES.get(at).copied().unwrap_or(LAST_PROBE)
-}
 
 /// What is to be done with a mailbox that wants to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]

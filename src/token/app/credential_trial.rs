@@ -88,7 +88,7 @@ pub async fn settle(
 }
 
 /// [`settle`]; what cannot be written is told, and the credential stays on trial.
-pub(in crate::token) async fn settled(
+pub async fn conclude(
     store: &Store,
     used: &AppCredentials,
     sent: bool,

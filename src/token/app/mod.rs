@@ -9,7 +9,7 @@ mod verify_account;
 mod verify_checks;
 
 pub use actor::AppActor;
-pub(super) use circuit_breaker::{Outcome, probe_pause};
+pub(super) use circuit_breaker::Outcome;
 pub use request_outcome::outcome;
 pub use verify::{Verified, tenant_id, verify};
 pub use verify_account::verify_account;

@@ -2,7 +2,8 @@
 //! its own, and nothing of it is stored: it is asked for anew, with the app's leave.
 
 use super::lifecycle::{Circumstances, Step, Verdict, after_failure};
-use super::refresh::{Asked, Refreshed, Refresher, refusal, refused};
+use super::refresh::{Refreshed, Refresher, Request, refusal, refused};
+use crate::backoff::probe_pause;
 use crate::clock;
 use crate::config::Provider;
 use crate::diagnosis::{Facts, catalogue as c, describe};
@@ -10,7 +11,7 @@ use crate::domain::app::AppCredentials;
 use crate::domain::{App, Timestamp};
 use crate::net::HttpClient;
 use crate::store::StoreError;
-use crate::token::app::{Outcome, credential_trial, outcome, probe_pause};
+use crate::token::app::{Outcome, credential_trial, outcome};
 use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
 use crate::token::protocol::TokenError;
 
@@ -23,9 +24,9 @@ struct Made {
 
 impl Refresher {
     /// A token for the mailbox's user.
-    pub(in crate::token) async fn act_for_user(&self, asked: Asked) -> Refreshed {
+    pub(in crate::token) async fn act_for_user(&self, request: Request) -> Refreshed {
         let Some(door) = &self.app else { return refused(TokenError::NotSignedIn) };
-        let permit = match self.leave(door, &asked).await {
+        let permit = match self.leave(door, &request).await {
             Ok(permit) => permit,
             Err(waiting) => return Refreshed::Waits(waiting),
         };
@@ -41,7 +42,7 @@ impl Refresher {
                 let scope = scope_of(&app.app);
                 let around = Circumstances {
                     in_doubt: false,
-                    failures: asked.failures.saturating_add(1),
+                    failures: request.failures.saturating_add(1),
                     signed_in_at: None,
                     now: clock::now(),
                     jitter: rand::random::<f64>(),
@@ -65,7 +66,7 @@ impl Refresher {
             let Some(app) = app.map(|row| row.value) else { return Ok(None) };
             let issued_at = clock::now();
             let answer = request(&self.deps.http, &app, self.stored.mailbox.login()).await;
-            if !credential_trial::settled(store, &app, true, answer.as_ref().map(drop)).await {
+            if !credential_trial::conclude(store, &app, true, answer.as_ref().map(drop)).await {
                 return Ok(Some(Made { app, issued_at, answer }));
             }
         }

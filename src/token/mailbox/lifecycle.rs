@@ -5,10 +5,10 @@
 //! stands, nobody knows whether the server took the token and its answer was lost; the old token is tried until an
 //! answer comes. If that answer is `invalid_grant`, the server rotates strictly and has revoked the grant.
 
+use crate::backoff::{Backoff, probe_pause};
 use crate::diagnosis::{Facts, OauthClass, catalogue as c, describe};
 use crate::domain::grant::LastRefresh;
 use crate::domain::{Diagnosis, Grant, GrantSecret, Timestamp};
-use crate::token::app::probe_pause;
 use crate::token::oauth::{FlowError, TokenAnswer};
 use crate::token::protocol::AccessToken;
 use std::time::Duration;
@@ -18,8 +18,8 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(600);
 /// hourly refresh.
 const TESTING: std::ops::Range<Duration> =
     Duration::from_secs(7 * 24 * 3600)..Duration::from_secs(7 * 24 * 3600 + 6 * 3600);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// For what passes by itself.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300)).spread(1.0, 1.2);
 const SLOW_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// When a token is to be refreshed: ahead of its end by 600 s or a quarter of its life, whichever is less, and up to
@@ -220,8 +220,7 @@ pub fn with_failure(mut grant: Grant, verdict: &Verdict, now: Timestamp) -> Gran
 /// How long what passes by itself is left alone: 1 s · 2^n up to 5 min, and up to a fifth more.
 #[must_use]
 pub fn pause(failures: u32, jitter: f64) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
-    doubled.min(LONGEST_PAUSE).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0)
+    PAUSES.pause(failures, jitter)
 }
 
 #[cfg(test)]

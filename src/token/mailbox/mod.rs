@@ -4,9 +4,9 @@ mod actor;
 mod impersonation;
 pub mod lifecycle;
 mod refresh;
+mod token_state;
 
 pub use actor::TokenActor;
 pub use impersonation::scope_of;
 pub(super) use impersonation::verdict;
 pub(super) use lifecycle::{Circumstances, Step, after_failure, refresh_at};
-pub use refresh::refresh_as_granted;

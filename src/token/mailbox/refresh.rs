@@ -2,17 +2,16 @@
 //! durable before it is used (G2). App-only mailboxes are handed the token that their app shares among them; a service
 //! account's have each one of their own (`act_for_user`).
 
-use super::lifecycle::{
-    Circumstances, Step, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
-};
+use super::lifecycle::Step;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
-use crate::domain::app::{AppCredentials, Registration};
-use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, Secret, Timestamp};
-use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox, keep_token};
-use crate::token::app::{Outcome, credential_trial, outcome};
+use crate::domain::app::Registration;
+use crate::domain::{AppId, Auth, Diagnosis, Grant, GrantSecret, MailboxId, Secret, Timestamp};
+use crate::store::{Commit, FULL_PAUSE, Owner, Row, StoreError, StoredMailbox};
+use crate::token::app::Outcome;
 use crate::token::deps::{AppDoor, TokenDeps};
-use crate::token::oauth::{Endpoints, FlowError, OauthClient, TokenAnswer};
+use crate::token::grant_refresh::{GrantRefresh, GrantSlot, RefreshRequest, refresh_grant};
+use crate::token::oauth::{Endpoints, FlowError, OauthClient};
 use crate::token::protocol::{GetAppToken, MayRequest, Permit, TokenError, Waiting};
 
 /// What a refresh needs.
@@ -24,9 +23,9 @@ pub(in crate::token) struct Refresher {
     pub(in crate::token) app: Option<AppDoor>,
 }
 
-/// What is known before a refresh.
-#[derive(Clone)]
-pub(in crate::token) struct Asked {
+/// A refresh that is to be made.
+#[derive(Clone, Debug)]
+pub(in crate::token) struct Request {
     /// How many failed in a row.
     pub(in crate::token) failures: u32,
     /// A person said "now".
@@ -36,6 +35,7 @@ pub(in crate::token) struct Asked {
 }
 
 /// How a refresh ended.
+#[derive(Debug)]
 pub(in crate::token) enum Refreshed {
     Token {
         token: Secret,
@@ -52,10 +52,11 @@ pub(in crate::token) enum Refreshed {
     Fatal(StoreError),
 }
 
-/// A request that has leave, and what its end says about others.
-struct Sent {
-    permit: Permit,
-    ended: Outcome,
+/// What became of one attempt.
+enum Attempt {
+    /// There was nothing to send.
+    NotSent(Refreshed),
+    Refreshed(GrantRefresh),
 }
 
 impl Refresher {
@@ -64,10 +65,10 @@ impl Refresher {
         self.deps.store.grant(self.owner.mailbox).ok().flatten().map(|row| row.generation)
     }
 
-    pub(in crate::token) async fn refresh(&self, asked: Asked) -> Refreshed {
+    pub(in crate::token) async fn refresh(&self, request: Request) -> Refreshed {
         match self.stored.mailbox.auth {
-            Auth::AppOnly { .. } => return self.shared(asked).await,
-            Auth::ServiceAccount { .. } => return self.act_for_user(asked).await,
+            Auth::AppOnly { .. } => return self.shared(request).await,
+            Auth::ServiceAccount { .. } => return self.act_for_user(request).await,
             Auth::Oauth { .. } | Auth::Password { .. } => {}
         }
         let Some(door) = &self.app else { return refused(TokenError::NoTokens) };
@@ -77,38 +78,42 @@ impl Refresher {
             Ok(Some(_)) => {}
             Err(error) => return Refreshed::Fatal(error),
         }
-        let permit = match self.leave(door, &asked).await {
+        let permit = match self.leave(door, &request).await {
             Ok(permit) => permit,
             Err(waiting) => return Refreshed::Waits(waiting),
         };
-        let mut sent = Sent { permit, ended: Outcome::Neutral };
-        let refreshed = loop {
-            match self.refresh_once(asked.failures, &mut sent).await {
-                // another grant, or another credential of the app, was put in place: the answer belongs to the old one
-                Err(StoreError::Conflict) => sent.ended = Outcome::Neutral,
+        let (refreshed, outcome) = loop {
+            match self.refresh_once(request.failures).await {
+                // another grant was put in place: the answer belongs to the old one
+                Err(StoreError::Conflict) | Ok(Attempt::Refreshed(GrantRefresh::CredentialRolledBack)) => {}
                 Err(error) if error.is_passing() => {
                     let error = TokenError::Store(error.to_string());
-                    break Refreshed::Refused { error, until: Some(clock::now().plus(FULL_PAUSE)) };
+                    let until = Some(clock::now().plus(FULL_PAUSE));
+                    break (Refreshed::Refused { error, until }, Outcome::Neutral);
                 }
-                Err(error) => break Refreshed::Fatal(error),
-                Ok(refreshed) => break refreshed,
+                Err(error) => break (Refreshed::Fatal(error), Outcome::Neutral),
+                Ok(Attempt::NotSent(refreshed)) => break (refreshed, Outcome::Neutral),
+                Ok(Attempt::Refreshed(ended)) => {
+                    let outcome = ended.outcome();
+                    break (concluded(ended), outcome);
+                }
             }
         };
-        sent.permit.ended(sent.ended).await;
+        permit.ended(outcome).await;
         refreshed
     }
 
     /// Leave to send a request.
-    pub(in crate::token) async fn leave(&self, door: &AppDoor, asked: &Asked) -> Result<Permit, Waiting> {
-        let may = MayRequest { mailbox: self.owner.mailbox, urgent: asked.is_urgent };
+    pub(in crate::token) async fn leave(&self, door: &AppDoor, request: &Request) -> Result<Permit, Waiting> {
+        let may = MayRequest { mailbox: self.owner.mailbox, urgent: request.is_urgent };
         door.may.send(may).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
     }
 
     /// The app's own token.
-    async fn shared(&self, asked: Asked) -> Refreshed {
+    async fn shared(&self, request: Request) -> Refreshed {
         let Some(door) = &self.app else { return refused(TokenError::NotSignedIn) };
         let message =
-            GetAppToken { mailbox: self.owner.mailbox, refused: asked.refused, urgent: asked.is_urgent };
+            GetAppToken { mailbox: self.owner.mailbox, refused: request.refused, urgent: request.is_urgent };
         match door.token.send(message).await.unwrap_or_else(|_| Err(Waiting::for_restart())) {
             Ok(token) => {
                 let (issued_at, expires_at) = (token.issued_at, token.expires_at);
@@ -118,63 +123,36 @@ impl Refresher {
         }
     }
 
-    async fn refresh_once(&self, failures: u32, sent: &mut Sent) -> Result<Refreshed, StoreError> {
-        let store = &self.deps.store;
+    async fn refresh_once(&self, failures: u32) -> Result<Attempt, StoreError> {
+        let not_sent = |error| Ok(Attempt::NotSent(refused(error)));
+        let (store, mailbox) = (&self.deps.store, &self.stored.mailbox);
         let Some(Row { generation, value: grant }) = store.grant(self.owner.mailbox)? else {
-            return Ok(refused(TokenError::NotSignedIn));
+            return not_sent(TokenError::NotSignedIn);
         };
-        let GrantSecret::Refresh { refresh_token } = &grant.secret else {
-            return Ok(refused(TokenError::NoTokens));
-        };
-        let refresh_token = refresh_token.clone();
+        if !matches!(grant.secret, GrantSecret::Refresh { .. }) {
+            return not_sent(TokenError::NoTokens);
+        }
         // read after the grant: one that came with another app is not sent by the old one
-        let current = store.mailbox(&self.stored.mailbox.id)?;
-        if current.is_none_or(|current| current.mailbox.app() != self.stored.mailbox.app()) {
-            return Ok(Refreshed::Waits(Waiting::for_restart()));
+        let current = store.mailbox(&mailbox.id)?;
+        if current.is_none_or(|current| current.mailbox.app() != mailbox.app()) {
+            return Ok(Attempt::NotSent(Refreshed::Waits(Waiting::for_restart())));
         }
-        let Some(app) = self.stored.mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
-            return Ok(refused(TokenError::NotSignedIn));
+        let Some(app) = mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
+            return not_sent(TokenError::NotSignedIn);
         };
-        if !grant.is_issued_to(&app.value.app) {
-            return Ok(refused(TokenError::SignInNeeded(Box::new(self.other_client(&grant)))));
+        let app = app.value;
+        if !grant.is_issued_to(&app.app) {
+            return not_sent(TokenError::SignInNeeded(Box::new(self.other_client(&grant))));
         }
-        // durable before the request leaves: a start that finds the mark knows that the answer may be lost
-        let (mut marked, in_doubt) = before_refresh(grant, clock::now());
-        self.put(generation, &marked).await?;
-        crate::faults::point("token.marked", &self.stored.mailbox.id);
-        let issued_at = clock::now();
-        match self.request(&app.value, &refresh_token, &mut marked).await {
-            Ok(answer) => {
-                crate::faults::point("token.answered", &self.stored.mailbox.id);
-                sent.ended = Outcome::Good;
-                let mut grant = with_answer(marked, &answer, issued_at);
-                grant.app = Some(app.value.app.id.clone());
-                grant.registration = Some(Registration::of(&app.value.app));
-                keep_token(async || self.put(generation.saturating_add(1), &grant).await).await?;
-                crate::faults::point("token.stored", &self.stored.mailbox.id);
-                credential_trial::settled(store, &app.value, grant.send_client_secret, Ok(())).await;
-                let expires_at = issued_at.plus(answer.expires_in);
-                Ok(Refreshed::Token { token: answer.access_token, issued_at, expires_at })
-            }
-            Err(error) => {
-                let around = Circumstances {
-                    in_doubt,
-                    failures: failures.saturating_add(1),
-                    signed_in_at: Some(marked.signed_in_at),
-                    now: clock::now(),
-                    jitter: rand::random::<f64>(),
-                    facts: Facts { address: &self.stored.mailbox.address, ..Facts::of_app(&app.value.app) },
-                };
-                let verdict = after_failure(&error, &around);
-                sent.ended = outcome(&error, verdict.step, &verdict.diagnosis);
-                let grant = with_failure(marked, &verdict, around.now);
-                self.put(generation.saturating_add(1), &grant).await?;
-                if credential_trial::settled(store, &app.value, true, Err(&error)).await {
-                    return Err(StoreError::Conflict);
-                }
-                Ok(refusal(verdict.step, Box::new(verdict.diagnosis)))
-            }
-        }
+        let endpoints = Endpoints::of(&app.app, &self.deps.http).await;
+        let client =
+            endpoints.map(|endpoints| OauthClient::new(self.deps.http.clone(), endpoints, app.clone()));
+        let signed_in_at = Some(grant.signed_in_at);
+        let (client, address) = (client.as_ref().map_err(FlowError::clone), &mailbox.address);
+        let request = RefreshRequest { store, app: &app, client, failures, signed_in_at, address };
+        refresh_grant(&mut OwnGrant { refresher: self, generation }, grant, request)
+            .await
+            .map(Attempt::Refreshed)
     }
 
     /// The mailbox was given another app than the one that the user signed in through.
@@ -187,45 +165,42 @@ impl Refresher {
         let facts = Facts { address: &self.stored.mailbox.address, ..Facts::default() };
         describe(&c::SIGN_IN_AGAIN, &facts, Some(&said))
     }
+}
 
-    async fn request(
-        &self,
-        app: &AppCredentials,
-        refresh_token: &Secret,
-        marked: &mut Grant,
-    ) -> Result<TokenAnswer, FlowError> {
-        let endpoints = Endpoints::of(&app.app, &self.deps.http).await?;
-        let client = OauthClient::new(self.deps.http.clone(), endpoints, app.clone());
-        refresh_as_granted(&client, app, refresh_token, marked).await
+/// The grant of a mailbox that is in use.
+struct OwnGrant<'a> {
+    refresher: &'a Refresher,
+    /// Of the row that was read or written last.
+    generation: u64,
+}
+
+impl GrantSlot for OwnGrant<'_> {
+    const POINTS: [&'static str; 3] = ["token.marked", "token.answered", "token.stored"];
+
+    fn mailbox(&self) -> &MailboxId {
+        &self.refresher.stored.mailbox.id
     }
 
-    async fn put(&self, generation: u64, grant: &Grant) -> Result<(), StoreError> {
-        let mut commit = Commit::by(self.owner);
-        self.deps.store.put_grant(&mut commit, self.owner.mailbox, generation, grant)?;
-        self.deps.store.commit(commit).await.map(drop)
+    async fn write(&mut self, grant: &Grant) -> Result<(), StoreError> {
+        let Refresher { deps, owner, .. } = self.refresher;
+        let mut commit = Commit::by(*owner);
+        deps.store.put_grant(&mut commit, owner.mailbox, self.generation, grant)?;
+        deps.store.commit(commit).await?;
+        self.generation = self.generation.saturating_add(1);
+        Ok(())
     }
 }
 
-/// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and kept if
-/// it works. Before this is called, the grant must say durably that a refresh is in flight.
-///
-/// # Errors
-/// [`FlowError`].
-pub async fn refresh_as_granted(
-    client: &OauthClient,
-    app: &AppCredentials,
-    refresh_token: &Secret,
-    marked: &mut Grant,
-) -> Result<TokenAnswer, FlowError> {
-    let scopes = &client.endpoints().scopes;
-    let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
-    let other_way = first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
-    if !other_way {
-        return first;
+/// What a refresh came to whose result is in the store.
+fn concluded(ended: GrantRefresh) -> Refreshed {
+    match ended {
+        GrantRefresh::Fresh { answer, issued_at, .. } => {
+            let expires_at = issued_at.plus(answer.expires_in);
+            Refreshed::Token { token: answer.access_token, issued_at, expires_at }
+        }
+        GrantRefresh::Failed { verdict, .. } => refusal(verdict.step, Box::new(verdict.diagnosis)),
+        GrantRefresh::CredentialRolledBack => Refreshed::Waits(Waiting::for_restart()),
     }
-    let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;
-    *marked = with_secret_inverted(marked.clone());
-    Ok(second)
 }
 
 pub(in crate::token) fn refused(error: TokenError) -> Refreshed {
