@@ -4,6 +4,8 @@ use crate::world::World;
 use crate::{CHILD, mailbox};
 use stafette::app::Engine;
 use stafette::config::Config;
+use stafette::domain::{Grant, Mailbox};
+use stafette::store::{NewMailbox, Store, StoredMailbox};
 use stafette::supervisor::protocol::{GetLags, Reconcile};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,7 +51,7 @@ pub fn run_engine(arguments: &[String]) {
     let run = actix::System::new().block_on(async {
         let engine = Engine::start(&config, None).await.unwrap();
         let (mailbox, grant) = mailbox(port, &arguments[4]);
-        let stored = engine.store.create_mailbox(mailbox, Some(&grant)).await.unwrap();
+        let stored = create(&engine.store, mailbox, grant).await;
         let mailbox = stored.incarnation;
         let started = Instant::now();
         engine.supervisor.send(Reconcile).await.unwrap();
@@ -114,4 +116,12 @@ fn bytes_below(path: &Path) -> u64 {
         return metadata.blocks() * 512;
     }
     std::fs::read_dir(path).unwrap().map(|entry| bytes_below(&entry.unwrap().path())).sum()
+}
+
+/// A mailbox in the store, before the engine has heard of it.
+pub async fn create(store: &Store, mailbox: Mailbox, grant: Grant) -> StoredMailbox {
+    let new = NewMailbox { mailbox, grant: Some(grant), smtp_password: None, take_over: None };
+    let store = store.clone();
+    let made = tokio::task::spawn_blocking(move || store.create_mailboxes_blocking(vec![new]));
+    made.await.unwrap().unwrap().remove(0)
 }

@@ -4,6 +4,7 @@
 //! Dovecot holds IDLE's notifications back for up to half a second, so that a bare client waits in IDLE on the same
 //! mailbox, without the distance: its time is the floor.
 
+use crate::child::create;
 use crate::raw::Session;
 use crate::world::{Kind, Transport, World};
 use crate::{USER, commit, mailbox, number, seed_folders};
@@ -123,7 +124,7 @@ fn engine(
     actix::System::new().block_on(async {
         let engine = Engine::start(&config, None).await.unwrap();
         let (mailbox, grant) = mailbox(port, USER);
-        engine.store.create_mailbox(mailbox, Some(&grant)).await.unwrap();
+        create(&engine.store, mailbox, grant).await;
         let mut durable = engine.store.watch_durable();
         engine.supervisor.send(Reconcile).await.unwrap();
         let mut cursor = Cursor(0);

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::*;
 use crate::domain::message::Envelope;
 use crate::domain::{
-    Auth, Flags, Folder, FolderId, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState,
+    Auth, Flags, Folder, FolderId, Grant, Incarnation, Mailbox, MailboxId, Message, MessageId, MessageState,
     Submission, SubmissionId, SubmissionState, Timestamp, Uid,
 };
 use crate::events::{Cursor, EventDraft, EventType};
@@ -29,6 +29,19 @@ pub(super) fn mailbox(id: &str) -> Mailbox {
         labels: std::collections::BTreeMap::new(),
         active: true,
     }
+}
+
+/// A mailbox, from a runtime's thread as well: keys are written by another.
+pub(super) fn create(
+    store: &Store,
+    mailbox: Mailbox,
+    grant: Option<&Grant>,
+) -> Result<StoredMailbox, StoreError> {
+    let new = NewMailbox { mailbox, grant: grant.cloned(), smtp_password: None, take_over: None };
+    let made = std::thread::scope(|scope| {
+        scope.spawn(|| store.create_mailboxes_blocking(vec![new])).join().unwrap()
+    });
+    made.map(|mut made| made.remove(0))
 }
 
 pub(super) fn message(folder: FolderId, uid: Uid) -> Message {
@@ -104,7 +117,7 @@ fn messages_bodies_and_events_are_there_after_a_restart() {
     let folder = FolderId::generate();
     let anna = {
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         for uids in [1..=40_u32, 41..=90] {
             let mut commit = Commit::of_mailbox(anna.incarnation);
             for uid in uids {
@@ -138,15 +151,19 @@ fn messages_bodies_and_events_are_there_after_a_restart() {
 fn whoever_waits_after_reading_tells_only_what_is_durable() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     runtime().block_on(async {
         for round in 0..50 {
-            let id = format!("anna{round}");
-            let mut made = std::pin::pin!(store.create_mailbox(mailbox(&id), None));
+            let mut shown = store.status(anna.incarnation).unwrap();
+            let generation = shown.generation;
+            shown.value.backlog = round;
+            let mut commit = Commit::of_mailbox(anna.incarnation);
+            store.put_status(&mut commit, anna.incarnation, &shown).unwrap();
+            let mut made = std::pin::pin!(store.commit(commit));
             if futures_util::poll!(made.as_mut()).is_ready() {
                 continue; // this thread was kept from running until all was durable
             }
-            let id = MailboxId::new(id).unwrap();
-            while store.mailbox(&id).unwrap().is_none() {
+            while store.status(anna.incarnation).unwrap().generation == generation {
                 std::thread::yield_now();
             }
             store.settle().await.unwrap();
@@ -161,7 +178,7 @@ fn a_duplicate_uid_refuses_its_own_commit_and_no_other() {
     let store = open(dir.path());
     let folder = FolderId::generate();
     let runtime = runtime();
-    let anna = runtime.block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let commit_of = |uids: &[Uid]| {
         let mut commit = Commit::of_mailbox(anna.incarnation);
         for uid in uids {
@@ -194,7 +211,7 @@ fn a_replaced_actors_late_commit_is_stale() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     runtime().block_on(async {
-        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let dead = store.raise_epoch(anna.incarnation, Role::Imap).await.unwrap();
         let living = store.raise_epoch(anna.incarnation, Role::Imap).await.unwrap();
         let commit_by = |owner| {
@@ -214,7 +231,7 @@ fn a_row_changed_meanwhile_is_a_conflict() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     runtime().block_on(async {
-        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let change = |stored: &StoredMailbox, name: &str| {
             let mut changed = stored.clone();
             changed.mailbox.display_name = Some(name.into());
@@ -226,7 +243,7 @@ fn a_row_changed_meanwhile_is_a_conflict() {
         assert!(matches!(store.commit(change(&anna, "second")).await, Err(StoreError::Conflict)));
         let now = store.mailbox(&anna.mailbox.id).unwrap().unwrap();
         assert_eq!(now.mailbox.display_name.as_deref(), Some("first"));
-        assert!(matches!(store.create_mailbox(mailbox("anna"), None).await, Err(StoreError::Conflict)));
+        assert!(matches!(create(&store, mailbox("anna"), None), Err(StoreError::Conflict)));
     });
 }
 
@@ -235,7 +252,7 @@ fn who_loses_to_a_commit_of_the_same_group_finds_it_when_reading_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     runtime().block_on(async {
-        let mut anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let mut anna = create(&store, mailbox("anna"), None).unwrap();
         for round in 0..20 {
             let attempts = (0..8).map(async |number| {
                 let mut changed = anna.clone();
@@ -268,7 +285,7 @@ fn bytes_that_were_never_committed_are_cut_at_the_next_start() {
     let folder = FolderId::generate();
     let (anna, pack) = {
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let mut commit = Commit::of_mailbox(anna.incarnation);
         let message = message(folder, 1);
         commit.add_message(message.clone(), Some(body(&store, anna.incarnation, &message, b"raw")));
@@ -307,7 +324,7 @@ fn an_erased_mailbox_leaves_no_row_and_no_file_and_its_id_starts_anew() {
     let store = open(dir.path());
     let folder_id = FolderId::generate();
     runtime().block_on(async {
-        let anna = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let mut commit = Commit::of_mailbox(anna.incarnation);
         let message = message(folder_id, 1);
         let folder = Folder {
@@ -332,7 +349,7 @@ fn an_erased_mailbox_leaves_no_row_and_no_file_and_its_id_starts_anew() {
 
         store.delete_mailbox(&anna).await.unwrap();
         assert_eq!(store.erasures().unwrap(), [anna.incarnation]);
-        let again = store.create_mailbox(mailbox("anna"), None).await.unwrap();
+        let again = create(&store, mailbox("anna"), None).unwrap();
         store.erase(anna.incarnation).await.unwrap();
         assert_ne!(again.incarnation, anna.incarnation);
         assert!(store.folders(again.incarnation).unwrap().is_empty());

@@ -2,7 +2,7 @@
 //! and costs nobody else anything.
 
 use crate::api::Api;
-use crate::engine::{Running, bare_config, config, password_mailbox};
+use crate::engine::{Running, bare_config, config, create, password_mailbox};
 use crate::http::deaf;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -379,7 +379,7 @@ fn a_mailbox_whose_maker_hung_up_before_telling_is_found() {
     let mut ben = running.stored("anna").mailbox;
     ben.id = stafette::domain::MailboxId::new("ben").unwrap();
     // nobody tells the supervisor
-    let ben = running.block_on(running.store.create_mailbox(ben, None)).unwrap();
+    let ben = create(&running.store, ben, None);
     running.until(ben.incarnation, "ben's actors", |status| {
         status.diagnosis.is_some() || status.state != stafette::domain::MailboxState::Connecting
     });

@@ -2,7 +2,7 @@
 //! the same data. Whatever it logs, at `trace`, is kept and searched for secrets when it has ended.
 
 use crate::client::{Client, Gone, Reply};
-use crate::engine::oauth_parts;
+use crate::engine::{create, oauth_parts};
 use crate::leaks::Scanner;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
@@ -124,10 +124,9 @@ impl Site {
     ) -> Incarnation {
         let (app, mut mailbox, grant) = oauth_parts(world, address, world.imaps_port());
         change(&mut mailbox);
-        self.store(async |store| {
-            store.put_app(&app, 0).await.unwrap();
-            store.create_mailbox(mailbox, Some(&grant)).await.unwrap().incarnation
-        })
+        self.store(async |store| store.put_app(&app, 0).await.unwrap());
+        let store = Store::open(&StoreConfig::at(self.data.path())).unwrap();
+        create(&store, mailbox, Some(&grant)).incarnation
     }
 
     pub fn start(&self) -> Daemon {

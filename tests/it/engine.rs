@@ -13,7 +13,7 @@ use stafette::domain::{
     Secret, Security, SmtpAuth, SmtpEndpoint, Timestamp,
 };
 use stafette::events::{Cursor, Event, EventType};
-use stafette::store::{Commit, MailboxStatus, Store, StoredMailbox};
+use stafette::store::{Commit, MailboxStatus, NewMailbox, Store, StoredMailbox};
 use stafette::supervisor::Supervisor;
 use stafette::supervisor::protocol::{GetActors, GetLags, Reconcile, Wake, WakeReason};
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ impl Running {
     }
 
     pub fn add(&self, mailbox: Mailbox, grant: &Grant) -> StoredMailbox {
-        let stored = self.runtime.block_on(self.store.create_mailbox(mailbox, Some(grant))).unwrap();
+        let stored = create(&self.store, mailbox, Some(grant));
         self.runtime.block_on(self.supervisor.send(Reconcile)).unwrap();
         stored
     }
@@ -359,4 +359,10 @@ pub fn oauth_parts(world: &World, address: &str, imap_port: u16) -> (AppCredenti
     grant.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };
     grant.send_client_secret = true;
     (app, mailbox, grant)
+}
+
+/// A mailbox in a store, while nobody else has heard of it.
+pub fn create(store: &Store, mailbox: Mailbox, grant: Option<&Grant>) -> StoredMailbox {
+    let new = NewMailbox { mailbox, grant: grant.cloned(), smtp_password: None, take_over: None };
+    store.create_mailboxes_blocking(vec![new]).unwrap().remove(0)
 }

@@ -62,6 +62,15 @@ impl Graph {
         edges
     }
 
+    /// The files that name a library, by the first word of a path.
+    pub fn files_that_name(&self, library: &str) -> BTreeSet<String> {
+        let names = |module: &&Module| {
+            let imported = module.imports.iter().map(|(_, path)| path);
+            imported.chain(&module.paths).any(|path| path.len() > 1 && path[0] == library)
+        };
+        self.modules.values().filter(names).map(|module| module.file.display().to_string()).collect()
+    }
+
     /// Groups of files that use each other, directly or in a ring, each with the ties inside it.
     pub fn rings(&self) -> Vec<Vec<String>> {
         let edges = self.edges();

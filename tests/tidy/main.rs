@@ -231,3 +231,40 @@ fn no_files_import_each_other() {
     let unknown: Vec<_> = rings.iter().filter(|ring| !ring.iter().all(is_known)).collect();
     assert!(unknown.is_empty(), "files that import each other, and the names that tie them: {unknown:#?}");
 }
+
+/// Libraries, and the files or rooms that may name them: whoever replaces one has that much to change.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("actix_web", &["http/"]),
+    ("async_imap", &["imap/connection/"]),
+    ("imap_proto", &["imap/connection/"]),
+    ("lettre", &["smtp/"]),
+    ("oauth2", &["token/oauth/"]),
+    ("reqwest", &["net/http", "net/proxy", "token/oauth/", "cli/"]),
+    ("sled", &["store/"]),
+    // a listener and a client certificate are made of keys and certificates
+    ("rustls", &["net/", "http/listeners", "token/oauth/certificate"]),
+    ("tokio_rustls", &["net/", "http/visitors"]),
+    ("hickory_resolver", &["net/"]),
+    ("tokio_socks", &["net/"]),
+    ("mail_parser", &["imap/fetch/", "smtp/mime/raw"]),
+    ("clap", &["cli/", "main"]),
+    ("tracing_subscriber", &["telemetry"]),
+    ("x509_parser", &["net/", "token/oauth/"]),
+    ("jsonwebtoken", &["token/oauth/"]),
+    ("chacha20poly1305", &["store/crypto/", "store/files/"]),
+    ("zstd", &["store/"]),
+    ("csv", &["admin/import/"]),
+];
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let files: Vec<PathBuf> = sources().into_iter().filter(|path| !is_test_file(path)).collect();
+    let graph = graph::Graph::read(&root().join("src"), &files);
+    let mut wrong = Vec::new();
+    for (library, rooms) in LIBRARIES {
+        let named = graph.files_that_name(library).into_iter();
+        let outside = named.filter(|file| !rooms.iter().any(|room| file.starts_with(room)));
+        wrong.extend(outside.map(|file| format!("{file} names {library}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -1,7 +1,7 @@
 //! The engine's own process: says when the good mailboxes are live, when each message was told, and at the end what it
 //! needed.
 
-use crate::child::{cpu_seconds, longest_lag_ms, peak_rss_kb, rss_kb};
+use crate::child::{cpu_seconds, create, longest_lag_ms, peak_rss_kb, rss_kb};
 use crate::mailbox_of;
 use stafette::app::Engine;
 use stafette::config::Config;
@@ -119,7 +119,7 @@ fn config(orders: &Orders) -> Config {
 async fn add(engine: &Engine, id: &str, port: u16, security: Security) -> StoredMailbox {
     let (mut mailbox, grant) = mailbox_of(id, port, &format!("{id}@makler.test"));
     mailbox.imap = Some(Endpoint { host: "127.0.0.1".into(), port, security });
-    engine.store.create_mailbox(mailbox, Some(&grant)).await.unwrap()
+    create(&engine.store, mailbox, grant).await
 }
 
 async fn until_live(engine: &Engine, good: &[StoredMailbox]) {

@@ -58,18 +58,6 @@ impl Vault {
         &self.data_key
     }
 
-    /// Makes a mailbox's key, durably, before anything is sealed with it.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] if it cannot be written.
-    pub fn create_mailbox_key(&self, incarnation: Incarnation) -> Result<(), StoreError> {
-        let folder = self.mailbox_folder(incarnation);
-        durable_file::create_folder_durably(&folder)?;
-        let fresh = Zeroizing::new(random::<32>()?);
-        let sealed = self.data_key.seal(&mailbox_context(incarnation), &fresh[..])?;
-        durable_file::write_durably(&folder.join("mailbox.key"), &sealed)
-    }
-
     /// Creates the keys of many mailboxes; one sync of the file system makes them durable.
     ///
     /// # Errors

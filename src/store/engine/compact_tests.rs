@@ -7,7 +7,7 @@ use crate::domain::{Flags, FolderId, Message, MessageId, Timestamp};
 use crate::store::fsck;
 use crate::store::handle::Store;
 use crate::store::tables::StoredMailbox;
-use crate::store::tests::{body, mailbox, message, runtime};
+use crate::store::tests::{body, create, mailbox, message};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn open(dir: &Path) -> Store {
 }
 
 fn filled(store: &Store) -> (StoredMailbox, Vec<Message>) {
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let folder = FolderId::generate();
     let messages: Vec<Message> = (1..=MESSAGES).map(|uid| message(folder, uid)).collect();
     for message in &messages {

@@ -5,7 +5,7 @@ use super::open::StoreConfig;
 use crate::domain::{FolderId, Message};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::tests::{body, mailbox, message, runtime};
+use crate::store::tests::{body, create, mailbox, message, runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn without_descriptors_a_commit_is_refused_and_succeeds_later() {
     let dir = tempfile::tempdir().unwrap();
     let fatal = Arc::new(|error: &StoreError| panic!("taken for a broken disk: {error}"));
     let store = Store::open_with(&StoreConfig::at(dir.path()), fatal).unwrap();
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let folder = FolderId::generate();
     let prepared = |uid| {
         let message = message(folder, uid);
@@ -82,7 +82,7 @@ fn a_pack_that_cannot_be_opened_for_another_reason_is_the_end() {
     let (tell, told) = std::sync::mpsc::channel();
     let fatal = Arc::new(move |error: &StoreError| tell.send(error.to_string()).unwrap());
     let store = Store::open_with(&StoreConfig::at(dir.path()), fatal).unwrap();
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let message = message(FolderId::generate(), 1);
     let body = body(&store, anna.incarnation, &message, b"raw");
     std::fs::create_dir(dir.path().join("packs/0000000000000001/00000001.pack")).unwrap();

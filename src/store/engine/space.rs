@@ -135,7 +135,7 @@ mod tests {
     use crate::store::engine::open::StoreConfig;
     use crate::store::files::Measure;
     use crate::store::handle::Store;
-    use crate::store::tests::{body, mailbox, message, runtime};
+    use crate::store::tests::{body, create, mailbox, message, runtime};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -155,7 +155,7 @@ mod tests {
         let fatal = Arc::new(move |error: &StoreError| tell.send(error.to_string()).unwrap());
         let store = Store::open_measured(&config, fatal, measure).unwrap();
         breaks.store(1, Ordering::Relaxed);
-        let refused = runtime().block_on(store.create_mailbox(mailbox("anna"), None));
+        let refused = create(&store, mailbox("anna"), None);
         assert!(matches!(refused, Err(StoreError::Closed)));
         assert!(told.recv().unwrap().contains("panicked"));
     }
@@ -168,7 +168,7 @@ mod tests {
         let measured = Arc::clone(&free);
         let measure: Measure = Arc::new(move || Ok(measured.load(Ordering::Relaxed)));
         let store = Store::open_measured(&config, Arc::new(|error| panic!("{error}")), measure).unwrap();
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let folder = FolderId::generate();
         let add = |uid| {
             let message = message(folder, uid);

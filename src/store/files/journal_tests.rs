@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::store::engine::open_sled;
 use crate::store::error::StoreError;
 use crate::store::format::keys;
-use crate::store::tests::{body, mailbox, message, open, runtime, submission};
+use crate::store::tests::{body, create, mailbox, message, open, runtime, submission};
 use crate::store::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,9 +38,9 @@ pub(in crate::store) fn filled(dir: &Path) -> StoredMailbox {
     let store = open(dir);
     runtime().block_on(async {
         store.put_app(&App::plain("o365").with_secret(Some("s")), 0).await.unwrap();
-        let anna = store.create_mailbox(mailbox("anna"), Some(&grant(&long_token(9000)))).await.unwrap();
-        store.create_mailbox(mailbox("ben"), Some(&grant(TOKEN))).await.unwrap();
-        let gone = store.create_mailbox(mailbox("gone"), Some(&grant(TOKEN))).await.unwrap();
+        let anna = create(&store, mailbox("anna"), Some(&grant(&long_token(9000)))).unwrap();
+        create(&store, mailbox("ben"), Some(&grant(TOKEN))).unwrap();
+        let gone = create(&store, mailbox("gone"), Some(&grant(TOKEN))).unwrap();
         store.delete_mailbox(&gone).await.unwrap();
         store.erase(gone.incarnation).await.unwrap();
         let sign_in = SignIn::begin(&anna, None, None, Timestamp(1)).unwrap();
@@ -75,7 +75,7 @@ fn changed(dir: &Path) -> Vec<String> {
     let id = |name: &str| store.mailbox(&crate::domain::MailboxId::new(name).unwrap()).unwrap().unwrap();
     let (anna, ben) = (id("anna"), id("ben"));
     runtime().block_on(async {
-        store.create_mailbox(mailbox("clara"), Some(&grant(TOKEN))).await.unwrap();
+        create(&store, mailbox("clara"), Some(&grant(TOKEN))).unwrap();
         let mut commit = Commit::of_mailbox(anna.incarnation);
         store.put_grant(&mut commit, anna.incarnation, 1, &grant("the next one")).unwrap();
         store.commit(commit).await.unwrap();
@@ -200,7 +200,7 @@ fn without_sled_s_file_all_of_it_comes_back_and_the_daemon_goes_on() {
         let mut commit = Commit::of_mailbox(anna.incarnation);
         store.put_grant(&mut commit, anna.incarnation, row.generation, &row.value).unwrap();
         store.commit_blocking(commit).unwrap();
-        let next = runtime().block_on(store.create_mailbox(mailbox("next"), None)).unwrap();
+        let next = create(&store, mailbox("next"), None).unwrap();
         assert!(next.incarnation.0 > 3, "numbers are never given twice");
         runtime().block_on(store.delete_mailbox(&next)).unwrap();
         runtime().block_on(store.erase(next.incarnation)).unwrap();
@@ -251,7 +251,7 @@ fn a_commit_that_nobody_heard_of_stays_so() {
         let expected = {
             let store = open(dir.path());
             let expected = settings(&store);
-            runtime().block_on(store.create_mailbox(mailbox("clara"), Some(&grant(TOKEN)))).unwrap();
+            create(&store, mailbox("clara"), Some(&grant(TOKEN))).unwrap();
             expected
         };
         std::fs::remove_dir_all(dir.path().join("state")).unwrap();
@@ -347,8 +347,8 @@ fn behind_a_damaged_frame_the_others_are_read_and_what_was_removed_stays_so() {
     filled(dir.path());
     {
         let store = open(dir.path());
-        let clara = runtime().block_on(store.create_mailbox(mailbox("clara"), None)).unwrap();
-        runtime().block_on(store.create_mailbox(mailbox("dora"), None)).unwrap();
+        let clara = create(&store, mailbox("clara"), None).unwrap();
+        create(&store, mailbox("dora"), None).unwrap();
         runtime().block_on(store.delete_mailbox(&clara)).unwrap();
     }
     let journal = dir.path().join(FILE);

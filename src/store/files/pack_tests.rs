@@ -16,7 +16,7 @@ use ulid::Ulid;
 
 fn key(dir: &Path) -> Key {
     let vault = Vault::open(dir, &MasterKeySource::DataDir).unwrap();
-    vault.create_mailbox_key(Incarnation(1)).unwrap();
+    vault.create_mailbox_keys(&[Incarnation(1)]).unwrap();
     vault.mailbox_key(Incarnation(1)).unwrap()
 }
 

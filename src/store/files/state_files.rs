@@ -87,14 +87,14 @@ mod tests {
     use crate::store::engine::{Commit, StoreConfig};
     use crate::store::fsck;
     use crate::store::handle::Store;
-    use crate::store::tests::{mailbox, message, new_message_event, open, runtime};
+    use crate::store::tests::{create, mailbox, message, new_message_event, open};
     use std::path::PathBuf;
 
     /// A store with a mailbox, opened often enough that sled has a snapshot of it.
     fn filled() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        create(&store, mailbox("anna"), None).unwrap();
         let mut commit = Commit::default();
         commit.event(new_message_event(&message(FolderId::generate(), 1)));
         store.commit_blocking(commit).unwrap();

@@ -4,7 +4,7 @@ use super::tests::parse;
 use super::*;
 use crate::domain::{FolderId, Incarnation};
 use crate::store::engine::open_sled;
-use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
+use crate::store::tests::{body, create, mailbox, message, new_message_event, open};
 use crate::store::{Commit, StoreConfig};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ const MESSAGES: u32 = 300;
 /// Some hundred messages and an event each, and a snapshot that covers them: sled does not read them when it opens.
 fn filled(dir: &Path) -> Incarnation {
     let store = open(dir);
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let folder = FolderId::generate();
     for uid in 1..=MESSAGES {
         let mut commit = Commit::of_mailbox(anna.incarnation);

@@ -7,7 +7,7 @@ use crate::events::Cursor;
 use crate::store::engine::open_sled;
 use crate::store::error::StoreError;
 use crate::store::format::keys;
-use crate::store::tests::{body, mailbox, message, new_message_event, open, runtime};
+use crate::store::tests::{body, create, mailbox, message, new_message_event, open};
 use crate::store::{Commit, Store, StoreConfig, StoredMailbox};
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) fn parse(raw: &[u8]) -> Envelope {
 /// Three messages and an event each; the second is deleted again.
 fn filled(dir: &Path) -> (StoredMailbox, Vec<Message>) {
     let store = open(dir);
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let folder = FolderId::generate();
     let messages: Vec<Message> = (1..=3).map(|uid| message(folder, uid)).collect();
     for message in &messages {
@@ -181,7 +181,7 @@ fn without_a_state_the_mail_comes_back_from_the_packs() {
     let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
     assert_eq!(stored(&store, &anna), ids, "deleted ones too: the next sync knows");
     assert!(store.earliest_cursor().unwrap() > Cursor(1 << 50), "readers learn that their events are gone");
-    let again = runtime().block_on(store.create_mailbox(mailbox("ben"), None)).unwrap();
+    let again = create(&store, mailbox("ben"), None).unwrap();
     assert!(again.incarnation > anna.incarnation, "numbers are never given twice");
     drop(store);
     assert_eq!(check(&StoreConfig::at(dir.path())).unwrap().problems, Vec::<String>::new());

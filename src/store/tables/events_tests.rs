@@ -4,7 +4,7 @@ use crate::domain::{MailboxId, Timestamp};
 use crate::events::{Cursor, EventDraft, EventType};
 use crate::store::engine::Commit;
 use crate::store::handle::Store;
-use crate::store::tests::{mailbox, open, runtime};
+use crate::store::tests::{create, mailbox, open, runtime};
 
 /// `count` events at this instant, in commits of ten.
 fn tell(store: &Store, at: i64, count: usize) {
@@ -48,5 +48,5 @@ fn old_events_go_the_newest_stay_and_numbers_are_never_given_again() {
     tell(&store, 3_000, 10);
     assert_eq!(cursors(&store).last(), Some(&70));
     assert_eq!(store.durable_cursor(), Cursor(70));
-    runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    create(&store, mailbox("anna"), None).unwrap();
 }

@@ -79,7 +79,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::domain::{GrantSecret, GrantWay, Timestamp};
-    use crate::store::tests::{mailbox, open, runtime};
+    use crate::store::tests::{create, mailbox, open};
     use base64::Engine as _;
 
     fn grant(bytes: usize) -> Grant {
@@ -101,7 +101,7 @@ mod tests {
     fn refresh_tokens_of_any_length_are_kept_and_leave_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let pieces = |store: &Store| store.db().scan_prefix(b"2").count();
         for (generation, bytes) in (0..).zip([300, 3000, 45_000, 20_000, 100, 20_000]) {
             let grant = grant(bytes);

@@ -3,7 +3,7 @@
 use crate::domain::{Flags, FolderId, Submission, SubmissionState};
 use crate::store::engine::database;
 use crate::store::format::submission_row;
-use crate::store::tests::{body, mailbox, message, open, runtime, submission};
+use crate::store::tests::{body, create, mailbox, message, open, submission};
 use crate::store::*;
 
 #[test]
@@ -11,7 +11,7 @@ fn lists_are_newest_first_and_pages_do_not_overlap() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (inbox, sent) = (FolderId::generate(), FolderId::generate());
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let mut commit = Commit::of_mailbox(anna.incarnation);
     for uid in 1..=7 {
         commit.add_message(message(inbox, uid), None);
@@ -39,7 +39,7 @@ fn a_moved_message_keeps_id_and_body_and_the_counts_follow() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (inbox, archive) = (FolderId::generate(), FolderId::generate());
-    let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+    let anna = create(&store, mailbox("anna"), None).unwrap();
     let mut commit = Commit::of_mailbox(anna.incarnation);
     let first = message(inbox, 1);
     commit.add_message(first.clone(), Some(body(&store, anna.incarnation, &first, b"raw")));
@@ -68,7 +68,7 @@ fn open_submissions_are_listed_until_they_end_also_in_a_store_that_never_listed_
     let dir = tempfile::tempdir().unwrap();
     let (anna, all) = {
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let all: Vec<Submission> = (0..6).map(|_| submission()).collect();
         let key = store.mailbox_key(anna.incarnation).unwrap();
         for submission in &all {

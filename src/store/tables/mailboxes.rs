@@ -1,15 +1,12 @@
 //! Verbs about mailboxes: create, replace, delete, epochs, the state shown.
 
-use crate::domain::{
-    Diagnosis, Disposition, Grant, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp,
-};
+use crate::domain::{Diagnosis, Incarnation, Mailbox, MailboxId, MailboxState, SendState, Timestamp};
 use crate::events::{EventDraft, EventType};
 use crate::store::engine::{Commit, Expect, Op, Owner, Role, expect_read};
 use crate::store::error::StoreError;
 use crate::store::format::{Row, Topic, codec, keys};
 use crate::store::handle::Store;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::Ordering;
 
 /// A mailbox as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,46 +79,6 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn mailbox(&self, id: &MailboxId) -> Result<Option<StoredMailbox>, StoreError> {
         self.get(&keys::mailbox(id))?.map(|bytes| decode(&bytes)).transpose()
-    }
-
-    /// Creates a mailbox, with its password grant if it has one.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if the id is taken.
-    pub async fn create_mailbox(
-        &self,
-        mailbox: Mailbox,
-        grant: Option<&Grant>,
-    ) -> Result<StoredMailbox, StoreError> {
-        if self.mailbox(&mailbox.id)?.is_some() {
-            return Err(StoreError::Conflict);
-        }
-        let number = self.inner.next_incarnation.fetch_add(1, Ordering::Relaxed);
-        let incarnation = Incarnation(number);
-        self.inner.vault.create_mailbox_key(incarnation)?;
-        let mut commit = Commit::default();
-        commit.ops.push(Op::Counter { name: "incarnation", at_least: number });
-        commit.ops.push(Op::Put {
-            key: keys::mailbox(&mailbox.id),
-            expect: Expect::Absent,
-            payload: codec::to_json(&MailboxRow { incarnation, mailbox: mailbox.clone() })?,
-        });
-        commit.ops.push(Op::Put {
-            key: keys::incarnation(incarnation),
-            expect: Expect::Absent,
-            payload: codec::to_json(&mailbox.id)?,
-        });
-        if let Some(grant) = grant {
-            self.put_grant(&mut commit, incarnation, 0, grant)?;
-        }
-        if let Err(error) = self.commit(commit).await {
-            // only if it surely was not stored: a mailbox without its key is lost
-            if !matches!(error.disposition(), Disposition::Fatal) {
-                self.inner.packs.erase(incarnation)?;
-            }
-            return Err(error);
-        }
-        Ok(StoredMailbox { incarnation, generation: 1, mailbox })
     }
 
     /// Adds the replacement of a mailbox's configuration to a commit.

@@ -368,7 +368,7 @@ impl Commit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::{mailbox, open, runtime};
+    use crate::store::tests::{create, mailbox, open, runtime};
 
     #[test]
     fn a_sign_in_is_forgotten_with_its_mailbox() {
@@ -376,14 +376,14 @@ mod tests {
         let store = open(dir.path());
         runtime().block_on(async {
             let [anna, ben] = ["anna", "ben"].map(mailbox);
-            let anna = store.create_mailbox(anna, None).await.unwrap();
-            let ben = store.create_mailbox(ben, None).await.unwrap();
+            let anna = create(&store, anna, None).unwrap();
+            let ben = create(&store, ben, None).unwrap();
             for stored in [&anna, &ben] {
                 let sign_in = SignIn::begin(stored, None, None, Timestamp(1)).unwrap();
                 store.put_sign_in(&sign_in, 0).await.unwrap();
             }
             store.delete_mailbox(&anna).await.unwrap();
-            store.create_mailbox(mailbox("anna"), None).await.unwrap();
+            create(&store, mailbox("anna"), None).unwrap();
             store.forget_sign_ins(Timestamp(0), Timestamp(1)).await.unwrap();
         });
         let left: Vec<_> = store.sign_ins().unwrap().into_iter().map(|row| row.value.mailbox).collect();

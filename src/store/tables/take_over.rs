@@ -132,7 +132,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::{mailbox, open, runtime};
+    use crate::store::tests::{create, mailbox, open, runtime};
 
     fn token(text: &str) -> TakeOver {
         TakeOver { refresh_token: Secret::new(text), send_client_secret: true }
@@ -142,7 +142,7 @@ mod tests {
     fn a_token_that_was_handed_in_before_is_known_whatever_became_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let hand_in = |text: &str| {
             let mut commit = Commit::of_mailbox(anna.incarnation);
             let is_new = store.add_take_over(&mut commit, &anna, &token(text), Timestamp(1)).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     fn a_candidate_that_nobody_accepted_is_dropped_and_what_became_of_it_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let mut sign_in = SignIn::taking_over(&anna, &token("a"), Timestamp(1)).unwrap();
         sign_in.state = SignInState::WrongAccount;
         sign_in.accept_until = Some(Timestamp(100));
@@ -187,7 +187,7 @@ mod tests {
     fn a_token_goes_with_its_mailbox() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let mut commit = Commit::of_mailbox(anna.incarnation);
         assert!(store.add_take_over(&mut commit, &anna, &token("a"), Timestamp(1)).unwrap());
         store.commit_blocking(commit).unwrap();
@@ -200,7 +200,7 @@ mod tests {
     fn a_grant_knows_the_token_it_began_as() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let anna = runtime().block_on(store.create_mailbox(mailbox("anna"), None)).unwrap();
+        let anna = create(&store, mailbox("anna"), None).unwrap();
         let grant = SignIn::taking_over(&anna, &token("a"), Timestamp(1)).unwrap().candidate.unwrap();
         let mut commit = Commit::of_mailbox(anna.incarnation);
         store.put_grant(&mut commit, anna.incarnation, 0, &grant).unwrap();
