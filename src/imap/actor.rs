@@ -1,16 +1,15 @@
 //! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
 
-use super::fetch::{Isolation, Workers};
+use super::fetch::Workers;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
-use super::sync::{Announcer, Bell, Doubts, Gathered, Link, Openings, Rider, Syncer, Twins};
-use crate::clock;
+use super::sync::{Link, Rider, Syncer};
+use super::wakeup::Wakeup;
 use crate::config::Timing;
 use crate::net::{ByteBudget, Dialer};
 use crate::protocol::{ExitGuard, Stop};
 use crate::store::{Owner, Store, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, WrapFuture};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Instrument;
 
@@ -32,7 +31,7 @@ pub struct ImapDeps {
 /// Keeps one mailbox in step with its IMAP server.
 pub struct ImapActor {
     rider: Option<Rider>,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     shown: Arc<Mutex<ImapStatus>>,
     guard: ExitGuard,
     span: tracing::Span,
@@ -55,46 +54,13 @@ impl ImapActor {
             return Err(ImapError::Unsupported(String::from("this mailbox does not receive")));
         };
         let ImapDeps { store, dialer, timing, budget, workers } = deps;
-        let announcer =
-            Announcer { mailbox: stored.mailbox.id.clone(), address: stored.mailbox.address.clone() };
         let span = tracing::info_span!("imap", mailbox = %stored.mailbox.id);
-        let syncer = Syncer {
-            key: Arc::new(store.mailbox_key(stored.incarnation)?),
-            store,
-            owner,
-            stored,
-            announcer,
-            budget,
-            workers,
-            doubts: Doubts::default(),
-            incomplete: BTreeSet::new(),
-            backlog: BTreeMap::new(),
-            reported: clock::monotonic(),
-            fetched: 0,
-            quarantine_retry: timing.quarantine_retry,
-            isolation: Isolation::default(),
-            twins: Twins::default(),
-            too_many_folders: false,
-            folder_count: usize::MAX,
-            missing: Doubts::default(),
-            misses_little: false,
-            unlisted: BTreeSet::new(),
-            uncounted: BTreeSet::new(),
-            openings: Openings::default(),
-            pace: timing.status_interval,
-            confirm: timing.mass_delete_confirm,
-            compared: (0, BTreeSet::new()),
-            selected: None,
-            listed_all: false,
-            put_off: false,
-            gathered: Gathered::default(),
-            first_sight: None,
-        };
-        let bell = Arc::new(Bell::default());
+        let syncer = Syncer::new(store, stored, owner, (budget, workers), &timing)?;
+        let wakeup = Arc::new(Wakeup::default());
         let shown = Arc::new(Mutex::new(ImapStatus::default()));
         let link = Link { dialer, timing, endpoint, token, rejected };
-        let rider = Rider::new(link, syncer, Arc::clone(&bell), Arc::clone(&shown));
-        Ok(Self { rider: Some(rider), bell, shown, guard, span })
+        let rider = Rider::new(link, syncer, Arc::clone(&wakeup), Arc::clone(&shown));
+        Ok(Self { rider: Some(rider), wakeup, shown, guard, span })
     }
 }
 
@@ -116,21 +82,21 @@ impl Actor for ImapActor {
 impl Handler<SyncNow> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: SyncNow, _: &mut Self::Context) {
-        self.bell.wake();
+        self.wakeup.wake();
     }
 }
 
 impl Handler<GrantChanged> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
-        self.bell.wake();
+        self.wakeup.wake();
     }
 }
 
 impl Handler<Stop> for ImapActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        if !self.bell.ask_to_leave() {
+        if !self.wakeup.stop() {
             context.stop();
         }
     }

@@ -7,6 +7,7 @@ mod fetch;
 mod probe;
 pub mod protocol;
 mod sync;
+mod wakeup;
 
 pub use actor::{ImapActor, ImapDeps};
 pub use checkup::{Checkup, CheckupSession};

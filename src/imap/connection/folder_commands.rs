@@ -4,7 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::decode::{Spelling, spelled, tagged};
-use super::read_timeout::Patience;
+use super::read_timeout::ReadTimeout;
 use super::response::{FolderStatus, ListedFolder, Response, Status, code_number};
 use super::wire::{Change, Connection};
 use crate::domain::WireName;
@@ -179,13 +179,13 @@ impl Connection {
         while !asked.is_empty() {
             let mut told: Vec<(WireName, FolderStatus)> = Vec::new();
             let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
-            let patience = Patience::Within(self.timing.command);
+            let timeout = ReadTimeout::Within(self.timing.command);
             let see = |response: &Response| {
                 if let Response::FolderStatus(name, status) = response {
                     told.push((WireName::from(&**name), *status));
                 }
             };
-            let (place, answer) = self.answer("STATUS", &tags, patience, see).await?;
+            let (place, answer) = self.answer("STATUS", &tags, timeout, see).await?;
             let (_, number) = asked.remove(place);
             // what a server calls by another name than we do is told directly before its end
             let named = |(name, _): &&(WireName, FolderStatus)| names.get(number) == Some(name);
@@ -222,7 +222,7 @@ impl Connection {
         };
         let tag = self.send(verb, &format!("{verb} {{{}}}", bytes.len())).await?;
         loop {
-            let response = self.next(verb, Patience::Within(self.timing.command)).await?;
+            let response = self.next(verb, ReadTimeout::Within(self.timing.command)).await?;
             if let Some(end) = tagged(verb, &tag, &response) {
                 end?;
                 let detail = String::from("an end before the folder was named");

@@ -1,12 +1,13 @@
 //! IDLE (RFC 2177): waiting for the server to speak of a change in the selected folder.
 
 use super::decode::{library, tagged};
-use super::read_timeout::Patience;
+use super::read::read;
+use super::read_timeout::ReadTimeout;
 use super::response::Response;
-use super::wire::{Change, Connection, read};
+use super::wire::{Change, Connection};
 use crate::clock;
 use crate::imap::protocol::ImapError;
-use crate::imap::sync::{Bell, Way};
+use crate::imap::wakeup::{Call, Wakeup};
 use crate::net::LimitExceeded;
 use std::time::Duration;
 
@@ -21,14 +22,32 @@ pub(in crate::imap) enum IdleEnd {
     Changed,
     /// The time was up.
     Elapsed,
-    /// Somebody woke us.
+    /// There is something else to look at.
     Woken,
     /// The server does not want it.
     Refused,
     /// The server ended it without a word of a change.
     Ended,
-    /// We are asked to go: IDLE has been ended, its answer is not waited for.
-    Leaving,
+    /// The sync loop is to stop: IDLE has been ended, its answer is not waited for.
+    Stopping,
+}
+
+impl From<Call> for IdleEnd {
+    fn from(call: Call) -> Self {
+        match call {
+            Call::Wake => Self::Woken,
+            Call::Stop => Self::Stopping,
+        }
+    }
+}
+
+/// How to wait for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imap) enum Waiting {
+    /// In IDLE, where the server offers it.
+    Idle,
+    /// Without: the server has an occasion to speak when the time is up.
+    Poll,
 }
 
 impl Connection {
@@ -37,21 +56,21 @@ impl Connection {
     pub(in crate::imap) async fn idle(
         &mut self,
         time: Duration,
-        bell: &Bell,
-        way: Way,
+        wakeup: &Wakeup,
+        waiting: Waiting,
     ) -> Result<IdleEnd, ImapError> {
         if self.change != Change::default() {
             return Ok(IdleEnd::Changed);
         }
-        if way == Way::Poll || !self.offers("IDLE") {
+        if waiting == Waiting::Poll || !self.offers("IDLE") {
             let wait = async || {
                 tokio::select! {
-                    end = bell.called() => end,
+                    call = wakeup.called() => IdleEnd::from(call),
                     () = tokio::time::sleep(time) => IdleEnd::Elapsed,
                 }
             };
-            let end = bell.wait_in(wait).await;
-            if end != IdleEnd::Leaving {
+            let end = wakeup.wait_in(wait).await;
+            if end != IdleEnd::Stopping {
                 self.noop().await?;
             }
             return Ok(end);
@@ -68,13 +87,13 @@ impl Connection {
                 }
                 Err(error) => return Err(error),
             }
-            let end = self.change_or_call(&tag, time, bell).await?;
+            let end = self.change_or_call(&tag, time, wakeup).await?;
             Ok::<_, ImapError>((Some(tag).filter(|_| end != IdleEnd::Ended), end))
         };
-        let (tag, end) = bell.wait_in(wait).await?;
+        let (tag, end) = wakeup.wait_in(wait).await?;
         let Some(tag) = tag else { return Ok(end) };
         self.say_done().await?;
-        if end != IdleEnd::Leaving {
+        if end != IdleEnd::Stopping {
             self.finish("IDLE", &tag, self.timing.idle_start, |_| {}).await?;
         }
         Ok(end)
@@ -100,7 +119,7 @@ impl Connection {
     /// Waits for `+`; `false`: IDLE ended before it began.
     async fn until_idle(&mut self, tag: &str) -> Result<bool, ImapError> {
         loop {
-            let response = self.next("IDLE", Patience::Within(self.timing.idle_start)).await?;
+            let response = self.next("IDLE", ReadTimeout::Within(self.timing.idle_start)).await?;
             if let Some(end) = tagged("IDLE", tag, &response) {
                 return end.map(|()| false);
             }
@@ -124,8 +143,13 @@ impl Connection {
         Ok(())
     }
 
-    async fn change_or_call(&mut self, tag: &str, time: Duration, bell: &Bell) -> Result<IdleEnd, ImapError> {
-        let mut called = std::pin::pin!(bell.called());
+    async fn change_or_call(
+        &mut self,
+        tag: &str,
+        time: Duration,
+        wakeup: &Wakeup,
+    ) -> Result<IdleEnd, ImapError> {
+        let mut called = std::pin::pin!(wakeup.called());
         let mut deadline = std::pin::pin!(tokio::time::sleep(time));
         loop {
             if self.change != Change::default() {
@@ -143,7 +167,7 @@ impl Connection {
                     self.note(&response)?;
                     self.count_unasked()?;
                 }
-                end = &mut called => return Ok(end),
+                call = &mut called => return Ok(IdleEnd::from(call)),
                 () = &mut deadline => return Ok(IdleEnd::Elapsed),
             }
         }

@@ -1,6 +1,7 @@
 //! How a connection ends: our goodbye, and the server's last words.
 
-use super::wire::{Connection, read};
+use super::read::read;
+use super::wire::Connection;
 use crate::imap::protocol::ImapError;
 
 impl Connection {

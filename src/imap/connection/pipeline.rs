@@ -3,7 +3,7 @@
 
 use super::decode::{Spelling, spelled, tagged};
 use super::folder_commands::Selected;
-use super::read_timeout::{Patience, SLOWEST};
+use super::read_timeout::{ReadTimeout, SLOWEST};
 use super::response::{FetchedMessage, Response, Status};
 use super::wire::{Change, Connection, OTHER_ANSWER};
 use crate::domain::WireName;
@@ -171,11 +171,11 @@ impl Connection {
             {
                 return Ok(end);
             }
-            let patience = match what {
-                "FETCH" => Patience::AtPace(self.timing.fetch_silence, SLOWEST),
-                _ => Patience::Within(self.timing.command),
+            let timeout = match what {
+                "FETCH" => ReadTimeout::AtPace(self.timing.fetch_silence, SLOWEST),
+                _ => ReadTimeout::Within(self.timing.command),
             };
-            let response = self.next(what, patience).await?;
+            let response = self.next(what, timeout).await?;
             if matches!(response, Response::Done { .. }) {
                 early.note(tag, response);
                 continue;

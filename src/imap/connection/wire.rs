@@ -7,8 +7,8 @@
 use super::decode::{library, needed, short, tagged, unreadable};
 use super::dialogue::Dialogue;
 use super::oddities::Oddities;
-use super::read_timeout::{Patience, SLOWEST};
-use super::response::{FetchedMessage, Response, Status, parse};
+use super::read_timeout::{ReadTimeout, SLOWEST};
+use super::response::{FetchedMessage, Response, Status};
 use crate::clock;
 use crate::config::Timing;
 use crate::domain::WireName;
@@ -211,8 +211,8 @@ impl Connection {
         let tag = self.send("FETCH", command).await?;
         loop {
             let response = {
-                let patience = Patience::AtPace(self.timing.fetch_silence, SLOWEST);
-                let mut next = std::pin::pin!(self.next("FETCH", patience));
+                let timeout = ReadTimeout::AtPace(self.timing.fetch_silence, SLOWEST);
+                let mut next = std::pin::pin!(self.next("FETCH", timeout));
                 match tokio::time::timeout(LULL, &mut next).await {
                     Ok(response) => response?,
                     Err(_) => {
@@ -288,7 +288,7 @@ impl Connection {
         within: Duration,
         see: impl FnMut(&Response),
     ) -> Result<(), ImapError> {
-        self.answer(what, &[tag], Patience::Within(within), see).await?.1
+        self.answer(what, &[tag], ReadTimeout::Within(within), see).await?.1
     }
 
     /// Reads until one of these commands is answered: which one, and how.
@@ -296,13 +296,13 @@ impl Connection {
         &mut self,
         what: &'static str,
         tags: &[&str],
-        patience: Patience,
+        timeout: ReadTimeout,
         mut see: impl FnMut(&Response),
     ) -> Result<(usize, Result<(), ImapError>), ImapError> {
         let before = self.meter.bytes();
         let most = most(what);
         loop {
-            let response = self.next(what, patience).await?;
+            let response = self.next(what, timeout).await?;
             let mut ends = tags.iter().map(|tag| tagged(what, tag, &response));
             if let Some((number, Some(end))) = ends.by_ref().enumerate().find(|(_, end)| end.is_some()) {
                 return Ok((number, end));
@@ -342,17 +342,5 @@ fn most(what: &str) -> u64 {
         "FETCH" => ANSWER,
         "SEARCH" => SEARCH_ANSWER,
         _ => OTHER_ANSWER,
-    }
-}
-
-/// The next response.
-pub(in crate::imap) async fn read(
-    session: &mut async_imap::Session<Stream>,
-    what: &'static str,
-) -> Result<Response, ImapError> {
-    match session.get_mut().response().await {
-        Ok(Some(response)) => Ok(parse(&response)),
-        Ok(None) => Err(ImapError::Lost { what }),
-        Err(error) => Err(unreadable(what, &error)),
     }
 }

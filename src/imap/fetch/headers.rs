@@ -4,9 +4,8 @@
 use super::envelope;
 use super::workers::{Work, Workers};
 use crate::domain::{Incarnation, Timestamp, Uid};
-use crate::imap::connection::{ANSWER, Connection, FetchedMessage};
+use crate::imap::connection::{ANSWER, Connection, FetchedMessage, ListedEnvelope};
 use crate::imap::protocol::ImapError;
-use crate::imap::sync::ListedEnvelope;
 use crate::net::LimitExceeded;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,12 +1,11 @@
 //! A large message, piece by piece. While one piece is worked on the next one is under way; what is longer than the
 //! memory it was given goes straight to a file of its own.
 
-use super::message_fetch::{
-    Batch, Prepared, Progress, Target, guarded, headers_only, message, record_header, sealed, send,
-};
+use super::prepare::{Prepared, Target, guarded, headers_only, message, record_header, sealed};
+use super::queue::{Batch, Progress, send};
 use crate::clock;
 use crate::domain::{Flags, Message, MessageId, Timestamp, Uid};
-use crate::imap::connection::{Connection, Patience, Response};
+use crate::imap::connection::{Connection, ReadTimeout, Response};
 use crate::imap::protocol::ImapError;
 use crate::net::{LimitExceeded, Share};
 use crate::store::{Body, FRAME, LargeWriter};
@@ -202,8 +201,8 @@ impl<'c> Pieces<'c> {
             came.insert(origin, Piece { flags, date: message.internal_date, bytes: body.bytes.to_vec() });
         };
         let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
-        let patience = Patience::AtPace(connection.timing.fetch_silence, PACE);
-        let (number, answer) = connection.answer("FETCH", &tags, patience, see).await?;
+        let timeout = ReadTimeout::AtPace(connection.timing.fetch_silence, PACE);
+        let (number, answer) = connection.answer("FETCH", &tags, timeout, see).await?;
         let (_, offset) = asked.remove(number);
         if is_strange {
             return Err(strange("another piece of the message than was asked for"));

@@ -1,12 +1,12 @@
 //! What the server says of messages before they are fetched, and how each is to be read. Its word on a size decides
 //! nothing else: servers estimate it, and some are wrong by any factor.
 
-use super::message_fetch::SET;
 use crate::domain::Uid;
 use crate::domain::mailbox::Policy;
-use crate::imap::connection::Connection;
+use crate::imap::connection::{
+    Connection, LONGEST_UID_SET, ListedMessage, ListedSize, ListingDetail, uid_sets,
+};
 use crate::imap::protocol::ImapError;
-use crate::imap::sync::{Ask, ListedMessage, ListedSize, uid_sets};
 use crate::net::Limits;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,21 +69,21 @@ pub(in crate::imap) async fn sizes(
     windows: &[&[Uid]],
     listed: &[ListedMessage],
 ) -> Result<Sizes, ImapError> {
-    let ask = Ask::before_fetching(wanted.policy);
+    let detail = ListingDetail::before_fetching(wanted.policy);
     let mut sizes = Sizes::default();
     let mut untold: BTreeSet<Uid> = BTreeSet::new();
     for uid in windows.iter().copied().flatten() {
         let place = listed.binary_search_by_key(uid, |message| message.uid).ok();
         match place.and_then(|place| listed.get(place)?.size) {
-            Some(size) if ask == Ask::Sizes || size.internal_date.is_some() => {
+            Some(size) if detail == ListingDetail::Sizes || size.internal_date.is_some() => {
                 sizes.sort(wanted, *uid, size);
             }
             Some(_) | None => drop(untold.insert(*uid)),
         }
     }
     let asked: Vec<Uid> = untold.iter().copied().collect();
-    for set in uid_sets(&asked, SET) {
-        for (uid, size) in connection.list_sizes(&set, ask).await? {
+    for set in uid_sets(&asked, LONGEST_UID_SET) {
+        for (uid, size) in connection.list_sizes(&set, detail).await? {
             untold.remove(&uid);
             sizes.sort(wanted, uid, size);
         }

@@ -1,12 +1,12 @@
 //! What SELECT shows of a folder: its UIDVALIDITY for the first time, another one than before, or UIDs that were given to
 //! other messages (a server that was restored from a snapshot).
 
-use super::folder_sync::{Syncer, Visit};
-use super::listing::{Ask, ListedMessage};
-use super::plan::uid_sets;
+use super::folder_sync::Visit;
+use super::syncer::Syncer;
 use crate::domain::{Folder, FolderId, Message, Uid};
-use crate::imap::connection::{Connection, Selected};
-use crate::imap::fetch::SET;
+use crate::imap::connection::{
+    Connection, LONGEST_UID_SET, ListedMessage, ListingDetail, Selected, uid_sets,
+};
 use crate::imap::protocol::ImapError;
 use crate::store::{Commit, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ impl Syncer {
         if connection.exists() == 0 {
             return Ok(1);
         }
-        let newest = connection.list_newest(connection.exists(), 1, Ask::Flags).await?;
+        let newest = connection.list_newest(connection.exists(), 1, ListingDetail::Flags).await?;
         Ok(newest.last().map_or(1, |message| message.uid.saturating_add(1)))
     }
 
@@ -114,7 +114,7 @@ impl Syncer {
         let uids: Vec<Uid> = stored.keys().copied().collect();
         // one without a date says nothing by it
         let mut doubtful: BTreeSet<Uid> = uids.iter().copied().collect();
-        for set in uid_sets(&uids, SET) {
+        for set in uid_sets(&uids, LONGEST_UID_SET) {
             for (uid, date) in connection.list_dates(&set).await? {
                 if stored.get(&uid).is_some_and(|known| date == known.internal_date) {
                     doubtful.remove(&uid);
@@ -122,7 +122,7 @@ impl Syncer {
             }
         }
         let doubtful: Vec<Uid> = doubtful.into_iter().collect();
-        for set in uid_sets(&doubtful, SET) {
+        for set in uid_sets(&doubtful, LONGEST_UID_SET) {
             for there in connection.list_envelopes(&set, (&self.workers, self.owner.mailbox)).await? {
                 if stored.get(&there.uid).is_some_and(|known| !there.resembles(known)) {
                     tracing::warn!(folder = %folder.id, uid = there.uid, "the server gave a UID to another message");

@@ -1,12 +1,11 @@
 //! Fetching what a plan asks for, and storing it batch by batch: each is one commit of messages, UIDs and events.
 
 use super::announce::Origin;
-use super::folder_sync::Syncer;
-use super::listing::ListedMessage;
 use super::move_detection::{Verdict, take_twin};
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, Message, Uid};
-use crate::imap::connection::Connection;
+use crate::imap::connection::{Connection, ListedMessage};
 use crate::imap::fetch::{Prepared, Progress, Target, fetch_windows};
 use crate::imap::protocol::ImapError;
 use crate::store::Commit;
@@ -39,10 +38,10 @@ impl Syncer {
         let missing: usize = windows.iter().map(Vec::len).sum();
         self.backlog.insert(folder.id, missing as u64);
         if missing == 0 {
-            self.isolation.clear(folder.id);
+            self.bisection.clear(folder.id);
             return Ok(true);
         }
-        let limit = self.isolation.window(folder.id);
+        let limit = self.bisection.window(folder.id);
         let windows: Vec<&[Uid]> =
             windows.iter().flat_map(|window| window.rchunks(limit.min(window.len().max(1)))).collect();
         let target = self.target(folder);
@@ -54,9 +53,9 @@ impl Syncer {
         })
         .await;
         let at_fault = progress.reading.get().and_then(|number| windows.get(number));
-        self.isolation.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
+        self.bisection.attempt = at_fault.map(|window| (folder.id, window.to_vec()));
         fetched?;
-        self.isolation.clear(folder.id);
+        self.bisection.clear(folder.id);
         let all_came = self.note_undelivered(folder.id, &windows, &progress.delivered.take()).await?;
         self.backlog.insert(folder.id, 0);
         self.report_backlog().await?;
@@ -73,7 +72,7 @@ impl Syncer {
             budget: self.budget.clone(),
             workers: self.workers.clone(),
             policy: self.stored.mailbox.policy.clone(),
-            other_way: Arc::new(self.isolation.other_way(folder.id)),
+            other_way: Arc::new(self.bisection.other_way(folder.id)),
         }
     }
 

@@ -2,9 +2,10 @@
 //! how it is shown.
 
 use super::folder_names;
-use super::folder_sync::{Syncer, Visit};
+use super::folder_sync::Visit;
 use super::many_folders::give_way;
 use super::mass_deletion::MASS;
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, FolderId, FolderRole, WireName};
 use crate::events::EventType;

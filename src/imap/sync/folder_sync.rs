@@ -1,85 +1,20 @@
 //! One folder: select, list, plan, and each step of the plan as a commit of its own. Cut off anywhere, the
 //! next visit plans again from what is stored.
 
-use super::announce::Announcer;
-use super::gather::Gathered;
-use super::listing::{Ask, ListedMessage};
-use super::mass_deletion::Doubts;
-use super::move_detection::Twins;
+use super::openings::At;
 use super::plan::{FlagChange, Known, Listing, Plan, plan};
-use super::set_apart::{At, Openings};
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, FolderId, Message, Uid};
-use crate::imap::connection::{Connection, FolderStatus};
-use crate::imap::fetch::{Isolation, Workers};
+use crate::imap::connection::{Connection, ListedMessage, ListingDetail};
 use crate::imap::protocol::ImapError;
-use crate::net::ByteBudget;
-use crate::store::{Commit, Key, Owner, Store, StoredMailbox, UidEntry};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use crate::store::{Commit, UidEntry};
+use std::collections::BTreeSet;
 
 /// How many messages change in one commit.
 const BATCH: usize = 500;
 /// The first look at a folder begins with so many of the newest.
 const NEWEST: u32 = 50;
-
-/// What syncing needs; lives as long as the actor.
-pub(in crate::imap) struct Syncer {
-    pub(in crate::imap) store: Store,
-    pub(in crate::imap) owner: Owner,
-    pub(in crate::imap) stored: StoredMailbox,
-    pub(in crate::imap) announcer: Announcer,
-    pub(in crate::imap) key: Arc<Key>,
-    pub(in crate::imap) budget: ByteBudget,
-    pub(in crate::imap) workers: Workers,
-    /// Deletions that were seen and not believed at once.
-    pub(in crate::imap) doubts: Doubts,
-    /// Folders whose listing for a re-match left messages out.
-    pub(in crate::imap) incomplete: BTreeSet<FolderId>,
-    /// Messages listed and not yet stored, per folder.
-    pub(in crate::imap) backlog: BTreeMap<FolderId, u64>,
-    /// When the backlog was last shown.
-    pub(in crate::imap) reported: Instant,
-    /// Messages stored since the actor was spawned.
-    pub(in crate::imap) fetched: u64,
-    /// How long a quarantined message is left alone.
-    pub(in crate::imap) quarantine_retry: Duration,
-    /// What is known about messages that cannot be fetched.
-    pub(in crate::imap) isolation: Isolation,
-    /// What is known about messages that look like one stored in another folder.
-    pub(in crate::imap) twins: Twins,
-    /// Folders that are missing from a listing.
-    pub(in crate::imap) missing: Doubts,
-    /// What is missing holds little mail: another connection may show it at once.
-    pub(in crate::imap) misses_little: bool,
-    /// Folders that are never listed and can be selected all the same.
-    pub(in crate::imap) unlisted: BTreeSet<FolderId>,
-    /// The mailbox has more folders than are taken: the others are left out.
-    pub(in crate::imap) too_many_folders: bool,
-    /// How many folders were stored and listed at the last LIST: more are not stored now.
-    pub(in crate::imap) folder_count: usize,
-    /// Folders whose counts end the connection: they are selected instead.
-    pub(in crate::imap) uncounted: BTreeSet<FolderId>,
-    /// What is known about folders at which connections end.
-    pub(in crate::imap) openings: Openings,
-    /// First wait before a folder that is set apart is tried again; doubles.
-    pub(in crate::imap) pace: Duration,
-    /// After which a suspiciously large deletion is believed, and nothing is concluded before.
-    pub(in crate::imap) confirm: Duration,
-    /// Folders whose UIDs were compared with what is stored, on the connection of this number.
-    pub(in crate::imap) compared: (u64, BTreeSet<FolderId>),
-    /// What is read of small folders and not yet committed.
-    pub(in crate::imap) gathered: Gathered,
-    /// What SELECT told of the folder that was visited last.
-    pub(in crate::imap) selected: Option<FolderStatus>,
-    /// The last listing of a whole folder named as many messages as the server says there are.
-    pub(in crate::imap) listed_all: bool,
-    /// A message of the present fetch has to be looked for elsewhere first.
-    pub(in crate::imap) put_off: bool,
-    /// A folder of this incarnation was selected for the first time, and had so many messages.
-    pub(in crate::imap) first_sight: Option<(FolderId, u32)>,
-}
 
 /// How much of a folder to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +68,7 @@ impl Syncer {
         let Some(row) = self.store.folder(self.owner.mailbox, folder)? else { return Ok(Visit::InStep) };
         let folder = row.value;
         if scope == Scope::Whole && !folder.history_complete && connection.exists() > NEWEST {
-            let newest = connection.list_newest(connection.exists(), NEWEST, self.ask()).await?;
+            let newest = connection.list_newest(connection.exists(), NEWEST, self.listing_detail()).await?;
             let is_complete = newest.len() == NEWEST as usize;
             let lowest = newest.first().filter(|_| is_complete).map(|message| message.uid);
             let folder =
@@ -151,9 +86,9 @@ impl Syncer {
     }
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
-        let ask = if folder.history_complete { Ask::Flags } else { self.ask() };
+        let detail = if folder.history_complete { ListingDetail::Flags } else { self.listing_detail() };
         // asked in an empty folder, too: what a server forgot to count shows here
-        let listed = connection.list_messages("1:*", ask).await;
+        let listed = connection.list_messages("1:*", detail).await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
         if self.uids_were_reused(connection, folder, &listed).await? {
             return self.begin_rematch(connection, folder.id).await;
@@ -172,15 +107,15 @@ impl Syncer {
     async fn new_only(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let entries = self.store.uid_entries(self.owner.mailbox, folder.id, folder.incarnation)?;
         let first = entries.last().map_or(1, |entry| entry.uid.saturating_add(1));
-        let mut listed = connection.list_messages(&format!("{first}:*"), self.ask()).await?;
+        let mut listed = connection.list_messages(&format!("{first}:*"), self.listing_detail()).await?;
         // `n:*` names the last message even where n is above it (RFC 3501 §6.4.8)
         listed.retain(|message| message.uid >= first);
         self.carry_out(connection, folder, Listing::of(&listed, None)).await
     }
 
     /// What a listing of messages that are to be fetched is to tell.
-    pub(in crate::imap) fn ask(&self) -> Ask {
-        Ask::before_fetching(&self.stored.mailbox.policy)
+    pub(in crate::imap) fn listing_detail(&self) -> ListingDetail {
+        ListingDetail::before_fetching(&self.stored.mailbox.policy)
     }
 
     async fn carry_out(

@@ -2,7 +2,8 @@
 //! folders with a message each would else wait three times a thousand for the server, and a thousand times for the disk.
 
 use super::announce::Origin;
-use super::folder_sync::Syncer;
+use super::gathered::Gathered;
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, FolderId, WireName};
 use crate::imap::connection::{Connection, FetchedMessage, FolderStatus, Opened, Small};
@@ -23,38 +24,13 @@ const FIRST: u32 = 16;
 const READ_MESSAGES: u32 = 128;
 /// Bytes that are read together; what is beyond is visited by itself.
 const READ: usize = 2 << 20;
-/// Bytes, messages and folders of one commit. What is gathered holds its share of the memory for bodies.
-const BYTES: u64 = 1 << 20;
-const MESSAGES: usize = 256;
-const FOLDERS: usize = 128;
-
-/// What is read of folders and not yet committed.
-#[derive(Default)]
-pub(in crate::imap) struct Gathered {
-    commit: Option<Commit>,
-    shares: Vec<Share>,
-    bytes: u64,
-    messages: usize,
-    folders: BTreeSet<FolderId>,
-}
-
-impl Gathered {
-    /// Whether this folder is among what was read.
-    pub(in crate::imap) fn holds(&self, folder: FolderId) -> bool {
-        self.folders.contains(&folder)
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= BYTES || self.messages >= MESSAGES || self.folders.len() >= FOLDERS
-    }
-}
 
 impl Syncer {
     /// Whether nothing of a folder is known, and everything in it is wanted: it may be read together with others.
     pub(in crate::imap) fn is_new(&self, folder: &Folder) -> bool {
         let is_plain =
             folder.uid_validity.is_none() && folder.rematch_from.is_none() && folder.apart.is_none();
-        let is_trusted = !self.isolation.suspects(folder.id) && !self.openings.is_suspect(folder.id);
+        let is_trusted = !self.bisection.suspects(folder.id) && !self.openings.is_suspect(folder.id);
         is_plain
             && is_trusted
             && self.stored.mailbox.policy.since.is_none()

@@ -2,7 +2,7 @@
 //! mailbox is polled, and IDLE is tried again hours later. Pure.
 
 use crate::config::Timing;
-use crate::imap::connection::IdleEnd;
+use crate::imap::connection::{IdleEnd, Waiting};
 use crate::imap::protocol::ImapError;
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,6 @@ use std::time::{Duration, Instant};
 const USELESS: Duration = Duration::from_secs(1);
 /// So often in a row it may be by chance.
 const CHANCES: u32 = 3;
-
-/// How waiting is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Way {
-    /// In IDLE, where the server offers it.
-    Idle,
-    /// Without.
-    Poll,
-}
 
 /// What is known about IDLE with one mailbox's server.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +20,9 @@ pub(in crate::imap) struct Idling {
 }
 
 impl Idling {
-    pub(in crate::imap) fn way(&self, now: Instant) -> Way {
-        if self.given_up.is_some_and(|until| now < until) { Way::Poll } else { Way::Idle }
+    /// How to wait now.
+    pub(in crate::imap) fn waiting(&self, now: Instant) -> Waiting {
+        if self.given_up.is_some_and(|until| now < until) { Waiting::Poll } else { Waiting::Idle }
     }
 
     /// Waiting that began at `begun` ended so.
@@ -41,7 +33,7 @@ impl Idling {
         now: Instant,
         timing: &Timing,
     ) {
-        if self.way(begun) == Way::Poll {
+        if self.waiting(begun) == Waiting::Poll {
             return;
         }
         let is_short = now.saturating_duration_since(begun) < USELESS;
@@ -51,7 +43,7 @@ impl Idling {
             Err(ImapError::Timeout { what: "IDLE", .. }) => self.was_useless(),
             Err(error) if error.ends_the_connection() && is_short => self.was_useless(),
             Err(_) => false,
-            Ok(IdleEnd::Changed | IdleEnd::Elapsed | IdleEnd::Woken | IdleEnd::Leaving) => {
+            Ok(IdleEnd::Changed | IdleEnd::Elapsed | IdleEnd::Woken | IdleEnd::Stopping) => {
                 self.useless = 0;
                 false
             }
@@ -83,10 +75,13 @@ mod tests {
             idling
         };
         let refused = after(vec![Ok(IdleEnd::Refused)]);
-        assert_eq!(refused.way(moment), Way::Poll);
-        assert_eq!(refused.way(moment + timing.idle_again), Way::Idle);
-        assert_eq!(after(vec![Ok(IdleEnd::Ended), Ok(IdleEnd::Ended), lost()]).way(moment), Way::Poll);
-        assert_eq!(after(vec![lost(), lost()]).way(moment), Way::Idle, "by chance");
-        assert_eq!(after(vec![lost(), Ok(IdleEnd::Changed), lost(), lost()]).way(moment), Way::Idle);
+        assert_eq!(refused.waiting(moment), Waiting::Poll);
+        assert_eq!(refused.waiting(moment + timing.idle_again), Waiting::Idle);
+        assert_eq!(
+            after(vec![Ok(IdleEnd::Ended), Ok(IdleEnd::Ended), lost()]).waiting(moment),
+            Waiting::Poll
+        );
+        assert_eq!(after(vec![lost(), lost()]).waiting(moment), Waiting::Idle, "by chance");
+        assert_eq!(after(vec![lost(), Ok(IdleEnd::Changed), lost(), lost()]).waiting(moment), Waiting::Idle);
     }
 }

@@ -1,7 +1,7 @@
 //! Mailboxes of thousands of folders: what is done with all of them at once is done by the workers, and what stays on the
 //! arbiter lets others have their turn.
 
-use super::folder_sync::Syncer;
+use super::syncer::Syncer;
 use crate::domain::{Folder, WireName};
 use crate::imap::protocol::ImapError;
 use crate::store::Row;

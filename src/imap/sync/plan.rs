@@ -1,8 +1,8 @@
 //! What to do about a folder: a function of what is stored and what the server lists. Pure.
 
-use super::listing::ListedMessage;
 use super::mass_deletion::is_mass;
 use crate::domain::{Flags, MessageId, Uid};
+use crate::imap::connection::ListedMessage;
 use crate::store::UidEntry;
 use std::collections::BTreeSet;
 
@@ -103,38 +103,6 @@ pub fn plan(known: Known<'_>, listing: Listing<'_>) -> Plan {
     plan
 }
 
-/// Writes ascending UIDs as sets (`3,5:9`) of at most `limit` bytes each: Exchange takes command lines of
-/// 10,240 bytes.
-#[must_use]
-pub fn uid_sets(uids: &[Uid], limit: usize) -> Vec<String> {
-    let mut sets: Vec<String> = Vec::new();
-    let mut run: Option<(Uid, Uid)> = None;
-    let mut write = |(first, last): (Uid, Uid)| {
-        let text = if first == last { first.to_string() } else { format!("{first}:{last}") };
-        match sets.last_mut() {
-            Some(set) if set.len() + text.len() < limit => {
-                set.push(',');
-                set.push_str(&text);
-            }
-            _ => sets.push(text),
-        }
-    };
-    for uid in uids {
-        run = match run {
-            Some((first, last)) if last.checked_add(1) == Some(*uid) => Some((first, *uid)),
-            Some(ended) => {
-                write(ended);
-                Some((*uid, *uid))
-            }
-            None => Some((*uid, *uid)),
-        };
-    }
-    if let Some(ended) = run {
-        write(ended);
-    }
-    sets
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,14 +194,6 @@ mod tests {
         };
         let plan = plan(known, complete(&messages));
         assert_eq!((plan.fetch, plan.vanished), (vec![vec![3, 4]], vec![]));
-    }
-
-    #[test]
-    fn sets_are_runs_and_stay_short() {
-        assert_eq!(uid_sets(&[1, 2, 3, 7, 9, 10], 100), ["1:3,7,9:10"]);
-        let odd: Vec<Uid> = (0..5000).map(|n| n * 2 + 1).collect();
-        assert!(uid_sets(&odd, 8000).iter().all(|set| set.len() <= 8000));
-        assert!(uid_sets(&[], 10).is_empty());
     }
 
     fn arbitrary_flags() -> impl Strategy<Value = Flags> {

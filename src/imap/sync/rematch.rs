@@ -4,14 +4,13 @@
 //! Resumable: what is matched carries the new incarnation, what is left of the old one is what is still
 //! to be matched.
 
-use super::folder_sync::Syncer;
-use super::listing::ListedEnvelope;
 use super::mass_deletion::is_mass;
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::message::Envelope;
 use crate::domain::{FolderId, Message, Timestamp, Uid};
 use crate::events::EventType;
-use crate::imap::connection::Connection;
+use crate::imap::connection::{Connection, ListedEnvelope};
 use crate::imap::protocol::ImapError;
 use crate::store::{Commit, Row};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,12 @@
 //! Folders under a new name: the same UIDVALIDITY and UIDs, and the same messages under them. Where a server gives a renamed
 //! folder another UIDVALIDITY, its messages are told as moved: they keep their ids.
 
-use super::folder_sync::Syncer;
-use super::listing::{Ask, ListedEnvelope};
 use super::many_folders::give_way;
-use super::plan::uid_sets;
+use super::syncer::Syncer;
 use crate::domain::{Folder, FolderRole, Uid};
-use crate::imap::connection::{Connection, Selected};
-use crate::imap::fetch::SET;
+use crate::imap::connection::{
+    Connection, LONGEST_UID_SET, ListedEnvelope, ListingDetail, Selected, uid_sets,
+};
 use crate::imap::protocol::ImapError;
 use crate::store::{Row, UidEntry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +81,7 @@ impl Syncer {
         let listed = if selected.exists == 0 {
             Vec::new()
         } else {
-            connection.list_messages("1:*", Ask::Flags).await?
+            connection.list_messages("1:*", ListingDetail::Flags).await?
         };
         let listed: BTreeSet<u32> = listed.iter().map(|message| message.uid).collect();
         let stored = if listed.is_empty() { self.stored_folders().await? } else { Vec::new() };
@@ -135,7 +134,7 @@ impl Syncer {
         }
         let uids: Vec<Uid> = sample.keys().copied().collect();
         let mut same = 0;
-        for set in uid_sets(&uids, SET) {
+        for set in uid_sets(&uids, LONGEST_UID_SET) {
             let there = connection.list_envelopes(&set, (&self.workers, self.owner.mailbox)).await?;
             let is_same =
                 |listed: &&ListedEnvelope| sample.get(&listed.uid).is_some_and(|known| listed.is(known));

@@ -4,7 +4,8 @@ use super::folder_names;
 use super::folder_status::Seen;
 use super::folder_sync::{Scope, Visit};
 use super::gather::GROUP as GATHERED;
-use super::set_apart::{At, is_due};
+use super::openings::At;
+use super::set_apart::is_due;
 use super::sync_loop::Rider;
 use crate::clock;
 use crate::domain::{Folder, FolderId, FolderRole, WireName};
@@ -208,7 +209,7 @@ impl Rider {
     /// Tries one message again that was set apart, after everything else: if it ends the connection, that is all it does.
     async fn give_another_chance(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
         let (folders, pace) = (self.syncer.followed_folders().await?, self.link.timing.status_interval);
-        let Some((folder, uid)) = self.syncer.next_chance(&folders, pace)? else { return Ok(()) };
+        let Some((folder, uid)) = self.syncer.next_retry(&folders, pace)? else { return Ok(()) };
         if self.visit_one(connection, folder, Scope::NewOnly).await? == Visit::InStep {
             self.syncer.try_again(connection, folder.id, uid).await?;
         }

@@ -1,19 +1,17 @@
 //! Folders that the server does not let us into, or that end every connection which opens them: each is set apart, tried
 //! again with waits that grow, and keeps nobody else waiting.
 
-use super::folder_sync::Syncer;
+use super::openings::At;
+use super::syncer::Syncer;
 use crate::domain::{Folder, FolderId, SetApart, Timestamp};
 use crate::events::EventType;
 use crate::imap::protocol::ImapError;
 use crate::store::{Commit, Row};
 use crate::{clock, diagnosis};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A folder that is set apart is tried again at least so often.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// A folder at which so many connections ended in a row is what ends them.
-const ENDED: u32 = 3;
 /// Characters of a reason that are kept: it shares a row with the folder's name.
 const REASON: usize = 200;
 
@@ -21,49 +19,6 @@ const REASON: usize = 200;
 fn pause(first: Duration, tries: u32) -> Duration {
     let doublings = tries.saturating_sub(1).min(20);
     first.saturating_mul(1 << doublings).min(LONGEST.max(first))
-}
-
-/// What was being done with a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::imap) enum At {
-    /// It was asked for its counts.
-    Counts,
-    /// It was selected and listed.
-    Opening,
-}
-
-/// Connections that ended while a folder was being opened or listed.
-#[derive(Debug, Default)]
-pub(in crate::imap) struct Openings {
-    /// What is being opened right now.
-    pub(in crate::imap) now: Option<(FolderId, At)>,
-    ended: BTreeMap<(FolderId, At), u32>,
-}
-
-impl Openings {
-    /// A connection ended: the folder that it is laid to, once it ended there often enough.
-    fn blames(&mut self) -> Option<(FolderId, At)> {
-        let place = self.now.take()?;
-        let times = self.ended.entry(place).or_default();
-        *times = times.saturating_add(1);
-        (*times >= ENDED).then_some(place)
-    }
-
-    /// The server was away: what ended before has other reasons, too.
-    pub(in crate::imap) fn forget(&mut self) {
-        self.ended.clear();
-    }
-
-    /// The folder was opened and listed.
-    pub(in crate::imap) fn went_well(&mut self, folder: FolderId) {
-        self.now = None;
-        self.ended.remove(&(folder, At::Opening));
-    }
-
-    /// Whether a connection ended there: it is visited last.
-    pub(in crate::imap) fn is_suspect(&self, folder: FolderId) -> bool {
-        self.ended.contains_key(&(folder, At::Opening))
-    }
 }
 
 /// Whether it is time to try a folder again that is set apart.
@@ -130,7 +85,7 @@ impl Syncer {
         Ok(())
     }
 
-    /// After a failed ride: `true` if it ended at a folder that was set apart for it, or that is not asked for its counts
+    /// After a failed connection attempt: `true` if it ended at a folder that was set apart for it, or that is not asked for its counts
     /// any more.
     pub(in crate::imap) async fn blame_folder(&mut self, error: &ImapError) -> Result<bool, ImapError> {
         if !error.ends_the_connection() {

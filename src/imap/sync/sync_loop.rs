@@ -3,10 +3,10 @@
 
 use super::backoff::Backoff;
 use super::folder_status::Seen;
-use super::folder_sync::{Scope, Syncer, Visit};
-use super::gather::Gathered;
+use super::folder_sync::{Scope, Visit};
+use super::gathered::Gathered;
 use super::idling::Idling;
-use super::wakeup::Bell;
+use super::syncer::Syncer;
 use crate::clock;
 use crate::config::Timing;
 use crate::diagnosis::catalogue::TOO_MANY_FOLDERS;
@@ -14,6 +14,7 @@ use crate::diagnosis::{self, Facts};
 use crate::domain::{Auth, Endpoint, Folder, FolderId, FolderRole, GrantSecret, MailboxState, Timestamp};
 use crate::imap::connection::{Change, Connection, Credentials, FOLDERS, IdleEnd, Oddities, connect};
 use crate::imap::protocol::{ImapError, ImapStatus};
+use crate::imap::wakeup::Wakeup;
 use crate::net::Dialer;
 use crate::token::protocol::{GetAccessToken, TokenError, TokenRejected};
 use actix::Recipient;
@@ -34,7 +35,7 @@ pub(in crate::imap) struct Link {
 pub(in crate::imap) struct Rider {
     pub(in crate::imap) link: Link,
     pub(in crate::imap) syncer: Syncer,
-    pub(in crate::imap) bell: Arc<Bell>,
+    pub(in crate::imap) wakeup: Arc<Wakeup>,
     pub(in crate::imap) shown: Arc<Mutex<ImapStatus>>,
     pub(in crate::imap) backoff: Backoff,
     pub(in crate::imap) seen: BTreeMap<FolderId, Seen>,
@@ -65,14 +66,14 @@ impl Rider {
     pub(in crate::imap) fn new(
         link: Link,
         syncer: Syncer,
-        bell: Arc<Bell>,
+        wakeup: Arc<Wakeup>,
         shown: Arc<Mutex<ImapStatus>>,
     ) -> Self {
         let backoff = Backoff::default();
         Self {
             link,
             syncer,
-            bell,
+            wakeup,
             shown,
             backoff,
             seen: BTreeMap::new(),
@@ -95,7 +96,7 @@ impl Rider {
     pub(in crate::imap) async fn run(mut self) -> Option<ImapError> {
         loop {
             let error = match self.ride().await {
-                Ok(()) if self.bell.is_leaving() => return None,
+                Ok(()) if self.wakeup.is_stopping() => return None,
                 Ok(()) => continue,
                 Err(error) => error,
             };
@@ -119,7 +120,7 @@ impl Rider {
         if !self.has_listed {
             self.syncer.openings.forget();
         }
-        if self.syncer.isolate(error).await? || self.syncer.blame_folder(error).await? {
+        if self.syncer.bisect(error).await? || self.syncer.blame_folder(error).await? {
             return Ok(()); // what is at fault is smaller now, or set apart: at once
         }
         let oauth = !matches!(self.syncer.stored.mailbox.auth, Auth::Password { .. });
@@ -139,7 +140,7 @@ impl Rider {
         self.doing("waiting");
         if next.wakeable {
             tokio::select! {
-                () = self.bell.woken() => {}
+                () = self.wakeup.woken() => {}
                 () = tokio::time::sleep(next.wait) => {}
             }
         } else {
@@ -218,7 +219,7 @@ impl Rider {
                 }
             }
             let end = self.idle(&mut connection, next_round).await?;
-            if end == IdleEnd::Leaving {
+            if end == IdleEnd::Stopping {
                 connection.logout().await;
                 return Ok(());
             }
@@ -257,8 +258,8 @@ impl Rider {
         self.note(|shown| shown.passed_over = passed_over);
         let until = self.look_again.map_or(next_round, |at| at.min(next_round));
         let time = self.link.timing.idle_renew.min(until.saturating_duration_since(now));
-        let ways = self.idling.way(now);
-        let end = connection.idle(time, &self.bell, ways).await;
+        let waiting = self.idling.waiting(now);
+        let end = connection.idle(time, &self.wakeup, waiting).await;
         self.idling.note(&end, now, clock::monotonic(), &self.link.timing);
         end
     }

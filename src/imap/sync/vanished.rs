@@ -1,6 +1,6 @@
 //! Messages that vanished from their folder and turned up in no other: deleted, or gone to where nobody looks.
 
-use super::folder_sync::Syncer;
+use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, MessageId, Timestamp};
 use crate::imap::connection::Connection;

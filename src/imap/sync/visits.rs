@@ -63,7 +63,7 @@ impl Rider {
     ) -> Result<Visit, ImapError> {
         self.doing(&format!("syncing {}", folder.path));
         match self.syncer.visit(connection, folder.id, scope).await {
-            Err(error) if error.refuses_folder() && self.syncer.isolation.attempt.is_none() => {
+            Err(error) if error.refuses_folder() && self.syncer.bisection.attempt.is_none() => {
                 self.syncer.openings.went_well(folder.id);
                 connection.forget_selection();
                 self.refusal = Some(error);

@@ -1,11 +1,11 @@
 //! What is in the selected folder: UIDs with flags and sizes.
 
-use super::plan::uid_sets;
+use super::response::{FetchedMessage, Response};
+use super::uid_sets::{LONGEST_UID_SET, uid_sets};
+use super::wire::Connection;
 use crate::domain::mailbox::Policy;
 use crate::domain::message::Envelope;
 use crate::domain::{Flags, Timestamp, Uid};
-use crate::imap::connection::{Connection, FetchedMessage, Response};
-use crate::imap::fetch::SET;
 use crate::imap::protocol::ImapError;
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(in crate::imap) struct ListedMessage {
 
 /// What a listing tells beside flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Ask {
+pub(in crate::imap) enum ListingDetail {
     /// Nothing: what is listed is mostly stored already.
     Flags,
     /// Sizes, of what is to be fetched.
@@ -30,7 +30,7 @@ pub(in crate::imap) enum Ask {
     SizesAndDates,
 }
 
-impl Ask {
+impl ListingDetail {
     /// What is to be told of messages that may be fetched under this policy.
     pub(in crate::imap) fn before_fetching(policy: &Policy) -> Self {
         if policy.since.is_some() { Self::SizesAndDates } else { Self::Sizes }
@@ -68,19 +68,19 @@ impl Connection {
     pub(in crate::imap) async fn list_messages(
         &mut self,
         uids: &str,
-        ask: Ask,
+        detail: ListingDetail,
     ) -> Result<Vec<ListedMessage>, ImapError> {
-        self.list_by(&format!("UID FETCH {uids}"), ask).await
+        self.list_by(&format!("UID FETCH {uids}"), detail).await
     }
 
     /// Sizes of a UID set of the selected folder, as the server estimates them, and dates if they are asked for.
     pub(in crate::imap) async fn list_sizes(
         &mut self,
         uids: &str,
-        ask: Ask,
+        detail: ListingDetail,
     ) -> Result<Vec<(Uid, ListedSize)>, ImapError> {
         let mut found = Vec::new();
-        let command = format!("UID FETCH {uids} (UID{})", ask.items());
+        let command = format!("UID FETCH {uids} (UID{})", detail.items());
         self.exchange("FETCH", &command, |response| {
             if let Response::Fetch(message) = response {
                 found.extend(message.uid.zip(size_in(message)));
@@ -146,24 +146,28 @@ impl Connection {
         &mut self,
         exists: u32,
         count: u32,
-        ask: Ask,
+        detail: ListingDetail,
     ) -> Result<Vec<ListedMessage>, ImapError> {
         let first = exists.saturating_sub(count).saturating_add(1).max(1);
-        self.list_by(&format!("FETCH {first}:*"), ask).await
+        self.list_by(&format!("FETCH {first}:*"), detail).await
     }
 
     /// A server that cannot tell a size may still tell flags: the sizes are then asked for by themselves.
-    async fn list_by(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
-        match self.list_once(fetch, ask).await {
-            Err(error) if ask != Ask::Flags && error.is_plain_refusal() => {
-                self.list_once(fetch, Ask::Flags).await
+    async fn list_by(&mut self, fetch: &str, detail: ListingDetail) -> Result<Vec<ListedMessage>, ImapError> {
+        match self.list_once(fetch, detail).await {
+            Err(error) if detail != ListingDetail::Flags && error.is_plain_refusal() => {
+                self.list_once(fetch, ListingDetail::Flags).await
             }
             listed => listed,
         }
     }
 
-    async fn list_once(&mut self, fetch: &str, ask: Ask) -> Result<Vec<ListedMessage>, ImapError> {
-        let command = format!("{fetch} (UID FLAGS{})", ask.items());
+    async fn list_once(
+        &mut self,
+        fetch: &str,
+        detail: ListingDetail,
+    ) -> Result<Vec<ListedMessage>, ImapError> {
+        let command = format!("{fetch} (UID FLAGS{})", detail.items());
         let (mut found, mut unnamed) = (Vec::new(), BTreeSet::new());
         let mut next_tidying = 1000;
         let see = |response: &Response| {
@@ -197,7 +201,7 @@ impl Connection {
     async fn uids_of(&mut self, sequences: &BTreeSet<u32>) -> Result<BTreeSet<Uid>, ImapError> {
         let sequences: Vec<u32> = sequences.iter().copied().collect();
         let mut found = BTreeSet::new();
-        for set in uid_sets(&sequences, SET) {
+        for set in uid_sets(&sequences, LONGEST_UID_SET) {
             let command = format!("UID SEARCH {set}");
             let searched = self.exchange("SEARCH", &command, |response| {
                 if let Response::Search(uids) = response {
@@ -216,8 +220,8 @@ impl Connection {
     /// Which of these UIDs are in the selected folder: asked for by name, whatever a listing of everything left out.
     pub(in crate::imap) async fn present(&mut self, uids: &[Uid]) -> Result<BTreeSet<Uid>, ImapError> {
         let mut found = BTreeSet::new();
-        for set in uid_sets(uids, SET) {
-            let listed = self.list_messages(&set, Ask::Flags).await?;
+        for set in uid_sets(uids, LONGEST_UID_SET) {
+            let listed = self.list_messages(&set, ListingDetail::Flags).await?;
             found.extend(listed.into_iter().map(|message| message.uid));
         }
         Ok(found)

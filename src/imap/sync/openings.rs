@@ -1,0 +1,51 @@
+//! Which folder was being opened when a connection ended, and how often that happened: such a folder is what ends
+//! connections. Pure.
+
+use crate::domain::FolderId;
+use std::collections::BTreeMap;
+
+/// A folder at which so many connections ended in a row is what ends them.
+const ENDED: u32 = 3;
+
+/// What was being done with a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::imap) enum At {
+    /// It was asked for its counts.
+    Counts,
+    /// It was selected and listed.
+    Opening,
+}
+
+/// Connections that ended while a folder was being opened or listed.
+#[derive(Debug, Default)]
+pub(in crate::imap) struct Openings {
+    /// What is being opened right now.
+    pub(in crate::imap) now: Option<(FolderId, At)>,
+    ended: BTreeMap<(FolderId, At), u32>,
+}
+
+impl Openings {
+    /// A connection ended: the folder it is blamed on, once it ended there often enough.
+    pub(super) fn blames(&mut self) -> Option<(FolderId, At)> {
+        let place = self.now.take()?;
+        let times = self.ended.entry(place).or_default();
+        *times = times.saturating_add(1);
+        (*times >= ENDED).then_some(place)
+    }
+
+    /// The server was away: what ended before has other reasons, too.
+    pub(in crate::imap) fn forget(&mut self) {
+        self.ended.clear();
+    }
+
+    /// The folder was opened and listed.
+    pub(in crate::imap) fn went_well(&mut self, folder: FolderId) {
+        self.now = None;
+        self.ended.remove(&(folder, At::Opening));
+    }
+
+    /// Whether a connection ended there: it is visited last.
+    pub(in crate::imap) fn is_suspect(&self, folder: FolderId) -> bool {
+        self.ended.contains_key(&(folder, At::Opening))
+    }
+}
