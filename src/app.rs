@@ -50,10 +50,10 @@ pub struct Engine {
     pub supervisor: Addr<Supervisor>,
     /// The way to connect.
     pub dialer: Dialer,
-    /// The way to ask token endpoints.
+    /// The client for token endpoints.
     pub http: HttpClient,
-    /// Held by whoever has a refresh token on its way outside of the token actors: the drain waits for its answer.
-    on_their_way: Arc<RwLock<()>>,
+    /// Held for reading while a refresh token is in flight outside of the token actors: the drain waits for its answer.
+    in_flight: Arc<RwLock<()>>,
 }
 
 impl Engine {
@@ -92,7 +92,7 @@ impl Engine {
         };
         let supervisor = Supervisor::new(factories).start();
         supervisor.send(Reconcile).await.map_err(|_| StartError::Ended)?;
-        Ok(Self { store, supervisor, dialer, http, on_their_way: Arc::default() })
+        Ok(Self { store, supervisor, dialer, http, in_flight: Arc::default() })
     }
 
     /// Binds the HTTP API; it runs when the server is awaited.
@@ -133,7 +133,7 @@ impl Engine {
             send_probe,
             doctor: self.doctor(config),
             notifier: notifier.clone(),
-            on_their_way: Arc::clone(&self.on_their_way),
+            on_their_way: Arc::clone(&self.in_flight),
         };
         let bound = http::bind(deps)?;
         actix::spawn(notify::watch(notifier, bound.public_url.clone()));
@@ -151,16 +151,16 @@ impl Engine {
         })
     }
 
-    /// Tells every actor to end, and waits until nothing is being written any more.
+    /// Stops every actor, and waits until nothing is being written any more.
     pub async fn drain(self) {
         if self.supervisor.send(Drain).await.is_err() {
             tracing::warn!("the supervisor had ended before the drain");
         }
-        drop(self.on_their_way.write().await);
+        drop(self.in_flight.write().await);
     }
 }
 
-/// Says it beforehand if there are more mailboxes than can be connected at once.
+/// Warns at the start if there are more mailboxes than can be connected at once.
 fn warn_if_limited(store: &Store) -> Result<(), StoreError> {
     let receiving = store.mailboxes()?.iter().filter(|stored| stored.mailbox.imap.is_some()).count();
     let Shares { limit, receiving: room, .. } = Shares::of(descriptors::limit());
@@ -221,7 +221,7 @@ fn compact_packs(store: &Store, dead: f64) {
                     Ok(Err(error)) => {
                         tracing::warn!(mailbox = %stored.mailbox.id, %error, "packs not compacted")
                     }
-                    Err(_) => {} // told by the panic hook
+                    Err(_) => {} // the panic hook logs it
                 }
             }
             tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -229,7 +229,7 @@ fn compact_packs(store: &Store, dead: f64) {
     });
 }
 
-/// Tells which client secrets end soon, now and every hour.
+/// Announces which client secrets end soon, now and every hour.
 fn tell_expiring_secrets(store: &Store) {
     let store = store.clone();
     actix::spawn(async move {

@@ -23,8 +23,8 @@
 //! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
 //! | `TryCredential` | http → Supervisor | – | the supervisor looks for credentials on trial by itself |
 //! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |
-//! | `AskLeave` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
-//! | `AskAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
+//! | `RequestPermit` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
+//! | `RequestAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
 //! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
 //! | `GetLags` | tests → Supervisor | `Vec<Duration>` | – |
 //! | `Drain` | app → Supervisor | – | the process ends all the same |

@@ -1,4 +1,4 @@
-//! Messages that several actors share, and the guard that tells the supervisor of an actor's end.
+//! Messages that several actors share, and the guard that reports an actor's end to the supervisor.
 
 use crate::domain::Incarnation;
 use crate::store::Role;
@@ -7,7 +7,7 @@ use actix::{Message, Recipient};
 /// Why an actor ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExitReason {
-    /// It was told to.
+    /// It was stopped.
     Stopped,
     /// It gave up, with its error's text.
     Failed(String),
@@ -34,7 +34,7 @@ pub struct ChildExited {
 #[rtype(result = "()")]
 pub struct Stop;
 
-/// Dropped with its actor, however that ends, and tells the supervisor.
+/// Dropped with its actor, however that ends, and reports it to the supervisor.
 pub struct ExitGuard {
     supervisor: Recipient<ChildExited>,
     exit: ChildExited,

@@ -1,8 +1,8 @@
-//! When the end of a client secret is told: some days ahead, each once. Pure.
+//! When the end of a client secret is announced: some days ahead, each once. Pure.
 
 use crate::domain::Timestamp;
 
-/// How many days ahead it is told.
+/// How many days ahead it is announced.
 pub const DAYS_AHEAD: [u32; 5] = [60, 30, 14, 7, 1];
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -13,8 +13,8 @@ pub fn days_left(expires_at: Timestamp, now: Timestamp) -> u32 {
     u32::try_from(expires_at.0.saturating_sub(now.0).max(0) / DAY).unwrap_or(u32::MAX)
 }
 
-/// Which of [`DAYS_AHEAD`] is to be told now; `told` is the last one that was, of the same end. Who was away over
-/// several is told the nearest only.
+/// Which of [`DAYS_AHEAD`] is to be announced now; `announced` is the last one that was, of the same end. After a time
+/// without a look only the nearest is announced.
 #[must_use]
 pub fn due(expires_at: Timestamp, now: Timestamp, told: Option<u32>) -> Option<u32> {
     let left = expires_at.0.saturating_sub(now.0);

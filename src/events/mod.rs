@@ -14,7 +14,7 @@ pub enum EventType {
     /// The mailbox's state, or the state of its sending, changed.
     #[serde(rename = "mailbox.state_changed")]
     MailboxStateChanged,
-    /// The history is complete; told once.
+    /// The history is complete; published once.
     #[serde(rename = "mailbox.synced")]
     MailboxSynced,
     /// A user is asked to sign in.
@@ -85,7 +85,7 @@ pub enum EventType {
     AppSecretRolledBack,
 }
 
-/// An event on its way into the log.
+/// An event before it is in the log.
 #[derive(Clone, Debug)]
 pub struct EventDraft {
     /// What happened.

@@ -27,7 +27,7 @@ use crate::net::{ByteBudget, Dialer, HttpClient, MxResolver};
 use crate::notify::Notifier;
 use crate::store::{Store, StoredMailbox};
 use crate::supervisor::protocol::{
-    AskAppToken, AskLeave, GetActors, Reconcile, RefreshToken, TryCredential, Wake,
+    GetActors, Reconcile, RefreshToken, RequestAppToken, RequestPermit, TryCredential, Wake,
 };
 use actix::Recipient;
 use futures_util::future::BoxFuture;
@@ -52,9 +52,9 @@ pub struct Wakers {
     /// A new credential is to be tried.
     pub try_credential: Recipient<TryCredential>,
     /// Leave to send a token request.
-    pub leave: Recipient<AskLeave>,
+    pub leave: Recipient<RequestPermit>,
     /// An app's own token.
-    pub app_token: Recipient<AskAppToken>,
+    pub app_token: Recipient<RequestAppToken>,
 }
 
 /// What the server is made with.

@@ -1,8 +1,8 @@
-//! The shell of receiving: an actor that owns one rider and passes wake-ups on to it.
+//! The shell of receiving: an actor that owns one sync loop and passes wake-ups on to it.
 
 use super::fetch::Workers;
 use super::protocol::{GetStatus, ImapError, ImapStatus, SyncNow};
-use super::sync::{Link, Rider, Syncer};
+use super::sync::{Link, SyncLoop, Syncer};
 use super::wakeup::Wakeup;
 use crate::config::Timing;
 use crate::net::{ByteBudget, Dialer};
@@ -13,7 +13,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, Wrap
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Instrument;
 
-/// What an IMAP actor is given.
+/// What receiving needs of the rest of the process.
 #[derive(Clone)]
 pub struct ImapDeps {
     /// The store.
@@ -30,7 +30,7 @@ pub struct ImapDeps {
 
 /// Keeps one mailbox in step with its IMAP server.
 pub struct ImapActor {
-    rider: Option<Rider>,
+    sync_loop: Option<SyncLoop>,
     wakeup: Arc<Wakeup>,
     shown: Arc<Mutex<ImapStatus>>,
     guard: ExitGuard,
@@ -59,8 +59,8 @@ impl ImapActor {
         let wakeup = Arc::new(Wakeup::default());
         let shown = Arc::new(Mutex::new(ImapStatus::default()));
         let link = Link { dialer, timing, endpoint, token, rejected };
-        let rider = Rider::new(link, syncer, Arc::clone(&wakeup), Arc::clone(&shown));
-        Ok(Self { rider: Some(rider), wakeup, shown, guard, span })
+        let sync_loop = SyncLoop::new(link, syncer, Arc::clone(&wakeup), Arc::clone(&shown));
+        Ok(Self { sync_loop: Some(sync_loop), wakeup, shown, guard, span })
     }
 }
 
@@ -68,9 +68,9 @@ impl Actor for ImapActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let Some(rider) = self.rider.take() else { return };
-        let ride = rider.run().instrument(self.span.clone()).into_actor(self);
-        context.spawn(actix::ActorFutureExt::map(ride, |error, actor: &mut Self, context| {
+        let Some(sync_loop) = self.sync_loop.take() else { return };
+        let work = sync_loop.run().instrument(self.span.clone()).into_actor(self);
+        context.spawn(actix::ActorFutureExt::map(work, |error, actor: &mut Self, context| {
             if let Some(error) = error {
                 actor.guard.failed(&error.to_string());
             }

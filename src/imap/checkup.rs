@@ -1,4 +1,4 @@
-//! The doctor's way through an IMAP server, a step at a time, on a connection of its own. Nothing is selected for
+//! The doctor's steps through an IMAP server, one at a time, on a connection of its own. Nothing is selected for
 //! writing and nothing is changed.
 
 use super::connection::{Client, Connection, Credentials, Secured, capabilities, connect, within};
@@ -48,13 +48,13 @@ impl Checkup {
         Ok(Self { endpoint, timing, address, at: At::Secured(secured) })
     }
 
-    /// Waits for the greeting and asks what the server offers before log-in.
+    /// Waits for the greeting and reads what the server offers before log-in.
     ///
     /// # Errors
     /// What is wrong.
     pub async fn offers(self) -> Result<(Self, Vec<String>), Diagnosis> {
         let Self { endpoint, timing, address, at } = self;
-        let asked = async {
+        let work = async {
             let mut client = match at {
                 At::Secured(secured) => connect::welcomed(secured, &timing).await?,
                 At::Welcomed(client) => *client,
@@ -62,7 +62,7 @@ impl Checkup {
             let offers = within("CAPABILITY", timing.command, capabilities(&mut client)).await??;
             Ok::<_, ImapError>((client, offers))
         };
-        let (client, offers) = asked.await.map_err(|error| explain(&error, &endpoint, &address))?;
+        let (client, offers) = work.await.map_err(|error| explain(&error, &endpoint, &address))?;
         Ok((Self { endpoint, timing, address, at: At::Welcomed(Box::new(client)) }, offers))
     }
 
@@ -115,7 +115,7 @@ impl CheckupSession {
         idled.map(|()| true).map_err(|error| self.explain(&error))
     }
 
-    /// Says goodbye.
+    /// Logs out.
     pub async fn logout(self) {
         self.connection.logout().await;
     }

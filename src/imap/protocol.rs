@@ -1,4 +1,4 @@
-//! What is said to the IMAP actor, and how receiving can fail.
+//! Messages to the IMAP actor, and how receiving can fail.
 
 use crate::diagnosis::{self, Facts, catalogue as c};
 use crate::domain::{Diagnosis, Disposition, Uid};
@@ -28,7 +28,7 @@ pub struct ImapStatus {
     pub connections: u64,
     /// Messages fetched since the actor was spawned.
     pub fetched: u64,
-    /// Lines of the server's that nobody understands and nobody needs, since the actor was spawned.
+    /// Lines of the server's that were not understood and passed over, since the actor was spawned.
     pub passed_over: u64,
 }
 
@@ -148,8 +148,8 @@ impl ImapError {
         }
     }
 
-    /// Whether the server said NO or BAD for no reason that we know: it does not want this command. One that asks for
-    /// patience says nothing about it.
+    /// Whether the server said NO or BAD for no reason that we know: it does not want this command. One that is
+    /// busy says nothing about it.
     #[must_use]
     pub fn is_plain_refusal(&self) -> bool {
         matches!(self, Self::No { text, .. } | Self::Bad { text, .. } if diagnosis::imap(text).is_none())
@@ -164,7 +164,7 @@ impl ImapError {
 
     /// Whether the server said NO or BAD because it is busy or in trouble: what it refused may be there.
     #[must_use]
-    pub fn asks_for_patience(&self) -> bool {
+    pub fn says_busy(&self) -> bool {
         let (Self::No { text, .. } | Self::Bad { text, .. }) = self else { return false };
         diagnosis::imap(text).is_some_and(|found| {
             found.entry == &c::SERVER_BUSY || matches!(found.disposition, Disposition::RetryAfter(_))
@@ -177,7 +177,7 @@ impl ImapError {
         matches!(self, Self::No { text, .. } | Self::Bad { text, .. } if diagnosis::concerns_session(text))
     }
 
-    /// Whether the connection was over with it, for no reason that the server told and we know.
+    /// Whether the connection ended with it, for no reason that the server gave and we know.
     #[must_use]
     pub fn ends_the_connection(&self) -> bool {
         let went = matches!(self, Self::Lost { .. } | Self::Timeout { .. } | Self::Bye { .. });
@@ -185,7 +185,7 @@ impl ImapError {
         was_cut || went && self.disposition() == Disposition::Retry
     }
 
-    /// What a person is told, where somebody has to act or may wonder.
+    /// The diagnosis for a person, where somebody has to act or may wonder.
     #[must_use]
     pub fn diagnosis(&self, facts: &Facts<'_>) -> Option<Diagnosis> {
         let evidence = self.to_string();

@@ -32,7 +32,7 @@ impl Wakeup {
         self.wake.notified().await;
     }
 
-    /// Asks the sync loop to log out and end; `false`: it is in the middle of something, and has to be cut
+    /// The sync loop is to log out and end; `false`: it is in the middle of something, and has to be cut
     /// off.
     pub(super) fn stop(&self) -> bool {
         self.is_stopping.store(true, Ordering::Relaxed);

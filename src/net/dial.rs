@@ -1,69 +1,22 @@
 //! From a host name to a TCP connection: all addresses, IPv6 and IPv4 in turn, each a little after the one before
 //! (happy eyeballs, RFC 8305), each with a deadline.
 
+use super::certificate::Shown;
+use super::config::{IpChoice, NetConfig};
+use super::reach::is_loopback;
 use super::slots::{Slot, Slots};
-use super::{NetError, Proxy, Reach, Shown, is_loopback, tls};
-use crate::descriptors::Shares;
+use super::{NetError, Proxy, tls_config};
 use crate::domain::Security;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// RFC 8305 §5's recommended Connection Attempt Delay.
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// How connections are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetConfig {
-    /// For each address; the name's resolution has as long again.
-    pub connect_timeout: Duration,
-    /// For the TLS handshake.
-    pub tls_timeout: Duration,
-    /// Which addresses are used.
-    pub ip: IpChoice,
-    /// PEM files with certificate authorities beside Mozilla's.
-    pub extra_ca: Vec<PathBuf>,
-    /// Whether `security: none` may leave this machine.
-    pub allow_plain_remote: bool,
-    /// How many connections may be open.
-    pub shares: Shares,
-    /// Which addresses may be connected to.
-    pub reach: Reach,
-    /// By what others are connected to.
-    pub proxy: Option<Proxy>,
-}
-
-impl Default for NetConfig {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            tls_timeout: Duration::from_secs(15),
-            ip: IpChoice::Auto,
-            extra_ca: Vec::new(),
-            allow_plain_remote: false,
-            shares: Shares::of(u64::MAX),
-            reach: Reach::default(),
-            proxy: None,
-        }
-    }
-}
-
-/// Which addresses are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IpChoice {
-    /// Both kinds, IPv6 first.
-    #[default]
-    Auto,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
 
 /// Makes connections. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,7 +36,7 @@ impl Dialer {
     /// # Errors
     /// [`NetError::ExtraCa`] if a configured file is no certificate.
     pub fn new(config: NetConfig) -> Result<Self, NetError> {
-        let tls = Arc::new(tls::client_config(&config)?);
+        let tls = Arc::new(tls_config::client_config(&config)?);
         let slots = Slots::of(config.shares);
         Ok(Self(Arc::new(Shared { config, tls, shown: None, slots })))
     }

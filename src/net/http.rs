@@ -1,6 +1,7 @@
 //! HTTPS clients with the same TLS, names, limits and proxy as the mail connections.
 
-use super::{Dialer, NetError, Reach, is_loopback};
+use super::reach::is_loopback;
+use super::{Dialer, NetError, Reach};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Request, RequestBuilder, Response};
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ impl Dialer {
         Ok(HttpClient { client, reach: self.config().reach.clone() })
     }
 
-    /// Whether a URL may be asked: https, or http on this machine.
+    /// Whether a URL may be requested: https, or http on this machine.
     ///
     /// # Errors
     /// [`NetError::PlainRefused`].

@@ -41,7 +41,7 @@ pub enum LimitExceeded {
     Line(u64),
     /// Responses without end.
     #[error("more than {0} responses a minute that nobody asked for")]
-    Unasked(u32),
+    Unsolicited(u32),
     /// An answer without end.
     #[error("an answer of more than {0} bytes")]
     Answer(u64),

@@ -1,59 +1,13 @@
-//! A dialer that notes the certificate a server shows, whether it is accepted or not: whoever stands in between
-//! (an inspecting firewall, a virus scanner) is named by the issuer of what he shows. It accepts nothing that the
-//! others refuse.
+//! A dialer that notes the certificate a server shows, whether it is accepted or not: what stands in between (an inspecting
+//! firewall, a virus scanner) is named by the issuer of that certificate. It accepts nothing that the others refuse.
 
-use super::{Dialer, NetError, tls};
+use super::certificate::Shown;
+use super::{Dialer, NetError, tls_config};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
-use std::sync::{Arc, Mutex, PoisonError};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
-
-/// A name in a certificate is as long as its maker likes.
-const LONGEST_NAME: usize = 120;
-
-/// What a server's certificate says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerCertificate {
-    /// Who issued it.
-    pub issuer: String,
-    /// Whose it is.
-    pub subject: String,
-    /// Until when it is valid.
-    pub valid_until: String,
-}
-
-/// The newest certificate that was shown.
-#[derive(Clone, Debug, Default)]
-pub struct Shown(Arc<Mutex<Option<PeerCertificate>>>);
-
-impl Shown {
-    /// What was shown last, if it could be read.
-    #[must_use]
-    pub fn certificate(&self) -> Option<PeerCertificate> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, certificate: &CertificateDer<'_>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = read(certificate);
-    }
-}
-
-fn read(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
-    let (_, certificate) = X509Certificate::from_der(der.as_ref()).ok()?;
-    Some(PeerCertificate {
-        issuer: name(certificate.issuer()),
-        subject: name(certificate.subject()),
-        valid_until: certificate.validity().not_after.to_string(),
-    })
-}
-
-fn name(of: &X509Name<'_>) -> String {
-    let text = of.to_string();
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-    if shown.is_empty() { String::from("nobody who is named") } else { format!("{shown:?}") }
-}
+use std::sync::Arc;
 
 impl Dialer {
     /// A dialer for a single examination, and where it notes the certificates it is shown.
@@ -62,12 +16,12 @@ impl Dialer {
     /// [`NetError::ExtraCa`] if a configured file is no certificate any more.
     pub fn inspecting(&self) -> Result<(Self, Shown), NetError> {
         let shown = Shown::default();
-        let roots = Arc::new(tls::roots(self.config())?);
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, tls::provider());
+        let roots = Arc::new(tls_config::roots(self.config())?);
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, tls_config::provider());
         let refuse = |error: String| NetError::Tls { host: String::from("this machine"), cause: error };
         let inner = inner.build().map_err(|error| refuse(error.to_string()))?;
         let noting = Noting { inner, shown: shown.clone() };
-        let config = tls::builder()?
+        let config = tls_config::builder()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(noting))
             .with_no_client_auth();

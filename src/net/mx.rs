@@ -11,12 +11,12 @@ use std::time::Duration;
 /// A person waits for the answer.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Asks for mail exchangers. Cheap to clone.
+/// Looks up mail exchangers. Cheap to clone.
 #[derive(Clone)]
 pub struct MxResolver(Option<Arc<TokioResolver>>);
 
 impl MxResolver {
-    /// Asks this name server, else those of the system.
+    /// Uses this name server, else those of the system.
     #[must_use]
     pub fn new(nameserver: Option<SocketAddr>) -> Self {
         let builder = match nameserver {
@@ -38,7 +38,7 @@ impl MxResolver {
         }
     }
 
-    /// The hosts that take a domain's mail, best first; none if there are none, or if nobody can be asked in time.
+    /// The hosts that take a domain's mail, best first; none if there are none, or if no name server answers in time.
     pub async fn lookup(&self, domain: &str) -> Vec<String> {
         let Some(resolver) = &self.0 else { return Vec::new() };
         // the dot keeps the system's search list out of it

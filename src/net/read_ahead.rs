@@ -1,4 +1,4 @@
-//! Reads a busy socket in large pieces: TLS asks for 4 KiB at a time, and each asking is a system call. The memory
+//! Reads a busy socket in large pieces: TLS reads 4 KiB at a time, and each read is a system call. The memory
 //! for it is there while bytes flow and given back when they pause: most connections wait most of the time.
 
 use std::fmt;

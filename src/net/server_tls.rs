@@ -1,7 +1,7 @@
 //! The TLS of our own listeners: certificate and key from files, read again when they change, because certificates are
 //! renewed more often than a daemon is restarted.
 
-use super::tls::provider;
+use super::tls_config::provider;
 use crate::clock;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;

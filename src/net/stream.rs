@@ -15,17 +15,6 @@ pub enum MaybeTls<S> {
     Tls(Box<TlsStream<S>>),
 }
 
-impl<S> MaybeTls<S> {
-    /// Whether it is protected.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(_) => true,
-        }
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

@@ -1,38 +1,22 @@
-//! The shell of sending: an actor that owns one courier and passes wake-ups on to it.
+//! The shell of sending: an actor that owns one delivery and passes wake-ups on to it.
 
-use super::delivery::Courier;
+use super::delivery::Delivery;
+use super::deps::SmtpDeps;
 use super::protocol::Send;
 use super::timing::SmtpTiming;
-use super::wakeup::Bell;
-use crate::config::Timing;
+use super::wakeup::Wakeup;
 use crate::domain::SmtpEndpoint;
-use crate::net::{ByteBudget, Dialer};
 use crate::protocol::{ExitGuard, Stop};
-use crate::store::{Owner, Store, StoredMailbox};
+use crate::store::{Owner, StoredMailbox};
 use crate::token::protocol::{GetAccessToken, GrantChanged, TokenRejected};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// What an SMTP actor is given.
-#[derive(Clone)]
-pub struct SmtpDeps {
-    /// The store.
-    pub store: Store,
-    /// The way to connect.
-    pub dialer: Dialer,
-    /// Intervals and deadlines.
-    pub timing: Timing,
-    /// The name said in EHLO.
-    pub hello_name: String,
-    /// Bytes of messages that are being sent, in the whole process.
-    pub budget: ByteBudget,
-}
-
 /// Sends one mailbox's outbox.
 pub struct SmtpActor {
-    courier: Option<Courier>,
-    bell: Arc<Bell>,
+    delivery: Option<Delivery>,
+    wakeup: Arc<Wakeup>,
     guard: ExitGuard,
     span: tracing::Span,
 }
@@ -49,11 +33,11 @@ impl SmtpActor {
         guard: ExitGuard,
     ) -> Self {
         let span = tracing::info_span!("smtp", mailbox = %stored.mailbox.id);
-        let bell = Arc::new(Bell::default());
+        let wakeup = Arc::new(Wakeup::default());
         let timing = SmtpTiming::from(&deps.timing);
-        let courier =
-            Courier::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&bell)));
-        Self { courier: Some(courier), bell, guard, span }
+        let delivery =
+            Delivery::new(deps, stored, endpoint, owner, (token, rejected), (timing, Arc::clone(&wakeup)));
+        Self { delivery: Some(delivery), wakeup, guard, span }
     }
 }
 
@@ -61,8 +45,8 @@ impl Actor for SmtpActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let Some(courier) = self.courier.take() else { return };
-        let work = courier.run().instrument(self.span.clone()).into_actor(self);
+        let Some(delivery) = self.delivery.take() else { return };
+        let work = delivery.run().instrument(self.span.clone()).into_actor(self);
         context.spawn(work.map(|ended, actor: &mut Self, context| {
             if let Err(error) = ended {
                 actor.guard.failed(&error.to_string());
@@ -75,21 +59,21 @@ impl Actor for SmtpActor {
 impl Handler<Send> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: Send, _: &mut Self::Context) {
-        self.bell.wake.notify_one();
+        self.wakeup.wake.notify_one();
     }
 }
 
 impl Handler<GrantChanged> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: GrantChanged, _: &mut Self::Context) {
-        self.bell.signed_in();
+        self.wakeup.signed_in();
     }
 }
 
 impl Handler<Stop> for SmtpActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        if !self.bell.ends_by_itself() {
+        if !self.wakeup.stop() {
             context.stop();
         }
     }

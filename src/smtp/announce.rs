@@ -1,4 +1,4 @@
-//! What is told about submissions: the data of their events. Pure.
+//! The events of submissions, and their data. Pure.
 
 use super::outbox::SubmissionEvent;
 use crate::domain::{MailboxId, Submission, Timestamp};

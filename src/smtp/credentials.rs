@@ -12,8 +12,8 @@ use crate::token::protocol::{GetAccessToken, TokenError};
 use actix::Recipient;
 use std::time::Duration;
 
-/// A mailbox's papers.
-pub(super) struct Papers {
+/// Where a mailbox's credentials come from.
+pub(super) struct CredentialSource {
     store: Store,
     stored: StoredMailbox,
     auth: SmtpAuth,
@@ -21,7 +21,7 @@ pub(super) struct Papers {
     token: Recipient<GetAccessToken>,
 }
 
-impl Papers {
+impl CredentialSource {
     pub(super) fn new(
         store: Store,
         stored: StoredMailbox,
@@ -52,9 +52,9 @@ impl Papers {
                 Some(GrantSecret::Refresh { .. }) | None => Err(self.held(&TokenError::NotSignedIn)),
             };
         }
-        let asked = self.token.send(GetAccessToken { min_validity: Duration::from_secs(60) }).await;
+        let answer = self.token.send(GetAccessToken { min_validity: Duration::from_secs(60) }).await;
         let gone = |_| self.held(&TokenError::Store(String::from("the token actor is being restarted")));
-        let token = asked.map_err(gone)?.map_err(|error| self.held(&error))?;
+        let token = answer.map_err(gone)?.map_err(|error| self.held(&error))?;
         self.may_send()?;
         let user = self.stored.mailbox.login().to_owned();
         Ok((SmtpCredentials::Xoauth2 { user, token: token.token }, Some(token.generation)))
@@ -68,7 +68,7 @@ impl Papers {
         self.held(&TokenError::Store(error.to_string()))
     }
 
-    /// Without leave to send the server would only say that the log-in is wrong.
+    /// Without permission to send the server would only say that the log-in is wrong.
     fn may_send(&self) -> Result<(), SmtpError> {
         let (store, mailbox) = (&self.store, &self.stored.mailbox);
         if store

@@ -1,17 +1,16 @@
-//! The courier: takes what is due from the outbox to the server. Every step that could be doubled is
-//! durable before it is taken: the attempt before MAIL, `data_sent` before the final dot, the outcome
-//! before anybody is told.
+//! Delivery: takes what is due from the outbox to the server. Every step that could be doubled is durable before it is
+//! taken: the attempt before MAIL, `data_sent` before the final dot, the outcome before it is published.
 
-use super::actor::SmtpDeps;
 use super::announce;
-use super::credentials::Papers;
+use super::credentials::CredentialSource;
+use super::deps::SmtpDeps;
 use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
 use super::progress::Progress;
 use super::protocol::{Outcome, SmtpError};
 use super::session::SmtpSession;
 use super::timing::SmtpTiming;
-use super::wakeup::Bell;
+use super::wakeup::Wakeup;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
@@ -24,16 +23,16 @@ use std::time::Duration;
 /// Messages that take more memory than this wait for each other only.
 const LARGE: usize = 1 << 20;
 
-/// One mailbox's way to its SMTP server.
-pub(super) struct Courier {
+/// The delivery of one mailbox's outbox.
+pub(super) struct Delivery {
     pub(super) deps: SmtpDeps,
     pub(super) stored: StoredMailbox,
     pub(super) endpoint: SmtpEndpoint,
     pub(super) owner: Owner,
-    papers: Papers,
+    credentials: CredentialSource,
     rejected: Recipient<TokenRejected>,
     timing: SmtpTiming,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     governor: Governor,
     policy: RetryPolicy,
     session: Option<SmtpSession>,
@@ -45,7 +44,7 @@ pub(super) struct Courier {
     pub(super) is_shown_cause: bool,
     /// The submission whose refusal spoke of the mailbox; no other was tried since.
     pub(super) witness: Option<SubmissionId>,
-    /// Nothing is tried before, whoever wakes us: each try is a log-in, and servers lock accounts for those.
+    /// Nothing is tried before, whatever wakes delivery: each try is a log-in, and servers lock accounts for those.
     pub(super) held_until: Option<Timestamp>,
 }
 
@@ -55,14 +54,14 @@ pub(super) enum Turn {
     Wait(Option<Timestamp>),
 }
 
-impl Courier {
+impl Delivery {
     pub(super) fn new(
         deps: SmtpDeps,
         stored: StoredMailbox,
         endpoint: SmtpEndpoint,
         owner: Owner,
         (token, rejected): (Recipient<GetAccessToken>, Recipient<TokenRejected>),
-        (timing, bell): (SmtpTiming, Arc<Bell>),
+        (timing, wakeup): (SmtpTiming, Arc<Wakeup>),
     ) -> Self {
         let policy = RetryPolicy {
             first: deps.timing.defer_first,
@@ -73,16 +72,17 @@ impl Courier {
             Some("office365" | "outlook") => EXCHANGE,
             _ => 0,
         };
-        let papers = Papers::new(deps.store.clone(), stored.clone(), (&endpoint, owner), token);
+        let credentials =
+            CredentialSource::new(deps.store.clone(), stored.clone(), (&endpoint, owner), token);
         Self {
             deps,
             stored,
             endpoint,
             owner,
-            papers,
+            credentials,
             rejected,
             timing,
-            bell,
+            wakeup,
             governor: Governor::new(messages_per_minute),
             policy,
             session: None,
@@ -95,12 +95,12 @@ impl Courier {
         }
     }
 
-    /// Works until it is asked to end, or the store refuses this actor or cannot be trusted.
+    /// Works until it is to stop, or the store refuses this actor or cannot be trusted.
     pub(super) async fn run(mut self) -> Result<(), StoreError> {
         self.recover().await?;
         loop {
             let turn = self.turn().await;
-            if self.bell.is_ending() {
+            if self.wakeup.is_stopping() {
                 return Ok(());
             }
             match turn {
@@ -123,12 +123,12 @@ impl Courier {
         let longest = self.deps.timing.hold_retry;
         let time = until.map_or(longest, |until| until.since(clock::now()).min(longest));
         tokio::select! {
-            () = self.bell.wake.notified() => {}
+            () = self.wakeup.wake.notified() => {}
             () = tokio::time::sleep(time) => {}
         }
     }
 
-    /// What an earlier life left in the middle of an attempt.
+    /// Ends the attempts that an earlier actor left unfinished.
     async fn recover(&self) -> Result<(), StoreError> {
         for Row { generation, value } in self.deps.store.open_submissions(self.owner.mailbox)? {
             let (recovered, events) = outbox::recover(value.clone(), clock::now());
@@ -140,7 +140,7 @@ impl Courier {
     }
 
     async fn turn(&mut self) -> Result<Turn, StoreError> {
-        if self.bell.take_signed_in() {
+        if self.wakeup.take_signed_in() {
             self.held_until = None;
         }
         if let Some(until) = self.held_until.filter(|until| *until > clock::now()) {
@@ -157,9 +157,9 @@ impl Courier {
                 }
                 match self.ready_session().await {
                     Ok(session) => {
-                        self.bell.attempting(true);
+                        self.wakeup.attempting(true);
                         let turn = self.attempt(id, session).await;
-                        self.bell.attempting(false);
+                        self.wakeup.attempting(false);
                         turn
                     }
                     Err(error) => self.hold(id, &error).await,
@@ -172,9 +172,9 @@ impl Courier {
         if let Some(session) = self.session.take().filter(|session| !session.is_broken()) {
             return Ok(session);
         }
-        // before a token is asked for: it may be long in coming
+        // before a token is requested: it may be long in coming
         let slot = self.deps.dialer.sending_slot().await?;
-        let (credentials, generation) = self.papers.credentials().await?;
+        let (credentials, generation) = self.credentials.credentials().await?;
         self.token_generation = generation;
         crate::faults::point("smtp.connect", &self.stored.mailbox.id);
         let SmtpDeps { dialer, hello_name, .. } = &self.deps;
@@ -222,7 +222,7 @@ impl Courier {
         let sent = outbox::data_sent(sending.clone()).unwrap_or_else(|| sending.clone());
         let generation = row.generation.saturating_add(1);
         let commit_data_sent = async {
-            self.bell.answering();
+            self.wakeup.answering();
             self.put(&sent, generation, &[]).await
         };
         let recipients = outbox::attempted_recipients(&sending);

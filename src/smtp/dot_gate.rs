@@ -145,7 +145,7 @@ impl Gate {
         self.lock().reply.clone()
     }
 
-    /// Whether the server sent more than was asked for, as far as it has come.
+    /// Whether the server sent more than an answer, as far as it has come.
     pub async fn has_unread(&self) -> bool {
         std::future::poll_fn(|cx| {
             let mut inner = self.lock();
@@ -158,8 +158,8 @@ impl Gate {
         .await
     }
 
-    /// The first line of what was not asked for.
-    pub fn unasked(&self) -> String {
+    /// The first line of what the server sent unsolicited.
+    pub fn unsolicited(&self) -> String {
         let inner = self.lock();
         let line: Vec<u8> =
             inner.line.iter().chain(&inner.unread).copied().take_while(|byte| *byte != b'\n').collect();

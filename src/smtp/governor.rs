@@ -34,7 +34,7 @@ impl Governor {
         Self { number: usize::try_from(messages_per_minute).unwrap_or(usize::MAX), sent: VecDeque::new() }
     }
 
-    /// Asks for one message, and counts it if it may go. The last minute's messages are remembered one by one: a
+    /// Whether one message may go now; then it is counted. The last minute's messages are remembered one by one: a
     /// bucket that refills would let a full one and its refill go within a minute, twice the number.
     pub fn permit(&mut self, now: Timestamp) -> Permit {
         if self.number == 0 {

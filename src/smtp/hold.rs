@@ -1,8 +1,8 @@
-//! What stops the courier, and how its mailbox shows it: a cause before MAIL, a refusal that names one, and a server
+//! What delivery waits for, and how the mailbox shows it: a cause before MAIL, a refusal that names one, and a server
 //! that is silent.
 
 use super::announce;
-use super::delivery::{Courier, Turn};
+use super::delivery::{Delivery, Turn};
 use super::outbox::{self, Next};
 use super::progress::Progress;
 use super::protocol::SmtpError;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How long a refused password is left alone.
 const REFUSED_PASSWORD: Duration = Duration::from_secs(3600);
 
-impl Courier {
+impl Delivery {
     /// Anything before MAIL: the outbox waits and goes out by itself when the cause is gone.
     pub(super) async fn hold(&mut self, id: SubmissionId, error: &SmtpError) -> Result<Turn, StoreError> {
         let state = error.send_state();
@@ -63,8 +63,8 @@ impl Courier {
         self.deps.store.commit(commit).await.map(drop)
     }
 
-    /// A cause that a refusal names. It stops the others only if the server asks for patience, or if one of them was
-    /// refused just the same.
+    /// A cause that a refusal names. It stops the others only if the server would answer them the same, or if one
+    /// of them was refused just so.
     pub(super) async fn refused(
         &mut self,
         id: SubmissionId,
@@ -81,7 +81,7 @@ impl Courier {
             return Ok(Turn::Again);
         }
         let is_confirmed = self.witness.replace(id).is_some_and(|other| other != id);
-        if !is_confirmed && !hold.asks_for_patience() {
+        if !is_confirmed && !hold.outlasts_next() {
             let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
             let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
             if let Next::Now(_) = next {
@@ -97,7 +97,7 @@ impl Courier {
             if error.send_state() == SendState::Throttled { SendState::Throttled } else { SendState::Held };
         self.is_shown_waiting = true;
         // an unconfirmed one rests alone: whoever comes meanwhile is tried
-        self.held_until = (is_confirmed || hold.asks_for_patience()).then_some(until);
+        self.held_until = (is_confirmed || hold.outlasts_next()).then_some(until);
         self.show(state, error.diagnosis().cloned(), Some(until)).await?;
         Ok(Turn::Wait(Some(until)))
     }

@@ -1,4 +1,4 @@
-//! Sending: the outbox machine and the governor (pure), MIME, and the SMTP session on lettre.
+//! Sending: the outbox machine and the governor (pure), making messages, delivery, and the SMTP session on lettre.
 
 mod actor;
 mod address;
@@ -7,6 +7,7 @@ mod capabilities;
 mod checkup;
 mod credentials;
 mod delivery;
+mod deps;
 mod dot_gate;
 pub mod governor;
 mod hold;
@@ -15,15 +16,15 @@ pub mod outbox;
 mod probe;
 mod progress;
 pub mod protocol;
-mod raw;
 mod session;
 mod timing;
 mod transaction;
 mod verdict;
 mod wakeup;
 
-pub use actor::{SmtpActor, SmtpDeps};
+pub use actor::SmtpActor;
 pub use checkup::Checkup;
+pub use deps::SmtpDeps;
 pub use probe::probe;
 pub use protocol::{Cause, Outcome, Reply, Send, SendResult, SmtpError, SmtpPhase};
 pub use session::{SmtpCredentials, SmtpSession};

@@ -1,4 +1,4 @@
-//! The life of a submission, as pure steps: begin, data sent, conclude, recover, settle. Each gives the record to
+//! The life of a submission, as pure steps: begin, data sent, conclude, recover, resolve. Each gives the record to
 //! commit and the events to publish with it; `now` and `jitter` are arguments.
 
 use super::protocol::{Outcome, Reply};
@@ -118,7 +118,7 @@ pub fn conclude(
     let mut events = Vec::new();
     let verdict = verdict::of(outcome, &attempted_recipients(&submission));
     for Of { address, state, reply } in verdict.recipients {
-        settle_one(&mut submission, &address, state, reply, &mut events);
+        set_recipient(&mut submission, &address, state, reply, &mut events);
     }
     if let Some(reply) = last_reply(outcome) {
         submission.last_reply = Some(reply);
@@ -139,7 +139,7 @@ fn give_up(submission: &mut Submission, events: &mut Vec<SubmissionEvent>) {
     let waiting = submission.recipients.iter().filter(|recipient| recipient.is_pending());
     let waiting: Vec<String> = waiting.map(|recipient| recipient.address.clone()).collect();
     for address in waiting {
-        settle_one(submission, &address, RecipientState::Failed, None, events);
+        set_recipient(submission, &address, RecipientState::Failed, None, events);
     }
 }
 
@@ -162,10 +162,10 @@ pub fn recover(mut submission: Submission, now: Timestamp) -> (Submission, Vec<S
     (submission, vec![SubmissionEvent::Deferred(now)])
 }
 
-/// Settles an `unknown` one by evidence or a person's word: it was sent, or it was not and waits again. `None`: it
+/// Resolves an `unknown` one by evidence or a person's word: it was sent, or it was not and waits again. `None`: it
 /// is not unknown.
 #[must_use]
-pub fn settle(
+pub fn resolve(
     mut submission: Submission,
     was_sent: bool,
     now: Timestamp,
@@ -238,15 +238,15 @@ fn last_reply(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// A server's words as they are kept and told: it may say more than a row or an event holds.
+/// A server's words as they are kept and published: it may say more than a row or an event holds.
 fn words(said: &impl ToString) -> String {
     said.to_string().chars().take(LONGEST_REPLY).collect()
 }
 
 const LONGEST_REPLY: usize = 300;
 
-/// Sets a pending recipient's state; one that is settled never changes.
-fn settle_one(
+/// Sets a pending recipient's state; a final one never changes.
+fn set_recipient(
     submission: &mut Submission,
     address: &str,
     state: RecipientState,

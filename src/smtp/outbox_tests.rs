@@ -140,8 +140,8 @@ fn a_restart_tries_again_before_the_dot_and_doubts_after_it() {
     assert_eq!((doubted.state, due_at(&doubted)), (SubmissionState::Unknown, None));
     assert_eq!(events, [SubmissionEvent::Unknown]);
     assert!(begin(doubted.clone(), NOW).is_none(), "never re-sent by itself");
-    assert_eq!(settle(doubted.clone(), true, NOW).unwrap().0.state, SubmissionState::Sent);
-    assert_eq!(settle(doubted, false, NOW).unwrap().0.state, SubmissionState::Queued);
+    assert_eq!(resolve(doubted.clone(), true, NOW).unwrap().0.state, SubmissionState::Sent);
+    assert_eq!(resolve(doubted, false, NOW).unwrap().0.state, SubmissionState::Queued);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_doubt_concerns_those_of_the_attempt_alone() {
     let (doubted, _) = recover(data_sent(sending).unwrap(), NOW);
     let states: Vec<RecipientState> = doubted.recipients.iter().map(|who| who.state).collect();
     assert_eq!(states, [RecipientState::Unknown, RecipientState::Deferred]);
-    let (settled, _) = settle(doubted, true, NOW).unwrap();
+    let (settled, _) = resolve(doubted, true, NOW).unwrap();
     assert_eq!((settled.state, attempted_recipients(&settled)), (SubmissionState::Queued, vec!["c".into()]));
 }
 

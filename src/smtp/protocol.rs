@@ -1,4 +1,4 @@
-//! The words between the SMTP actor, its session and its outbox machine.
+//! Messages to the SMTP actor, and the outcomes that session and outbox machine exchange.
 
 pub use crate::diagnosis::SmtpPhase;
 use crate::diagnosis::{self, Facts, SmtpFinding, catalogue};

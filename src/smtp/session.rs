@@ -265,7 +265,7 @@ impl SmtpSession {
         if self.gate.has_unread().await {
             // an answer to nothing would be taken for the answer to this
             self.broken = true;
-            let said = self.gate.unasked();
+            let said = self.gate.unsolicited();
             // 421: the server closes the channel, and may say so at any time (RFC 5321 §3.8)
             return Err(match said.split_at_checked(3) {
                 Some(("421", text)) => Negative::Reply(Reply { code: 421, text: text.trim().to_owned() }),

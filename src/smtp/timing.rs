@@ -14,7 +14,7 @@ pub struct SmtpTiming {
     pub data_start: Duration,
     /// While the message is sent: the longest time without progress.
     pub data_block: Duration,
-    /// After the final dot. A shorter one manufactures doubt about messages that were taken.
+    /// After the final dot. A shorter one would make `unknown` of messages that the server took.
     pub after_dot: Duration,
     /// For QUIT and RSET.
     pub quit: Duration,

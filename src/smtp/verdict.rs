@@ -33,9 +33,9 @@ impl Hold {
         self.reply.diagnosis(self.phase, facts)
     }
 
-    /// Whether the server itself named a time: then the next submission would be answered the same.
+    /// Whether the next submission would surely be answered the same: the server named a time, or ended the connection.
     #[must_use]
-    pub fn asks_for_patience(&self) -> bool {
+    pub fn outlasts_next(&self) -> bool {
         matches!(self.finding.disposition, Disposition::RetryAfter(_)) || self.reply.code == 421
     }
 }

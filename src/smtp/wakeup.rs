@@ -1,13 +1,13 @@
-//! Between the actor and its courier, who live on one arbiter: how one calls the other.
+//! How the actor ends the waiting of its delivery, and learns whether a message is in flight. Both live on one arbiter.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
-/// The bell.
+/// Shared by an actor and its delivery.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(super) struct Wakeup {
     pub(super) wake: Notify,
-    /// A message is on its way: whoever cuts it off now makes its fate unknown.
+    /// A message is in flight: cut off now, nobody would know whether it was sent.
     attempting: AtomicBool,
     /// Its final dot may have left: its answer comes once.
     answering: AtomicBool,
@@ -16,16 +16,16 @@ pub(super) struct Bell {
     ending: AtomicBool,
 }
 
-impl Bell {
-    /// Says that somebody signed in.
+impl Wakeup {
+    /// Somebody signed in.
     pub(super) fn signed_in(&self) {
         self.signed_in.store(true, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
-    /// Asks the courier to end after the message that is on its way; `false`: there is none, cut it off. Asked again,
-    /// only one whose answer is waited for is worth the wait: any other goes out in the next life.
-    pub(super) fn ends_by_itself(&self) -> bool {
+    /// Delivery is to end after the message that is in flight; `false`: there is none, and it can be cut off. At the second
+    /// call only a message whose answer is waited for is worth the wait: the successor sends any other.
+    pub(super) fn stop(&self) -> bool {
         let was_asked = self.ending.swap(true, Ordering::Relaxed);
         if was_asked {
             self.answering.load(Ordering::Relaxed)
@@ -34,14 +34,14 @@ impl Bell {
         }
     }
 
-    /// Whether the courier was asked to end.
-    pub(super) fn is_ending(&self) -> bool {
+    /// Whether delivery is to end.
+    pub(super) fn is_stopping(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// A message is on its way, or no longer.
-    pub(super) fn attempting(&self, is_on_its_way: bool) {
-        self.attempting.store(is_on_its_way, Ordering::Relaxed);
+    /// A message is in flight, or no longer.
+    pub(super) fn attempting(&self, is_in_flight: bool) {
+        self.attempting.store(is_in_flight, Ordering::Relaxed);
         self.answering.store(false, Ordering::Relaxed);
     }
 
@@ -50,7 +50,7 @@ impl Bell {
         self.answering.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody signed in since this was last asked.
+    /// Whether somebody signed in since the last call.
     pub(super) fn take_signed_in(&self) -> bool {
         self.signed_in.swap(false, Ordering::Relaxed)
     }

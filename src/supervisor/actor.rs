@@ -1,99 +1,28 @@
-//! The supervisor's shell: spawns each mailbox's actors on one arbiter, restarts what dies, passes
-//! wake-ups on.
+//! The supervisor at work: spawns each mailbox's actors on one arbiter, restarts what dies, and waits for what ends.
 
-use super::apps::Apps;
 use super::children::Children;
-use super::credential_trial::Trials;
 use super::plan::{Plan, Restarts, resting_state};
 use super::protocol::Drain;
-use super::reconcile::Comparing;
-use super::stopping::{Draining, Leaving, Named};
-use super::watchdog::{ROUND, Watchdog};
+use super::state::{Owners, Running, Supervisor};
+use super::stopping::{Draining, Named};
+use super::watchdog::ROUND;
 use crate::clock;
-use crate::domain::{AppId, Incarnation, MailboxState, SendState};
-use crate::imap::{ImapActor, ImapDeps};
+use crate::domain::{Incarnation, MailboxState, SendState};
+use crate::imap::ImapActor;
 use crate::protocol::{ChildExited, ExitGuard};
-use crate::smtp::{SmtpActor, SmtpDeps};
+use crate::smtp::SmtpActor;
 use crate::store::{Owner, Role, Store, StoreError, StoredMailbox};
-use crate::threads;
-use crate::token::{AppDoor, TokenActor, TokenDeps};
-use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
-};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::token::TokenActor;
+use actix::{Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What the actors of every mailbox are made with.
-#[derive(Clone)]
-pub struct Factories {
-    /// The store.
-    pub store: Store,
-    /// For token actors.
-    pub token: TokenDeps,
-    /// For IMAP actors.
-    pub imap: ImapDeps,
-    /// For SMTP actors.
-    pub smtp: SmtpDeps,
-}
-
-/// Watches over the actors of all mailboxes.
-pub struct Supervisor {
-    pub(super) factories: Factories,
-    pub(super) arbiters: Vec<Arbiter>,
-    pub(super) watchdog: Watchdog,
-    pub(super) running: BTreeMap<Incarnation, Running>,
-    pub(super) leaving: Leaving,
-    /// Mailboxes whose epochs are being raised.
-    spawning: BTreeSet<Incarnation>,
-    pub(super) apps: Apps,
-    pub(super) draining: Option<Draining>,
-    pub(super) trials: Trials,
-    pub(super) comparing: Comparing,
-}
-
-/// A mailbox whose actors are up, or are coming up.
-pub(super) struct Running {
-    pub(super) stored: StoredMailbox,
-    pub(super) arbiter: usize,
-    pub(super) children: Option<Children>,
-    /// Whom the store believes while the mailbox rests and none of its actors runs.
-    pub(super) resting: Option<Owners>,
-    /// To be spawned as soon as nobody of before is left.
-    due: bool,
-    pub(super) restarts: Restarts,
-}
-
 impl Supervisor {
-    /// A supervisor with one arbiter per core.
-    #[must_use]
-    pub fn new(factories: Factories) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let arbiters: Vec<Arbiter> = (0..cores).map(|_| Arbiter::new()).collect();
-        for arbiter in &arbiters {
-            // one that has ended already is noticed by whoever is to live there
-            arbiter.spawn_fn(|| threads::work_in_long_pieces(0));
-        }
-        let apps = Apps::new(factories.token.clone());
-        Self {
-            factories,
-            watchdog: Watchdog::new(arbiters.len()),
-            arbiters,
-            running: BTreeMap::new(),
-            leaving: Leaving::default(),
-            spawning: BTreeSet::new(),
-            apps,
-            draining: None,
-            trials: Trials::default(),
-            comparing: Comparing::default(),
-        }
-    }
-
     /// Ends and starts what a comparison with the store said.
     pub(super) fn carry_out(&mut self, plan: Plan, context: &mut Context<Self>) {
         for incarnation in plan.stop {
             if let Some(children) = self.running.remove(&incarnation).and_then(|running| running.children) {
-                self.dismiss(incarnation, &children, &children.actors(), context);
+                self.stop_actors(incarnation, &children, &children.actors(), context);
             }
         }
         for stored in plan.start {
@@ -109,8 +38,8 @@ impl Supervisor {
         self.apps.keep(self.running.values().filter_map(|running| running.stored.mailbox.app()));
     }
 
-    /// Tells actors to end, and once more when time is up: then whatever can be cut off without a loss is.
-    pub(super) fn dismiss(
+    /// Stops actors, and once more when time is up: then whatever can be cut off without a loss is.
+    pub(super) fn stop_actors(
         &mut self,
         mailbox: Incarnation,
         children: &Children,
@@ -118,36 +47,36 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         children.stop();
-        self.leaving.add(mailbox, actors);
-        let (actors, patience) = (actors.to_vec(), self.factories.imap.timing.drain);
+        self.stopping.add(mailbox, actors);
+        let (actors, wait) = (actors.to_vec(), self.factories.imap.timing.drain);
         let children = children.clone();
-        context.run_later(patience, move |supervisor, context| {
+        context.run_later(wait, move |supervisor, context| {
             let dead: Vec<Named> = children.dead().collect();
-            supervisor.leaving.remove(mailbox, &dead);
-            let late = supervisor.leaving.overdue(mailbox, &actors);
+            supervisor.stopping.remove(mailbox, &dead);
+            let late = supervisor.stopping.overdue(mailbox, &actors);
             if supervisor.draining.is_some() {
-                supervisor.leaving.remove(mailbox, &actors);
+                supervisor.stopping.remove(mailbox, &actors);
             } else if !late.is_empty() {
-                tracing::warn!(%mailbox, ?late, ?patience, "an answer is overdue; it is waited for");
+                tracing::warn!(%mailbox, ?late, patience = ?wait, "an answer is overdue; it is waited for");
                 children.stop();
             }
-            supervisor.settled(mailbox, context);
+            supervisor.actor_ended(mailbox, context);
         });
     }
 
-    /// Somebody of before has ended, or is waited for no longer.
-    fn settled(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
-        if let Some(draining) = self.draining.as_mut().filter(|_| self.leaving.is_empty()) {
-            draining.tell();
+    /// A predecessor has ended, or is waited for no longer.
+    fn actor_ended(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
+        if let Some(draining) = self.draining.as_mut().filter(|_| self.stopping.is_empty()) {
+            draining.finish();
         }
         self.add_sender(mailbox, context);
         self.spawn_if_due(mailbox, context);
     }
 
-    /// A mailbox that was started without its sender, because the one of before waited for an answer, is started
+    /// A mailbox that was started without its sender, because its predecessor waited for an answer, is started
     /// again when that one has ended.
     fn add_sender(&mut self, incarnation: Incarnation, context: &mut Context<Self>) {
-        if self.draining.is_some() || self.leaving.sends(incarnation) {
+        if self.draining.is_some() || self.stopping.sends(incarnation) {
             return;
         }
         let Some(running) = self.running.get_mut(&incarnation) else { return };
@@ -155,12 +84,12 @@ impl Supervisor {
             |children: &mut Children| children.smtp.is_none() && running.stored.mailbox.smtp.is_some();
         if let Some(children) = running.children.take_if(lacks) {
             running.due = true;
-            self.dismiss(incarnation, &children, &children.actors(), context);
+            self.stop_actors(incarnation, &children, &children.actors(), context);
         }
     }
 
     fn spawn_if_due(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
-        if self.draining.is_some() || self.leaving.has(mailbox) || self.spawning.contains(&mailbox) {
+        if self.draining.is_some() || self.stopping.has(mailbox) || self.spawning.contains(&mailbox) {
             return;
         }
         let Some(running) = self.running.get_mut(&mailbox).filter(|running| running.due) else { return };
@@ -170,7 +99,7 @@ impl Supervisor {
         self.spawn(stored, context);
     }
 
-    /// How long it will wait.
+    /// Starts a mailbox again after a pause, which it returns.
     fn spawn_later(&mut self, mailbox: Incarnation, context: &mut Context<Self>) -> Duration {
         let Some(running) = self.running.get_mut(&mailbox) else { return Duration::ZERO };
         let wait = running.restarts.died(clock::monotonic());
@@ -185,15 +114,15 @@ impl Supervisor {
         wait
     }
 
-    /// Raises the epochs, so that whatever was before is refused, then starts the actors.
+    /// Raises the epochs, so that the store refuses every predecessor, then starts the actors.
     fn spawn(&self, stored: StoredMailbox, context: &mut Context<Self>) {
         let store = self.factories.store.clone();
         let (incarnation, generation) = (stored.incarnation, stored.generation);
-        let may_send = !self.leaving.sends(incarnation);
+        let may_send = !self.stopping.sends(incarnation);
         let prepared = async move {
             let token = store.raise_epoch(incarnation, Role::Token).await?;
             let imap = store.raise_epoch(incarnation, Role::Imap).await?;
-            // the outcome that is waited for still belongs to the owner of before
+            // the outcome that is waited for still belongs to the predecessor
             let smtp = if may_send { Some(store.raise_epoch(incarnation, Role::Smtp).await?) } else { None };
             if let Some(state) = resting_state(&stored.mailbox) {
                 show_rest(&store, imap, &stored, state).await?;
@@ -235,7 +164,8 @@ impl Supervisor {
         let supervisor = context.address().recipient();
         let guard =
             |owner: &Owner| ExitGuard::new(supervisor.clone(), owner.mailbox, owner.role, owner.epoch);
-        let app = stored.mailbox.app().map(|app| self.apps.door(app, &context.address(), &arbiter));
+        let app =
+            stored.mailbox.app().map(|app| self.apps.door(app, context.address().recipient(), &arbiter));
         let deps = self.factories.token.clone();
         let token = TokenActor::new(deps, stored.clone(), owners.token, app, guard(&owners.token));
         let token = TokenActor::start_in_arbiter(&arbiter, move |_| token);
@@ -262,44 +192,6 @@ impl Supervisor {
         let mailbox = stored.incarnation;
         running.children = Some(Children { epochs: owners.epochs(), token, imap, smtp });
         self.add_sender(mailbox, context);
-    }
-
-    /// The token actors of an app's mailboxes.
-    pub(super) fn token_actors(&self, app: &AppId) -> Vec<(Incarnation, Addr<TokenActor>)> {
-        let of_app = |running: &&Running| running.stored.mailbox.app() == Some(app);
-        let actor =
-            |running: &Running| Some((running.stored.incarnation, running.children.as_ref()?.token.clone()));
-        self.running.values().filter(of_app).filter_map(actor).collect()
-    }
-
-    pub(super) fn token_deps(&self) -> &TokenDeps {
-        &self.factories.token
-    }
-
-    /// The way to an app's actor; `None`: everything is ending.
-    pub(super) fn door(&mut self, app: &AppId, context: &Context<Self>) -> Option<AppDoor> {
-        let arbiter = self.arbiters.first().filter(|_| self.draining.is_none())?.handle();
-        Some(self.apps.door(app, &context.address(), &arbiter))
-    }
-
-    pub(super) fn children(&self, mailbox: Incarnation) -> Option<&Children> {
-        self.running.get(&mailbox)?.children.as_ref()
-    }
-}
-
-/// Whom the store believes, in the life of a mailbox that begins.
-#[derive(Clone, Copy)]
-pub(super) struct Owners {
-    pub(super) token: Owner,
-    pub(super) imap: Owner,
-    /// `None`: the one of before still waits for an answer.
-    smtp: Option<Owner>,
-}
-
-impl Owners {
-    fn epochs(&self) -> Vec<Named> {
-        let owners = [Some(self.token), Some(self.imap), self.smtp];
-        owners.into_iter().flatten().map(|owner| (owner.role, owner.epoch)).collect()
     }
 }
 
@@ -333,17 +225,17 @@ impl Actor for Supervisor {
         });
         context.run_interval(RECONCILE, |supervisor, context| {
             supervisor.compare(context);
-            supervisor.feel_pulse(context);
+            supervisor.find_dead(context);
             supervisor.go_on_with_trials(context);
         });
     }
 }
 
-/// Mailboxes are compared with the store this often, too, and their actors looked at: a caller that hangs up takes his
-/// wake-up with him.
+/// Mailboxes are compared with the store this often, too, and their actors looked at: with a caller that
+/// hangs up its wake-up is lost.
 const RECONCILE: Duration = Duration::from_secs(10);
 
-/// What may wait to be told. An actor's end that is not told leaves its mailbox dead, and many may end at once;
+/// Messages that may wait. An end of an actor that is lost here leaves its mailbox dead, and many may end at once;
 /// actix would keep 16.
 const CAPACITY: usize = 1 << 20;
 
@@ -351,15 +243,15 @@ impl Handler<ChildExited> for Supervisor {
     type Result = ();
     fn handle(&mut self, exit: ChildExited, context: &mut Self::Context) {
         let exited = (exit.role, exit.epoch);
-        if self.leaving.remove(exit.mailbox, &[exited]) {
-            self.settled(exit.mailbox, context);
+        if self.stopping.remove(exit.mailbox, &[exited]) {
+            self.actor_ended(exit.mailbox, context);
         }
         let Some(running) = self.running.get_mut(&exit.mailbox) else { return };
         let living = running.children.take_if(|children| children.epochs.contains(&exited));
         let Some(children) = living.filter(|_| self.draining.is_none()) else { return };
         // all of the mailbox's actors, because they hold each other's addresses; no other mailbox
         let others: Vec<Named> = children.actors().into_iter().filter(|actor| *actor != exited).collect();
-        self.dismiss(exit.mailbox, &children, &others, context);
+        self.stop_actors(exit.mailbox, &children, &others, context);
         let wait = self.spawn_later(exit.mailbox, context);
         tracing::warn!(mailbox = %exit.mailbox, role = ?exit.role, reason = ?exit.reason, ?wait, "actor ended, restarting");
     }
@@ -376,10 +268,10 @@ impl Handler<Drain> for Supervisor {
             .filter_map(|(mailbox, running)| Some((*mailbox, running.children.take()?)))
             .collect();
         for (mailbox, children) in living {
-            self.dismiss(mailbox, &children, &children.actors(), context);
+            self.stop_actors(mailbox, &children, &children.actors(), context);
         }
-        if self.leaving.is_empty() {
-            draining.tell();
+        if self.stopping.is_empty() {
+            draining.finish();
         }
         self.draining = Some(draining);
         Box::pin(async move {

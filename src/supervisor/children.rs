@@ -1,4 +1,4 @@
-//! The living actors of one mailbox: telling all of them something.
+//! The living actors of one mailbox, and what is sent to all of them.
 
 use super::protocol::WakeReason;
 use super::stopping::Named;
@@ -21,7 +21,7 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Who they are.
+    /// Their roles and epochs.
     pub(super) fn actors(&self) -> Vec<Named> {
         let exists = |(role, _): &Named| match role {
             Role::Token => true,
@@ -31,7 +31,7 @@ impl Children {
         self.epochs.iter().copied().filter(exists).collect()
     }
 
-    /// Those who do not live any more.
+    /// Those that have ended.
     pub(super) fn dead(&self) -> impl Iterator<Item = Named> + '_ {
         self.epochs.iter().copied().filter(|(role, _)| match role {
             Role::Token => !self.token.connected(),
@@ -40,7 +40,7 @@ impl Children {
         })
     }
 
-    /// Never lost, however full an actor's mailbox is; a dead actor has ended already.
+    /// Stops all. Never lost, however full an actor's mailbox is; a dead actor has ended already.
     #[allow(clippy::disallowed_methods)]
     pub(super) fn stop(&self) {
         self.token.do_send(Stop);
@@ -61,7 +61,7 @@ impl Children {
                 wake("outbox", smtp.is_some_and(|smtp| smtp.try_send(crate::smtp::Send).is_ok()));
             }
             WakeReason::Grant | WakeReason::Mended => {
-                // the token actor first: the others ask it
+                // the token actor first: the others get their tokens from it
                 wake(
                     "grant",
                     match reason {

@@ -1,5 +1,6 @@
 //! Trials of new credentials: one mailbox refreshes its token at once, so that an administrator sees within seconds
-//! whether the identity provider takes what he entered. What its answer means is `token::trial`'s business.
+//! whether the identity provider takes the new credential. What its answer means is decided in
+//! `token::credential_trial`.
 
 use super::Supervisor;
 use super::protocol::TryCredential;
@@ -9,30 +10,23 @@ use crate::store::{Row, Store, StoreError};
 use crate::token::credential_trial;
 use crate::token::{RefreshNow, TokenActor, TokenDeps, TokenError};
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A trial that found nothing out is repeated after this.
 const AGAIN: Duration = Duration::from_secs(60);
 /// A credential that nobody could prove for so long stays without proof.
 const UNPROVEN_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Mailboxes whose refreshes may fail for reasons of their own before the app is asked without one.
-const ASKED: usize = 5;
-/// A refresh that was on its way when the credential was replaced says nothing of the new one.
+/// Mailboxes whose refreshes may fail for reasons of their own before the app is tried without one.
+const MAILBOXES: usize = 5;
+/// Refreshes of one mailbox: one that was in flight when the credential was replaced says nothing of the new one.
 const TRIES: usize = 2;
-
-/// The trials under way, and when others may be repeated.
-#[derive(Default)]
-pub(super) struct Trials {
-    running: BTreeSet<AppId>,
-    not_before: BTreeMap<AppId, Instant>,
-}
 
 /// Who may try.
 type Candidate = (Incarnation, Addr<TokenActor>);
 
 impl Supervisor {
-    /// Begins the trials that are due. A start, and whoever lost a message, comes to them by this.
+    /// Begins the trials that are due, also those of before a start, or whose message was lost.
     pub(super) fn go_on_with_trials(&mut self, context: &mut Context<Self>) {
         let on_trial = self.token_deps().store.apps_on_trial().unwrap_or_else(|error| {
             tracing::error!(%error, "it cannot be read which credentials are on trial");
@@ -73,7 +67,7 @@ impl Handler<TryCredential> for Supervisor {
     }
 }
 
-/// Asks one mailbox after another until one of them found it out.
+/// Refreshes one mailbox after another until one of them found it out.
 async fn attempt(
     deps: &TokenDeps,
     app: &AppId,
@@ -81,7 +75,7 @@ async fn attempt(
     actors: Vec<Candidate>,
 ) -> Result<(), StoreError> {
     let store = &deps.store;
-    for (_, actor) in best(store, actors).await?.into_iter().take(ASKED) {
+    for (_, actor) in best(store, actors).await?.into_iter().take(MAILBOXES) {
         for _ in 0..TRIES {
             let refreshed = actor.send(RefreshNow).await;
             if !is_on_trial(store, app)? {
@@ -89,7 +83,7 @@ async fn attempt(
             }
             match refreshed {
                 Ok(Ok(_)) => {}
-                // nobody else fares better now, and this one asks again by itself
+                // nobody else fares better now, and this one tries again by itself
                 Ok(Err(TokenError::Unreachable(_) | TokenError::Throttled { .. })) => return Ok(()),
                 // what it failed for is its own business
                 Ok(Err(_)) | Err(_) => break,

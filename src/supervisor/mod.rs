@@ -8,8 +8,9 @@ mod plan;
 pub mod protocol;
 mod reconcile;
 mod requests;
+mod state;
 mod stopping;
 mod upkeep;
 mod watchdog;
 
-pub use actor::{Factories, Supervisor};
+pub use state::{Factories, Supervisor};

@@ -1,4 +1,4 @@
-//! What is said to the supervisor.
+//! Messages to the supervisor.
 
 use crate::domain::{AppId, GrantInfo, Incarnation};
 use crate::imap::protocol::ImapStatus;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// The mailboxes in the store changed: start, restart and stop actors accordingly. Level-triggered: it says
-/// that something changed, not what. Answered when the old actors were told to end; the store refuses
+/// that something changed, not what. Answered when the old actors are being stopped; the store refuses
 /// whatever they still commit.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
@@ -61,10 +61,10 @@ pub struct LendToken {
     pub mailbox: Incarnation,
 }
 
-/// Leave to send a token request with an app's credentials, as the mailboxes' own requests need it.
+/// A permit to send a token request with an app's credentials, as the mailboxes' own requests need it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Permit, Waiting>")]
-pub struct AskLeave {
+pub struct RequestPermit {
     /// With whose credentials.
     pub app: AppId,
     /// For which mailbox.
@@ -76,7 +76,7 @@ pub struct AskLeave {
 /// The own token of an app, as its app-only mailboxes share it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<AccessToken, Waiting>")]
-pub struct AskAppToken {
+pub struct RequestAppToken {
     /// Which app.
     pub app: AppId,
     /// For which mailbox.
@@ -107,8 +107,8 @@ pub struct ActorsStatus {
 #[rtype(result = "Vec<Duration>")]
 pub struct GetLags;
 
-/// Tells all actors to end; nothing is started any more. Answered when all have ended: a message that is on its way
-/// to the server is finished first.
+/// Stops all actors; nothing is started any more. Answered when all have ended: a message in flight is finished
+/// first.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

@@ -1,22 +1,15 @@
 //! What runs is made what is stored. To read thousands of mailboxes takes longer than an arbiter may be kept from
-//! others: a thread of the pool reads and compares. One does at a time; whoever asks meanwhile is answered by the next.
+//! others: a thread of the pool reads and compares. One at a time; who requests one meanwhile is answered by the next.
 
 use super::Supervisor;
-use super::actor::Running;
 use super::children::Children;
 use super::plan::plan;
 use super::protocol::Reconcile;
+use super::state::Running;
 use crate::domain::Incarnation;
 use crate::protocol::{ChildExited, ExitReason};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
-
-/// The comparison under way, and who waits for the next.
-#[derive(Default)]
-pub(super) struct Comparing {
-    is_under_way: bool,
-    next: Vec<oneshot::Sender<()>>,
-}
 
 impl Supervisor {
     /// Begins a comparison, unless one is under way.
@@ -48,8 +41,8 @@ impl Supervisor {
         }));
     }
 
-    /// Looks for actors whose end nobody told: a mailbox without them would stand still for good.
-    pub(super) fn feel_pulse(&mut self, context: &mut Context<Self>) {
+    /// Looks for actors whose end was not reported: a mailbox without them would stand still for good.
+    pub(super) fn find_dead(&mut self, context: &mut Context<Self>) {
         let of_mailbox = |(mailbox, running): (&Incarnation, &Running)| -> Vec<ChildExited> {
             let reason = || ExitReason::Failed(String::from("it ended, and that was not told"));
             let dead = running.children.iter().flat_map(Children::dead);
@@ -66,7 +59,7 @@ impl Handler<Reconcile> for Supervisor {
     type Result = ResponseFuture<()>;
     fn handle(&mut self, _: Reconcile, context: &mut Self::Context) -> Self::Result {
         let (asked, done) = oneshot::channel();
-        // nothing is started any more: whoever asks is answered when this is dropped
+        // nothing is started any more: the caller is answered when this is dropped
         if self.draining.is_none() {
             self.comparing.next.push(asked);
             self.compare(context);

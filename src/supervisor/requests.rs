@@ -1,11 +1,16 @@
-//! What others say to and ask a mailbox's actors through the supervisor.
+//! Wake-ups and requests for a mailbox's actors, and for an app's, that go through the supervisor.
 
-use super::actor::Supervisor;
-use super::protocol::{ActorsStatus, GetActors, GetLags, LendToken, RefreshToken, Wake, WakeReason};
+use super::Supervisor;
+use super::protocol::{
+    ActorsStatus, GetActors, GetLags, LendToken, RefreshToken, RequestAppToken, RequestPermit, Wake,
+    WakeReason,
+};
 use crate::clock;
 use crate::imap::protocol::GetStatus;
-use crate::token::protocol::{AccessToken, AppMended, GetAccessToken, RefreshNow, TokenError};
-use actix::{Handler, MessageResult, ResponseActFuture, WrapFuture};
+use crate::token::protocol::{
+    AccessToken, AppMended, GetAccessToken, GetAppToken, MayRequest, Permit, RefreshNow, TokenError, Waiting,
+};
+use actix::{Handler, MessageResult, ResponseActFuture, ResponseFuture, WrapFuture};
 use std::time::Duration;
 
 /// How long a token that is lent must still be valid.
@@ -67,5 +72,31 @@ impl Handler<GetActors> for Supervisor {
             ActorsStatus { imap, restarts }
         };
         Box::pin(asked.into_actor(self))
+    }
+}
+
+impl Handler<RequestPermit> for Supervisor {
+    type Result = ResponseFuture<Result<Permit, Waiting>>;
+    fn handle(&mut self, message: RequestPermit, context: &mut Self::Context) -> Self::Result {
+        let RequestPermit { app, mailbox, urgent } = message;
+        let door = self.door(&app, context);
+        Box::pin(async move {
+            let door = door.ok_or_else(Waiting::for_restart)?;
+            let asked = door.may.send(MayRequest { mailbox, urgent }).await;
+            asked.unwrap_or_else(|_| Err(Waiting::for_restart()))
+        })
+    }
+}
+
+impl Handler<RequestAppToken> for Supervisor {
+    type Result = ResponseFuture<Result<AccessToken, Waiting>>;
+    fn handle(&mut self, message: RequestAppToken, context: &mut Self::Context) -> Self::Result {
+        let RequestAppToken { app, mailbox, urgent } = message;
+        let door = self.door(&app, context);
+        Box::pin(async move {
+            let door = door.ok_or_else(Waiting::for_restart)?;
+            let asked = GetAppToken { mailbox, refused: None, urgent };
+            door.token.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
+        })
     }
 }

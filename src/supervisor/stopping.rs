@@ -1,5 +1,5 @@
-//! Actors that were told to end and have not ended yet. Their successors wait for them: a refresh or a message on its
-//! way is finished by whoever began it, and its outcome still belongs to a living owner. Pure.
+//! Actors that are stopping: they have not ended yet. Their successors wait for them: a refresh or a message in flight is
+//! finished by the actor that began it, and its outcome still belongs to a living owner. Pure.
 
 use crate::domain::Incarnation;
 use crate::store::Role;
@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 /// One actor, by role and owner epoch.
 pub(super) type Named = (Role, u64);
 
-/// Who has not ended yet, and whether he is overdue.
+/// Actors that have not ended yet, and whether each is overdue.
 #[derive(Debug, Default)]
-pub(super) struct Leaving(BTreeMap<Incarnation, BTreeMap<Named, bool>>);
+pub(super) struct Stopping(BTreeMap<Incarnation, BTreeMap<Named, bool>>);
 
-impl Leaving {
-    /// Notes actors that were told to end.
+impl Stopping {
+    /// Notes actors that are being stopped.
     pub(super) fn add(&mut self, mailbox: Incarnation, actors: &[Named]) {
         if !actors.is_empty() {
             self.0.entry(mailbox).or_default().extend(actors.iter().map(|actor| (*actor, false)));
@@ -33,8 +33,8 @@ impl Leaving {
         was_there
     }
 
-    /// Time is up for these. Whoever receives is not waited for: what he lost is fetched again. An answer about a
-    /// refresh or a message comes once, and its deadline is the protocol's. The overdue ones that are left.
+    /// Time is up for these; the overdue ones that are left. A receiving actor is not waited for: what is lost with it is
+    /// fetched again. An answer to a refresh or a message comes once, and its deadline is the protocol's.
     pub(super) fn overdue(&mut self, mailbox: Incarnation, actors: &[Named]) -> Vec<Named> {
         let receivers: Vec<Named> = actors.iter().copied().filter(|(role, _)| *role == Role::Imap).collect();
         self.remove(mailbox, &receivers);
@@ -65,7 +65,7 @@ impl Leaving {
     }
 }
 
-/// The end, and whom to tell when nobody is left.
+/// A drain under way, and who waits for its end.
 pub(super) struct Draining {
     done: Option<oneshot::Sender<()>>,
 }
@@ -75,9 +75,9 @@ impl Draining {
         Self { done: Some(done) }
     }
 
-    pub(super) fn tell(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some(done) = self.done.take() {
-            // whoever asked may have gone
+            // the caller may have gone
             let _ = done.send(());
         }
     }
@@ -92,35 +92,35 @@ mod tests {
 
     #[test]
     fn a_mailbox_is_free_when_its_last_actor_has_ended() {
-        let mut leaving = Leaving::default();
-        leaving.add(ANNA, &[(Role::Token, 1), (Role::Smtp, 1)]);
-        leaving.add(BEN, &[(Role::Token, 1)]);
-        leaving.add(BEN, &[]);
-        assert!(!leaving.remove(ANNA, &[(Role::Token, 2)]), "another epoch is another actor");
-        assert!(leaving.remove(ANNA, &[(Role::Token, 1)]));
-        assert!(leaving.has(ANNA) && leaving.sends(ANNA));
-        assert!(leaving.remove(ANNA, &[(Role::Smtp, 1)]));
-        assert!(!leaving.remove(ANNA, &[(Role::Smtp, 1)]));
-        assert!(!leaving.has(ANNA) && !leaving.sends(ANNA) && !leaving.is_empty());
-        assert!(leaving.remove(BEN, &[(Role::Token, 1), (Role::Smtp, 1)]));
-        assert!(leaving.is_empty());
+        let mut stopping = Stopping::default();
+        stopping.add(ANNA, &[(Role::Token, 1), (Role::Smtp, 1)]);
+        stopping.add(BEN, &[(Role::Token, 1)]);
+        stopping.add(BEN, &[]);
+        assert!(!stopping.remove(ANNA, &[(Role::Token, 2)]), "another epoch is another actor");
+        assert!(stopping.remove(ANNA, &[(Role::Token, 1)]));
+        assert!(stopping.has(ANNA) && stopping.sends(ANNA));
+        assert!(stopping.remove(ANNA, &[(Role::Smtp, 1)]));
+        assert!(!stopping.remove(ANNA, &[(Role::Smtp, 1)]));
+        assert!(!stopping.has(ANNA) && !stopping.sends(ANNA) && !stopping.is_empty());
+        assert!(stopping.remove(BEN, &[(Role::Token, 1), (Role::Smtp, 1)]));
+        assert!(stopping.is_empty());
     }
 
     #[test]
     fn an_overdue_message_holds_back_the_sender_alone_and_a_refresh_everybody() {
         let all = [(Role::Token, 1), (Role::Imap, 1), (Role::Smtp, 1)];
-        let mut leaving = Leaving::default();
-        leaving.add(ANNA, &all);
-        assert_eq!(leaving.overdue(ANNA, &all), [(Role::Token, 1), (Role::Smtp, 1)]);
-        assert!(leaving.has(ANNA), "the refresh token may be on its way");
-        leaving.remove(ANNA, &[(Role::Token, 1)]);
-        assert!(!leaving.has(ANNA) && leaving.sends(ANNA));
-        // told to end later, and in time
-        leaving.add(ANNA, &[(Role::Imap, 2)]);
-        assert!(leaving.has(ANNA));
-        leaving.remove(ANNA, &[(Role::Imap, 2)]);
-        leaving.remove(ANNA, &[(Role::Smtp, 1)]);
-        assert!(leaving.is_empty());
-        assert_eq!(leaving.overdue(ANNA, &all), []);
+        let mut stopping = Stopping::default();
+        stopping.add(ANNA, &all);
+        assert_eq!(stopping.overdue(ANNA, &all), [(Role::Token, 1), (Role::Smtp, 1)]);
+        assert!(stopping.has(ANNA), "the refresh token may be on its way");
+        stopping.remove(ANNA, &[(Role::Token, 1)]);
+        assert!(!stopping.has(ANNA) && stopping.sends(ANNA));
+        // stopped later, and in time
+        stopping.add(ANNA, &[(Role::Imap, 2)]);
+        assert!(stopping.has(ANNA));
+        stopping.remove(ANNA, &[(Role::Imap, 2)]);
+        stopping.remove(ANNA, &[(Role::Smtp, 1)]);
+        assert!(stopping.is_empty());
+        assert_eq!(stopping.overdue(ANNA, &all), []);
     }
 }

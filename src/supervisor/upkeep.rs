@@ -2,8 +2,8 @@
 //! then. One that is refused is shown with the mailbox, though it is paused.
 
 use super::Supervisor;
-use super::actor::Owners;
 use super::children::Children;
+use super::state::Owners;
 use crate::clock;
 use crate::domain::{Diagnosis, Incarnation};
 use crate::protocol::ExitGuard;
@@ -45,9 +45,9 @@ impl Supervisor {
         }));
     }
 
-    /// One refresh by an actor of its own, which is told to end like any other if the mailbox is changed meanwhile.
+    /// One refresh by an actor of its own, which is stopped like any other if the mailbox is changed meanwhile.
     fn refresh_paused(&mut self, mailbox: Incarnation, context: &mut Context<Self>) {
-        if self.draining.is_some() || self.leaving.has(mailbox) {
+        if self.draining.is_some() || self.stopping.has(mailbox) {
             return;
         }
         let address = context.address();
@@ -55,7 +55,7 @@ impl Supervisor {
         let Some(arbiter) = self.arbiters.get(running.arbiter).map(actix::Arbiter::handle) else { return };
         let Some(owners) = running.resting.take() else { return };
         let stored = running.stored.clone();
-        let app = stored.mailbox.app().map(|app| self.apps.door(app, &address, &arbiter));
+        let app = stored.mailbox.app().map(|app| self.apps.door(app, address.clone().recipient(), &arbiter));
         let guard = ExitGuard::new(address.recipient(), mailbox, owners.token.role, owners.token.epoch);
         let deps = self.factories.token.clone();
         let actor = TokenActor::new(deps, stored.clone(), owners.token, app, guard);
@@ -67,7 +67,7 @@ impl Supervisor {
             let found = match token.send(RefreshNow).await {
                 Ok(Ok(_)) => None,
                 Ok(Err(TokenError::SignInNeeded(found))) => Some(*found),
-                // tried again tomorrow; what a person has to do for it is told by mailboxes that are in use
+                // tried again later; what a person has to do for it is shown at mailboxes that are in use
                 Ok(Err(_)) | Err(_) => return,
             };
             match show(&store, &stored, owners, found).await {
@@ -81,7 +81,7 @@ impl Supervisor {
                 |children: &mut Children| children.epochs == [(owners.token.role, owners.token.epoch)];
             if let Some(children) = running.children.take_if(is_this) {
                 running.resting = Some(owners);
-                supervisor.dismiss(mailbox, &children, &children.actors(), context);
+                supervisor.stop_actors(mailbox, &children, &children.actors(), context);
             }
         }));
     }

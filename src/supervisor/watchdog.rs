@@ -1,4 +1,4 @@
-//! The watchdog: asks every arbiter to answer at once, and tells of one that lets it wait. On an arbiter live the actors
+//! The watchdog: sends every arbiter a question, and logs one that is long in answering. On an arbiter live the actors
 //! of many mailboxes: what keeps it keeps all of their commands, timers and sign-ins.
 
 use crate::clock;
@@ -6,9 +6,9 @@ use actix::Arbiter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often every arbiter is asked: of standstills of a tenth of a second none is missed, and in tests none of a moment.
+/// How often every arbiter is probed: of standstills of a tenth of a second none is missed, and in tests none of a moment.
 pub(super) const ROUND: Duration = Duration::from_millis(if cfg!(feature = "faults") { 20 } else { 100 });
-/// Longer waits are told: work on an arbiter takes a millisecond at most, so that there is a fault, or the machine is
+/// Longer waits are logged: work on an arbiter takes a millisecond at most, so that there is a fault, or the machine is
 /// far too slow for what runs on it.
 const LATE: Duration = Duration::from_millis(500);
 
@@ -21,10 +21,10 @@ pub(super) struct Watchdog {
 /// What is known of one arbiter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pulse {
-    /// When it was asked, if it has not answered yet.
+    /// When it was probed, if it has not answered yet.
     asked: Option<Instant>,
-    /// How long a wait is the next to be told.
-    tell_at: Duration,
+    /// How long a wait is the next to be logged.
+    report_at: Duration,
     /// The longest wait so far.
     longest: Duration,
 }
@@ -35,25 +35,25 @@ enum Verdict {
     Ask,
     Wait,
     /// It has not answered for so long.
-    Tell(Duration),
+    Report(Duration),
 }
 
 impl Pulse {
     fn judge(&mut self, now: Instant) -> Verdict {
         let Some(asked) = self.asked else {
-            (self.asked, self.tell_at) = (Some(now), LATE);
+            (self.asked, self.report_at) = (Some(now), LATE);
             return Verdict::Ask;
         };
         let waited = now.saturating_duration_since(asked);
-        if waited < self.tell_at {
+        if waited < self.report_at {
             return Verdict::Wait;
         }
-        // a minute's standstill is not told sixty times
-        self.tell_at = waited.saturating_mul(2);
-        Verdict::Tell(waited)
+        // a minute's standstill is not logged sixty times
+        self.report_at = waited.saturating_mul(2);
+        Verdict::Report(waited)
     }
 
-    /// It answered: how long that took, if it is worth telling.
+    /// It answered: how long that took, if it is worth logging.
     fn answer(&mut self, now: Instant) -> Option<Duration> {
         let waited = now.saturating_duration_since(self.asked.take()?);
         self.longest = self.longest.max(waited);
@@ -66,18 +66,18 @@ impl Watchdog {
         Self { pulses: (0..arbiters).map(|_| Arc::default()).collect() }
     }
 
-    /// Asks those that have answered, and tells of those that have not.
+    /// Probes those that have answered, and logs those that have not.
     pub(super) fn look(&self, arbiters: &[Arbiter], now: Instant) {
         for (number, (arbiter, pulse)) in arbiters.iter().zip(&self.pulses).enumerate() {
             let verdict = lock(pulse).judge(now);
             match verdict {
                 Verdict::Ask => {
                     let pulse = Arc::clone(pulse);
-                    // one that has ended never answers: that is told like a standstill
+                    // one that has ended never answers: that is logged like a standstill
                     arbiter.spawn_fn(move || answered(number, &pulse));
                 }
                 Verdict::Wait => {}
-                Verdict::Tell(waited) => {
+                Verdict::Report(waited) => {
                     tracing::error!(
                         arbiter = number,
                         ?waited,
@@ -127,7 +127,7 @@ mod tests {
         let told: Vec<u64> = (0..=60)
             .filter(|second| {
                 let now = begin + Duration::from_secs(*second);
-                matches!(pulse.judge(now), Verdict::Tell(waited) if waited == now - begin)
+                matches!(pulse.judge(now), Verdict::Report(waited) if waited == now - begin)
             })
             .collect();
         assert_eq!(told, [1, 2, 4, 8, 16, 32]);
@@ -152,7 +152,7 @@ mod tests {
             arbiters[1].spawn_fn(move || tell.send(()).unwrap());
             told.await.unwrap();
             let verdicts = watchdog.pulses.iter().map(|pulse| lock(pulse).judge(begin + LATE));
-            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Tell(LATE), Verdict::Ask]);
+            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Report(LATE), Verdict::Ask]);
             assert_eq!(watchdog.longest_lags(begin + LATE)[0], LATE);
             release.send(()).unwrap();
             let (tell, told) = tokio::sync::oneshot::channel();

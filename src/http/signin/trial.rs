@@ -22,7 +22,7 @@ use crate::domain::{
 use crate::events::{EventDraft, EventType};
 use crate::notify::InviteError;
 use crate::store::{Commit, Row, SignIn, SignInState, StoreError, StoredMailbox};
-use crate::supervisor::protocol::AskLeave;
+use crate::supervisor::protocol::RequestPermit;
 use crate::token::circuit_breaker::{Outcome, probe_pause};
 use crate::token::credential_trial as credential;
 use crate::token::identity::{Claims, Identity, IdentityError};
@@ -191,7 +191,7 @@ impl Case<'_> {
     /// Leave of the app's gate, which the mailboxes' own requests go through.
     async fn leave(&self) -> Result<Permit, Waiting> {
         let app = self.app().ok_or(Waiting { error: None, until: None })?;
-        let asked = AskLeave { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
+        let asked = RequestPermit { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
         self.shared.supervisor.leave.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
     }
 

@@ -136,11 +136,11 @@ async fn greeted(stream: MaybeTls<ReadAhead<TcpStream>>, after: Duration) -> Res
             let raw = client.get_mut().response().await.map_err(|error| unreadable(WHAT, &error))?;
             let raw = raw.ok_or(ImapError::Lost { what: WHAT })?;
             match parse(&raw) {
-                Response::Told { status: Status::Ok, .. } => return Ok(()),
-                Response::Told { status: Status::Bye, text } => {
+                Response::Condition { status: Status::Ok, .. } => return Ok(()),
+                Response::Condition { status: Status::Bye, text } => {
                     return Err(ImapError::Bye { text: short(Some(&text)) });
                 }
-                Response::Told { status: Status::PreAuth, .. } => {
+                Response::Condition { status: Status::PreAuth, .. } => {
                     let why = "the server skips the log-in (PREAUTH): whose mail is it?";
                     return Err(ImapError::Unsupported(String::from(why)));
                 }
@@ -156,7 +156,7 @@ async fn greeted(stream: MaybeTls<ReadAhead<TcpStream>>, after: Duration) -> Res
     Ok(client)
 }
 
-/// Why a command of the library's failed: in the server's own words, which the library is not told.
+/// Why a command of the library's failed, in the server's own words, which the library does not get to see.
 fn answered(what: &'static str, client: &mut Client, error: async_imap::error::Error) -> ImapError {
     use async_imap::error::Error;
     let Heard { refusal, bye, .. } = &mut client.get_mut().heard;
@@ -206,7 +206,7 @@ async fn log_in(
     })
 }
 
-/// A refused log-in, unless the server only asks for patience.
+/// A refused log-in, unless the server is only busy.
 fn refused(text: String, by_password: bool) -> ImapError {
     use crate::domain::Disposition;
     match crate::diagnosis::imap(&text).map(|found| found.disposition) {
@@ -222,7 +222,7 @@ pub(in crate::imap) async fn capabilities(client: &mut Client) -> Result<Vec<Str
     Ok(client.get_mut().heard.capabilities.clone().unwrap_or_default())
 }
 
-/// A SASL exchange of one message; a refusal's challenge is answered as the mechanism asks, so that the
+/// A SASL exchange of one message; a refusal's challenge is answered as the mechanism demands, so that the
 /// server's words can be read.
 struct Sasl {
     first: Option<zeroize::Zeroizing<String>>,

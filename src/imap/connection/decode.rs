@@ -1,4 +1,4 @@
-//! Answers and errors in our own words, and names as commands spell them. Pure.
+//! Answers as errors of this program, what of literals is kept, and names as commands spell them. Pure.
 // there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
 
@@ -62,7 +62,7 @@ const HEADER: usize = 64 << 10;
 /// Bytes of names and words.
 const NAMES: usize = 16 << 10;
 
-/// What is needed of the literals in the answer to a command: what nobody asked for is not held.
+/// What is needed of the literals in the answer to a command: what was not requested is not held.
 pub(in crate::imap) fn needed(command: &str) -> Literals {
     let is_fetch = command.starts_with("FETCH") || command.starts_with("UID FETCH");
     match command.split_once("BODY.PEEK[").filter(|_| is_fetch) {

@@ -21,7 +21,7 @@ pub(in crate::imap) struct Dialogue<S> {
 /// What a server said before and during log-in.
 #[derive(Debug, Default)]
 pub(in crate::imap) struct Heard {
-    /// What it offers, in capitals, as told last.
+    /// What it offers, in capitals, by its last CAPABILITY.
     pub(in crate::imap) capabilities: Option<Vec<String>>,
     /// Its words at the last NO or BAD.
     pub(in crate::imap) refusal: Option<String>,
@@ -57,7 +57,7 @@ impl<S: AsyncRead + Unpin> Dialogue<S> {
 }
 
 impl Heard {
-    /// What the library is told of a response.
+    /// What the library gets to read of a response.
     fn hear(&mut self, response: Response) -> Option<String> {
         match response {
             Response::Done { tag, status, text } => {
@@ -72,11 +72,11 @@ impl Heard {
                 Some(format!("{} {word} .\r\n", tag.to_ascii_uppercase()))
             }
             Response::Continue => Some(String::from("+ \r\n")),
-            Response::Told { status: Status::Bye, text } => {
+            Response::Condition { status: Status::Bye, text } => {
                 self.bye = Some(text);
                 None
             }
-            Response::Told { text, .. } => {
+            Response::Condition { text, .. } => {
                 self.note_capabilities(&text);
                 None
             }

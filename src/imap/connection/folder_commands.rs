@@ -27,7 +27,7 @@ pub(in crate::imap) struct FolderList {
 /// So many folders are taken of a mailbox.
 pub(in crate::imap) const FOLDERS: usize = 20_000;
 
-/// What a LIST tells, while it is read. A name counts once: some servers list folders twice, a hostile one without end.
+/// What a LIST shows, while it is read. A name counts once: some servers list folders twice, a hostile one without end.
 #[derive(Default)]
 struct Reading {
     list: FolderList,
@@ -73,7 +73,7 @@ impl Selected {
     pub(in crate::imap) fn see(&mut self, response: &Response) {
         match response {
             Response::Exists(count) => self.exists = *count,
-            Response::Told { status: Status::Ok, text } => {
+            Response::Condition { status: Status::Ok, text } => {
                 self.uid_validity = code_number(text, "UIDVALIDITY").or(self.uid_validity);
                 self.uid_next = code_number(text, "UIDNEXT").or(self.uid_next);
                 self.highest_modseq = code_number(text, "HIGHESTMODSEQ").or(self.highest_modseq);
@@ -82,7 +82,7 @@ impl Selected {
         }
     }
 
-    /// As STATUS would tell it, as far as it goes.
+    /// As STATUS would report it, as far as it goes.
     pub(in crate::imap) fn as_status(self) -> FolderStatus {
         let Self { exists, uid_validity, uid_next, highest_modseq } = self;
         FolderStatus { messages: Some(exists), uid_next, uid_validity, unseen: None, highest_modseq }
@@ -136,13 +136,13 @@ impl Connection {
         Ok(exists)
     }
 
-    /// What STATUS is asked for.
+    /// The items that STATUS is to report (RFC 3501 §6.3.10).
     fn status_items(&self) -> String {
         let modseq = if self.offers("CONDSTORE") { " HIGHESTMODSEQ" } else { "" };
         format!("(MESSAGES UIDNEXT UIDVALIDITY UNSEEN{modseq})")
     }
 
-    /// Counts of folders that need not be selected: all are asked for before the first answer is read.
+    /// Counts of folders that need not be selected: every STATUS is sent before the first answer is read.
     pub(in crate::imap) async fn statuses(
         &mut self,
         names: &[WireName],
@@ -187,7 +187,7 @@ impl Connection {
             };
             let (place, answer) = self.answer("STATUS", &tags, timeout, see).await?;
             let (_, number) = asked.remove(place);
-            // what a server calls by another name than we do is told directly before its end
+            // a server may spell the name in another way: then the last STATUS before the end of the command counts
             let named = |(name, _): &&(WireName, FolderStatus)| names.get(number) == Some(name);
             let status = told.iter().find(named).or(told.last()).map(|(_, status)| *status);
             if let Some(slot) = found.get_mut(number) {

@@ -1,4 +1,4 @@
-//! IDLE (RFC 2177): waiting for the server to speak of a change in the selected folder.
+//! IDLE (RFC 2177): waiting for the server to report a change in the selected folder.
 
 use super::decode::{library, tagged};
 use super::read::read;
@@ -13,20 +13,20 @@ use std::time::Duration;
 
 /// Responses that IDLE may bring in a minute. Each change ends IDLE, and what came with it is read as an answer: no busy
 /// mailbox comes near.
-const UNASKED: u32 = 5000;
+const UNSOLICITED: u32 = 5000;
 
 /// How waiting in IDLE ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::imap) enum IdleEnd {
-    /// The server spoke of a change.
+    /// The server reported a change.
     Changed,
     /// The time was up.
     Elapsed,
     /// There is something else to look at.
     Woken,
-    /// The server does not want it.
+    /// The server refused IDLE.
     Refused,
-    /// The server ended it without a word of a change.
+    /// The server ended it without reporting a change.
     Ended,
     /// The sync loop is to stop: IDLE has been ended, its answer is not waited for.
     Stopping,
@@ -46,13 +46,13 @@ impl From<Call> for IdleEnd {
 pub(in crate::imap) enum Waiting {
     /// In IDLE, where the server offers it.
     Idle,
-    /// Without: the server has an occasion to speak when the time is up.
+    /// Without it: NOOP when the time is up.
     Poll,
 }
 
 impl Connection {
-    /// Waits in IDLE until the server speaks of a change, somebody calls or the time is up; not at all if the server
-    /// spoke of a change before. Without IDLE it waits, and then asks.
+    /// Waits in IDLE until the server reports a change, `wakeup` is called or the time is up; not at all if the server
+    /// reported a change before. Without IDLE it waits, and then sends NOOP.
     pub(in crate::imap) async fn idle(
         &mut self,
         time: Duration,
@@ -131,14 +131,14 @@ impl Connection {
     }
 
     /// Counts a response in IDLE: a server that floods is given up, with the wait that an error brings.
-    fn count_unasked(&mut self) -> Result<(), ImapError> {
-        let (now, (since, count)) = (clock::monotonic(), &mut self.unasked);
+    fn count_unsolicited(&mut self) -> Result<(), ImapError> {
+        let (now, (since, count)) = (clock::monotonic(), &mut self.unsolicited);
         if now.saturating_duration_since(*since) >= Duration::from_secs(60) {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
-        if *count > UNASKED {
-            return Err(ImapError::Exceeded { what: "IDLE", limit: LimitExceeded::Unasked(UNASKED) });
+        if *count > UNSOLICITED {
+            return Err(ImapError::Exceeded { what: "IDLE", limit: LimitExceeded::Unsolicited(UNSOLICITED) });
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Connection {
                         return Ok(IdleEnd::Ended);
                     }
                     self.note(&response)?;
-                    self.count_unasked()?;
+                    self.count_unsolicited()?;
                 }
                 call = &mut called => return Ok(IdleEnd::from(call)),
                 () = &mut deadline => return Ok(IdleEnd::Elapsed),

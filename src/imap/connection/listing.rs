@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::imap) struct ListedMessage {
     pub(in crate::imap) uid: Uid,
-    /// `None`: what the server told of it could not be read.
+    /// `None`: what the server sent of it could not be read.
     pub(in crate::imap) flags: Option<Flags>,
-    /// Where it was asked for, and came with the flags.
+    /// Where it was requested, and came with the flags.
     pub(in crate::imap) size: Option<ListedSize>,
 }
 
-/// What a listing tells beside flags.
+/// What a listing brings beside flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::imap) enum ListingDetail {
     /// Nothing: what is listed is mostly stored already.
@@ -31,7 +31,7 @@ pub(in crate::imap) enum ListingDetail {
 }
 
 impl ListingDetail {
-    /// What is to be told of messages that may be fetched under this policy.
+    /// What is needed of messages that may be fetched under this policy.
     pub(in crate::imap) fn before_fetching(policy: &Policy) -> Self {
         if policy.since.is_some() { Self::SizesAndDates } else { Self::Sizes }
     }
@@ -73,7 +73,7 @@ impl Connection {
         self.list_by(&format!("UID FETCH {uids}"), detail).await
     }
 
-    /// Sizes of a UID set of the selected folder, as the server estimates them, and dates if they are asked for.
+    /// Sizes of a UID set of the selected folder, as the server estimates them, and dates if they are requested.
     pub(in crate::imap) async fn list_sizes(
         &mut self,
         uids: &str,
@@ -152,7 +152,7 @@ impl Connection {
         self.list_by(&format!("FETCH {first}:*"), detail).await
     }
 
-    /// A server that cannot tell a size may still tell flags: the sizes are then asked for by themselves.
+    /// A server that refuses sizes may still list flags: the sizes are then requested by themselves.
     async fn list_by(&mut self, fetch: &str, detail: ListingDetail) -> Result<Vec<ListedMessage>, ImapError> {
         match self.list_once(fetch, detail).await {
             Err(error) if detail != ListingDetail::Flags && error.is_plain_refusal() => {
@@ -181,15 +181,15 @@ impl Connection {
                 None if message.is_whole && message.is_flags_only => {}
                 None => drop(unnamed.insert(message.sequence)),
             }
-            // a server may tell the same again and again
+            // a server may list the same again and again
             if found.len() >= next_tidying {
                 found = sorted(std::mem::take(&mut found));
                 next_tidying = found.len().saturating_mul(2).max(1000);
             }
         };
-        self.asks_for_flags = true;
+        self.flags_requested = true;
         let listed = self.exchange("FETCH", &command, see).await;
-        self.asks_for_flags = false;
+        self.flags_requested = false;
         listed?;
         for uid in self.uids_of(&unnamed).await? {
             found.push(ListedMessage { uid, flags: None, size: None });
@@ -217,7 +217,7 @@ impl Connection {
         Ok(found)
     }
 
-    /// Which of these UIDs are in the selected folder: asked for by name, whatever a listing of everything left out.
+    /// Which of these UIDs are in the selected folder: requested by UID, whatever a listing of everything left out.
     pub(in crate::imap) async fn present(&mut self, uids: &[Uid]) -> Result<BTreeSet<Uid>, ImapError> {
         let mut found = BTreeSet::new();
         for set in uid_sets(uids, LONGEST_UID_SET) {
@@ -232,7 +232,7 @@ fn size_in(message: &FetchedMessage) -> Option<ListedSize> {
     message.size.map(|size| ListedSize { size, internal_date: message.internal_date })
 }
 
-/// By UID. Flags that changed while they were listed are told once more: the later word counts.
+/// By UID. Flags that change while they are listed come a second time: the later ones count.
 fn sorted(mut found: Vec<ListedMessage>) -> Vec<ListedMessage> {
     found.sort_by_key(|message| message.uid);
     found.dedup_by(|later, earlier| {

@@ -12,10 +12,10 @@ use crate::net::Literals;
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-/// So many bytes of each message are asked for; what is longer is not small.
+/// So many bytes of each message are requested; what is longer is not small.
 pub(in crate::imap) const PIECE: usize = 256 << 10;
 
-/// A folder to be opened, as STATUS told of it.
+/// A folder to be opened, and its count by STATUS.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::imap) struct Small<'a> {
     pub(in crate::imap) name: &'a WireName,
@@ -33,7 +33,7 @@ pub(in crate::imap) struct Opened {
 struct Opening {
     select: String,
     fetch: String,
-    /// Messages that STATUS told of.
+    /// Messages by STATUS.
     expected: u32,
 }
 
@@ -85,8 +85,8 @@ impl SmallFolder {
     fn see(&mut self, response: Response) {
         let Response::Fetch(message) = response else { return };
         let length = message.body.as_ref().map_or(0, |body| body.bytes.len());
-        // flags that changed meanwhile come without what was asked for: the folder is looked at by itself; and there are
-        // never more messages than were asked for, because each holds on to all of its response
+        // flags that changed meanwhile come without what was requested: the folder is visited by itself; and never more
+        // messages are kept than were requested, because each holds on to all of its response
         let is_full = self.messages.len() >= self.expected;
         self.is_unsound |= !is_all(&message) || length > self.limit || is_full;
         self.limit = self.limit.saturating_sub(length);
@@ -98,8 +98,8 @@ impl SmallFolder {
     }
 }
 
-/// Whether the server did as it was asked, or refused that one thing alone.
-fn let_in(answer: Result<(), ImapError>) -> Result<bool, ImapError> {
+/// Whether the server carried out the command; `false`: it refused that one alone.
+fn succeeded(answer: Result<(), ImapError>) -> Result<bool, ImapError> {
     match answer {
         Ok(()) => Ok(true),
         Err(error) if error.refuses_folder() => Ok(false),
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// Selects folders one after the other and reads every message in them, at most `limit` bytes together. `None` for one
-    /// that was refused, or did not come whole. And how many bytes of the limit were used. The last that let us in is
+    /// that was refused, or did not come whole. And how many bytes of the limit were used. The last that opened is
     /// selected then.
     pub(in crate::imap) async fn open_small(
         &mut self,
@@ -132,7 +132,7 @@ impl Connection {
             let select = self.until("SELECT", &opening.select, &mut early, |response| {
                 selected.see(&response);
             });
-            let is_open = let_in(select.await?)?;
+            let is_open = succeeded(select.await?)?;
             self.exists = selected.exists;
             self.change = Change::default();
             let expected = opening.expected as usize;
@@ -141,7 +141,7 @@ impl Connection {
             let is_read = match fetch.await? {
                 // some servers reject a set that means nothing, in an empty folder
                 Err(error) if opening.expected == 0 && error.is_plain_refusal() => true,
-                other => let_in(other)?,
+                other => succeeded(other)?,
             };
             limit = small.limit;
             if is_open {
@@ -180,7 +180,7 @@ impl Connection {
                 early.note(tag, response);
                 continue;
             }
-            // flags are what was asked for
+            // flags are what was requested
             if !matches!(response, Response::Fetch(_)) {
                 self.note(&response)?;
             }
@@ -219,7 +219,7 @@ impl Connection {
     }
 }
 
-/// Whether a response brings all of a message: what came is shorter than what was asked for, and no shorter than the
+/// Whether a response brings all of a message: what came is shorter than what was requested, and no shorter than the
 /// server says the message is.
 fn is_all(message: &FetchedMessage) -> bool {
     let Some(body) = message.body.as_ref().filter(|body| !body.is_nil && !body.bytes.is_empty()) else {

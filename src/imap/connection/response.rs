@@ -1,4 +1,4 @@
-//! A server's responses in our own words, and how they are read from what it sent. Lenient: what is understood of a line
+//! A server's responses, and how they are read from what it sent. Lenient: what is understood of a line
 //! counts, a line that is not understood is [`Response::Strange`] and costs what it spoke of, nothing else.
 // there are far more responses than any place uses
 #![allow(clippy::wildcard_enum_match_arm)]
@@ -15,8 +15,8 @@ pub(in crate::imap) enum Response {
     Done { tag: String, status: Status, text: String },
     /// `+`: the server waits for more of the command.
     Continue,
-    /// An untagged OK, NO, BAD, BYE or PREAUTH.
-    Told { status: Status, text: String },
+    /// An untagged OK, NO, BAD, BYE or PREAUTH (`resp-cond-state` of RFC 3501 §9 and the like).
+    Condition { status: Status, text: String },
     /// What the server offers, in capitals.
     Capabilities(Vec<String>),
     /// A folder.
@@ -35,7 +35,7 @@ pub(in crate::imap) enum Response {
     Id(String),
     /// A message.
     Fetch(Box<FetchedMessage>),
-    /// What nobody needs.
+    /// What this program does not use.
     Other,
     /// What is not understood, and of what kind it seems to be.
     Strange(&'static str),
@@ -78,7 +78,7 @@ pub(in crate::imap) struct FetchedMessage {
     pub(in crate::imap) sequence: u32,
     pub(in crate::imap) uid: Option<Uid>,
     pub(in crate::imap) flags: Option<Flags>,
-    /// `None`: not told, or no date.
+    /// `None`: absent, or no date.
     pub(in crate::imap) internal_date: Option<Timestamp>,
     pub(in crate::imap) size: Option<u64>,
     pub(in crate::imap) body: Option<Section>,
@@ -100,7 +100,7 @@ pub(in crate::imap) struct Section {
     pub(in crate::imap) is_cut: bool,
 }
 
-/// Reads a response.
+/// Reads a response (RFC 3501 §7).
 pub(in crate::imap) fn parse(raw: &RawResponse) -> Response {
     let bytes = raw.bytes.clone();
     let mut lexer = if raw.is_cut { Lexer::of_beginning(bytes) } else { Lexer::new(bytes) };
@@ -142,7 +142,7 @@ fn lossy(bytes: &[u8]) -> String {
 fn untagged(mut lexer: Lexer) -> Response {
     let Some(Word::Atom(kind)) = lexer.word() else { return Response::Strange("untagged line") };
     if let Some(status) = status(&kind) {
-        return Response::Told { status, text: lossy(&lexer.rest()) };
+        return Response::Condition { status, text: lossy(&lexer.rest()) };
     }
     match kind.to_ascii_uppercase().as_slice() {
         b"CAPABILITY" => Response::Capabilities(capabilities(&lexer.rest())),

@@ -87,7 +87,7 @@ fn folders_of_every_spelling_have_their_name() {
 
 #[test]
 fn odd_lines_say_what_they_say() {
-    let told = |status, text: &str| Response::Told { status, text: text.into() };
+    let told = |status, text: &str| Response::Condition { status, text: text.into() };
     let done = |tag: &str, status, text: &str| Response::Done { tag: tag.into(), status, text: text.into() };
     for (line, expected) in [
         (&b"*  3 EXISTS\r\n"[..], Response::Exists(3)),

@@ -1,4 +1,4 @@
-//! One authenticated connection, in our own words. async-imap is the session and writes the commands; what the server
+//! One authenticated connection. async-imap is the session and writes the commands; what the server
 //! answers is read by [`crate::imap::connection::response`] from the stream below it: the library's parser ends a connection at a line it
 //! does not know, its streams end at a tagged NO or BAD as if it were OK, and drop a BYE's text.
 // there are far more responses than any place uses
@@ -47,8 +47,8 @@ pub(in crate::imap) struct Connection {
     pub(in crate::imap) selected: Option<WireName>,
     pub(in crate::imap) exists: u32,
     pub(in crate::imap) change: Change,
-    /// Whether flags are asked for: those that come are an answer.
-    pub(in crate::imap) asks_for_flags: bool,
+    /// Whether flags are requested: those that come are an answer.
+    pub(in crate::imap) flags_requested: bool,
     pub(in crate::imap) meter: Arc<ReadMeter>,
     /// What the server says that nobody understands.
     pub(in crate::imap) oddities: Arc<Oddities>,
@@ -56,7 +56,7 @@ pub(in crate::imap) struct Connection {
     pub(in crate::imap) is_exchange: bool,
     /// Whether backslashes in names escape, as the list of folders shows it.
     pub(in crate::imap) escapes: bool,
-    /// Tells this connection from others.
+    /// Distinguishes this connection from others.
     number: u64,
     /// Tags that were given to commands which the library does not write.
     pub(in crate::imap) tags: u32,
@@ -65,10 +65,10 @@ pub(in crate::imap) struct Connection {
     /// How long the last command was waited for, and where the meter stood when it was sent.
     pub(in crate::imap) waited: (Duration, u64),
     /// Since when responses in IDLE are counted, and how many came.
-    pub(in crate::imap) unasked: (Instant, u32),
+    pub(in crate::imap) unsolicited: (Instant, u32),
 }
 
-/// What changed in the selected folder without being asked for.
+/// What the server reported of the selected folder without a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::imap) struct Change {
     /// EXISTS grew.
@@ -93,7 +93,7 @@ impl Connection {
             selected: None,
             exists: 0,
             change: Change::default(),
-            asks_for_flags: false,
+            flags_requested: false,
             meter,
             oddities,
             is_exchange: false,
@@ -102,7 +102,7 @@ impl Connection {
             tags: 0,
             turn: (0, 0),
             waited: (Duration::ZERO, 0),
-            unasked: (clock::monotonic(), 0),
+            unsolicited: (clock::monotonic(), 0),
         }
     }
 
@@ -125,7 +125,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells who we are, where the server wants to know (RFC 2971).
+    /// Sends name and version of this program, and reads those of the server (RFC 2971).
     pub(in crate::imap) async fn identify(&mut self) -> Result<(), ImapError> {
         let command = concat!("ID (\"name\" \"stafette\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
         let mut is_exchange = false;
@@ -167,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// What changed since this was last asked.
+    /// What changed since the last call.
     pub(in crate::imap) fn take_change(&mut self) -> Change {
         std::mem::take(&mut self.change)
     }
@@ -193,7 +193,7 @@ impl Connection {
         let is_damaged = |message: &FetchedMessage| message.body.is_some() && !message.is_whole;
         self.fetch(&command, async |message| {
             if message.as_ref().is_some_and(is_damaged) {
-                // where its literals end is in doubt, and with it everything behind them
+                // where its literals end is not certain, and with it everything behind them
                 let detail = String::from("a message in a damaged response");
                 return Err(ImapError::Unreadable { what: "FETCH", detail }.into());
             }
@@ -313,7 +313,7 @@ impl Connection {
         }
     }
 
-    /// Notes what was not asked for: changes of the selected folder, what is not understood, and the end of the session.
+    /// Notes what was not requested: changes of the selected folder, what is not understood, and the end of the session.
     pub(in crate::imap) fn note(&mut self, response: &Response) -> Result<(), ImapError> {
         match response {
             Response::Exists(count) => {
@@ -325,8 +325,8 @@ impl Connection {
                 self.exists = self.exists.saturating_sub(1);
             }
             Response::Vanished => self.change.gone = true,
-            Response::Fetch(message) => self.change.flags |= !self.asks_for_flags && message.is_flags_only,
-            Response::Told { status: Status::Bye, text } => {
+            Response::Fetch(message) => self.change.flags |= !self.flags_requested && message.is_flags_only,
+            Response::Condition { status: Status::Bye, text } => {
                 return Err(ImapError::Bye { text: short(Some(text)) });
             }
             Response::Strange(kind) => self.oddities.note(kind),

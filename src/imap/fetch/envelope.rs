@@ -17,7 +17,7 @@ const ADDRESS: usize = 254;
 const LIST: usize = 450;
 const MESSAGE_ID: usize = 250;
 
-/// Reads only what an envelope shows: a header is mostly fields nobody asks for.
+/// Reads only what an envelope shows: most fields of a header are not used.
 static HEADER: LazyLock<MessageParser> = LazyLock::new(|| {
     let parser = MessageParser::new().with_minimal_headers().header_id(HeaderName::MessageId);
     parser.default_header_ignore()

@@ -48,7 +48,7 @@ struct Header {
     bytes: Vec<u8>,
 }
 
-/// Headers on their way through the workers.
+/// Headers that the workers parse, in the order in which they came.
 struct Parsing<'w> {
     by: (&'w Workers, Incarnation),
     seen: BTreeSet<Uid>,

@@ -4,7 +4,7 @@
 //! Memory is bounded by the byte budget that all mailboxes share: a message holds its share from the
 //! moment it was read until it is durable, a large one from before it is read.
 
-use super::partial_fetch::{is_longer, read_in_pieces};
+use super::partial_fetch::{fetch_in_parts, is_longer};
 use super::prepare::{Fetched, Prepared, Target, prepare};
 use super::queue::{BATCHES, Batch, Progress, send, write};
 use super::sizes::{Sizes, Wanted, sizes};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 /// Bytes and messages that go to the pool together.
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 64;
-/// Windows whose sizes are asked for together.
+/// Windows whose sizes are requested together.
 const SIZED: usize = 20;
 
 /// Fetches windows of UIDs, which were listed, and hands prepared messages to `commit`, in batches, in order. The next
@@ -62,11 +62,11 @@ async fn read_window(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let small: Vec<Uid> = window.iter().copied().filter(|uid| sizes.is_small(*uid)).collect();
-    let told = |sizes: &BTreeMap<Uid, u64>| -> Vec<(Uid, u64)> {
+    let announced = |sizes: &BTreeMap<Uid, u64>| -> Vec<(Uid, u64)> {
         window.iter().filter_map(|uid| Some((*uid, *sizes.get(uid)?))).collect()
     };
-    let (mut large, mut headers) = (told(&sizes.large), told(&sizes.headers));
-    for (uid, size) in told(&sizes.oversize) {
+    let (mut large, mut headers) = (announced(&sizes.large), announced(&sizes.headers));
+    for (uid, size) in announced(&sizes.oversize) {
         // larger than the policy wants it kept, unless the server is wrong
         match is_longer(connection, uid, target.policy.max_message).await? {
             true => headers.push((uid, size)),
@@ -78,65 +78,66 @@ async fn read_window(
     let oversize: Vec<Uid> = headers.into_iter().map(|(uid, _)| uid).collect();
     for (uids, section) in [(small, "[]"), (oversize, "[HEADER]")] {
         for set in uid_sets(&uids, LONGEST_UID_SET) {
-            let asked = Asked { uids: &uids, set: &set, section, header_of: &header_of, empty: &sizes.empty };
-            read_sections(connection, target, asked, progress, batches).await?;
+            let request =
+                Request { uids: &uids, set: &set, section, header_of: &header_of, empty: &sizes.empty };
+            read_sections(connection, target, request, progress, batches).await?;
         }
     }
     for (uid, size) in large {
-        read_in_pieces(connection, target, (uid, size), progress, batches).await?;
+        fetch_in_parts(connection, target, (uid, size), progress, batches).await?;
     }
     Ok(())
 }
 
-/// What is asked for in one command.
+/// What one command requests.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct Request<'a> {
     /// Ascending.
     uids: &'a [Uid],
     set: &'a str,
     section: &'a str,
-    /// Of these the header is asked for; how large the server says that they are.
+    /// Of these only the header is requested; how large the server says that they are.
     header_of: &'a BTreeMap<Uid, u64>,
-    /// Of these nothing is all.
+    /// Of these an empty body is the whole.
     empty: &'a BTreeSet<Uid>,
 }
 
 async fn read_sections(
     connection: &mut Connection,
     target: &Target,
-    asked: Asked<'_>,
+    request: Request<'_>,
     progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     let mut batch: Vec<Fetched> = Vec::new();
     let mut bytes = 0;
     connection
-        .fetch_sections::<_, ImapError>(asked.set, asked.section, async |message| {
+        .fetch_sections::<_, ImapError>(request.set, request.section, async |message| {
             let Some(message) = message else {
-                // others may be waiting for what is held here
+                // others may be waiting for the memory that is held here
                 bytes = 0;
                 return dispatch(target, std::mem::take(&mut batch), batches).await;
             };
             let (Some(uid), Some(body)) = (message.uid, &message.body) else { return Ok(()) };
             let length = body.bytes.len();
             // nothing, of a message that is said to be something, is no body
-            if length == 0 && (body.is_nil || !asked.empty.contains(&uid)) {
+            if length == 0 && (body.is_nil || !request.empty.contains(&uid)) {
                 return Ok(());
             }
-            // what nobody asked for, or comes twice, is not taken: a UID is stored once
-            if asked.uids.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
+            // what was not requested, or comes twice, is not taken: a UID is stored once
+            if request.uids.binary_search(&uid).is_err() || !progress.delivered.borrow_mut().insert(uid) {
                 return Ok(());
             }
             let share = match target.budget.try_take(length) {
                 Some(share) => share,
                 None => {
-                    // what is held here goes on its way first: others may be waiting for it
+                    // what is held here goes to the workers first: others may be waiting for its memory
                     bytes = 0;
                     dispatch(target, std::mem::take(&mut batch), batches).await?;
                     target.budget.take(length).await
                 }
             };
-            batch.push(Fetched { message, header_of: asked.header_of.get(&uid).copied(), share });
+            batch.push(Fetched { message, header_of: request.header_of.get(&uid).copied(), share });
             bytes += length;
             if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
                 bytes = 0;

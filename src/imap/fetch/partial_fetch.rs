@@ -1,5 +1,5 @@
-//! A large message, piece by piece. While one piece is worked on the next one is under way; what is longer than the
-//! memory it was given goes straight to a file of its own.
+//! A large message, fetched in parts (RFC 3501 §6.4.5, `BODY[]<origin.octets>`). While one part is worked on the next one is
+//! in flight; what is longer than the memory set apart for it goes straight to a file of its own.
 
 use super::prepare::{Prepared, Target, guarded, headers_only, message, record_header, sealed};
 use super::queue::{Batch, Progress, send};
@@ -13,59 +13,62 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Bytes of a message that may be in memory, beside one piece.
+/// Bytes of a message that may be in memory, beside one part.
 const LARGE: u32 = 8 << 20;
 /// By which part of itself a message may be longer than the server says before it gets a file of its own: Exchange
 /// estimates.
 const LEEWAY: u32 = 8;
-/// Bytes a second that have to come of a piece: others wait for the memory that is held for it.
+/// Bytes a second that have to come of a part: others wait for the memory that is held for it.
 const PACE: u64 = 16 << 10;
 
-/// Reads one message that has `told` bytes, if the server tells the truth.
-pub(in crate::imap) async fn read_in_pieces(
+/// Reads one message that has `announced` bytes by what the server says.
+pub(in crate::imap) async fn fetch_in_parts(
     connection: &mut Connection,
     target: &Target,
-    (uid, told): (Uid, u64),
+    (uid, announced): (Uid, u64),
     progress: &Progress,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImapError> {
     // no message is longer than IMAP can count (RFC 3501 §9, number)
-    let told = u32::try_from(told).unwrap_or(u32::MAX);
-    let room = LARGE.min(told.saturating_add(told / LEEWAY)) as usize;
+    let announced = u32::try_from(announced).unwrap_or(u32::MAX);
+    let room = LARGE.min(announced.saturating_add(announced / LEEWAY)) as usize;
     let share = target.budget.take_long(room.saturating_add(FRAME)).await;
-    let mut pieces = Pieces::of(connection, uid, told);
-    let Some(mut piece) = pieces.next(0).await? else {
-        return pieces.end().await; // expunged meanwhile: the next listing knows
+    let mut parts = PartialFetch::of(connection, uid, announced);
+    let Some(mut part) = parts.next(0).await? else {
+        return parts.end().await; // expunged meanwhile: the next listing knows
     };
-    let mut arriving = Arriving::begin(target, (uid, room), &piece, share);
+    let mut message_so_far = PartialMessage::begin(target, (uid, room), &part, share);
     loop {
-        let (is_short, is_empty) = (piece.bytes.len() < FRAME, piece.bytes.is_empty());
-        arriving.add(piece.bytes).await?;
-        if is_empty || is_short && arriving.length == u64::from(told) || arriving.is_oversize() {
+        let (is_short, is_empty) = (part.bytes.len() < FRAME, part.bytes.is_empty());
+        message_so_far.add(part.bytes).await?;
+        if is_empty
+            || is_short && message_so_far.length == u64::from(announced)
+            || message_so_far.is_oversize()
+        {
             break;
         }
-        // the end, if the server told too much; but some send shorter pieces than they are asked for
-        pieces.asks_ahead &= !is_short;
-        let at = u32::try_from(arriving.length).map_err(|_| endless())?;
-        piece = match pieces.next(at).await {
-            Ok(Some(piece)) => piece,
+        // the end, if the message is shorter than announced; but some servers send shorter parts than were requested
+        parts.requests_ahead &= !is_short;
+        let at = u32::try_from(message_so_far.length).map_err(|_| endless())?;
+        part = match parts.next(at).await {
+            Ok(Some(part)) => part,
             Err(error) if !error.is_plain_refusal() => return Err(error),
             // not every server has an empty string for what is beyond the end
-            Ok(None) | Err(_) => match pieces.ends_at(at).await? {
+            Ok(None) | Err(_) => match parts.ends_at(at).await? {
                 Some(true) => break,
                 // a moment's failure
-                Some(false) => pieces.next(at).await?.ok_or_else(|| strange("no more of a message"))?,
-                None => return pieces.end().await,
+                Some(false) => parts.next(at).await?.ok_or_else(|| strange("no more of a message"))?,
+                None => return parts.end().await,
             },
         };
     }
-    pieces.end().await?;
+    parts.end().await?;
     progress.delivered.borrow_mut().insert(uid);
-    send(batches, arriving.prepare()).await
+    send(batches, message_so_far.prepare()).await
 }
 
 /// Whether a message is longer than this, by the byte behind it: what the server says of its size may be wrong. A server
-/// that does not know pieces is not believed either way: reading shows it.
+/// that does not know parts is not believed either way: reading shows it.
 pub(in crate::imap) async fn is_longer(
     connection: &mut Connection,
     uid: Uid,
@@ -98,45 +101,45 @@ fn strange(detail: &str) -> ImapError {
     ImapError::Unreadable { what: "FETCH", detail: detail.into() }
 }
 
-/// A piece of a message.
-struct Piece {
+/// A part of a message.
+struct Part {
     flags: Flags,
     date: Option<Timestamp>,
     bytes: Vec<u8>,
 }
 
-/// The pieces of one message, each of at most [`FRAME`] bytes.
-struct Pieces<'c> {
+/// The parts of one message, each of at most [`FRAME`] bytes.
+struct PartialFetch<'c> {
     connection: &'c mut Connection,
     uid: Uid,
-    /// Its length as the server tells it: beyond it nothing is asked for ahead.
-    told: u32,
-    /// Whether the next piece begins [`FRAME`] bytes further.
-    asks_ahead: bool,
-    /// Tags of commands that have no answer yet, and the offset that each asks for. The server may answer them in any
+    /// Its length as the server announces it: beyond it nothing is requested ahead.
+    announced: u32,
+    /// Whether the next part begins [`FRAME`] bytes further.
+    requests_ahead: bool,
+    /// Tags of commands that have no answer yet, and the offset that each requests. The server may answer them in any
     /// order (RFC 3501 §5.5).
-    asked: Vec<(String, u32)>,
+    requested: Vec<(String, u32)>,
     /// What came, by offset, and what was refused.
-    came: BTreeMap<u32, Piece>,
+    came: BTreeMap<u32, Part>,
     refused: BTreeMap<u32, ImapError>,
 }
 
-impl<'c> Pieces<'c> {
-    fn of(connection: &'c mut Connection, uid: Uid, told: u32) -> Self {
+impl<'c> PartialFetch<'c> {
+    fn of(connection: &'c mut Connection, uid: Uid, announced: u32) -> Self {
         let (came, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { connection, uid, told, asks_ahead: true, asked: Vec::new(), came, refused }
+        Self { connection, uid, announced, requests_ahead: true, requested: Vec::new(), came, refused }
     }
 
-    /// The piece at this offset; `None` if there is no such message. The one after it is then under way.
-    async fn next(&mut self, offset: u32) -> Result<Option<Piece>, ImapError> {
+    /// The part at this offset; `None` if there is no such message. The one after it is then under way.
+    async fn next(&mut self, offset: u32) -> Result<Option<Part>, ImapError> {
         self.came.retain(|came, _| *came >= offset);
         self.refused.remove(&offset);
-        self.ask(offset).await?;
+        self.request(offset).await?;
         let ahead = offset.saturating_add(u32::try_from(FRAME).unwrap_or(u32::MAX));
-        if self.asks_ahead && ahead < self.told {
-            self.ask(ahead).await?;
+        if self.requests_ahead && ahead < self.announced {
+            self.request(ahead).await?;
         }
-        while self.is_asked(offset) {
+        while self.is_requested(offset) {
             self.answer().await?;
         }
         match self.refused.remove(&offset) {
@@ -148,38 +151,38 @@ impl<'c> Pieces<'c> {
     /// Whether the message ends at this offset: its last byte is there, and nothing behind it. `None`: there is no such
     /// message.
     async fn ends_at(&mut self, offset: u32) -> Result<Option<bool>, ImapError> {
-        self.asks_ahead = false;
+        self.requests_ahead = false;
         let last = self.next(offset.saturating_sub(1)).await?;
-        Ok(last.map(|piece| piece.bytes.len() == 1))
+        Ok(last.map(|part| part.bytes.len() == 1))
     }
 
     /// Waits for what is under way: the connection is free after it.
     async fn end(mut self) -> Result<(), ImapError> {
-        while !self.asked.is_empty() {
+        while !self.requested.is_empty() {
             self.answer().await?;
             self.came.clear();
         }
         Ok(())
     }
 
-    fn is_asked(&self, offset: u32) -> bool {
-        self.asked.iter().any(|(_, asked)| *asked == offset)
+    fn is_requested(&self, offset: u32) -> bool {
+        self.requested.iter().any(|(_, requested)| *requested == offset)
     }
 
-    async fn ask(&mut self, offset: u32) -> Result<(), ImapError> {
-        if self.is_asked(offset) || self.came.contains_key(&offset) {
+    async fn request(&mut self, offset: u32) -> Result<(), ImapError> {
+        if self.is_requested(offset) || self.came.contains_key(&offset) {
             return Ok(());
         }
         let uid = self.uid;
         let command = format!("UID FETCH {uid} (UID FLAGS INTERNALDATE BODY.PEEK[]<{offset}.{FRAME}>)");
         let tag = self.connection.send("FETCH", &command).await?;
-        self.asked.push((tag, offset));
+        self.requested.push((tag, offset));
         Ok(())
     }
 
     /// Reads until one of the commands is answered.
     async fn answer(&mut self) -> Result<(), ImapError> {
-        let Self { connection, uid, asked, came, refused, .. } = self;
+        let Self { connection, uid, requested, came, refused, .. } = self;
         let mut is_strange = false;
         let see = |response: &Response| {
             let Response::Fetch(message) = response else { return };
@@ -189,21 +192,21 @@ impl<'c> Pieces<'c> {
             if body.is_nil && origin == 0 {
                 return;
             }
-            // a server that does not know pieces sends the whole again and again
+            // a server that does not know parts sends the whole again and again
             if body.bytes.len() > FRAME
                 || !message.is_whole
-                || !asked.iter().any(|(_, offset)| *offset == origin)
+                || !requested.iter().any(|(_, offset)| *offset == origin)
             {
                 is_strange = true;
                 return;
             }
             let flags = message.flags.clone().unwrap_or_default();
-            came.insert(origin, Piece { flags, date: message.internal_date, bytes: body.bytes.to_vec() });
+            came.insert(origin, Part { flags, date: message.internal_date, bytes: body.bytes.to_vec() });
         };
-        let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
+        let tags: Vec<&str> = requested.iter().map(|(tag, _)| tag.as_str()).collect();
         let timeout = ReadTimeout::AtPace(connection.timing.fetch_silence, PACE);
         let (number, answer) = connection.answer("FETCH", &tags, timeout, see).await?;
-        let (_, offset) = asked.remove(number);
+        let (_, offset) = requested.remove(number);
         if is_strange {
             return Err(strange("another piece of the message than was asked for"));
         }
@@ -215,7 +218,7 @@ impl<'c> Pieces<'c> {
 }
 
 /// What came of a message so far.
-struct Arriving<'t> {
+struct PartialMessage<'t> {
     target: &'t Target,
     uid: Uid,
     flags: Flags,
@@ -235,9 +238,9 @@ enum Kept {
     File(Box<LargeWriter>, Box<Message>),
 }
 
-impl<'t> Arriving<'t> {
-    fn begin(target: &'t Target, (uid, room): (Uid, usize), first: &Piece, share: Share) -> Self {
-        let Piece { flags, date, .. } = first;
+impl<'t> PartialMessage<'t> {
+    fn begin(target: &'t Target, (uid, room): (Uid, usize), first: &Part, share: Share) -> Self {
+        let Part { flags, date, .. } = first;
         Self {
             target,
             uid,
@@ -251,18 +254,18 @@ impl<'t> Arriving<'t> {
         }
     }
 
-    /// Larger than the policy wants messages kept: the server told less.
+    /// Larger than the policy wants messages kept: the server announced less.
     fn is_oversize(&self) -> bool {
         self.length > self.target.policy.max_message
     }
 
-    async fn add(&mut self, piece: Vec<u8>) -> Result<(), ImapError> {
-        self.length = self.length.saturating_add(piece.len() as u64);
+    async fn add(&mut self, part: Vec<u8>) -> Result<(), ImapError> {
+        self.length = self.length.saturating_add(part.len() as u64);
         let is_oversize = self.is_oversize();
         let kept = std::mem::replace(&mut self.kept, Kept::Memory(Vec::new()));
         self.kept = match kept {
             Kept::Memory(mut head) => {
-                head.extend_from_slice(&piece);
+                head.extend_from_slice(&part);
                 if head.len() > self.room && !is_oversize {
                     self.spill(head).await?
                 } else {
@@ -272,7 +275,7 @@ impl<'t> Arriving<'t> {
             Kept::File(writer, message) if is_oversize => Kept::File(writer, message),
             Kept::File(mut writer, message) => {
                 let key = Arc::clone(&self.target.key);
-                let work = self.target.run(move || writer.append(&key, &piece).map(|()| writer));
+                let work = self.target.run(move || writer.append(&key, &part).map(|()| writer));
                 Kept::File(work.result().await??, message)
             }
         };

@@ -38,7 +38,7 @@ impl Target {
     }
 }
 
-/// A message on its way into the store, its share of the budget held.
+/// A message that is ready for the store, with its share of the budget.
 pub(in crate::imap) struct Prepared {
     pub(in crate::imap) message: Message,
     /// `None`: only its header is kept.
@@ -55,7 +55,7 @@ pub(in crate::imap) struct Fetched {
     pub(in crate::imap) share: Share,
 }
 
-/// Does work for one message; a panic is that message's affair alone.
+/// Does work for one message; a panic fails that message alone.
 pub(in crate::imap) fn guarded<T>(
     uid: Uid,
     work: impl FnOnce() -> Result<T, ImapError>,
@@ -64,7 +64,7 @@ pub(in crate::imap) fn guarded<T>(
         crate::faults::message("imap.prepare", uid);
         work()
     };
-    // told by the panic hook
+    // the panic hook logs it
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     done.unwrap_or(Err(ImapError::Unprocessable { uid }))
 }

@@ -20,7 +20,7 @@ pub(in crate::imap) type Batch = Work<Result<Vec<Prepared>, ImapError>>;
 /// How far a fetch came.
 #[derive(Default)]
 pub(in crate::imap) struct Progress {
-    /// The window being read, so that a failure can be laid at its door.
+    /// The window being read, on which a failure can be blamed.
     pub(in crate::imap) reading: Cell<Option<usize>>,
     /// Whose bodies came.
     pub(in crate::imap) delivered: RefCell<BTreeSet<Uid>>,

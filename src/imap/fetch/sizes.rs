@@ -28,7 +28,7 @@ pub(in crate::imap) struct Sizes {
     pub(in crate::imap) empty: BTreeSet<Uid>,
 }
 
-/// What is asked of messages, and what is known of them from earlier tries.
+/// What the policy wants of messages, and what is known of them from earlier tries.
 pub(in crate::imap) struct Wanted<'a> {
     pub(in crate::imap) policy: &'a Policy,
     /// Could not be read in the way that their sizes suggest: they are read in the other one.
@@ -62,7 +62,7 @@ impl Sizes {
     }
 }
 
-/// Sorts messages by what the server says of them. It is asked for what the listing, ascending by UID, does not tell.
+/// Sorts messages by what the server says of them. What the listing, ascending by UID, does not say is requested.
 pub(in crate::imap) async fn sizes(
     connection: &mut Connection,
     wanted: &Wanted<'_>,
@@ -71,25 +71,25 @@ pub(in crate::imap) async fn sizes(
 ) -> Result<Sizes, ImapError> {
     let detail = ListingDetail::before_fetching(wanted.policy);
     let mut sizes = Sizes::default();
-    let mut untold: BTreeSet<Uid> = BTreeSet::new();
+    let mut unknown: BTreeSet<Uid> = BTreeSet::new();
     for uid in windows.iter().copied().flatten() {
         let place = listed.binary_search_by_key(uid, |message| message.uid).ok();
         match place.and_then(|place| listed.get(place)?.size) {
             Some(size) if detail == ListingDetail::Sizes || size.internal_date.is_some() => {
                 sizes.sort(wanted, *uid, size);
             }
-            Some(_) | None => drop(untold.insert(*uid)),
+            Some(_) | None => drop(unknown.insert(*uid)),
         }
     }
-    let asked: Vec<Uid> = untold.iter().copied().collect();
-    for set in uid_sets(&asked, LONGEST_UID_SET) {
+    let requested: Vec<Uid> = unknown.iter().copied().collect();
+    for set in uid_sets(&requested, LONGEST_UID_SET) {
         for (uid, size) in connection.list_sizes(&set, detail).await? {
-            untold.remove(&uid);
+            unknown.remove(&uid);
             sizes.sort(wanted, uid, size);
         }
     }
     // of these nothing is known: they are read whole, or, where that failed, in pieces
-    for uid in untold.intersection(wanted.other_way) {
+    for uid in unknown.intersection(wanted.other_way) {
         sizes.large.insert(*uid, 0);
     }
     Ok(sizes)

@@ -141,7 +141,7 @@ fn work(hall: &Hall) {
     loop {
         if let Some((mailbox, job)) = queues.take() {
             drop(queues);
-            // told by the panic hook; the waiter hears that its reply is gone
+            // the panic hook logs it; the waiter sees that its reply is gone
             drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
             queues = hall.queues();
             queues.done(mailbox);

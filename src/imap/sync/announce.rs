@@ -1,4 +1,4 @@
-//! What is told about messages and folders: the data of their events. Pure.
+//! The events of messages and folders, and their data. Pure.
 
 use crate::domain::message::Address;
 use crate::domain::{Flags, Folder, FolderId, FolderRole, MailboxId, Message, MessageId, Timestamp, Uid};
@@ -24,7 +24,7 @@ pub(in crate::imap) struct Announcer {
     pub(in crate::imap) address: String,
 }
 
-/// What is said of a message: enough to act on without asking back.
+/// What an event says of a message: enough to act on without another request.
 #[derive(serde::Serialize)]
 struct MessageData<'a> {
     message: MessageId,

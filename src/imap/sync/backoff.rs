@@ -1,11 +1,11 @@
-//! When to try again after a failed ride. Pure: the error and its history in, a wait and a state out.
+//! When to connect again after a failed connection attempt. Pure: the error and its history in, a wait and a state out.
 
 use crate::config::Timing;
 use crate::domain::{Disposition, MailboxState};
 use crate::imap::protocol::ImapError;
 use std::time::Duration;
 
-/// What to do after a failed ride.
+/// What to do after a failed connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
     /// What to show meanwhile; `None`: what is shown stays.
@@ -18,7 +18,7 @@ pub struct Next {
     pub fresh_token: bool,
 }
 
-/// The history of failures since the last good ride.
+/// The history of failures since the last good connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
     failures: u32,
@@ -33,11 +33,11 @@ const PROBES: [Duration; 4] = [
     Duration::from_secs(15 * 60),
     Duration::from_secs(60 * 60),
 ];
-/// "Authenticated but not connected" passes, or an administrator has to act: after so many tries he does.
+/// "Authenticated but not connected" passes by itself; after so many tries an administrator has to act.
 const NOT_CONNECTED_TRIES: u32 = 6;
 
 impl Backoff {
-    /// A ride came in step and ended after so long. One that lived through a round was good; of others the waits grow: a
+    /// A connection came in step and ended after so long. One that lived through a round was good; after others the waits grow: a
     /// server that always hangs up is not connected to every second.
     pub fn lived(&mut self, time: Duration, timing: &Timing) {
         if time >= timing.status_interval {
@@ -68,7 +68,7 @@ impl Backoff {
                 self.refused_tokens = self.refused_tokens.saturating_add(1);
                 let fresh_token = true;
                 match self.refused_tokens {
-                    // expected hourly: at once, and nobody is told
+                    // expected hourly: at once, and nothing is shown
                     1 => Next { state: None, wait: Duration::ZERO, wakeable: false, fresh_token },
                     2 => {
                         Next { fresh_token, ..wait(MailboxState::Retrying, self.exponential(timing, jitter)) }

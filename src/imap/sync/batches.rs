@@ -1,7 +1,7 @@
-//! Fetching what a plan asks for, and storing it batch by batch: each is one commit of messages, UIDs and events.
+//! Fetching what a plan names, and storing it batch by batch: each is one commit of messages, UIDs and events.
 
 use super::announce::Origin;
-use super::move_detection::{Verdict, take_twin};
+use super::move_detection::{Verdict, take_counterpart};
 use super::syncer::Syncer;
 use crate::clock;
 use crate::domain::{Folder, Message, Uid};
@@ -79,13 +79,13 @@ impl Syncer {
     async fn store_batch(&mut self, folder: &Folder, batch: Vec<Prepared>) -> Result<(), ImapError> {
         let now = clock::now();
         let mut aside = self.store.set_aside(self.owner.mailbox)?;
-        let look_for_twins = self.store.status(self.owner.mailbox)?.value.synced;
+        let detects_moves = self.store.status(self.owner.mailbox)?.value.synced;
         let mut commit = Commit::by(self.owner);
         let count = batch.len() as u64;
         let mut shares = Vec::with_capacity(batch.len());
         for Prepared { mut message, body, share, .. } in batch {
             shares.push(share);
-            if let Some(vanished) = take_twin(&mut aside, &message) {
+            if let Some(vanished) = take_counterpart(&mut aside, &message) {
                 message.id = vanished.message.id;
                 message.body = vanished.message.body;
                 let from = self.store.folder(self.owner.mailbox, vanished.message.folder)?;
@@ -94,9 +94,9 @@ impl Syncer {
                 commit.add_message(message, None);
                 continue;
             }
-            if look_for_twins {
+            if detects_moves {
                 let stored = self.store.messages_at(self.owner.mailbox, message.internal_date)?;
-                match self.twins.judge(&message, &stored) {
+                match self.moves.judge(&message, &stored) {
                     Verdict::New => {}
                     Verdict::CopyOf(original) => message.copy_of = Some(original),
                     // fetched again after its folder was looked at

@@ -1,5 +1,5 @@
-//! The list of folders: new ones, renamed ones, and those that are gone. A folder is what its wire name says; the path is
-//! how it is shown.
+//! The list of folders: new ones, renamed ones, and those that are gone. A folder is identified by its wire name; the path is
+//! what is shown.
 
 use super::folder_names;
 use super::folder_sync::Visit;
@@ -24,7 +24,7 @@ const RENAMES: usize = 4_000_000;
 /// Bytes that names of a folder may take in its row.
 const NAMES: usize = 3000;
 
-/// What a LIST says about one folder, in our words.
+/// A folder as a LIST shows it.
 fn folder_of(listed: &ListedFolder, is_exchange: bool) -> Folder {
     let name = WireName::from(&*listed.name);
     let path = folder_names::path(&name, listed.separator.as_deref());
@@ -138,7 +138,7 @@ impl Syncer {
         let mut missing: Vec<Row<Folder>> = stored.into_values().collect();
         self.find_paths(&mut fresh, &mut missing).await?;
         let mut created = Vec::new();
-        // a server that names quite other folders each time is not asked which of them were renamed
+        // a server that lists quite other folders each time would be searched for renames for ever
         let may_be_renamed = fresh.len().saturating_mul(missing.len()) <= RENAMES;
         for folder in fresh {
             let place = match may_be_renamed {
@@ -185,7 +185,7 @@ impl Syncer {
         let first = inboxes.iter().find(|name| name.as_bytes() == b"INBOX").or(inboxes.first());
         let Some(first) = first.filter(|_| inboxes.len() > 1).cloned() else { return Ok(()) };
         for name in inboxes.iter().filter(|name| **name != first && !stored.contains_key(*name)) {
-            // asked twice: mail may come between two answers
+            // requested twice: mail may come between two answers
             let pair = [first.clone(), name.clone()];
             let counts = connection.statuses(&[pair.clone(), pair].concat()).await?;
             let is_same = |pair: &[Result<FolderStatus, ImapError>]| matches!(pair, [Ok(one), Ok(other)] if one == other);
@@ -205,7 +205,7 @@ impl Syncer {
 
     /// LIST names a folder: what was thought of it while it did not is over.
     fn is_listed(&mut self, folder: FolderId) {
-        self.missing.drop(folder);
+        self.missing.clear(folder);
         self.unlisted.remove(&folder);
     }
 
@@ -291,8 +291,8 @@ impl Syncer {
             give_way(step).await;
             let id = folder.id;
             let least = if is_mass { self.confirm } else { Duration::ZERO };
-            if !self.missing.are_confirmed(id, number, now, least) {
-                self.missing.raise(id, number, now);
+            if !self.missing.is_confirmed(id, number, now, least) {
+                self.missing.suspect(id, number, now);
                 visit = Visit::Suspicious;
                 self.misses_little = !is_mass;
                 if folder.missing_lists == 0 {
@@ -314,7 +314,7 @@ impl Syncer {
                     continue;
                 }
             }
-            self.missing.drop(id);
+            self.missing.clear(id);
             if gone.len() == BATCH {
                 self.remove(&std::mem::take(&mut gone)).await?;
             }
@@ -330,7 +330,7 @@ impl Syncer {
         Ok(visit)
     }
 
-    /// Whether a folder that is not listed can be selected all the same; `None`: the server asks for patience, which says
+    /// Whether a folder that is not listed can be selected all the same; `None`: the server is busy, which says
     /// nothing about it.
     async fn can_be_selected(
         &self,
@@ -343,7 +343,7 @@ impl Syncer {
         let selected = connection.select(&folder.server_name).await;
         connection.forget_selection();
         match selected {
-            Err(error) if error.refuses_folder() => Ok((!error.asks_for_patience()).then_some(false)),
+            Err(error) if error.refuses_folder() => Ok((!error.says_busy()).then_some(false)),
             other => other.map(|_| Some(true)),
         }
     }
@@ -363,7 +363,7 @@ impl Syncer {
                 self.set_aside(&entries).await?;
             }
             self.backlog.remove(&folder.id);
-            self.doubts.drop(folder.id);
+            self.deletions.clear(folder.id);
             self.uncounted.remove(&folder.id);
             commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
             self.store.remove_folder(&mut commit, self.owner.mailbox, row);

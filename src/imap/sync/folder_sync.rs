@@ -30,12 +30,12 @@ pub(in crate::imap) enum Scope {
 pub(in crate::imap) enum Visit {
     /// In step.
     InStep,
-    /// In step but for something that the next visit settles: a message that has to be looked for elsewhere first, or that
+    /// In step but for something that the next visit finds out: a message that has to be looked for elsewhere first, or that
     /// did not come, a listing that was not complete.
     Partial,
     /// A deletion that is not believed at once: look again on another connection.
     Suspicious,
-    /// The server did not let us in.
+    /// The server refused the folder.
     Refused,
 }
 
@@ -87,7 +87,7 @@ impl Syncer {
 
     async fn whole(&mut self, connection: &mut Connection, folder: &Folder) -> Result<Visit, ImapError> {
         let detail = if folder.history_complete { ListingDetail::Flags } else { self.listing_detail() };
-        // asked in an empty folder, too: what a server forgot to count shows here
+        // listed in an empty folder, too: what a server forgot to count shows here
         let listed = connection.list_messages("1:*", detail).await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
         if self.uids_were_reused(connection, folder, &listed).await? {
@@ -113,7 +113,7 @@ impl Syncer {
         self.carry_out(connection, folder, Listing::of(&listed, None)).await
     }
 
-    /// What a listing of messages that are to be fetched is to tell.
+    /// What a listing of messages that are to be fetched brings.
     pub(in crate::imap) fn listing_detail(&self) -> ListingDetail {
         ListingDetail::before_fetching(&self.stored.mailbox.policy)
     }
@@ -131,7 +131,7 @@ impl Syncer {
         let quarantined: BTreeSet<Uid> = quarantined.iter().map(|message| message.uid).collect();
         let wanted = self.wanted(connection, &entries, listed).await?;
         let (number, now) = (connection.number(), clock::monotonic());
-        let deletion_confirmed = self.doubts.are_confirmed(folder.id, number, now, self.confirm);
+        let deletion_confirmed = self.deletions.is_confirmed(folder.id, number, now, self.confirm);
         let plan = plan(
             Known {
                 entries: &entries,
@@ -143,7 +143,7 @@ impl Syncer {
         );
         let Plan { flags, mut vanished, suspicious, fetch } = plan;
         if !vanished.is_empty() {
-            // a line of the listing that came damaged must not cost a message: it is asked for by name
+            // a line of the listing that came damaged must not cost a message: it is requested by UID
             let gone: Vec<Uid> = vanished.iter().map(|entry| entry.uid).collect();
             let present = connection.present(&gone).await;
             let (present, _) =
@@ -156,9 +156,9 @@ impl Syncer {
             self.release_gone(folder, &quarantined, listed).await?;
         }
         if suspicious {
-            self.doubts.raise(folder.id, connection.number(), clock::monotonic());
+            self.deletions.suspect(folder.id, connection.number(), clock::monotonic());
         } else if complete_from == Some(1) {
-            self.doubts.drop(folder.id);
+            self.deletions.clear(folder.id);
         }
         self.set_aside(&vanished).await?;
         let is_whole = self.fetch(connection, folder, fetch, listed).await?;
@@ -169,7 +169,7 @@ impl Syncer {
         })
     }
 
-    /// What the policy wants stored, where it does not want everything; only asked if something is new.
+    /// What the policy wants stored, where it does not want everything; searched for only if something is new.
     async fn wanted(
         &self,
         connection: &mut Connection,
@@ -200,8 +200,8 @@ impl Syncer {
         Ok(())
     }
 
-    /// Takes vanished messages out of their folder; they are told as deleted when every other folder was
-    /// looked at and none of them turned up there.
+    /// Takes vanished messages out of their folder; they are announced as deleted when every other folder was visited and
+    /// none of them turned up there.
     pub(in crate::imap) async fn set_aside(&mut self, vanished: &[UidEntry]) -> Result<(), ImapError> {
         for batch in vanished.chunks(BATCH) {
             let since = clock::now();

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A folder with more messages is visited by itself.
 const SMALL: u32 = 50;
-/// Folders whose counts are asked for together.
+/// Folders whose counts are requested together.
 pub(in crate::imap) const GROUP: usize = 64;
 /// Bytes of their names: all is written before anything is read, and has to fit into what a server takes unread.
 const NAMES: usize = 8 << 10;

@@ -1,4 +1,4 @@
-//! Deletions that are not believed at once: a server that lost its folders for a moment must not cost a mailbox its mail.
+//! The mass deletion guard: deletions that are not believed at once. A server that lost its folders for a moment must not cost a mailbox its mail.
 //! What is seen again on another connection counts. Pure.
 
 use crate::domain::FolderId;
@@ -16,16 +16,16 @@ pub(in crate::imap) fn is_mass(gone: usize, known: usize) -> bool {
 /// Folders of which something was seen that is not to be believed at once: the number of the connection that showed it
 /// first, and when.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct Doubts(BTreeMap<FolderId, (u64, Instant)>);
+pub(in crate::imap) struct DeletionGuard(BTreeMap<FolderId, (u64, Instant)>);
 
-impl Doubts {
+impl DeletionGuard {
     /// This connection shows it. The first one to show it stays noted.
-    pub(in crate::imap) fn raise(&mut self, folder: FolderId, connection: u64, now: Instant) {
+    pub(in crate::imap) fn suspect(&mut self, folder: FolderId, connection: u64, now: Instant) {
         self.0.entry(folder).or_insert((connection, now));
     }
 
     /// Whether another connection than this one has shown it, at least so long ago.
-    pub(in crate::imap) fn are_confirmed(
+    pub(in crate::imap) fn is_confirmed(
         &self,
         folder: FolderId,
         connection: u64,
@@ -37,7 +37,7 @@ impl Doubts {
     }
 
     /// The folder showed no such thing, or it was believed.
-    pub(in crate::imap) fn drop(&mut self, folder: FolderId) {
+    pub(in crate::imap) fn clear(&mut self, folder: FolderId) {
         self.0.remove(&folder);
     }
 }
@@ -48,20 +48,20 @@ mod tests {
 
     #[test]
     fn only_another_connection_confirms_a_while_later() {
-        let (folder, mut doubts) = (FolderId::generate(), Doubts::default());
+        let (folder, mut guard) = (FolderId::generate(), DeletionGuard::default());
         let (now, minute) = (crate::clock::monotonic(), Duration::from_secs(60));
-        let confirmed = |doubts: &Doubts, connection, after| {
-            doubts.are_confirmed(folder, connection, now + Duration::from_secs(after), minute)
+        let confirmed = |guard: &DeletionGuard, connection, after| {
+            guard.is_confirmed(folder, connection, now + Duration::from_secs(after), minute)
         };
-        assert!(!confirmed(&doubts, 1, 99));
-        doubts.raise(folder, 1, now);
-        assert!(!confirmed(&doubts, 1, 99), "the same connection proves nothing");
-        assert!(!confirmed(&doubts, 2, 59), "nor does another one at once");
-        assert!(confirmed(&doubts, 2, 60));
-        doubts.raise(folder, 2, now + Duration::from_secs(30));
-        assert!(confirmed(&doubts, 2, 60), "the first one stays noted");
-        doubts.drop(folder);
-        assert!(!confirmed(&doubts, 2, 99));
+        assert!(!confirmed(&guard, 1, 99));
+        guard.suspect(folder, 1, now);
+        assert!(!confirmed(&guard, 1, 99), "the same connection proves nothing");
+        assert!(!confirmed(&guard, 2, 59), "nor does another one at once");
+        assert!(confirmed(&guard, 2, 60));
+        guard.suspect(folder, 2, now + Duration::from_secs(30));
+        assert!(confirmed(&guard, 2, 60), "the first one stays noted");
+        guard.clear(folder);
+        assert!(!confirmed(&guard, 2, 99));
     }
 
     #[test]

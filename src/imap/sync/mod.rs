@@ -26,5 +26,5 @@ mod syncer;
 mod vanished;
 mod visits;
 
-pub(super) use sync_loop::{Link, Rider};
+pub(super) use sync_loop::{Link, SyncLoop};
 pub(super) use syncer::Syncer;

@@ -1,4 +1,4 @@
-//! Moves on a server without MOVE notifications: a message that turns up in one folder may have left another. Twins have
+//! Moves on a server without MOVE notifications: a message that turns up in one folder may have left another. MoveDetection have
 //! the same Message-ID, INTERNALDATE and size; without a Message-ID, the same header. Pure.
 
 use crate::domain::{FolderId, Message, MessageId};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is known about messages that look like one stored in another folder.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct Twins {
+pub(in crate::imap) struct MoveDetection {
     /// Originals that were still in their folder when it was looked at.
     still_there: BTreeSet<MessageId>,
     /// Originals whose folders have to be looked at.
@@ -24,29 +24,30 @@ pub(in crate::imap) enum Verdict {
     New,
     /// It is a copy of this one.
     CopyOf(MessageId),
-    /// Its twins' folders must be looked at first: it may have been moved.
+    /// The folders of its counterparts must be visited first: it may have been moved.
     LookFirst,
 }
 
 /// Folders that have to be looked at, and the messages there that matter.
 pub(in crate::imap) type Suspects = BTreeMap<FolderId, Vec<MessageId>>;
 
-impl Twins {
-    /// Judges a message that is about to be stored, by the stored ones with its INTERNALDATE. Every one of its twins is
-    /// looked at: the one that has left is the one that was moved.
+impl MoveDetection {
+    /// Judges a message that is about to be stored, by the stored ones with its INTERNALDATE. Every one of its
+    /// counterparts is looked at: the one that has left is the one that was moved.
     pub(in crate::imap) fn judge(&mut self, message: &Message, stored: &[Message]) -> Verdict {
-        let twins = stored.iter().filter(|other| other.folder != message.folder && is_twin(other, message));
-        let (mut first, mut is_settled) = (None, true);
-        for twin in twins {
-            first = first.or(Some(twin.id));
-            if !self.still_there.contains(&twin.id) {
-                self.suspected.insert(twin.id, twin.folder);
-                is_settled = false;
+        let counterparts =
+            stored.iter().filter(|other| other.folder != message.folder && is_counterpart(other, message));
+        let (mut first, mut is_known) = (None, true);
+        for counterpart in counterparts {
+            first = first.or(Some(counterpart.id));
+            if !self.still_there.contains(&counterpart.id) {
+                self.suspected.insert(counterpart.id, counterpart.folder);
+                is_known = false;
             }
         }
         match first {
             None => Verdict::New,
-            Some(original) if is_settled => Verdict::CopyOf(original),
+            Some(original) if is_known => Verdict::CopyOf(original),
             Some(_) => Verdict::LookFirst,
         }
     }
@@ -91,13 +92,13 @@ impl Twins {
 }
 
 /// The message set aside that this is. Of several that are alike, the one that was set aside last.
-pub(in crate::imap) fn take_twin(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
-    let alike = aside.iter().enumerate().filter(|(_, vanished)| is_twin(&vanished.message, message));
+pub(in crate::imap) fn take_counterpart(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
+    let alike = aside.iter().enumerate().filter(|(_, vanished)| is_counterpart(&vanished.message, message));
     let (place, _) = alike.max_by_key(|(_, vanished)| vanished.since)?;
     Some(aside.swap_remove(place))
 }
 
-fn is_twin(one: &Message, other: &Message) -> bool {
+fn is_counterpart(one: &Message, other: &Message) -> bool {
     one.envelope.message_id == other.envelope.message_id
         && one.internal_date == other.internal_date
         && one.size == other.size
@@ -129,15 +130,19 @@ mod tests {
 
     #[test]
     fn a_twin_is_a_copy_only_after_its_originals_folder_was_looked_at() {
-        let mut twins = Twins::default();
+        let mut counterparts = MoveDetection::default();
         let original = message("<a>");
         let stored = [original.clone()];
-        assert_eq!(twins.judge(&message("<b>"), &stored), Verdict::New);
-        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
-        assert_eq!(twins.take_suspected(), Suspects::from([(original.folder, vec![original.id])]));
-        twins.looked_at(vec![original.id]);
-        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(original.id));
-        assert_eq!(twins.judge(&message("<a>"), &[]), Verdict::New, "it had left: set aside, or deleted");
+        assert_eq!(counterparts.judge(&message("<b>"), &stored), Verdict::New);
+        assert_eq!(counterparts.judge(&message("<a>"), &stored), Verdict::LookFirst);
+        assert_eq!(counterparts.take_suspected(), Suspects::from([(original.folder, vec![original.id])]));
+        counterparts.looked_at(vec![original.id]);
+        assert_eq!(counterparts.judge(&message("<a>"), &stored), Verdict::CopyOf(original.id));
+        assert_eq!(
+            counterparts.judge(&message("<a>"), &[]),
+            Verdict::New,
+            "it had left: set aside, or deleted"
+        );
     }
 
     #[test]
@@ -145,7 +150,7 @@ mod tests {
         let aside = |id, since| Vanished { message: message(id), since: Timestamp(since) };
         let mut vanished = vec![aside("<a>", 1), aside("<a>", 2), aside("<b>", 3)];
         let last = vanished[1].message.id;
-        assert_eq!(take_twin(&mut vanished, &message("<a>")).unwrap().message.id, last);
+        assert_eq!(take_counterpart(&mut vanished, &message("<a>")).unwrap().message.id, last);
         assert_eq!(vanished.len(), 2);
     }
 
@@ -154,34 +159,34 @@ mod tests {
         let mut one = message("");
         one.envelope.message_id = None;
         let mut other = Message { folder: FolderId::generate(), ..one.clone() };
-        assert!(is_twin(&one, &other));
+        assert!(is_counterpart(&one, &other));
         other.envelope.subject = Some("another".into());
-        assert!(!is_twin(&one, &other));
+        assert!(!is_counterpart(&one, &other));
     }
 
     #[test]
     fn nothing_follows_from_a_folder_that_cannot_be_looked_at_for_a_time() {
-        let (mut twins, original) = (Twins::default(), message("<a>"));
+        let (mut counterparts, original) = (MoveDetection::default(), message("<a>"));
         let (now, minute) = (crate::clock::monotonic(), Duration::from_secs(60));
         let copy = Verdict::CopyOf(original.id);
         for (after, expected) in [(0, Verdict::LookFirst), (59, Verdict::LookFirst), (60, copy)] {
-            twins.judge(&message("<a>"), std::slice::from_ref(&original));
-            for (folder, messages) in twins.take_suspected() {
-                twins.not_looked_at(folder, messages, now + Duration::from_secs(after), minute);
+            counterparts.judge(&message("<a>"), std::slice::from_ref(&original));
+            for (folder, messages) in counterparts.take_suspected() {
+                counterparts.not_looked_at(folder, messages, now + Duration::from_secs(after), minute);
             }
-            assert_eq!(twins.judge(&message("<a>"), std::slice::from_ref(&original)), expected);
+            assert_eq!(counterparts.judge(&message("<a>"), std::slice::from_ref(&original)), expected);
         }
     }
 
     #[test]
     fn every_twin_is_looked_at() {
-        let (mut twins, one, other) = (Twins::default(), message("<a>"), message("<a>"));
+        let (mut counterparts, one, other) = (MoveDetection::default(), message("<a>"), message("<a>"));
         let stored = [one.clone(), other.clone()];
-        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
-        assert_eq!(twins.take_suspected().len(), 2);
-        twins.looked_at(vec![one.id]);
-        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::LookFirst);
-        twins.looked_at(vec![other.id]);
-        assert_eq!(twins.judge(&message("<a>"), &stored), Verdict::CopyOf(one.id));
+        assert_eq!(counterparts.judge(&message("<a>"), &stored), Verdict::LookFirst);
+        assert_eq!(counterparts.take_suspected().len(), 2);
+        counterparts.looked_at(vec![one.id]);
+        assert_eq!(counterparts.judge(&message("<a>"), &stored), Verdict::LookFirst);
+        counterparts.looked_at(vec![other.id]);
+        assert_eq!(counterparts.judge(&message("<a>"), &stored), Verdict::CopyOf(one.id));
     }
 }

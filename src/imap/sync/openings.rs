@@ -10,7 +10,7 @@ const ENDED: u32 = 3;
 /// What was being done with a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::imap) enum At {
-    /// It was asked for its counts.
+    /// Its counts were requested.
     Counts,
     /// It was selected and listed.
     Opening,
@@ -47,5 +47,28 @@ impl Openings {
     /// Whether a connection ended there: it is visited last.
     pub(in crate::imap) fn is_suspect(&self, folder: FolderId) -> bool {
         self.ended.contains_key(&(folder, At::Opening))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_ends_three_connections_in_a_row_is_blamed() {
+        let (mut openings, one, other) = (Openings::default(), FolderId::generate(), FolderId::generate());
+        let end_at = |folder: Option<FolderId>, openings: &mut Openings| {
+            openings.now = folder.map(|folder| (folder, At::Opening));
+            openings.blames()
+        };
+        assert_eq!([Some(one), Some(other), Some(one)].map(|at| end_at(at, &mut openings)), [None; 3]);
+        assert!(openings.is_suspect(one));
+        assert_eq!(end_at(Some(one), &mut openings), Some((one, At::Opening)));
+        openings.went_well(one);
+        assert!(!openings.is_suspect(one));
+        assert_eq!(end_at(None, &mut openings), None);
+        assert!(openings.is_suspect(other));
+        openings.forget();
+        assert!(!openings.is_suspect(other), "the server was away");
     }
 }

@@ -14,7 +14,7 @@ const WINDOW: usize = 2000;
 pub struct Known<'a> {
     /// Stored messages by UID, ascending.
     pub entries: &'a [UidEntry],
-    /// UIDs that are not asked for.
+    /// UIDs that are not fetched.
     pub quarantined: &'a BTreeSet<Uid>,
     /// The only ones that are to be stored; `None`: all.
     pub wanted: Option<&'a BTreeSet<Uid>>,

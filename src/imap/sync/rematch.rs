@@ -20,7 +20,7 @@ const BATCH: usize = 500;
 
 type Identity = (Option<String>, Timestamp);
 
-/// Whether the headers say the same; twins of one second differ in that.
+/// Whether the headers say the same; copies of one second differ in that.
 fn alike(one: &Envelope, other: &Envelope) -> bool {
     header(one) == header(other)
 }
@@ -116,7 +116,7 @@ impl Syncer {
         let mailbox = self.owner.mailbox;
         let Some(row) = self.store.folder(mailbox, folder)? else { return Ok(true) };
         let Some(old_incarnation) = row.value.rematch_from else { return Ok(true) };
-        // asked in an empty folder, too: what a server forgot to count shows here
+        // listed in an empty folder, too: what a server forgot to count shows here
         let listed = connection.list_envelopes("1:*", (&self.workers, mailbox)).await;
         let (listed, is_inferred) = connection.or_empty(listed)?;
         let is_complete = listed.len() == connection.exists() as usize;
@@ -149,11 +149,11 @@ impl Syncer {
         }
         let is_doubtful = is_mass(gone, known) || is_inferred && gone > 0;
         let (number, now) = (connection.number(), clock::monotonic());
-        if is_doubtful && !self.doubts.are_confirmed(folder, number, now, self.confirm) {
-            self.doubts.raise(folder, number, now);
+        if is_doubtful && !self.deletions.is_confirmed(folder, number, now, self.confirm) {
+            self.deletions.suspect(folder, number, now);
             return Ok(false);
         }
-        self.doubts.drop(folder);
+        self.deletions.clear(folder);
         for incarnation in 1..row.value.incarnation {
             let left = self.store.uid_entries(mailbox, folder, incarnation)?;
             self.set_aside(&left).await?;

@@ -1,5 +1,5 @@
 //! Folders under a new name: the same UIDVALIDITY and UIDs, and the same messages under them. Where a server gives a renamed
-//! folder another UIDVALIDITY, its messages are told as moved: they keep their ids.
+//! folder another UIDVALIDITY, its messages are announced as moved: they keep their ids.
 
 use super::many_folders::give_way;
 use super::syncer::Syncer;

@@ -1,12 +1,12 @@
-//! Rounds over all folders: what changed is visited, what vanished is settled, and what was set apart has its next chance.
+//! Rounds over all folders: what changed is visited, what vanished is confirmed as deleted, and what was set apart is tried again.
 
 use super::folder_names;
-use super::folder_status::Seen;
+use super::folder_status::LastSeen;
 use super::folder_sync::{Scope, Visit};
 use super::gather::GROUP as GATHERED;
 use super::openings::At;
 use super::set_apart::is_due;
-use super::sync_loop::Rider;
+use super::sync_loop::SyncLoop;
 use crate::clock;
 use crate::domain::{Folder, FolderId, FolderRole, WireName};
 use crate::imap::connection::{Change, Connection, FolderStatus};
@@ -14,7 +14,7 @@ use crate::imap::protocol::ImapError;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So many folders are asked for their counts before the inbox is looked at again.
+/// Counts of so many folders are requested before the inbox is looked at again.
 const GROUP: usize = 8;
 
 /// What a round saw.
@@ -46,12 +46,12 @@ impl Outcome {
     }
 }
 
-impl Rider {
+impl SyncLoop {
     /// Looks at every folder: by STATUS where it was seen before, whole where something changed. What
     /// vanished before the round and turned up nowhere in it is deleted.
     pub(in crate::imap) async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
         let mut result = Visit::InStep;
-        // a second pass settles what vanished during the first, unless something moved on meanwhile
+        // a second pass confirms what vanished during the first, unless something moved on meanwhile
         for _ in 0..PASSES {
             let started = clock::now();
             let mut outcome = Outcome::new(Visit::InStep);
@@ -61,10 +61,10 @@ impl Rider {
             }
             let due = self.changed_folders(connection, &mut outcome).await?;
             self.visit_all(connection, due, &mut outcome).await?;
-            self.settle_refusals(connection, &mut outcome).await?;
+            self.set_refused_apart(connection, &mut outcome).await?;
             let is_complete = outcome.visit == Visit::InStep
                 && (!self.has_vanished()? || self.is_as_seen(connection, &mut outcome).await?);
-            self.syncer.settle_vanished(connection, started, is_complete).await?;
+            self.syncer.confirm_vanished(connection, started, is_complete).await?;
             result = outcome.visit;
             if !self.has_vanished()? {
                 break;
@@ -73,7 +73,7 @@ impl Rider {
         }
         self.end_of_round(result).await?;
         if result != Visit::Suspicious {
-            self.give_another_chance(connection).await?;
+            self.retry_quarantined(connection).await?;
         }
         Ok(result)
     }
@@ -88,16 +88,16 @@ impl Rider {
         let (mut gathered, mut tried) = (BTreeMap::new(), 0);
         for (number, (folder, status)) in due.iter().enumerate() {
             self.look_at_inbox(connection, outcome).await?;
-            if number >= tried && !self.asks_singly {
+            if number >= tried && !self.counts_singly {
                 let group = due.iter().skip(number).take(GATHERED).map(|(folder, _)| folder);
                 let group: Vec<&Folder> = group.take_while(|folder| self.syncer.is_new(folder)).collect();
                 tried = number + group.len();
                 if group.len() > 1 {
                     // where a connection ends over several folders each is visited alone the next time
-                    self.asks_singly = true;
+                    self.counts_singly = true;
                     self.doing("syncing small folders");
                     gathered.extend(self.syncer.gather(connection, &group).await?);
-                    self.asks_singly = false;
+                    self.counts_singly = false;
                 }
             }
             let (visit, status) = match gathered.remove(&folder.id) {
@@ -109,7 +109,7 @@ impl Rider {
         self.syncer.commit_gathered().await
     }
 
-    /// Whether messages wait to be told as deleted, or to be met elsewhere.
+    /// Whether messages wait to be announced as deleted, or to turn up elsewhere.
     fn has_vanished(&self) -> Result<bool, ImapError> {
         Ok(!self.syncer.store.set_aside(self.syncer.owner.mailbox)?.is_empty())
     }
@@ -147,14 +147,14 @@ impl Rider {
         match visit {
             Visit::InStep => {
                 self.partial.remove(&folder.id);
-                self.seen.insert(folder.id, Seen::now(status));
+                self.seen.insert(folder.id, LastSeen::now(status));
             }
             Visit::Partial => {
                 let times = self.partial.entry(folder.id).or_default();
                 *times = times.saturating_add(1);
                 if *times > PARTIAL {
                     // it is always so: as often as flags are looked at is often enough
-                    self.seen.insert(folder.id, Seen::now(status));
+                    self.seen.insert(folder.id, LastSeen::now(status));
                 }
             }
             Visit::Suspicious => {}
@@ -171,9 +171,9 @@ impl Rider {
         Ok(())
     }
 
-    /// Folders that were refused are set apart, if the server lets us into others: else it is the mailbox that is refused.
+    /// Folders that were refused are set apart, if the server opens others: else it is the mailbox that is refused.
     /// One that another client has renamed or deleted meanwhile is not: LIST tells.
-    async fn settle_refusals(
+    async fn set_refused_apart(
         &mut self,
         connection: &mut Connection,
         outcome: &mut Outcome,
@@ -207,7 +207,7 @@ impl Rider {
     }
 
     /// Tries one message again that was set apart, after everything else: if it ends the connection, that is all it does.
-    async fn give_another_chance(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
+    async fn retry_quarantined(&mut self, connection: &mut Connection) -> Result<(), ImapError> {
         let (folders, pace) = (self.syncer.followed_folders().await?, self.link.timing.status_interval);
         let Some((folder, uid)) = self.syncer.next_retry(&folders, pace)? else { return Ok(()) };
         if self.visit_one(connection, folder, Scope::NewOnly).await? == Visit::InStep {
@@ -251,9 +251,9 @@ impl Rider {
                 due.push(((is_suspect, !has_lost, folder_names::rank(folder.role)), folder, status));
             };
             if connection.selected() == Some(&folder.server_name) {
-                // what changes there is told; flags that others change, not by every server
-                let is_told = seen.is_some() && connection.offers("CONDSTORE");
-                if !is_told && seen.is_none_or(|seen| seen.scan_is_due(flag_scan)) {
+                // the server reports what changes there; flags that others change, not by every server
+                let is_reported = seen.is_some() && connection.offers("CONDSTORE");
+                if !is_reported && seen.is_none_or(|seen| seen.scan_is_due(flag_scan)) {
                     push(false, folder, None);
                 }
                 continue;
@@ -293,13 +293,13 @@ impl Rider {
                 None => true,
             });
         }
-        for group in asked.chunks(if self.asks_singly { 1 } else { GROUP }) {
+        for group in asked.chunks(if self.counts_singly { 1 } else { GROUP }) {
             self.look_at_inbox(connection, outcome).await?;
             let names: Vec<WireName> = group.iter().map(|folder| folder.server_name.clone()).collect();
-            // where a connection ends over several folders each is asked for alone the next time
+            // where a connection ends over several folders each is requested alone the next time
             let alone = group.first().filter(|_| group.len() == 1);
             self.syncer.openings.now = alone.map(|folder| (folder.id, At::Counts));
-            self.asks_singly = true;
+            self.counts_singly = true;
             for (folder, status) in group.iter().zip(connection.statuses(&names).await?) {
                 match status {
                     Ok(status) => drop(found.insert(folder.id, status)),
@@ -310,12 +310,12 @@ impl Rider {
             }
             self.syncer.openings.now = None;
         }
-        self.asks_singly &= asked.is_empty();
+        self.counts_singly &= asked.is_empty();
         Ok(found)
     }
 
-    /// While much is looked at, new mail in the inbox is not kept waiting: where it is selected the server has told of it,
-    /// else its counts are asked for now and then.
+    /// While much is looked at, new mail in the inbox is not kept waiting: where it is selected the server has reported it,
+    /// else its counts are requested now and then.
     async fn look_at_inbox(
         &mut self,
         connection: &mut Connection,

@@ -1,4 +1,4 @@
-//! Folders that the server does not let us into, or that end every connection which opens them: each is set apart, tried
+//! Folders that the server refuses to open, or that end every connection which opens them: each is set apart, tried
 //! again with waits that grow, and keeps nobody else waiting.
 
 use super::openings::At;
@@ -67,7 +67,7 @@ impl Syncer {
         Ok(tries)
     }
 
-    /// The server lets us into a folder again.
+    /// The server opens a folder again.
     pub(in crate::imap) async fn restore(&mut self, folder: FolderId) -> Result<(), ImapError> {
         self.openings.went_well(folder);
         let Some(Row { generation, value: mut folder }) = self.store.folder(self.owner.mailbox, folder)?
@@ -85,8 +85,8 @@ impl Syncer {
         Ok(())
     }
 
-    /// After a failed connection attempt: `true` if it ended at a folder that was set apart for it, or that is not asked for its counts
-    /// any more.
+    /// After a failed connection attempt: `true` if it ended at a folder that is set apart now, or whose counts
+    /// are not requested any more.
     pub(in crate::imap) async fn blame_folder(&mut self, error: &ImapError) -> Result<bool, ImapError> {
         if !error.ends_the_connection() {
             self.openings.now = None;
@@ -109,23 +109,5 @@ mod tests {
     fn a_folder_rests_twice_as_long_each_time_up_to_an_hour() {
         let minutes = |tries| pause(Duration::from_secs(60), tries).as_secs() / 60;
         assert_eq!([1, 2, 3, 4, 7, 9, 99].map(minutes), [1, 2, 4, 8, 60, 60, 60]);
-    }
-
-    #[test]
-    fn a_folder_that_ends_three_connections_in_a_row_is_blamed() {
-        let (mut openings, one, other) = (Openings::default(), FolderId::generate(), FolderId::generate());
-        let end_at = |folder: Option<FolderId>, openings: &mut Openings| {
-            openings.now = folder.map(|folder| (folder, At::Opening));
-            openings.blames()
-        };
-        assert_eq!([Some(one), Some(other), Some(one)].map(|at| end_at(at, &mut openings)), [None; 3]);
-        assert!(openings.is_suspect(one));
-        assert_eq!(end_at(Some(one), &mut openings), Some((one, At::Opening)));
-        openings.went_well(one);
-        assert!(!openings.is_suspect(one));
-        assert_eq!(end_at(None, &mut openings), None);
-        assert!(openings.is_suspect(other));
-        openings.forget();
-        assert!(!openings.is_suspect(other), "the server was away");
     }
 }

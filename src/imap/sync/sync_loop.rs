@@ -1,8 +1,8 @@
-//! The rider: one mailbox's whole life on the wire. Connect, bring every folder in step, then watch the
-//! inbox in IDLE and look after the others in rounds; after a failure wait as the error asks and ride again.
+//! The sync loop of one mailbox: connect, bring every folder in step, then watch the inbox in IDLE and the other folders in
+//! rounds; after a failure wait as long as the error demands, and connect anew.
 
 use super::backoff::Backoff;
-use super::folder_status::Seen;
+use super::folder_status::LastSeen;
 use super::folder_sync::{Scope, Visit};
 use super::gathered::Gathered;
 use super::idling::Idling;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How the rider reaches the server.
+/// How the sync loop reaches the server.
 pub(in crate::imap) struct Link {
     pub(in crate::imap) dialer: Dialer,
     pub(in crate::imap) timing: Timing,
@@ -31,14 +31,14 @@ pub(in crate::imap) struct Link {
     pub(in crate::imap) rejected: Recipient<TokenRejected>,
 }
 
-/// One mailbox's life on the wire.
-pub(in crate::imap) struct Rider {
+/// The sync loop of one mailbox.
+pub(in crate::imap) struct SyncLoop {
     pub(in crate::imap) link: Link,
     pub(in crate::imap) syncer: Syncer,
     pub(in crate::imap) wakeup: Arc<Wakeup>,
     pub(in crate::imap) shown: Arc<Mutex<ImapStatus>>,
     pub(in crate::imap) backoff: Backoff,
-    pub(in crate::imap) seen: BTreeMap<FolderId, Seen>,
+    pub(in crate::imap) seen: BTreeMap<FolderId, LastSeen>,
     /// Why the folder that was visited last was refused.
     pub(in crate::imap) refusal: Option<ImapError>,
     /// Whether the present connection came so far that folders were listed.
@@ -47,8 +47,8 @@ pub(in crate::imap) struct Rider {
     pub(in crate::imap) has_opened: bool,
     /// Folders that were visited in vain, how often in a row.
     pub(in crate::imap) partial: BTreeMap<FolderId, u32>,
-    /// A connection ended while counts of several folders were asked for: each is asked for alone.
-    pub(in crate::imap) asks_singly: bool,
+    /// A connection ended while counts of several folders were requested: each is requested alone.
+    pub(in crate::imap) counts_singly: bool,
     /// When the inbox was last looked at.
     pub(in crate::imap) inbox_seen: Instant,
     /// Whether IDLE is of use here.
@@ -59,10 +59,10 @@ pub(in crate::imap) struct Rider {
     /// Since when the mailbox is live on the present connection.
     live_since: Option<Instant>,
     token_generation: Option<u64>,
-    has_ridden: bool,
+    has_connected: bool,
 }
 
-impl Rider {
+impl SyncLoop {
     pub(in crate::imap) fn new(
         link: Link,
         syncer: Syncer,
@@ -81,21 +81,21 @@ impl Rider {
             has_listed: false,
             has_opened: false,
             partial: BTreeMap::new(),
-            asks_singly: false,
+            counts_singly: false,
             inbox_seen: clock::monotonic(),
             idling: Idling::default(),
             oddities: Arc::default(),
             look_again: None,
             live_since: None,
             token_generation: None,
-            has_ridden: false,
+            has_connected: false,
         }
     }
 
-    /// Rides until it is asked to leave, or the store refuses this actor or cannot be trusted.
+    /// Runs until it is to stop, or the store refuses this actor or cannot be trusted.
     pub(in crate::imap) async fn run(mut self) -> Option<ImapError> {
         loop {
-            let error = match self.ride().await {
+            let error = match self.connect_and_follow().await {
                 Ok(()) if self.wakeup.is_stopping() => return None,
                 Ok(()) => continue,
                 Err(error) => error,
@@ -150,12 +150,12 @@ impl Rider {
     }
 
     /// One connection, from log-in to its end.
-    async fn ride(&mut self) -> Result<(), ImapError> {
+    async fn connect_and_follow(&mut self) -> Result<(), ImapError> {
         self.doing("connecting");
         self.has_listed = false;
         crate::faults::point("imap.connect", &self.syncer.stored.mailbox.id);
-        // what an earlier life showed says nothing about this one
-        let is_first = !std::mem::replace(&mut self.has_ridden, true);
+        // what an earlier actor showed says nothing about this one
+        let is_first = !std::mem::replace(&mut self.has_connected, true);
         let shown = self.syncer.store.status(self.syncer.owner.mailbox)?.value.state;
         let before = if is_first { MailboxState::Connecting } else { shown };
         if is_first && matches!(shown, MailboxState::Live | MailboxState::Syncing) {

@@ -2,8 +2,8 @@
 
 use super::announce::Announcer;
 use super::gathered::Gathered;
-use super::mass_deletion::Doubts;
-use super::move_detection::Twins;
+use super::mass_deletion::DeletionGuard;
+use super::move_detection::MoveDetection;
 use super::openings::Openings;
 use crate::clock;
 use crate::config::Timing;
@@ -26,7 +26,7 @@ pub(in crate::imap) struct Syncer {
     pub(super) budget: ByteBudget,
     pub(super) workers: Workers,
     /// Deletions that were seen and not believed at once.
-    pub(super) doubts: Doubts,
+    pub(super) deletions: DeletionGuard,
     /// Folders whose listing for a re-match left messages out.
     pub(super) incomplete: BTreeSet<FolderId>,
     /// Messages listed and not yet stored, per folder.
@@ -40,9 +40,9 @@ pub(in crate::imap) struct Syncer {
     /// What is known about messages that cannot be fetched.
     pub(super) bisection: Bisection,
     /// What is known about messages that look like one stored in another folder.
-    pub(super) twins: Twins,
+    pub(super) moves: MoveDetection,
     /// Folders that are missing from a listing.
-    pub(super) missing: Doubts,
+    pub(super) missing: DeletionGuard,
     /// What is missing holds little mail: another connection may show it at once.
     pub(super) misses_little: bool,
     /// Folders that are never listed and can be selected all the same.
@@ -63,7 +63,7 @@ pub(in crate::imap) struct Syncer {
     pub(super) compared: (u64, BTreeSet<FolderId>),
     /// What is read of small folders and not yet committed.
     pub(super) gathered: Gathered,
-    /// What SELECT told of the folder that was visited last.
+    /// What SELECT reported of the folder that was visited last.
     pub(super) selected: Option<FolderStatus>,
     /// The last listing of a whole folder named as many messages as the server says there are.
     pub(super) listed_all: bool,
@@ -95,17 +95,17 @@ impl Syncer {
             announcer,
             budget,
             workers,
-            doubts: Doubts::default(),
+            deletions: DeletionGuard::default(),
             incomplete: BTreeSet::new(),
             backlog: BTreeMap::new(),
             reported: clock::monotonic(),
             fetched: 0,
             quarantine_retry: timing.quarantine_retry,
             bisection: Bisection::default(),
-            twins: Twins::default(),
+            moves: MoveDetection::default(),
             too_many_folders: false,
             folder_count: usize::MAX,
-            missing: Doubts::default(),
+            missing: DeletionGuard::default(),
             misses_little: false,
             unlisted: BTreeSet::new(),
             uncounted: BTreeSet::new(),

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 const LOOKED_FOR: usize = 50;
 
 impl Syncer {
-    /// Tells messages as deleted that vanished before `round` began and turned up nowhere in it. Where the round did not
+    /// Announces messages as deleted that vanished before `round` began and turned up nowhere in it. Where the round did not
     /// see every folder, those that have been waiting for long.
-    pub(in crate::imap) async fn settle_vanished(
+    pub(in crate::imap) async fn confirm_vanished(
         &mut self,
         connection: &mut Connection,
         round: Timestamp,
@@ -22,10 +22,10 @@ impl Syncer {
     ) -> Result<(), ImapError> {
         let wait = i64::try_from(self.confirm.as_millis()).unwrap_or(i64::MAX);
         let before = if is_complete { round } else { Timestamp(round.0.saturating_sub(wait)) };
-        let mut settled = self.store.set_aside(self.owner.mailbox)?;
-        settled.retain(|vanished| vanished.since < before);
-        let left = self.find_left(connection, &settled).await?;
-        for batch in settled.chunks(500) {
+        let mut confirmed = self.store.set_aside(self.owner.mailbox)?;
+        confirmed.retain(|vanished| vanished.since < before);
+        let left = self.find_left(connection, &confirmed).await?;
+        for batch in confirmed.chunks(500) {
             let now = clock::now();
             let mut commit = Commit::by(self.owner);
             for Vanished { message, .. } in batch {

@@ -1,14 +1,14 @@
-//! Visits of folders in the order that moves ask for: a message that looks like one stored elsewhere is stored when that one's
+//! Visits of folders in the order that move detection needs: a message that looks like one stored elsewhere is stored when that one's
 //! folder was looked at.
 
 use super::folder_sync::{Scope, Visit};
-use super::sync_loop::Rider;
+use super::sync_loop::SyncLoop;
 use crate::clock;
 use crate::domain::{Folder, FolderId, MessageId};
 use crate::imap::connection::Connection;
 use crate::imap::protocol::ImapError;
 
-impl Rider {
+impl SyncLoop {
     /// Visits a folder, and those that its new messages may have come from.
     pub(in crate::imap) async fn visit(
         &mut self,
@@ -16,9 +16,9 @@ impl Rider {
         folder: &Folder,
         scope: Scope,
     ) -> Result<Visit, ImapError> {
-        self.syncer.twins.forget_looks();
+        self.syncer.moves.forget_looks();
         let visit = self.visit_one(connection, folder, scope).await?;
-        let suspected = self.syncer.twins.take_suspected();
+        let suspected = self.syncer.moves.take_suspected();
         if suspected.is_empty() {
             return Ok(visit);
         }
@@ -39,7 +39,7 @@ impl Rider {
                 self.look_again_if(listed == Visit::Suspicious);
             }
             if matches!(seen, Visit::InStep | Visit::Partial) && self.syncer.listed_all {
-                self.syncer.twins.looked_at(messages);
+                self.syncer.moves.looked_at(messages);
             } else {
                 self.out_of_sight(source.id, messages);
             }
@@ -48,11 +48,11 @@ impl Rider {
         Ok(if is_suspicious { Visit::Suspicious } else { visit })
     }
 
-    /// A suspected folder cannot be looked at: nothing is concluded from it for long, because one that is gone is settled
-    /// before.
+    /// A suspected folder cannot be looked at: nothing is concluded from it for long, because a folder that
+    /// is gone is removed before.
     fn out_of_sight(&mut self, folder: FolderId, messages: Vec<MessageId>) {
         let longest = self.syncer.confirm.saturating_mul(10);
-        self.syncer.twins.not_looked_at(folder, messages, clock::monotonic(), longest);
+        self.syncer.moves.not_looked_at(folder, messages, clock::monotonic(), longest);
     }
 
     pub(in crate::imap) async fn visit_one(
@@ -71,7 +71,7 @@ impl Rider {
             }
             other => {
                 if self.syncer.listed_all {
-                    self.syncer.twins.in_sight(folder.id);
+                    self.syncer.moves.in_sight(folder.id);
                 }
                 let fetched = self.syncer.fetched;
                 self.note(|shown| shown.fetched = fetched);

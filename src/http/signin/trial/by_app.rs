@@ -5,7 +5,7 @@ use super::super::super::problem::Problem;
 use super::super::board::Next;
 use super::super::candidate::{settle, stops_sending};
 use super::Case;
-use crate::supervisor::protocol::AskAppToken;
+use crate::supervisor::protocol::RequestAppToken;
 use crate::token::protocol::Waiting;
 
 impl Case<'_> {
@@ -15,7 +15,7 @@ impl Case<'_> {
             return self.drop_it().await;
         }
         let Some(app) = self.app() else { return self.drop_it().await };
-        let asked = AskAppToken { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
+        let asked = RequestAppToken { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
         let answer = self.shared.supervisor.app_token.send(asked).await;
         let token = match answer.unwrap_or_else(|_| Err(Waiting::for_restart())) {
             Ok(token) => token.token,

@@ -1,7 +1,9 @@
 //! From a draft (the API's JSON) to a message: headers by lettre's builder, Message-ID and Date given by the
 //! caller, Bcc in the envelope only. Pure.
 
-use crate::domain::Timestamp;
+use super::lines::{LONGEST_LINE, can_be_carried};
+use super::message::{Built, Fixed, MimeError, address, no_control};
+use crate::smtp::address::on_the_wire;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::address::Envelope;
@@ -10,15 +12,6 @@ use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
-
-use super::address::on_the_wire;
-use super::raw::{LONGEST_LINE, can_be_carried};
-
-pub use super::address::ascii_domain;
-pub use super::raw::accept_raw;
-
-/// More are not looked at: a header is folded, and who is named twice is found, in a time that grows with their square.
-pub const MOST_RECIPIENTS: usize = 500;
 
 /// A message as the API takes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,54 +59,6 @@ pub struct DraftAttachment {
     pub media_type: Option<String>,
     /// Base64.
     pub content: String,
-}
-
-/// A message ready for the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// Envelope sender.
-    pub mail_from: String,
-    /// Envelope recipients, each once, in the order given.
-    pub recipients: Vec<String>,
-    /// `Message-ID` with its angle brackets.
-    pub message_id: String,
-    /// The message; lines end in CRLF, the last one too.
-    pub bytes: Vec<u8>,
-}
-
-/// What is given to every message.
-#[derive(Clone, Copy, Debug)]
-pub struct Fixed<'a> {
-    /// The mailbox's address: envelope sender, and author if none is given.
-    pub sender: &'a str,
-    /// Its display name.
-    pub display_name: Option<&'a str>,
-    /// `<left@right>`.
-    pub message_id: &'a str,
-    /// For Date.
-    pub now: Timestamp,
-}
-
-/// What is wrong with a draft.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct MimeError {
-    /// Path of the field, e.g. `to[1].address`.
-    pub field: String,
-    /// What is wrong with it, for a person.
-    pub problem: String,
-}
-
-impl MimeError {
-    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
-    }
-
-    /// The draft has to be changed.
-    #[must_use]
-    pub fn disposition(&self) -> crate::domain::Disposition {
-        crate::domain::Disposition::GiveUp
-    }
 }
 
 /// Builds the message of a draft.
@@ -287,19 +232,6 @@ fn mailbox(field: &str, person: &Person) -> Result<Mailbox, MimeError> {
     Ok(Mailbox::new(person.name.clone().filter(|name| !name.is_empty()), email))
 }
 
-pub(super) fn address(field: &str, text: &str) -> Result<Address, MimeError> {
-    no_control(field, text)?;
-    text.trim().parse().map_err(|error| MimeError::new(field, format!("{text:?} is no address: {error}")))
-}
-
-/// A line end in a header field would begin another field.
-fn no_control(field: &str, text: &str) -> Result<(), MimeError> {
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(MimeError::new(field, "holds a control character"));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-#[path = "mime_tests.rs"]
+#[path = "draft_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! What a draft becomes, read back by another library.
 
 use super::*;
+use crate::domain::Timestamp;
 use mail_parser::{MessageParser, MimeHeaders};
 
 fn fixed() -> Fixed<'static> {
