@@ -16,11 +16,11 @@ pub fn days_left(expires_at: Timestamp, now: Timestamp) -> u32 {
 /// Which of [`DAYS_AHEAD`] is to be announced now; `announced` is the last one that was, of the same end. After a time
 /// without a look only the nearest is announced.
 #[must_use]
-pub fn due(expires_at: Timestamp, now: Timestamp, told: Option<u32>) -> Option<u32> {
+pub fn due(expires_at: Timestamp, now: Timestamp, announced: Option<u32>) -> Option<u32> {
     let left = expires_at.0.saturating_sub(now.0);
     let reached = |days: &&u32| left <= i64::from(**days).saturating_mul(DAY);
     let nearest = DAYS_AHEAD.iter().rev().find(reached).copied()?;
-    told.is_none_or(|told| nearest < told).then_some(nearest)
+    announced.is_none_or(|announced| nearest < announced).then_some(nearest)
 }
 
 #[cfg(test)]

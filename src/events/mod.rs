@@ -17,7 +17,7 @@ pub enum EventType {
     /// The history is complete; published once.
     #[serde(rename = "mailbox.synced")]
     MailboxSynced,
-    /// A user is asked to sign in.
+    /// A user is invited to sign in.
     #[serde(rename = "sign_in.requested")]
     SignInRequested,
     /// A refresh token that was to be taken over is refused, or is somebody else's.
@@ -38,10 +38,10 @@ pub enum EventType {
     /// A folder's UIDVALIDITY changed and its messages were matched again.
     #[serde(rename = "folder.reset")]
     FolderReset,
-    /// The server does not let us into a folder; all others go on.
+    /// The server refuses to open a folder; all others go on.
     #[serde(rename = "folder.set_apart")]
     FolderSetApart,
-    /// It lets us in again.
+    /// The folder opens again.
     #[serde(rename = "folder.restored")]
     FolderRestored,
     /// A message was stored.
@@ -94,7 +94,7 @@ pub struct EventDraft {
     pub mailbox: Option<MailboxId>,
     /// When we learned of it.
     pub at: Timestamp,
-    /// Enough to act on, written already.
+    /// Data, enough to act on, as JSON text.
     pub data: Box<RawValue>,
 }
 
@@ -108,7 +108,7 @@ impl EventDraft {
     /// An event that concerns no mailbox by itself.
     #[must_use]
     pub fn of_no_mailbox(kind: EventType, at: Timestamp, data: &impl Serialize) -> Self {
-        // what cannot be written as JSON (a map whose keys are no strings) is not said
+        // what cannot be written as JSON (a map whose keys are no strings) is left out
         let data = to_raw_value(data).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self { kind, mailbox: None, at, data }
     }

@@ -1,5 +1,5 @@
-//! Trying a mailbox with fresh credentials before they replace the old ones: log in, list, select the inbox
-//! as the mailbox's own address. Changes nothing on the server.
+//! The sign-in test: whether fresh credentials open the mailbox, before they replace the old ones. Logs in, lists, selects the
+//! inbox as the mailbox's own address. Changes nothing on the server.
 
 use super::checkup::explain;
 use super::connection::{Credentials, connect};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many bytes. Clones share them.
+/// A number of bytes, which clones share.
 #[derive(Clone, Debug)]
 pub struct ByteBudget {
     permits: Arc<Semaphore>,
-    /// What may be held long, a part of them.
+    /// The part of them that may be held for long.
     long: Arc<Semaphore>,
     total: u32,
 }
@@ -15,7 +15,7 @@ pub struct ByteBudget {
 /// A part of a budget, given back when it is dropped.
 #[derive(Debug)]
 pub struct Share {
-    /// `None` only if the budget was closed, which nobody does.
+    /// `None` only if the budget was closed, which does not happen.
     permit: Option<OwnedSemaphorePermit>,
     /// As many of what may be held long.
     long: Option<OwnedSemaphorePermit>,
@@ -30,8 +30,8 @@ impl ByteBudget {
         Self { permits: semaphore(total), long: semaphore(long_part(total)), total }
     }
 
-    /// Waits for a share, at most the whole budget; whoever came first is served first. Who waits must hold none that
-    /// depends on him: two who wait for each other's shares would wait for ever.
+    /// Waits for a share, at most the whole budget; first come, first served. The caller must hold no share that
+    /// another waits for: two that wait for each other's shares would wait for ever.
     pub async fn take(&self, bytes: usize) -> Share {
         let permits = Arc::clone(&self.permits);
         Share { permit: permits.acquire_many_owned(self.share(bytes)).await.ok(), long: None }

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a server before a word of its protocol is spoken.
+//! What can go wrong on the way to a server, before its protocol begins.
 
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::{Diagnosis, Disposition};
@@ -13,7 +13,7 @@ pub enum NetError {
     Resolve {
         /// The name.
         host: String,
-        /// The resolver's words.
+        /// The resolver's error text.
         cause: String,
     },
     /// Nobody listens.
@@ -137,7 +137,7 @@ pub enum CertificateFault {
 }
 
 impl NetError {
-    /// The answer to "what now?". A bad certificate is seldom mended in a minute, yet it may be: it is tried again,
+    /// What to do about it. A bad certificate is seldom mended in a minute, yet it may be: it is tried again,
     /// slowly.
     #[must_use]
     pub fn disposition(&self) -> Disposition {

@@ -1,5 +1,5 @@
 //! Reads an IMAP server's responses one by one, within [`Limits`], and counts what was read. What the library above needs
-//! during log-in is made of them by `imap::dialogue`.
+//! during log-in is made of them by `imap::connection::dialogue`.
 
 pub use super::imap_framing::{LimitExceeded, Limits, Literals};
 
@@ -20,7 +20,7 @@ const IDLE: usize = 512;
 /// Room that is made at once for a literal: what is announced need not come.
 const LITERAL: usize = 256 << 10;
 
-/// What was read of a connection; shared with whoever watches it.
+/// Counts the bytes read of a connection; shared with those who measure its pace.
 #[derive(Debug, Default)]
 pub struct ReadMeter {
     bytes: AtomicU64,

@@ -42,8 +42,8 @@ impl MxResolver {
     pub async fn lookup(&self, domain: &str) -> Vec<String> {
         let Some(resolver) = &self.0 else { return Vec::new() };
         // the dot keeps the system's search list out of it
-        let asked = resolver.mx_lookup(format!("{}.", domain.trim_end_matches('.')));
-        let found = match tokio::time::timeout(DEADLINE, asked).await {
+        let lookup = resolver.mx_lookup(format!("{}.", domain.trim_end_matches('.')));
+        let found = match tokio::time::timeout(DEADLINE, lookup).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
                 tracing::debug!(domain, %error, "no mail exchangers found");

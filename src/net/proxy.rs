@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// Bytes of an answer to CONNECT.
 const ANSWER: usize = 8 << 10;
 
-/// A proxy, and who goes without it.
+/// A proxy, and the hosts that are connected to without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     /// `http://` or `socks5://`, with user and password where it wants them.

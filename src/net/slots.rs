@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Room to send is waited for as long: what holds it ends.
+/// How long room to send is waited for: connections that send end soon.
 const ROOM: Duration = Duration::from_secs(30);
 
 /// Room for connections; shared by all mailboxes.
@@ -41,10 +41,10 @@ impl Slots {
             .map_err(|_| NetError::Descriptors { limit: self.limit })
     }
 
-    /// Waits a while for room for a connection that sends and ends; whoever came first is served first.
+    /// Waits a while for room for a connection that sends and ends; first come, first served.
     pub(super) async fn sending(&self) -> Result<Slot, NetError> {
         let permit = tokio::time::timeout(ROOM, Arc::clone(&self.sending).acquire_owned()).await;
-        // the other error only if it was closed, which nobody does
+        // the other error only if it was closed, which does not happen
         let permit = permit.map_err(|_| NetError::Descriptors { limit: self.limit })?;
         Ok(Slot { _permit: permit.ok() })
     }

@@ -57,7 +57,7 @@ fn explain(host: &str, error: &io::Error) -> NetError {
     }
 }
 
-/// How many of a certificate's names are told.
+/// How many of a certificate's names an error names.
 const MOST_NAMES: usize = 5;
 
 // rustls adds variants; those not named here speak for themselves.

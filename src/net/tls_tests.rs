@@ -1,4 +1,4 @@
-//! Tests of TLS connections: which certificates are accepted, and what is told of the others.
+//! Tests of TLS connections: which certificates are accepted, and the diagnoses of the others.
 
 use super::{Dialer, NetConfig, NetError};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ async fn a_server_of_one_s_own_authority_is_accepted_by_extra_ca() {
     assert_eq!(&five, b"hello");
 }
 
-/// What is told of a server's certificate: its code, and what to do.
+/// The diagnosis of a server's certificate: its code, and what to do.
 async fn told(dialer: &Dialer, port: u16) -> (String, String) {
     let stream = dialer.connect("127.0.0.1", port).await.unwrap();
     let error = dialer.tls("localhost", stream).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The doctor's way through an SMTP server, a step at a time, on a connection of its own: as far as MAIL, which RSET
+//! The doctor's steps through an SMTP server, one at a time, on a connection of its own: as far as MAIL, which RSET
 //! takes back. Nothing is sent.
 
 use super::address::on_the_wire;
@@ -89,8 +89,9 @@ impl Checkup {
         let (host, timing) = (self.endpoint.host.clone(), self.timing);
         let session = self.session().map_err(|found| *found)?;
         session.progress.waits_for(Awaited::Answer("MAIL"));
-        let asked = session.ask(&format!("MAIL FROM:<{}>\r\n", on_the_wire(address)), timing.command).await;
-        if let Err(negative) = asked {
+        let answer =
+            session.command(&format!("MAIL FROM:<{}>\r\n", on_the_wire(address)), timing.command).await;
+        if let Err(negative) = answer {
             let facts = Facts { address, host: &host, ..Facts::default() };
             return Err(match negative {
                 Negative::Reply(reply) => reply.diagnosis(SmtpPhase::Mail, &facts),
@@ -98,11 +99,11 @@ impl Checkup {
             });
         }
         // an answer changes nothing: QUIT, or the connection's end, takes MAIL back, too
-        drop(session.ask("RSET\r\n", timing.quit).await);
+        drop(session.command("RSET\r\n", timing.quit).await);
         Ok(())
     }
 
-    /// Says goodbye.
+    /// Sends QUIT.
     pub async fn quit(self) {
         if let At::Greeted(session) = self.at {
             session.quit().await;

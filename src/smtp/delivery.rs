@@ -186,8 +186,8 @@ impl Delivery {
         if let (Err(error), Some(generation)) = (&opened, self.token_generation.take())
             && error.disposition() == Disposition::FreshToken
         {
-            let told = self.rejected.try_send(TokenRejected { generation }).is_ok();
-            tracing::debug!(told, "the server refused the access token");
+            let delivered = self.rejected.try_send(TokenRejected { generation }).is_ok();
+            tracing::debug!(told = delivered, "the server refused the access token");
         }
         opened.map(|session| SmtpSession { _slot: Some(slot), ..session })
     }

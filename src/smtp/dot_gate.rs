@@ -44,7 +44,7 @@ struct Inner {
     unread: VecDeque<u8>,
     line: VecDeque<u8>,
     reply: Vec<String>,
-    /// The reply before what was said last.
+    /// The reply before the last one.
     answered: Vec<String>,
     gate: Position,
     released: bool,
@@ -100,7 +100,7 @@ impl Gate {
         inner.dot_left = false;
     }
 
-    /// Comes when everything but the dot was taken.
+    /// Completes when everything but the dot was taken.
     pub async fn reached_dot(&self) {
         loop {
             let notified = self.at_dot.notified();
@@ -125,12 +125,12 @@ impl Gate {
         self.lock().dot_left
     }
 
-    /// Comes when something is said after a reply.
+    /// Completes when the server sends something after a reply.
     pub async fn has_spoken(&self) {
         self.spoken.notified().await;
     }
 
-    /// The lines of the reply before what was said last.
+    /// The lines of the reply before the last one.
     pub fn answered(&self) -> Vec<String> {
         self.lock().answered.clone()
     }

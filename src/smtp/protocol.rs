@@ -157,7 +157,7 @@ pub enum SmtpError {
 }
 
 impl SmtpError {
-    /// The answer to "what now?".
+    /// What to do about it.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {
@@ -167,7 +167,7 @@ impl SmtpError {
         }
     }
 
-    /// What the outbox waits for, in a word. A pause alone is no throttling: only a server that speaks of a limit
+    /// What the outbox waits for. A pause alone is no throttling: only a server that speaks of a limit
     /// throttles.
     #[must_use]
     pub fn send_state(&self) -> SendState {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-/// With what to sign in.
+/// What to log in with.
 #[derive(Clone, Debug)]
 pub enum SmtpCredentials {
     /// An access token, by XOAUTH2.
@@ -35,7 +35,7 @@ pub enum SmtpCredentials {
         /// Password.
         password: Secret,
     },
-    /// None: the server knows us by our address.
+    /// None: the server takes mail by the client's address.
     None,
 }
 
@@ -173,13 +173,13 @@ impl SmtpSession {
         Ok(Self { connection, gate, offers, timing, broken: false, host, progress, _slot: None })
     }
 
-    /// RFC 3207. Fails closed; what was learnt before TLS is forgotten.
+    /// RFC 3207. Fails closed; what the server offered before TLS is discarded.
     pub(super) async fn starttls(&mut self, dialer: &Dialer, hello_name: &str) -> Result<(), SmtpError> {
         if !self.offers.starttls {
             return Err(self.hold(&c::STARTTLS_MISSING, Disposition::NeedsAdmin, None));
         }
         self.progress.waits_for(Awaited::Answer("STARTTLS"));
-        match self.ask("STARTTLS\r\n", self.timing.command).await {
+        match self.command("STARTTLS\r\n", self.timing.command).await {
             Ok(_) => {}
             Err(Negative::Reply(reply)) if reply.code != 421 => {
                 return Err(self.hold(&c::STARTTLS_REFUSED, Disposition::Retry, None));
@@ -201,7 +201,7 @@ impl SmtpSession {
         let secured = dialer.tls(&self.host, plain).await?;
         self.gate.put(MaybeTls::Tls(Box::new(secured)));
         self.progress.waits_for(Awaited::Answer("EHLO"));
-        self.ask(&format!("EHLO {hello_name}\r\n"), self.timing.command)
+        self.command(&format!("EHLO {hello_name}\r\n"), self.timing.command)
             .await
             .map_err(|negative| hold_negative(&self.host, negative, &self.progress))?;
         self.offers = Capabilities::parse(&self.gate.reply());
@@ -239,18 +239,18 @@ impl SmtpSession {
     async fn auth(&mut self, command: &'static str, answers: &[Zeroizing<String>]) -> Result<(), Negative> {
         let deadline = self.timing.command;
         self.progress.waits_for(Awaited::Answer(command));
-        let mut reply = self.ask(&format!("{command}\r\n"), deadline).await?;
+        let mut reply = self.command(&format!("{command}\r\n"), deadline).await?;
         for answer in answers {
             if reply.code != 334 {
                 return Err(Negative::Lost(Cause::Garbled(format!("{reply} to AUTH"))));
             }
             let mut line = Zeroizing::new(STANDARD.encode(answer.as_bytes()));
             line.push_str("\r\n");
-            reply = self.ask(&line, deadline).await?;
+            reply = self.command(&line, deadline).await?;
         }
         let mut patience = 3;
         while reply.code == 334 && patience > 0 {
-            reply = self.ask("\r\n", deadline).await?;
+            reply = self.command("\r\n", deadline).await?;
             patience -= 1;
         }
         if reply.code == 235 {
@@ -260,10 +260,10 @@ impl SmtpSession {
         }
     }
 
-    /// Says a line and waits for its positive answer.
-    pub(super) async fn ask(&mut self, line: &str, deadline: Duration) -> Result<Reply, Negative> {
+    /// Sends a command line and waits for its positive answer.
+    pub(super) async fn command(&mut self, line: &str, deadline: Duration) -> Result<Reply, Negative> {
         if self.gate.has_unread().await {
-            // an answer to nothing would be taken for the answer to this
+            // an unsolicited line would be taken for the answer to this command
             self.broken = true;
             let said = self.gate.unsolicited();
             // 421: the server closes the channel, and may say so at any time (RFC 5321 §3.8)
@@ -272,8 +272,8 @@ impl SmtpSession {
                 _ => Negative::Lost(Cause::Garbled(format!("it came before the question: {said}"))),
             });
         }
-        let asked = tokio::time::timeout(deadline, self.connection.command(line)).await;
-        match asked {
+        let answer = tokio::time::timeout(deadline, self.connection.command(line)).await;
+        match answer {
             Err(_) => {
                 self.broken = true;
                 Err(Negative::Lost(Cause::Timeout))
@@ -300,11 +300,11 @@ impl SmtpSession {
         self.broken
     }
 
-    /// Says goodbye; the connection ends whatever the answer.
+    /// Sends QUIT; the connection ends whatever the answer.
     pub async fn quit(mut self) {
         if !self.broken {
             // an answer changes nothing: the connection ends with `self`
-            drop(self.ask("QUIT\r\n", self.timing.quit).await);
+            drop(self.command("QUIT\r\n", self.timing.quit).await);
         }
         drop(self.gate.take_stream());
     }

@@ -53,7 +53,7 @@ impl SmtpSession {
         };
         self.broken |= self.gate.has_unread().await;
         if is_open && !self.broken {
-            self.broken |= self.ask("RSET\r\n", self.timing.quit).await.is_err();
+            self.broken |= self.command("RSET\r\n", self.timing.quit).await.is_err();
         }
         if self.broken {
             drop(self.gate.take_stream());
@@ -70,12 +70,12 @@ impl SmtpSession {
     ) -> Result<(), SendResult> {
         let parameters = self.parameters(mail_from, recipients, body).map_err(not_sent)?;
         let mail = format!("MAIL FROM:<{}>{parameters}\r\n", on_the_wire(mail_from));
-        if let Err(negative) = self.ask(&mail, self.timing.command).await {
+        if let Err(negative) = self.command(&mail, self.timing.command).await {
             return Err(answered(SmtpPhase::Mail, negative));
         }
         for recipient in recipients {
             let rcpt = format!("RCPT TO:<{}>\r\n", on_the_wire(recipient));
-            match self.ask(&rcpt, self.timing.command).await {
+            match self.command(&rcpt, self.timing.command).await {
                 Ok(_) => outcome.accepted.push(recipient.clone()),
                 // the channel closes, for the others of this message, too
                 Err(Negative::Reply(reply)) if reply.code == 421 => {
@@ -142,7 +142,7 @@ impl SmtpSession {
         body: &[u8],
         commit_data_sent: impl Future<Output = Result<(), E>>,
     ) -> SendResult {
-        match self.ask("DATA\r\n", self.timing.data_start).await {
+        match self.command("DATA\r\n", self.timing.data_start).await {
             Ok(reply) if reply.code == 354 => {}
             Ok(reply) => return not_sent(Cause::Garbled(format!("{reply} to DATA"))),
             Err(negative) => return answered(SmtpPhase::Data, negative),

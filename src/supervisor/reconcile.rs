@@ -18,7 +18,7 @@ impl Supervisor {
             return;
         }
         self.comparing.is_under_way = true;
-        let asked = std::mem::take(&mut self.comparing.next);
+        let waiting = std::mem::take(&mut self.comparing.next);
         let running = self.running.iter().map(|(key, running)| (*key, running.stored.generation)).collect();
         let store = self.factories.store.clone();
         let read =
@@ -31,8 +31,8 @@ impl Supervisor {
                 Ok(Err(error)) => tracing::error!(%error, "mailboxes cannot be read"),
                 Err(error) => tracing::error!(%error, "mailboxes were not read"),
             }
-            // they are answered by this
-            drop(asked);
+            // their requests are answered by this
+            drop(waiting);
             if supervisor.draining.is_some() {
                 supervisor.comparing.next.clear();
             } else if !supervisor.comparing.next.is_empty() {
@@ -58,10 +58,10 @@ impl Supervisor {
 impl Handler<Reconcile> for Supervisor {
     type Result = ResponseFuture<()>;
     fn handle(&mut self, _: Reconcile, context: &mut Self::Context) -> Self::Result {
-        let (asked, done) = oneshot::channel();
+        let (waiter, done) = oneshot::channel();
         // nothing is started any more: the caller is answered when this is dropped
         if self.draining.is_none() {
-            self.comparing.next.push(asked);
+            self.comparing.next.push(waiter);
             self.compare(context);
         }
         Box::pin(async move { drop(done.await) })

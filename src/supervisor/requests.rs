@@ -38,8 +38,8 @@ impl Handler<RefreshToken> for Supervisor {
     type Result = ResponseActFuture<Self, Option<Result<crate::domain::GrantInfo, TokenError>>>;
     fn handle(&mut self, message: RefreshToken, _: &mut Self::Context) -> Self::Result {
         let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(RefreshNow).await.ok() };
-        Box::pin(asked.into_actor(self))
+        let work = async move { token?.send(RefreshNow).await.ok() };
+        Box::pin(work.into_actor(self))
     }
 }
 
@@ -47,8 +47,8 @@ impl Handler<LendToken> for Supervisor {
     type Result = ResponseActFuture<Self, Option<Result<AccessToken, TokenError>>>;
     fn handle(&mut self, message: LendToken, _: &mut Self::Context) -> Self::Result {
         let token = self.children(message.mailbox).map(|children| children.token.clone());
-        let asked = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
-        Box::pin(asked.into_actor(self))
+        let work = async move { token?.send(GetAccessToken { min_validity: LENT_FOR }).await.ok() };
+        Box::pin(work.into_actor(self))
     }
 }
 
@@ -64,14 +64,14 @@ impl Handler<GetActors> for Supervisor {
     fn handle(&mut self, message: GetActors, _: &mut Self::Context) -> Self::Result {
         let imap = self.children(message.mailbox).and_then(|children| children.imap.clone());
         let restarts = self.running.get(&message.mailbox).map_or(0, |running| running.restarts.total);
-        let asked = async move {
+        let work = async move {
             let imap = match imap {
                 Some(imap) => imap.send(GetStatus).await.ok(),
                 None => None,
             };
             ActorsStatus { imap, restarts }
         };
-        Box::pin(asked.into_actor(self))
+        Box::pin(work.into_actor(self))
     }
 }
 
@@ -82,8 +82,8 @@ impl Handler<RequestPermit> for Supervisor {
         let door = self.door(&app, context);
         Box::pin(async move {
             let door = door.ok_or_else(Waiting::for_restart)?;
-            let asked = door.may.send(MayRequest { mailbox, urgent }).await;
-            asked.unwrap_or_else(|_| Err(Waiting::for_restart()))
+            let answer = door.may.send(MayRequest { mailbox, urgent }).await;
+            answer.unwrap_or_else(|_| Err(Waiting::for_restart()))
         })
     }
 }
@@ -95,8 +95,8 @@ impl Handler<RequestAppToken> for Supervisor {
         let door = self.door(&app, context);
         Box::pin(async move {
             let door = door.ok_or_else(Waiting::for_restart)?;
-            let asked = GetAppToken { mailbox, refused: None, urgent };
-            door.token.send(asked).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
+            let request = GetAppToken { mailbox, refused: None, urgent };
+            door.token.send(request).await.unwrap_or_else(|_| Err(Waiting::for_restart()))
         })
     }
 }

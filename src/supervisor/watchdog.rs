@@ -22,7 +22,7 @@ pub(super) struct Watchdog {
 #[derive(Clone, Copy, Debug, Default)]
 struct Pulse {
     /// When it was probed, if it has not answered yet.
-    asked: Option<Instant>,
+    probed_at: Option<Instant>,
     /// How long a wait is the next to be logged.
     report_at: Duration,
     /// The longest wait so far.
@@ -32,7 +32,7 @@ struct Pulse {
 /// What is to be done about an arbiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    Ask,
+    Probe,
     Wait,
     /// It has not answered for so long.
     Report(Duration),
@@ -40,11 +40,11 @@ enum Verdict {
 
 impl Pulse {
     fn judge(&mut self, now: Instant) -> Verdict {
-        let Some(asked) = self.asked else {
-            (self.asked, self.report_at) = (Some(now), LATE);
-            return Verdict::Ask;
+        let Some(probed_at) = self.probed_at else {
+            (self.probed_at, self.report_at) = (Some(now), LATE);
+            return Verdict::Probe;
         };
-        let waited = now.saturating_duration_since(asked);
+        let waited = now.saturating_duration_since(probed_at);
         if waited < self.report_at {
             return Verdict::Wait;
         }
@@ -55,7 +55,7 @@ impl Pulse {
 
     /// It answered: how long that took, if it is worth logging.
     fn answer(&mut self, now: Instant) -> Option<Duration> {
-        let waited = now.saturating_duration_since(self.asked.take()?);
+        let waited = now.saturating_duration_since(self.probed_at.take()?);
         self.longest = self.longest.max(waited);
         Some(waited).filter(|waited| *waited >= LATE)
     }
@@ -71,7 +71,7 @@ impl Watchdog {
         for (number, (arbiter, pulse)) in arbiters.iter().zip(&self.pulses).enumerate() {
             let verdict = lock(pulse).judge(now);
             match verdict {
-                Verdict::Ask => {
+                Verdict::Probe => {
                     let pulse = Arc::clone(pulse);
                     // one that has ended never answers: that is logged like a standstill
                     arbiter.spawn_fn(move || answered(number, &pulse));
@@ -94,7 +94,8 @@ impl Watchdog {
     pub(super) fn longest_lags(&self, now: Instant) -> Vec<Duration> {
         let longest = |pulse: &Arc<Mutex<Pulse>>| {
             let pulse = lock(pulse);
-            let open = pulse.asked.map_or(Duration::ZERO, |asked| now.saturating_duration_since(asked));
+            let open =
+                pulse.probed_at.map_or(Duration::ZERO, |probed_at| now.saturating_duration_since(probed_at));
             pulse.longest.max(open)
         };
         self.pulses.iter().map(longest).collect()
@@ -134,7 +135,7 @@ mod tests {
         let end = begin + Duration::from_secs(61);
         assert_eq!(pulse.answer(end), Some(Duration::from_secs(61)));
         assert_eq!(pulse.answer(end), None);
-        assert_eq!(pulse.judge(end), Verdict::Ask);
+        assert_eq!(pulse.judge(end), Verdict::Probe);
         assert_eq!(pulse.answer(end + LATE / 2), None, "that is no standstill");
         assert_eq!(pulse.longest, Duration::from_secs(61));
     }
@@ -152,13 +153,13 @@ mod tests {
             arbiters[1].spawn_fn(move || tell.send(()).unwrap());
             told.await.unwrap();
             let verdicts = watchdog.pulses.iter().map(|pulse| lock(pulse).judge(begin + LATE));
-            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Report(LATE), Verdict::Ask]);
+            assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Report(LATE), Verdict::Probe]);
             assert_eq!(watchdog.longest_lags(begin + LATE)[0], LATE);
             release.send(()).unwrap();
             let (tell, told) = tokio::sync::oneshot::channel();
             arbiters[0].spawn_fn(move || tell.send(()).unwrap());
             told.await.unwrap();
-            assert!(lock(&watchdog.pulses[0]).asked.is_none(), "it answered when it could");
+            assert!(lock(&watchdog.pulses[0]).probed_at.is_none(), "it answered when it could");
             assert!(arbiters.iter().all(Arbiter::stop));
         });
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// With what to log in.
+/// What to log in with.
 pub enum Credentials {
     /// An access token.
     Token {
@@ -217,8 +217,8 @@ fn refused(text: String, by_password: bool) -> ImapError {
 }
 
 pub(in crate::imap) async fn capabilities(client: &mut Client) -> Result<Vec<String>, ImapError> {
-    let asked = client.run_command_and_check_ok("CAPABILITY", None).await;
-    asked.map_err(|error| answered("CAPABILITY", client, error))?;
+    let answer = client.run_command_and_check_ok("CAPABILITY", None).await;
+    answer.map_err(|error| answered("CAPABILITY", client, error))?;
     Ok(client.get_mut().heard.capabilities.clone().unwrap_or_default())
 }
 

@@ -7,11 +7,7 @@ use crate::imap::protocol::ImapError;
 use crate::net::{LimitExceeded, Literals};
 
 /// How the command with this tag ended, if this is its end. Some servers write tags in small letters.
-pub(in crate::imap) fn tagged(
-    what: &'static str,
-    tag: &str,
-    response: &Response,
-) -> Option<Result<(), ImapError>> {
+pub(super) fn tagged(what: &'static str, tag: &str, response: &Response) -> Option<Result<(), ImapError>> {
     let Response::Done { tag: done, status, text } = response else { return None };
     if !done.eq_ignore_ascii_case(tag) {
         return None;
@@ -26,7 +22,7 @@ pub(in crate::imap) fn tagged(
 }
 
 /// Errors of the library, without its copies of what was on the wire.
-pub(in crate::imap) fn library(what: &'static str, error: async_imap::error::Error) -> ImapError {
+pub(super) fn library(what: &'static str, error: async_imap::error::Error) -> ImapError {
     use async_imap::error::Error;
     match error {
         Error::Io(error) => unreadable(what, &error),
@@ -53,7 +49,7 @@ pub(in crate::imap) fn unreadable(what: &'static str, error: &std::io::Error) ->
 }
 
 /// A server's words, at most 300 characters of them.
-pub(in crate::imap) fn short(text: Option<&str>) -> String {
+pub(super) fn short(text: Option<&str>) -> String {
     text.unwrap_or_default().trim().chars().take(300).collect()
 }
 
@@ -63,7 +59,7 @@ const HEADER: usize = 64 << 10;
 const NAMES: usize = 16 << 10;
 
 /// What is needed of the literals in the answer to a command: what was not requested is not held.
-pub(in crate::imap) fn needed(command: &str) -> Literals {
+pub(super) fn needed(command: &str) -> Literals {
     let is_fetch = command.starts_with("FETCH") || command.starts_with("UID FETCH");
     match command.split_once("BODY.PEEK[").filter(|_| is_fetch) {
         Some((_, section)) if section.starts_with("HEADER.FIELDS") => Literals::UpTo(HEADER),
@@ -75,7 +71,7 @@ pub(in crate::imap) fn needed(command: &str) -> Literals {
 
 /// How a name is written in a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Spelling {
+pub(super) enum Spelling {
     /// As a quoted string (RFC 3501 §4.3); one beyond ASCII is given back as it was listed.
     Quoted(String),
     /// What no quoted string can hold, as a literal.
@@ -83,7 +79,7 @@ pub(in crate::imap) enum Spelling {
 }
 
 /// A name as a command spells it. `escapes`: whether the server takes a backslash in it for an escape.
-pub(in crate::imap) fn spelled(name: &[u8], escapes: bool) -> Spelling {
+pub(super) fn spelled(name: &[u8], escapes: bool) -> Spelling {
     match std::str::from_utf8(name) {
         Ok(text) if !text.contains(['\r', '\n', '\0']) => {
             let text = if escapes { text.replace('\\', "\\\\") } else { text.to_owned() };

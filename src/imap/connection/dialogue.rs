@@ -15,12 +15,12 @@ pub(in crate::imap) struct Dialogue<S> {
     reader: LimitingReader<S>,
     /// What the library has not read yet.
     ready: Vec<u8>,
-    pub(in crate::imap) heard: Heard,
+    pub(super) heard: Heard,
 }
 
 /// What a server said before and during log-in.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct Heard {
+pub(super) struct Heard {
     /// What it offers, in capitals, by its last CAPABILITY.
     pub(in crate::imap) capabilities: Option<Vec<String>>,
     /// Its words at the last NO or BAD.

@@ -148,24 +148,24 @@ impl Connection {
         names: &[WireName],
     ) -> Result<Vec<Result<FolderStatus, ImapError>>, ImapError> {
         let items = format!(" {}", self.status_items());
-        let mut asked = Vec::with_capacity(names.len());
+        let mut pending = Vec::with_capacity(names.len());
         let mut found: Vec<Result<FolderStatus, ImapError>> = Vec::with_capacity(names.len());
         for name in names {
             if let Spelling::Literal(_) = spelled(name.as_bytes(), self.escapes) {
                 // the server is waited for before it is sent: nothing else may be under way
-                self.take_statuses(names, &mut asked, &mut found).await?;
+                self.take_statuses(names, &mut pending, &mut found).await?;
             }
             let refusal = |error: &ImapError| matches!(error, ImapError::No { .. } | ImapError::Bad { .. });
             found.push(match self.send_named("STATUS", name, &items).await {
                 Ok(tag) => {
-                    asked.push((tag, found.len()));
+                    pending.push((tag, found.len()));
                     Ok(FolderStatus::default())
                 }
                 Err(error) if refusal(&error) => Err(error),
                 Err(error) => return Err(error),
             });
         }
-        self.take_statuses(names, &mut asked, &mut found).await?;
+        self.take_statuses(names, &mut pending, &mut found).await?;
         Ok(found)
     }
 
@@ -173,23 +173,23 @@ impl Connection {
     async fn take_statuses(
         &mut self,
         names: &[WireName],
-        asked: &mut Vec<(String, usize)>,
+        pending: &mut Vec<(String, usize)>,
         found: &mut [Result<FolderStatus, ImapError>],
     ) -> Result<(), ImapError> {
-        while !asked.is_empty() {
-            let mut told: Vec<(WireName, FolderStatus)> = Vec::new();
-            let tags: Vec<&str> = asked.iter().map(|(tag, _)| tag.as_str()).collect();
+        while !pending.is_empty() {
+            let mut reported: Vec<(WireName, FolderStatus)> = Vec::new();
+            let tags: Vec<&str> = pending.iter().map(|(tag, _)| tag.as_str()).collect();
             let timeout = ReadTimeout::Within(self.timing.command);
             let see = |response: &Response| {
                 if let Response::FolderStatus(name, status) = response {
-                    told.push((WireName::from(&**name), *status));
+                    reported.push((WireName::from(&**name), *status));
                 }
             };
             let (place, answer) = self.answer("STATUS", &tags, timeout, see).await?;
-            let (_, number) = asked.remove(place);
+            let (_, number) = pending.remove(place);
             // a server may spell the name in another way: then the last STATUS before the end of the command counts
             let named = |(name, _): &&(WireName, FolderStatus)| names.get(number) == Some(name);
-            let status = told.iter().find(named).or(told.last()).map(|(_, status)| *status);
+            let status = reported.iter().find(named).or(reported.last()).map(|(_, status)| *status);
             if let Some(slot) = found.get_mut(number) {
                 *slot = answer.map(|()| status.unwrap_or_default());
             }

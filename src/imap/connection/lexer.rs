@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// A word of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Word {
+pub(super) enum Word {
     /// `(`
     Open,
     /// `)`
@@ -38,13 +38,13 @@ impl Word {
 
 /// A place in a response.
 #[derive(Clone, Debug)]
-pub(in crate::imap) struct Lexer {
+pub(super) struct Lexer {
     bytes: Bytes,
     at: usize,
     /// A backslash in a quoted string escaped nothing: this server writes names as they are.
-    pub(in crate::imap) saw_bare_backslash: bool,
+    pub(super) saw_bare_backslash: bool,
     /// Only the beginning of a literal is here.
-    pub(in crate::imap) saw_cut_literal: bool,
+    pub(super) saw_cut_literal: bool,
     /// Only the beginning of the response is here.
     is_cut: bool,
 }
@@ -59,7 +59,7 @@ impl Lexer {
     }
 
     /// The beginning of a response, the rest of which was passed over.
-    pub(in crate::imap) fn of_beginning(bytes: Bytes) -> Self {
+    pub(super) fn of_beginning(bytes: Bytes) -> Self {
         Self { is_cut: true, ..Self::new(bytes) }
     }
 
@@ -78,7 +78,7 @@ impl Lexer {
     }
 
     /// The next word; `None` at the end.
-    pub(in crate::imap) fn word(&mut self) -> Option<Word> {
+    pub(super) fn word(&mut self) -> Option<Word> {
         self.skip_blanks();
         match self.rest_slice().first()? {
             b'(' => self.single(Word::Open),
@@ -92,7 +92,7 @@ impl Lexer {
     }
 
     /// The name of a data item of FETCH: what stands in brackets belongs to it, blanks and parentheses too.
-    pub(in crate::imap) fn item(&mut self) -> Option<Word> {
+    pub(super) fn item(&mut self) -> Option<Word> {
         self.skip_blanks();
         match self.rest_slice().first()? {
             b'(' => return self.single(Word::Open),
@@ -112,7 +112,7 @@ impl Lexer {
     }
 
     /// Passes over a value, a list with all that is in it; `false`: it does not end.
-    pub(in crate::imap) fn skip_value(&mut self) -> bool {
+    pub(super) fn skip_value(&mut self) -> bool {
         let mut depth = 0_usize;
         loop {
             match self.word() {

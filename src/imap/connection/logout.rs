@@ -1,19 +1,19 @@
-//! How a connection ends: our goodbye, and the server's last words.
+//! How a connection ends: LOGOUT, and what the server says before it closes.
 
 use super::read::read;
 use super::wire::Connection;
 use crate::imap::protocol::ImapError;
 
 impl Connection {
-    /// Says goodbye; the server need not answer.
+    /// Sends LOGOUT; the server need not answer.
     pub(in crate::imap) async fn logout(mut self) {
         let time = self.timing.logout;
         let said = tokio::time::timeout(time, self.session.run_command("LOGOUT")).await;
         tracing::debug!(answered = said.is_ok(), "logged out");
     }
 
-    /// A server that hangs up usually says why first: what it said is still there to be read.
-    pub(in crate::imap) async fn last_words(&mut self, error: ImapError) -> ImapError {
+    /// The BYE of a server that closed the connection, if it sent one, else `error`: what it sent is still there to be read.
+    pub(super) async fn last_words(&mut self, error: ImapError) -> ImapError {
         let time = self.timing.logout;
         let listen = async {
             while let Ok(response) = read(&mut self.session, "the last words").await {

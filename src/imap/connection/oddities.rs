@@ -1,4 +1,4 @@
-//! What a server says that nobody understands and nobody needs: counted, and logged once for each kind.
+//! Lines of a server that are not understood: passed over, counted, and logged once for each kind.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 /// So many bytes of each message are requested; what is longer is not small.
-pub(in crate::imap) const PIECE: usize = 256 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 /// A folder to be opened, and its count by STATUS.
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +230,7 @@ fn is_all(message: &FetchedMessage) -> bool {
     message.is_whole
         && message.uid.is_some()
         && !is_cut
-        && message.size.is_none_or(|told| told <= length as u64)
+        && message.size.is_none_or(|size| size <= length as u64)
 }
 
 #[cfg(test)]

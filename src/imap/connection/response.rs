@@ -373,10 +373,7 @@ fn internal_date(text: &str) -> Option<Timestamp> {
 }
 
 /// The number behind a response code, `[UIDNEXT 5]`, in an OK's text.
-pub(in crate::imap) fn code_number<N: std::str::FromStr + PartialOrd + Default>(
-    text: &str,
-    code: &str,
-) -> Option<N> {
+pub(super) fn code_number<N: std::str::FromStr + PartialOrd + Default>(text: &str, code: &str) -> Option<N> {
     let inner = text.strip_prefix('[')?.split(']').next()?;
     let mut words = inner.split_ascii_whitespace();
     let is_it = words.next()?.eq_ignore_ascii_case(code);

@@ -27,7 +27,7 @@ pub(in crate::imap) const ANSWER: u64 = 1 << 28;
 /// The same for SEARCH: the UIDs of as many.
 const SEARCH_ANSWER: u64 = 1 << 25;
 /// The same for any other command: folders with long names, and what changed meanwhile.
-pub(in crate::imap) const OTHER_ANSWER: u64 = 1 << 24;
+pub(super) const OTHER_ANSWER: u64 = 1 << 24;
 /// What a server may offer.
 const CAPABILITIES: usize = 500;
 
@@ -37,7 +37,7 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 const LULL: Duration = Duration::from_millis(100);
 
 /// The stream under the library.
-pub(in crate::imap) type Stream = Dialogue<MaybeTls<ReadAhead<TcpStream>>>;
+pub(super) type Stream = Dialogue<MaybeTls<ReadAhead<TcpStream>>>;
 
 /// An authenticated connection.
 pub(in crate::imap) struct Connection {
@@ -48,24 +48,24 @@ pub(in crate::imap) struct Connection {
     pub(in crate::imap) exists: u32,
     pub(in crate::imap) change: Change,
     /// Whether flags are requested: those that come are an answer.
-    pub(in crate::imap) flags_requested: bool,
+    pub(super) flags_requested: bool,
     pub(in crate::imap) meter: Arc<ReadMeter>,
     /// What the server says that nobody understands.
     pub(in crate::imap) oddities: Arc<Oddities>,
     /// Whether it says that it is an Exchange server.
     pub(in crate::imap) is_exchange: bool,
     /// Whether backslashes in names escape, as the list of folders shows it.
-    pub(in crate::imap) escapes: bool,
+    pub(super) escapes: bool,
     /// Distinguishes this connection from others.
     number: u64,
     /// Tags that were given to commands which the library does not write.
     pub(in crate::imap) tags: u32,
     /// Responses that were read since others had their turn, and where the meter stood then.
-    pub(in crate::imap) turn: (u32, u64),
+    pub(super) turn: (u32, u64),
     /// How long the last command was waited for, and where the meter stood when it was sent.
-    pub(in crate::imap) waited: (Duration, u64),
+    pub(super) waited: (Duration, u64),
     /// Since when responses in IDLE are counted, and how many came.
-    pub(in crate::imap) unsolicited: (Instant, u32),
+    pub(super) unsolicited: (Instant, u32),
 }
 
 /// What the server reported of the selected folder without a request.
@@ -112,7 +112,7 @@ impl Connection {
     }
 
     /// Reads the capabilities again: they differ before and after log-in.
-    pub(in crate::imap) async fn read_capabilities(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn read_capabilities(&mut self) -> Result<(), ImapError> {
         let mut found = BTreeSet::new();
         self.exchange("CAPABILITY", "CAPABILITY", |response| {
             if let Response::Capabilities(capabilities) = response {
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// Sends name and version of this program, and reads those of the server (RFC 2971).
-    pub(in crate::imap) async fn identify(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn identify(&mut self) -> Result<(), ImapError> {
         let command = concat!("ID (\"name\" \"stafette\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
         let mut is_exchange = false;
         self.exchange("ID", command, |response| {
@@ -242,7 +242,7 @@ impl Connection {
     }
 
     /// Gives the server an occasion to speak.
-    pub(in crate::imap) async fn noop(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn noop(&mut self) -> Result<(), ImapError> {
         self.exchange("NOOP", "NOOP", |_| {}).await
     }
 
@@ -274,7 +274,7 @@ impl Connection {
     }
 
     /// Whether more came since `before` than an answer may have.
-    pub(in crate::imap) fn bound(&self, what: &'static str, before: u64, most: u64) -> Result<(), ImapError> {
+    pub(super) fn bound(&self, what: &'static str, before: u64, most: u64) -> Result<(), ImapError> {
         if self.meter.bytes().saturating_sub(before) > most {
             return Err(ImapError::Exceeded { what, limit: LimitExceeded::Answer(most) });
         }

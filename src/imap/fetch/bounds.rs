@@ -44,7 +44,7 @@ pub(in crate::imap) fn header(raw: &[u8]) -> Cow<'_, [u8]> {
 
 /// What tells of a message's structure: the fields about content of its header and of its parts' headers, and the
 /// delimiters between them (RFC 2046 §5.1.1). No part has a body.
-pub(in crate::imap) fn structure(raw: &[u8]) -> Vec<u8> {
+pub(super) fn structure(raw: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(2048);
     let own = block(raw);
     // the delimiters that may come, the innermost last

@@ -1,4 +1,4 @@
-//! Fetching messages: in batches, in pieces, bounded, parsed and sealed on worker threads.
+//! Fetching messages: in batches, large ones in parts, with memory bounded, parsed and sealed on worker threads.
 
 mod bisect;
 mod bounds;

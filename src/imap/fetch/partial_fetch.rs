@@ -22,7 +22,7 @@ const LEEWAY: u32 = 8;
 const PACE: u64 = 16 << 10;
 
 /// Reads one message that has `announced` bytes by what the server says.
-pub(in crate::imap) async fn fetch_in_parts(
+pub(super) async fn fetch_in_parts(
     connection: &mut Connection,
     target: &Target,
     (uid, announced): (Uid, u64),
@@ -69,11 +69,7 @@ pub(in crate::imap) async fn fetch_in_parts(
 
 /// Whether a message is longer than this, by the byte behind it: what the server says of its size may be wrong. A server
 /// that does not know parts is not believed either way: reading shows it.
-pub(in crate::imap) async fn is_longer(
-    connection: &mut Connection,
-    uid: Uid,
-    length: u64,
-) -> Result<bool, ImapError> {
+pub(super) async fn is_longer(connection: &mut Connection, uid: Uid, length: u64) -> Result<bool, ImapError> {
     let Ok(offset) = u32::try_from(length) else { return Ok(false) };
     let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{offset}.1>)");
     let mut is_longer = false;

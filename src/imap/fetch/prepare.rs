@@ -56,10 +56,7 @@ pub(in crate::imap) struct Fetched {
 }
 
 /// Does work for one message; a panic fails that message alone.
-pub(in crate::imap) fn guarded<T>(
-    uid: Uid,
-    work: impl FnOnce() -> Result<T, ImapError>,
-) -> Result<T, ImapError> {
+pub(super) fn guarded<T>(uid: Uid, work: impl FnOnce() -> Result<T, ImapError>) -> Result<T, ImapError> {
     let work = || {
         crate::faults::message("imap.prepare", uid);
         work()
@@ -99,7 +96,7 @@ pub(in crate::imap) fn sealed(
 }
 
 /// A message whose body is larger than the policy wants it kept.
-pub(in crate::imap) fn headers_only(message: Message, size: u64, share: Share) -> Prepared {
+pub(super) fn headers_only(message: Message, size: u64, share: Share) -> Prepared {
     let message = Message { state: MessageState::Headers, size, ..message };
     Prepared { message, body: None, bytes: 0, share }
 }
@@ -133,7 +130,7 @@ pub(in crate::imap) fn message(
     }
 }
 
-pub(in crate::imap) fn record_header(message: &Message, path: &str) -> RecordHeader {
+pub(super) fn record_header(message: &Message, path: &str) -> RecordHeader {
     let kind = RecordKind::Message {
         folder: message.folder,
         path: path.to_owned(),

@@ -15,7 +15,7 @@ const COMMIT_BYTES: u64 = 8 << 20;
 const COMMIT_MESSAGES: usize = 256;
 
 /// Messages that workers prepare, in the order in which they were read.
-pub(in crate::imap) type Batch = Work<Result<Vec<Prepared>, ImapError>>;
+pub(super) type Batch = Work<Result<Vec<Prepared>, ImapError>>;
 
 /// How far a fetch came.
 #[derive(Default)]

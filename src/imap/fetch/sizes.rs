@@ -17,19 +17,19 @@ const WHOLE: u64 = 2 << 20;
 #[derive(Default)]
 pub(in crate::imap) struct Sizes {
     /// In pieces; how large the server says that each is.
-    pub(in crate::imap) large: BTreeMap<Uid, u64>,
+    pub(super) large: BTreeMap<Uid, u64>,
     /// Larger than the policy wants, if what the server says is true: that is looked at first.
-    pub(in crate::imap) oversize: BTreeMap<Uid, u64>,
+    pub(super) oversize: BTreeMap<Uid, u64>,
     /// The header only: it can be read in no other way.
     pub(in crate::imap) headers: BTreeMap<Uid, u64>,
     /// Not at all.
     pub(in crate::imap) old: BTreeSet<Uid>,
     /// The server says that there is nothing in it: then nothing is all of it.
-    pub(in crate::imap) empty: BTreeSet<Uid>,
+    pub(super) empty: BTreeSet<Uid>,
 }
 
 /// What the policy wants of messages, and what is known of them from earlier tries.
-pub(in crate::imap) struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     pub(in crate::imap) policy: &'a Policy,
     /// Could not be read in the way that their sizes suggest: they are read in the other one.
     pub(in crate::imap) other_way: &'a BTreeSet<Uid>,

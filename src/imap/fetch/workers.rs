@@ -9,18 +9,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// How much nicer than others the threads are (nice(2)).
+/// By how much the threads' priority is lower than that of others (nice(2)).
 const NICER: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The threads; they end when nobody can give them work any more.
+/// The threads; they end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Workers {
     desk: Arc<Desk>,
 }
 
-/// Where work is handed in. Dropped, it sends the threads home.
+/// Where work is handed in. When it is dropped the threads end.
 struct Desk(Arc<Hall>);
 
 struct Hall {

@@ -60,7 +60,7 @@ impl Syncer {
 
     /// On the first sight of a folder everything in it is history, whatever UIDNEXT says: some servers tell one that is
     /// absent, 0 or lower than what is there. The folder as it is then, if that was so.
-    pub(in crate::imap) async fn correct_first_sight(
+    pub(super) async fn correct_first_sight(
         &mut self,
         connection: &Connection,
         folder: FolderId,
@@ -90,7 +90,7 @@ impl Syncer {
 
     /// Whether UIDs that are stored name other messages on the server now: a snapshot was restored, and what came since
     /// got the UIDs of what was lost. UIDNEXT shows that only until it has caught up; dates and headers show it always.
-    pub(in crate::imap) async fn uids_were_reused(
+    pub(super) async fn uids_were_reused(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
@@ -134,7 +134,7 @@ impl Syncer {
     }
 
     /// Matches a folder anew whose UIDs name other messages now.
-    pub(in crate::imap) async fn begin_rematch(
+    pub(super) async fn begin_rematch(
         &mut self,
         connection: &mut Connection,
         folder: FolderId,
@@ -150,7 +150,7 @@ impl Syncer {
     }
 
     /// Notes that the history of a folder is stored.
-    pub(in crate::imap) async fn complete_history(&self, folder: FolderId) -> Result<(), ImapError> {
+    pub(super) async fn complete_history(&self, folder: FolderId) -> Result<(), ImapError> {
         let Some(Row { generation, value: mut folder }) = self.store.folder(self.owner.mailbox, folder)?
         else {
             return Ok(());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Where what is new to us comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::imap) enum Origin {
+pub(super) enum Origin {
     /// It was there when the folder was first seen.
     History,
     /// It came later.
@@ -19,7 +19,7 @@ pub(in crate::imap) enum Origin {
 
 /// Whose events these are.
 #[derive(Clone)]
-pub(in crate::imap) struct Announcer {
+pub(super) struct Announcer {
     pub(in crate::imap) mailbox: MailboxId,
     pub(in crate::imap) address: String,
 }
@@ -48,7 +48,7 @@ struct MessageData<'a> {
     more: More<'a>,
 }
 
-/// What is said beside that.
+/// Further data of the event.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum More<'a> {
@@ -94,7 +94,7 @@ impl Announcer {
         }
     }
 
-    pub(in crate::imap) fn new_message(
+    pub(super) fn new_message(
         &self,
         at: Timestamp,
         message: &Message,
@@ -105,7 +105,7 @@ impl Announcer {
         self.draft(EventType::MessageNew, at, &data)
     }
 
-    pub(in crate::imap) fn moved(
+    pub(super) fn moved(
         &self,
         at: Timestamp,
         message: &Message,
@@ -116,7 +116,7 @@ impl Announcer {
         self.draft(EventType::MessageMoved, at, &self.message(message, folder, Origin::Server, more))
     }
 
-    pub(in crate::imap) fn flags_changed(
+    pub(super) fn flags_changed(
         &self,
         at: Timestamp,
         before: &Message,
@@ -129,12 +129,7 @@ impl Announcer {
         self.draft(EventType::MessageFlagsChanged, at, &data)
     }
 
-    pub(in crate::imap) fn deleted(
-        &self,
-        at: Timestamp,
-        message: &Message,
-        folder: Option<&Folder>,
-    ) -> EventDraft {
+    pub(super) fn deleted(&self, at: Timestamp, message: &Message, folder: Option<&Folder>) -> EventDraft {
         let data = json!({
             "message": message.id,
             "folder": folder.map(|folder| &folder.path),
@@ -152,7 +147,7 @@ impl Announcer {
         self.draft(kind, at, &about(folder))
     }
 
-    /// A folder that the server does not let us into.
+    /// A folder that the server refuses to open.
     pub(in crate::imap) fn set_apart(&self, at: Timestamp, folder: &Folder) -> EventDraft {
         let mut data = about(folder);
         if let (Some(data), Some(apart)) = (data.as_object_mut(), &folder.apart) {
@@ -164,7 +159,7 @@ impl Announcer {
     }
 
     /// A message that went to a folder which is left out.
-    pub(in crate::imap) fn left(
+    pub(super) fn left(
         &self,
         at: Timestamp,
         message: &Message,
@@ -184,7 +179,7 @@ impl Announcer {
         self.draft(EventType::MessageLeft, at, &data)
     }
 
-    pub(in crate::imap) fn renamed(&self, at: Timestamp, folder: &Folder, old_path: &str) -> EventDraft {
+    pub(super) fn renamed(&self, at: Timestamp, folder: &Folder, old_path: &str) -> EventDraft {
         let mut data = about(folder);
         if let Some(data) = data.as_object_mut() {
             data.insert(String::from("previous"), old_path.into());

@@ -53,7 +53,7 @@ fn inbox() -> ListedFolder {
 }
 
 /// The folders of a LIST, one for each wire name, by path; roles are given once.
-pub(in crate::imap) fn folders_of(listed: &[ListedFolder], is_exchange: bool) -> Vec<Folder> {
+pub(super) fn folders_of(listed: &[ListedFolder], is_exchange: bool) -> Vec<Folder> {
     let fits = |folder: &Folder| {
         let names = serde_json::to_vec(&(&folder.server_name, &folder.path));
         folder.server_name.as_bytes().len() <= LONGEST_NAME && names.is_ok_and(|names| names.len() <= NAMES)
@@ -97,7 +97,7 @@ fn make_paths_unique(folders: &mut [Folder], stored: &BTreeMap<WireName, Row<Fol
 
 impl Syncer {
     /// Brings the stored folders in step with a LIST.
-    pub(in crate::imap) async fn reconcile_folders(
+    pub(super) async fn reconcile_folders(
         &mut self,
         connection: &mut Connection,
     ) -> Result<Visit, ImapError> {
@@ -106,7 +106,7 @@ impl Syncer {
     }
 
     /// Brings the stored folders in step with what was listed.
-    pub(in crate::imap) async fn reconcile_with(
+    pub(super) async fn reconcile_with(
         &mut self,
         connection: &mut Connection,
         list: FolderList,
@@ -235,11 +235,7 @@ impl Syncer {
         Ok(())
     }
 
-    pub(in crate::imap) async fn rename(
-        &mut self,
-        old: Row<Folder>,
-        listed: Folder,
-    ) -> Result<(), ImapError> {
+    pub(super) async fn rename(&mut self, old: Row<Folder>, listed: Folder) -> Result<(), ImapError> {
         self.is_listed(old.value.id);
         let old_path = old.value.path.clone();
         let folder = Folder {

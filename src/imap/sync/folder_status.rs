@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// What was last seen of a folder.
 #[derive(Clone, Copy)]
-pub(in crate::imap) struct LastSeen {
+pub(super) struct LastSeen {
     /// `None`: it was not requested.
     status: Option<FolderStatus>,
     scanned: Instant,
@@ -20,7 +20,7 @@ impl LastSeen {
 
     /// Whether the folder changed since, as far as STATUS can tell; flags that leave UNSEEN as it is show only in
     /// HIGHESTMODSEQ, else a scan finds them in time. SELECT does not report UNSEEN.
-    pub(in crate::imap) fn needs_visit(&self, now: FolderStatus, flag_scan: Duration) -> bool {
+    pub(super) fn needs_visit(&self, now: FolderStatus, flag_scan: Duration) -> bool {
         let Some(before) = self.status else { return true };
         let counts = |status: FolderStatus| (status.messages, status.uid_next, status.uid_validity);
         let flags_show = before.highest_modseq.is_some() && now.highest_modseq.is_some();
@@ -31,23 +31,23 @@ impl LastSeen {
     }
 
     /// Keeps what STATUS reports of a folder that did not change.
-    pub(in crate::imap) fn learn(&mut self, status: FolderStatus) {
+    pub(super) fn learn(&mut self, status: FolderStatus) {
         self.status = Some(status);
     }
 
     /// Whether messages came since, or may have.
-    pub(in crate::imap) fn has_news(&self, status: FolderStatus) -> bool {
+    pub(super) fn has_news(&self, status: FolderStatus) -> bool {
         let next = |status: FolderStatus| status.uid_next.zip(status.uid_validity);
         self.status.is_none_or(|before| next(before) != next(status) || next(status).is_none())
     }
 
     /// Whether flags were last looked at long ago.
-    pub(in crate::imap) fn scan_is_due(&self, flag_scan: Duration) -> bool {
+    pub(super) fn scan_is_due(&self, flag_scan: Duration) -> bool {
         clock::monotonic().saturating_duration_since(self.scanned) >= flag_scan
     }
 
     /// Whether messages left the folder: fewer than the arrivals account for.
-    pub(in crate::imap) fn lost_messages(&self, status: FolderStatus) -> bool {
+    pub(super) fn lost_messages(&self, status: FolderStatus) -> bool {
         let counts = |status: FolderStatus| Some((u64::from(status.messages?), u64::from(status.uid_next?)));
         let (Some(before), Some(now)) = (self.status.and_then(counts), counts(status)) else { return false };
         now.0 < before.0.saturating_add(now.1.saturating_sub(before.1))

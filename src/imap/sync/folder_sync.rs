@@ -18,7 +18,7 @@ const NEWEST: u32 = 50;
 
 /// How much of a folder to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Scope {
+pub(super) enum Scope {
     /// Everything.
     Whole,
     /// Only what came after the newest message we have.
@@ -27,7 +27,7 @@ pub(in crate::imap) enum Scope {
 
 /// How a visit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Visit {
+pub(super) enum Visit {
     /// In step.
     InStep,
     /// In step but for something that the next visit finds out: a message that has to be looked for elsewhere first, or that
@@ -41,7 +41,7 @@ pub(in crate::imap) enum Visit {
 
 impl Syncer {
     /// Selects a folder and brings the store in step with it.
-    pub(in crate::imap) async fn visit(
+    pub(super) async fn visit(
         &mut self,
         connection: &mut Connection,
         folder: FolderId,
@@ -114,7 +114,7 @@ impl Syncer {
     }
 
     /// What a listing of messages that are to be fetched brings.
-    pub(in crate::imap) fn listing_detail(&self) -> ListingDetail {
+    pub(super) fn listing_detail(&self) -> ListingDetail {
         ListingDetail::before_fetching(&self.stored.mailbox.policy)
     }
 
@@ -202,7 +202,7 @@ impl Syncer {
 
     /// Takes vanished messages out of their folder; they are announced as deleted when every other folder was visited and
     /// none of them turned up there.
-    pub(in crate::imap) async fn set_aside(&mut self, vanished: &[UidEntry]) -> Result<(), ImapError> {
+    pub(super) async fn set_aside(&mut self, vanished: &[UidEntry]) -> Result<(), ImapError> {
         for batch in vanished.chunks(BATCH) {
             let since = clock::now();
             let mut commit = Commit::by(self.owner);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A folder with more messages is visited by itself.
 const SMALL: u32 = 50;
 /// Folders whose counts are requested together.
-pub(in crate::imap) const GROUP: usize = 64;
+pub(super) const GROUP: usize = 64;
 /// Bytes of their names: all is written before anything is read, and has to fit into what a server takes unread.
 const NAMES: usize = 8 << 10;
 /// Messages that are read together: at first, while nobody knows how long they are, and at most.
@@ -167,7 +167,7 @@ impl Syncer {
     }
 
     /// Makes durable what was gathered.
-    pub(in crate::imap) async fn commit_gathered(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn commit_gathered(&mut self) -> Result<(), ImapError> {
         let Gathered { commit, shares, messages, .. } = std::mem::take(&mut self.gathered);
         let Some(commit) = commit else { return Ok(()) };
         self.store.commit(commit).await?;

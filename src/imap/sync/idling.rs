@@ -13,7 +13,7 @@ const CHANCES: u32 = 3;
 
 /// What is known about IDLE with one mailbox's server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::imap) struct Idling {
+pub(super) struct Idling {
     /// Until when it is given up.
     given_up: Option<Instant>,
     useless: u32,

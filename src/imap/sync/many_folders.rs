@@ -12,7 +12,7 @@ const MANY: usize = 200;
 
 impl Syncer {
     /// Work in proportion to so many folders: by the workers, where they are many.
-    pub(in crate::imap) async fn in_proportion<T: Send + 'static>(
+    pub(super) async fn in_proportion<T: Send + 'static>(
         &self,
         folders: usize,
         work: impl FnOnce() -> T + Send + 'static,
@@ -24,15 +24,13 @@ impl Syncer {
     }
 
     /// The stored folders.
-    pub(in crate::imap) async fn stored_folders(&self) -> Result<Vec<Row<Folder>>, ImapError> {
+    pub(super) async fn stored_folders(&self) -> Result<Vec<Row<Folder>>, ImapError> {
         let (store, mailbox) = (self.store.clone(), self.owner.mailbox);
         Ok(self.in_proportion(self.folder_count, move || store.folders(mailbox)).await??)
     }
 
     /// The stored folders by what the server calls them.
-    pub(in crate::imap) async fn folders_by_name(
-        &self,
-    ) -> Result<BTreeMap<WireName, Row<Folder>>, ImapError> {
+    pub(super) async fn folders_by_name(&self) -> Result<BTreeMap<WireName, Row<Folder>>, ImapError> {
         let (store, mailbox) = (self.store.clone(), self.owner.mailbox);
         let read = move || {
             let rows = store.folders(mailbox)?.into_iter();
@@ -42,7 +40,7 @@ impl Syncer {
     }
 
     /// The stored folders that are looked after.
-    pub(in crate::imap) async fn followed_folders(&self) -> Result<Vec<Folder>, ImapError> {
+    pub(super) async fn followed_folders(&self) -> Result<Vec<Folder>, ImapError> {
         let (store, mailbox) = (self.store.clone(), self.owner.mailbox);
         let read = move || {
             let rows = store.folders(mailbox)?.into_iter().map(|row| row.value);

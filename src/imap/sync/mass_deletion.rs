@@ -6,26 +6,26 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A deletion of more messages than this, and of more than a third of the folder, is looked at again.
-pub(in crate::imap) const MASS: usize = 50;
+pub(super) const MASS: usize = 50;
 
 /// Whether so many messages gone of so many are too many to be believed at once.
-pub(in crate::imap) fn is_mass(gone: usize, known: usize) -> bool {
+pub(super) fn is_mass(gone: usize, known: usize) -> bool {
     gone > MASS && gone > known / 3
 }
 
 /// Folders of which something was seen that is not to be believed at once: the number of the connection that showed it
 /// first, and when.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct DeletionGuard(BTreeMap<FolderId, (u64, Instant)>);
+pub(super) struct DeletionGuard(BTreeMap<FolderId, (u64, Instant)>);
 
 impl DeletionGuard {
     /// This connection shows it. The first one to show it stays noted.
-    pub(in crate::imap) fn suspect(&mut self, folder: FolderId, connection: u64, now: Instant) {
+    pub(super) fn suspect(&mut self, folder: FolderId, connection: u64, now: Instant) {
         self.0.entry(folder).or_insert((connection, now));
     }
 
     /// Whether another connection than this one has shown it, at least so long ago.
-    pub(in crate::imap) fn is_confirmed(
+    pub(super) fn is_confirmed(
         &self,
         folder: FolderId,
         connection: u64,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is known about messages that look like one stored in another folder.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct MoveDetection {
+pub(super) struct MoveDetection {
     /// Originals that were still in their folder when it was looked at.
     still_there: BTreeSet<MessageId>,
     /// Originals whose folders have to be looked at.
@@ -19,7 +19,7 @@ pub(in crate::imap) struct MoveDetection {
 
 /// What a message is that looks like a stored one, or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) enum Verdict {
+pub(super) enum Verdict {
     /// It is new.
     New,
     /// It is a copy of this one.
@@ -29,12 +29,12 @@ pub(in crate::imap) enum Verdict {
 }
 
 /// Folders that have to be looked at, and the messages there that matter.
-pub(in crate::imap) type Suspects = BTreeMap<FolderId, Vec<MessageId>>;
+pub(super) type Suspects = BTreeMap<FolderId, Vec<MessageId>>;
 
 impl MoveDetection {
     /// Judges a message that is about to be stored, by the stored ones with its INTERNALDATE. Every one of its
     /// counterparts is looked at: the one that has left is the one that was moved.
-    pub(in crate::imap) fn judge(&mut self, message: &Message, stored: &[Message]) -> Verdict {
+    pub(super) fn judge(&mut self, message: &Message, stored: &[Message]) -> Verdict {
         let counterparts =
             stored.iter().filter(|other| other.folder != message.folder && is_counterpart(other, message));
         let (mut first, mut is_known) = (None, true);
@@ -53,7 +53,7 @@ impl MoveDetection {
     }
 
     /// The folders that have to be looked at.
-    pub(in crate::imap) fn take_suspected(&mut self) -> Suspects {
+    pub(super) fn take_suspected(&mut self) -> Suspects {
         let mut suspects = Suspects::new();
         for (message, folder) in std::mem::take(&mut self.suspected) {
             suspects.entry(folder).or_default().push(message);
@@ -62,17 +62,17 @@ impl MoveDetection {
     }
 
     /// A suspected folder was looked at just now: what is still stored of these messages is still there.
-    pub(in crate::imap) fn looked_at(&mut self, messages: Vec<MessageId>) {
+    pub(super) fn looked_at(&mut self, messages: Vec<MessageId>) {
         self.still_there.extend(messages);
     }
 
     /// A folder was looked at.
-    pub(in crate::imap) fn in_sight(&mut self, folder: FolderId) {
+    pub(super) fn in_sight(&mut self, folder: FolderId) {
         self.out_of_sight.remove(&folder);
     }
 
     /// A suspected folder cannot be looked at: from that nothing follows, but for a time only.
-    pub(in crate::imap) fn not_looked_at(
+    pub(super) fn not_looked_at(
         &mut self,
         folder: FolderId,
         messages: Vec<MessageId>,
@@ -86,13 +86,13 @@ impl MoveDetection {
     }
 
     /// What was seen a while ago proves nothing now.
-    pub(in crate::imap) fn forget_looks(&mut self) {
+    pub(super) fn forget_looks(&mut self) {
         self.still_there.clear();
     }
 }
 
 /// The message set aside that this is. Of several that are alike, the one that was set aside last.
-pub(in crate::imap) fn take_counterpart(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
+pub(super) fn take_counterpart(aside: &mut Vec<Vanished>, message: &Message) -> Option<Vanished> {
     let alike = aside.iter().enumerate().filter(|(_, vanished)| is_counterpart(&vanished.message, message));
     let (place, _) = alike.max_by_key(|(_, vanished)| vanished.since)?;
     Some(aside.swap_remove(place))

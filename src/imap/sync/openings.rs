@@ -18,7 +18,7 @@ pub(in crate::imap) enum At {
 
 /// Connections that ended while a folder was being opened or listed.
 #[derive(Debug, Default)]
-pub(in crate::imap) struct Openings {
+pub(super) struct Openings {
     /// What is being opened right now.
     pub(in crate::imap) now: Option<(FolderId, At)>,
     ended: BTreeMap<(FolderId, At), u32>,
@@ -34,18 +34,18 @@ impl Openings {
     }
 
     /// The server was away: what ended before has other reasons, too.
-    pub(in crate::imap) fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.ended.clear();
     }
 
     /// The folder was opened and listed.
-    pub(in crate::imap) fn went_well(&mut self, folder: FolderId) {
+    pub(super) fn went_well(&mut self, folder: FolderId) {
         self.now = None;
         self.ended.remove(&(folder, At::Opening));
     }
 
     /// Whether a connection ended there: it is visited last.
-    pub(in crate::imap) fn is_suspect(&self, folder: FolderId) -> bool {
+    pub(super) fn is_suspect(&self, folder: FolderId) -> bool {
         self.ended.contains_key(&(folder, At::Opening))
     }
 }

@@ -63,7 +63,7 @@ impl Syncer {
     }
 
     /// Forgets quarantined messages that a complete listing does not name.
-    pub(in crate::imap) async fn release_gone(
+    pub(super) async fn release_gone(
         &self,
         folder: &Folder,
         quarantined: &BTreeSet<Uid>,
@@ -82,7 +82,7 @@ impl Syncer {
 
     /// A quarantined message that is due for another try: what ended connections may have been a bad hour of the server's,
     /// and a newer program may master what this one failed at. One at a time, and not more often than `pace`.
-    pub(in crate::imap) fn next_retry<'f>(
+    pub(super) fn next_retry<'f>(
         &mut self,
         folders: &'f [Folder],
         pace: Duration,
@@ -103,7 +103,7 @@ impl Syncer {
     }
 
     /// Fetches a quarantined message again; stored, it is not quarantined any more.
-    pub(in crate::imap) async fn try_again(
+    pub(super) async fn try_again(
         &mut self,
         connection: &mut Connection,
         folder: FolderId,

@@ -51,7 +51,7 @@ impl ListedEnvelope {
     }
 
     /// Whether it says what this stored message says, whatever the dates are.
-    pub(in crate::imap) fn resembles(&self, stored: &Message) -> bool {
+    pub(super) fn resembles(&self, stored: &Message) -> bool {
         alike(&stored.envelope, &self.envelope)
     }
 }

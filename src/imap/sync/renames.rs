@@ -17,7 +17,7 @@ const SAMPLE: usize = 10;
 impl Syncer {
     /// Stored folders that are not listed and are the same as listed ones: a store that was rebuilt from packs has paths in
     /// place of wire names.
-    pub(in crate::imap) async fn find_paths(
+    pub(super) async fn find_paths(
         &mut self,
         fresh: &mut Vec<Folder>,
         missing: &mut Vec<Row<Folder>>,
@@ -51,7 +51,7 @@ impl Syncer {
 
     /// Which missing folder a new one is, under its new name: the same UIDVALIDITY, the stored UIDs are there, and they
     /// are the stored messages.
-    pub(in crate::imap) async fn old_name_of(
+    pub(super) async fn old_name_of(
         &self,
         connection: &mut Connection,
         fresh: &Folder,

@@ -49,7 +49,7 @@ impl Outcome {
 impl SyncLoop {
     /// Looks at every folder: by STATUS where it was seen before, whole where something changed. What
     /// vanished before the round and turned up nowhere in it is deleted.
-    pub(in crate::imap) async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
+    pub(super) async fn round(&mut self, connection: &mut Connection) -> Result<Visit, ImapError> {
         let mut result = Visit::InStep;
         // a second pass confirms what vanished during the first, unless something moved on meanwhile
         for _ in 0..PASSES {
@@ -282,18 +282,18 @@ impl SyncLoop {
         outcome: &mut Outcome,
     ) -> Result<BTreeMap<FolderId, FolderStatus>, ImapError> {
         let mut found = BTreeMap::new();
-        let mut asked: Vec<&Folder> =
+        let mut requested: Vec<&Folder> =
             folders.iter().filter(|folder| self.seen.contains_key(&folder.id)).collect();
         let is_counted = |folder: &&Folder| !self.syncer.uncounted.contains(&folder.id);
-        asked.retain(|folder| connection.selected() != Some(&folder.server_name) && is_counted(folder));
-        if asked.len() > 1 && connection.offers("LIST-STATUS") {
+        requested.retain(|folder| connection.selected() != Some(&folder.server_name) && is_counted(folder));
+        if requested.len() > 1 && connection.offers("LIST-STATUS") {
             let list = connection.list_status().await?;
-            asked.retain(|folder| match list.statuses.get(&folder.server_name) {
+            requested.retain(|folder| match list.statuses.get(&folder.server_name) {
                 Some(status) => found.insert(folder.id, *status).is_some(),
                 None => true,
             });
         }
-        for group in asked.chunks(if self.counts_singly { 1 } else { GROUP }) {
+        for group in requested.chunks(if self.counts_singly { 1 } else { GROUP }) {
             self.look_at_inbox(connection, outcome).await?;
             let names: Vec<WireName> = group.iter().map(|folder| folder.server_name.clone()).collect();
             // where a connection ends over several folders each is requested alone the next time
@@ -310,7 +310,7 @@ impl SyncLoop {
             }
             self.syncer.openings.now = None;
         }
-        self.counts_singly &= asked.is_empty();
+        self.counts_singly &= requested.is_empty();
         Ok(found)
     }
 

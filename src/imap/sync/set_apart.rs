@@ -68,7 +68,7 @@ impl Syncer {
     }
 
     /// The server opens a folder again.
-    pub(in crate::imap) async fn restore(&mut self, folder: FolderId) -> Result<(), ImapError> {
+    pub(super) async fn restore(&mut self, folder: FolderId) -> Result<(), ImapError> {
         self.openings.went_well(folder);
         let Some(Row { generation, value: mut folder }) = self.store.folder(self.owner.mailbox, folder)?
         else {
@@ -87,7 +87,7 @@ impl Syncer {
 
     /// After a failed connection attempt: `true` if it ended at a folder that is set apart now, or whose counts
     /// are not requested any more.
-    pub(in crate::imap) async fn blame_folder(&mut self, error: &ImapError) -> Result<bool, ImapError> {
+    pub(super) async fn blame_folder(&mut self, error: &ImapError) -> Result<bool, ImapError> {
         if !error.ends_the_connection() {
             self.openings.now = None;
             return Ok(false);

@@ -33,24 +33,24 @@ pub(in crate::imap) struct Link {
 
 /// The sync loop of one mailbox.
 pub(in crate::imap) struct SyncLoop {
-    pub(in crate::imap) link: Link,
-    pub(in crate::imap) syncer: Syncer,
-    pub(in crate::imap) wakeup: Arc<Wakeup>,
-    pub(in crate::imap) shown: Arc<Mutex<ImapStatus>>,
-    pub(in crate::imap) backoff: Backoff,
-    pub(in crate::imap) seen: BTreeMap<FolderId, LastSeen>,
+    pub(super) link: Link,
+    pub(super) syncer: Syncer,
+    pub(super) wakeup: Arc<Wakeup>,
+    pub(super) shown: Arc<Mutex<ImapStatus>>,
+    pub(super) backoff: Backoff,
+    pub(super) seen: BTreeMap<FolderId, LastSeen>,
     /// Why the folder that was visited last was refused.
-    pub(in crate::imap) refusal: Option<ImapError>,
+    pub(super) refusal: Option<ImapError>,
     /// Whether the present connection came so far that folders were listed.
     has_listed: bool,
     /// Whether the server let us into a folder on this connection.
-    pub(in crate::imap) has_opened: bool,
+    pub(super) has_opened: bool,
     /// Folders that were visited in vain, how often in a row.
-    pub(in crate::imap) partial: BTreeMap<FolderId, u32>,
+    pub(super) partial: BTreeMap<FolderId, u32>,
     /// A connection ended while counts of several folders were requested: each is requested alone.
-    pub(in crate::imap) counts_singly: bool,
+    pub(super) counts_singly: bool,
     /// When the inbox was last looked at.
-    pub(in crate::imap) inbox_seen: Instant,
+    pub(super) inbox_seen: Instant,
     /// Whether IDLE is of use here.
     idling: Idling,
     oddities: Arc<Oddities>,
@@ -266,7 +266,7 @@ impl SyncLoop {
 
     /// A deletion is believed when another connection shows it, too, a while later; that of a folder with little mail a
     /// moment later.
-    pub(in crate::imap) fn look_again_if(&mut self, is_suspicious: bool) {
+    pub(super) fn look_again_if(&mut self, is_suspicious: bool) {
         if is_suspicious {
             let confirm = self.link.timing.mass_delete_confirm;
             let wait = if std::mem::take(&mut self.syncer.misses_little) { confirm / 10 } else { confirm };

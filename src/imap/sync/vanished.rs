@@ -14,7 +14,7 @@ const LOOKED_FOR: usize = 50;
 impl Syncer {
     /// Announces messages as deleted that vanished before `round` began and turned up nowhere in it. Where the round did not
     /// see every folder, those that have been waiting for long.
-    pub(in crate::imap) async fn confirm_vanished(
+    pub(super) async fn confirm_vanished(
         &mut self,
         connection: &mut Connection,
         round: Timestamp,

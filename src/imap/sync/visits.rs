@@ -10,7 +10,7 @@ use crate::imap::protocol::ImapError;
 
 impl SyncLoop {
     /// Visits a folder, and those that its new messages may have come from.
-    pub(in crate::imap) async fn visit(
+    pub(super) async fn visit(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
@@ -55,7 +55,7 @@ impl SyncLoop {
         self.syncer.moves.not_looked_at(folder, messages, clock::monotonic(), longest);
     }
 
-    pub(in crate::imap) async fn visit_one(
+    pub(super) async fn visit_one(
         &mut self,
         connection: &mut Connection,
         folder: &Folder,
