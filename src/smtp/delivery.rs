@@ -3,6 +3,7 @@
 
 use super::announce;
 use super::credentials::CredentialSource;
+use super::delivery_state::{Action, DeliveryState, Event, HoldPolicy};
 use super::deps::SmtpDeps;
 use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
@@ -37,15 +38,8 @@ pub(super) struct Delivery {
     policy: RetryPolicy,
     session: Option<SmtpSession>,
     token_generation: Option<u64>,
-    pub(super) holds: u32,
-    /// Whether something else than `ready` is shown, which ends with the next attempt.
-    pub(super) is_shown_waiting: bool,
-    /// Whether a cause is shown that only one submission waits for; it ends when a recipient is accepted.
-    pub(super) is_shown_cause: bool,
-    /// The submission whose refusal spoke of the mailbox; no other was tried since.
-    pub(super) witness: Option<SubmissionId>,
-    /// Nothing is tried before, whatever wakes delivery: each try is a log-in, and servers lock accounts for those.
-    pub(super) held_until: Option<Timestamp>,
+    state: DeliveryState,
+    holds: HoldPolicy,
 }
 
 /// Whether to go on at once.
@@ -68,6 +62,7 @@ impl Delivery {
             longest: deps.timing.defer_cap,
             ..RetryPolicy::default()
         };
+        let holds = HoldPolicy { first: deps.timing.retry_first, longest: deps.timing.hold_retry };
         let messages_per_minute = match stored.mailbox.provider.as_deref() {
             Some("office365" | "outlook") => EXCHANGE,
             _ => 0,
@@ -87,11 +82,8 @@ impl Delivery {
             policy,
             session: None,
             token_generation: None,
-            holds: 0,
-            is_shown_waiting: false,
-            is_shown_cause: false,
-            witness: None,
-            held_until: None,
+            state: DeliveryState::default(),
+            holds,
         }
     }
 
@@ -113,6 +105,13 @@ impl Delivery {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Takes a step; what is to be done.
+    pub(super) fn step(&mut self, event: Event) -> Action {
+        let (state, action) = self.state.step(event, &self.holds);
+        self.state = state;
+        action
     }
 
     async fn wait(&mut self, until: Option<Timestamp>) {
@@ -141,9 +140,9 @@ impl Delivery {
 
     async fn turn(&mut self) -> Result<Turn, StoreError> {
         if self.wakeup.take_signed_in() {
-            self.held_until = None;
+            self.step(Event::SignedIn);
         }
-        if let Some(until) = self.held_until.filter(|until| *until > clock::now()) {
+        if let Action::Wait(until) = self.step(Event::Woken { now: clock::now() }) {
             return Ok(Turn::Wait(Some(until)));
         }
         let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
@@ -182,7 +181,9 @@ impl Delivery {
         let opening =
             SmtpSession::open(dialer, &self.endpoint, hello_name, &credentials, self.timing, &progress);
         let (opened, was_silent) = self.show_silence(&progress, opening).await;
-        self.is_shown_waiting |= was_silent;
+        if was_silent {
+            self.step(Event::Silent);
+        }
         if let (Err(error), Some(generation)) = (&opened, self.token_generation.take())
             && error.disposition() == Disposition::FreshToken
         {
@@ -193,8 +194,7 @@ impl Delivery {
     }
 
     async fn attempt(&mut self, id: SubmissionId, mut session: SmtpSession) -> Result<Turn, StoreError> {
-        if std::mem::take(&mut self.is_shown_waiting) {
-            self.holds = 0;
+        if self.step(Event::Attempting) == Action::ShowReady {
             self.show(SendState::Ready, None, None).await?;
         }
         let store = self.deps.store.clone();
@@ -232,7 +232,7 @@ impl Delivery {
         if !session.is_broken() {
             self.session = Some(session);
         }
-        if !outcome.accepted.is_empty() && std::mem::take(&mut self.is_shown_cause) {
+        if !outcome.accepted.is_empty() && self.step(Event::Accepted) == Action::ShowReady {
             self.show(SendState::Ready, None, None).await?;
         }
         let held = events.into_iter().find_map(|event| match event {
@@ -246,7 +246,7 @@ impl Delivery {
         match held {
             Some((hold, until)) => self.refused(id, &hold, until).await,
             None => {
-                self.witness = None;
+                self.step(Event::Concluded);
                 Ok(Turn::Again)
             }
         }

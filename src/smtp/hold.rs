@@ -3,44 +3,27 @@
 
 use super::announce;
 use super::delivery::{Delivery, Turn};
+use super::delivery_state::{Action, Event, Refusal};
 use super::outbox::{self, Next};
 use super::progress::Progress;
 use super::protocol::SmtpError;
 use super::verdict::Hold;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue};
-use crate::domain::{Diagnosis, Disposition, SendState, SubmissionId, Timestamp};
+use crate::domain::{Diagnosis, SendState, SubmissionId, Timestamp};
 use crate::store::{Commit, Row, StoreError};
-use std::time::Duration;
-
-/// How long a refused password is left alone.
-const REFUSED_PASSWORD: Duration = Duration::from_secs(3600);
 
 impl Delivery {
     /// Anything before MAIL: the outbox waits and goes out by itself when the cause is gone.
     pub(super) async fn hold(&mut self, id: SubmissionId, error: &SmtpError) -> Result<Turn, StoreError> {
         let state = error.send_state();
-        let doublings = self.holds.min(16);
-        let backoff = self.deps.timing.retry_first.saturating_mul(1 << doublings);
-        let wait = match error.disposition() {
-            // a refused token: a fresh one at once, the first time
-            Disposition::FreshToken if self.holds == 0 => Duration::ZERO,
-            Disposition::RetryAfter(after) => after.min(self.deps.timing.hold_retry),
-            // not tried again and again: servers lock accounts for that. A new password ends the waiting.
-            Disposition::SignIn if is_about_a_password(error) => REFUSED_PASSWORD,
-            Disposition::Retry
-            | Disposition::FreshToken
-            | Disposition::SignIn
-            | Disposition::NeedsAdmin
-            | Disposition::AppBroken
-            | Disposition::GiveUp
-            | Disposition::Fatal => backoff.min(self.deps.timing.hold_retry),
-        };
-        let until = clock::now().plus(wait);
         tracing::info!(%error, ?state, "outbox held");
-        self.holds = self.holds.saturating_add(1);
-        self.is_shown_waiting = true;
-        self.held_until = Some(until);
+        let event = Event::NoSession {
+            disposition: error.disposition(),
+            is_password: is_about_a_password(error),
+            now: clock::now(),
+        };
+        let Action::Hold(until) = self.step(event) else { return Ok(Turn::Again) };
         self.mark_held(id, error.diagnosis()).await?;
         self.show(state, error.diagnosis().cloned(), Some(until)).await?;
         Ok(Turn::Wait(Some(until)))
@@ -74,32 +57,40 @@ impl Delivery {
         let facts =
             Facts { host: &self.endpoint.host, address: &self.stored.mailbox.address, ..Facts::default() };
         let diagnosis = hold.diagnosis(&facts);
-        if !hold.concerns_mailbox {
-            self.witness = None;
-            self.is_shown_cause = true;
-            self.show(SendState::Ready, Some(diagnosis), None).await?;
-            return Ok(Turn::Again);
-        }
-        let is_confirmed = self.witness.replace(id).is_some_and(|other| other != id);
-        if !is_confirmed && !hold.outlasts_next() {
-            let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
-            let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
-            if let Next::Now(_) = next {
+        let refusal = Refusal {
+            submission: id,
+            concerns_mailbox: hold.concerns_mailbox,
+            outlasts_next: hold.outlasts_next(),
+            has_next: hold.concerns_mailbox && self.is_due()?,
+            until,
+        };
+        match self.step(Event::Refused(refusal)) {
+            Action::ShowCause => {
+                self.show(SendState::Ready, Some(diagnosis), None).await?;
+                return Ok(Turn::Again);
+            }
+            Action::TryNext => {
                 tracing::info!(
                     code = diagnosis.code,
                     "the next submission will show whether it is the mailbox"
                 );
                 return Ok(Turn::Again);
             }
+            Action::Continue | Action::ShowReady => return Ok(Turn::Again),
+            Action::Hold(_) | Action::Wait(_) => {}
         }
         let error = SmtpError::Hold { diagnosis: Box::new(diagnosis), retry: hold.finding.disposition };
         let state =
             if error.send_state() == SendState::Throttled { SendState::Throttled } else { SendState::Held };
-        self.is_shown_waiting = true;
-        // an unconfirmed one rests alone: whoever comes meanwhile is tried
-        self.held_until = (is_confirmed || hold.outlasts_next()).then_some(until);
         self.show(state, error.diagnosis().cloned(), Some(until)).await?;
         Ok(Turn::Wait(Some(until)))
+    }
+
+    /// Whether a submission is due now.
+    fn is_due(&self) -> Result<bool, StoreError> {
+        let submissions = self.deps.store.open_submissions(self.owner.mailbox)?;
+        let next = outbox::peek_next(submissions.iter().map(|row| &row.value), clock::now());
+        Ok(matches!(next, Next::Now(_)))
     }
 
     /// Shows what is waited for whenever the server is silent for long; whether it did.

@@ -7,6 +7,7 @@ mod capabilities;
 mod checkup;
 mod credentials;
 mod delivery;
+mod delivery_state;
 mod deps;
 mod dot_gate;
 pub mod governor;

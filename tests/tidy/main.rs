@@ -143,6 +143,7 @@ fn what_decides_does_no_io() {
         "imap/sync/move_detection.rs",
         "smtp/address.rs",
         "smtp/announce.rs",
+        "smtp/delivery_state.rs",
         "smtp/mime/draft.rs",
         "smtp/mime/lines.rs",
         "smtp/mime/message.rs",
