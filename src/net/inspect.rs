@@ -29,7 +29,7 @@ impl Dialer {
     }
 }
 
-/// The ordinary verifier, and somebody who writes down what it is shown.
+/// The ordinary verifier, with a note of each certificate that is shown to it.
 #[derive(Debug)]
 struct Noting {
     inner: Arc<WebPkiServerVerifier>,

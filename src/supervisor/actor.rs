@@ -3,8 +3,8 @@
 use super::children::Children;
 use super::plan::{Plan, Restarts, resting_state};
 use super::protocol::Drain;
-use super::state::{Owners, Running, Supervisor};
-use super::stopping::{Draining, Named};
+use super::state::{Draining, Owners, Running, Supervisor};
+use super::stopping::Named;
 use super::watchdog::ROUND;
 use crate::clock;
 use crate::domain::{Incarnation, MailboxState, SendState};
@@ -219,14 +219,14 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(CAPACITY);
-        self.keep_grants(context);
+        self.schedule_upkeep(context);
         context.run_interval(ROUND, |supervisor, _| {
             supervisor.watchdog.look(&supervisor.arbiters, clock::monotonic());
         });
         context.run_interval(RECONCILE, |supervisor, context| {
             supervisor.compare(context);
             supervisor.find_dead(context);
-            supervisor.go_on_with_trials(context);
+            supervisor.continue_trials(context);
         });
     }
 }

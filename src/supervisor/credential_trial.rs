@@ -27,7 +27,7 @@ type Candidate = (Incarnation, Addr<TokenActor>);
 
 impl Supervisor {
     /// Begins the trials that are due, also those of before a start, or whose message was lost.
-    pub(super) fn go_on_with_trials(&mut self, context: &mut Context<Self>) {
+    pub(super) fn continue_trials(&mut self, context: &mut Context<Self>) {
         let on_trial = self.token_deps().store.apps_on_trial().unwrap_or_else(|error| {
             tracing::error!(%error, "it cannot be read which credentials are on trial");
             Vec::new()
@@ -36,12 +36,12 @@ impl Supervisor {
         for (app, since) in on_trial {
             let is_due = self.trials.not_before.get(&app).is_none_or(|due| *due <= clock::monotonic());
             if is_due {
-                self.begin_trial(app, since, context);
+                self.begin_credential_trial(app, since, context);
             }
         }
     }
 
-    fn begin_trial(&mut self, app: AppId, since: Timestamp, context: &mut Context<Self>) {
+    fn begin_credential_trial(&mut self, app: AppId, since: Timestamp, context: &mut Context<Self>) {
         if !self.trials.running.insert(app.clone()) {
             return;
         }
@@ -63,7 +63,7 @@ impl Supervisor {
 impl Handler<TryCredential> for Supervisor {
     type Result = ();
     fn handle(&mut self, message: TryCredential, context: &mut Self::Context) {
-        self.begin_trial(message.app, clock::now(), context);
+        self.begin_credential_trial(message.app, clock::now(), context);
     }
 }
 

@@ -4,7 +4,7 @@
 use super::apps::Apps;
 use super::children::Children;
 use super::plan::Restarts;
-use super::stopping::{Draining, Named, Stopping};
+use super::stopping::{Named, Stopping};
 use super::watchdog::Watchdog;
 use crate::domain::{AppId, Incarnation};
 use crate::imap::ImapDeps;
@@ -41,7 +41,7 @@ pub struct Supervisor {
     pub(super) spawning: BTreeSet<Incarnation>,
     pub(super) apps: Apps,
     pub(super) draining: Option<Draining>,
-    pub(super) trials: Trials,
+    pub(super) trials: CredentialTrials,
     pub(super) comparing: Comparing,
 }
 
@@ -73,18 +73,36 @@ impl Owners {
     }
 }
 
-/// The trials under way, and when others may be repeated.
+/// The trials of new credentials under way, and when others may be repeated.
 #[derive(Default)]
-pub(super) struct Trials {
+pub(super) struct CredentialTrials {
     pub(super) running: BTreeSet<AppId>,
     pub(super) not_before: BTreeMap<AppId, Instant>,
 }
 
-/// The comparison under way, and who waits for the next.
+/// The comparison with the store that is under way, and the callers that wait for the next.
 #[derive(Default)]
 pub(super) struct Comparing {
     pub(super) is_under_way: bool,
     pub(super) next: Vec<oneshot::Sender<()>>,
+}
+
+/// A drain under way, and who waits for its end.
+pub(super) struct Draining {
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Draining {
+    pub(super) fn new(done: oneshot::Sender<()>) -> Self {
+        Self { done: Some(done) }
+    }
+
+    pub(super) fn finish(&mut self) {
+        if let Some(done) = self.done.take() {
+            // the caller may have gone
+            let _ = done.send(());
+        }
+    }
 }
 
 impl Supervisor {
@@ -107,7 +125,7 @@ impl Supervisor {
             spawning: BTreeSet::new(),
             apps,
             draining: None,
-            trials: Trials::default(),
+            trials: CredentialTrials::default(),
             comparing: Comparing::default(),
         }
     }

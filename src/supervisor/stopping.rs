@@ -4,7 +4,6 @@
 use crate::domain::Incarnation;
 use crate::store::Role;
 use std::collections::BTreeMap;
-use tokio::sync::oneshot;
 
 /// One actor, by role and owner epoch.
 pub(super) type Named = (Role, u64);
@@ -54,32 +53,14 @@ impl Stopping {
         self.0.get(&mailbox).is_some_and(|left| left.iter().any(waits))
     }
 
-    /// Whether somebody of a mailbox still sends.
+    /// Whether a sender of a mailbox has not ended yet.
     pub(super) fn sends(&self, mailbox: Incarnation) -> bool {
         self.0.get(&mailbox).is_some_and(|left| left.keys().any(|(role, _)| *role == Role::Smtp))
     }
 
-    /// Whether nobody is left.
+    /// Whether no actor is left.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// A drain under way, and who waits for its end.
-pub(super) struct Draining {
-    done: Option<oneshot::Sender<()>>,
-}
-
-impl Draining {
-    pub(super) fn new(done: oneshot::Sender<()>) -> Self {
-        Self { done: Some(done) }
-    }
-
-    pub(super) fn finish(&mut self) {
-        if let Some(done) = self.done.take() {
-            // the caller may have gone
-            let _ = done.send(());
-        }
     }
 }
 

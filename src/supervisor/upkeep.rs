@@ -21,16 +21,16 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
 impl Supervisor {
     /// Looks after paused mailboxes from now on.
-    pub(super) fn keep_grants(&self, context: &mut Context<Self>) {
+    pub(super) fn schedule_upkeep(&self, context: &mut Context<Self>) {
         let pause = (self.keep_grant() / LOOKS).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        context.run_interval(pause, |supervisor, context| supervisor.look_after_paused(context));
+        context.run_interval(pause, |supervisor, context| supervisor.refresh_due_grants(context));
     }
 
     fn keep_grant(&self) -> Duration {
         self.factories.imap.timing.keep_grant
     }
 
-    fn look_after_paused(&mut self, context: &mut Context<Self>) {
+    fn refresh_due_grants(&mut self, context: &mut Context<Self>) {
         let resting = self.running.iter().filter(|(_, running)| running.resting.is_some());
         let resting: Vec<Incarnation> = resting.map(|(mailbox, _)| *mailbox).collect();
         if resting.is_empty() || self.draining.is_some() {

@@ -50,7 +50,7 @@ pub(in crate::imap) struct Connection {
     /// Whether flags are requested: those that come are an answer.
     pub(super) flags_requested: bool,
     pub(in crate::imap) meter: Arc<ReadMeter>,
-    /// What the server says that nobody understands.
+    /// Lines of the server that are not understood.
     pub(in crate::imap) oddities: Arc<Oddities>,
     /// Whether it says that it is an Exchange server.
     pub(in crate::imap) is_exchange: bool,
@@ -139,7 +139,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The selected folder was only compared: whoever visits it selects it anew.
+    /// The selected folder was only compared: a visit selects it anew.
     pub(in crate::imap) fn forget_selection(&mut self) {
         self.selected = None;
     }

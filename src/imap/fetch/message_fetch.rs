@@ -49,7 +49,7 @@ where
         Ok(())
     };
     let (read, written) = join(reader, write(incoming, commit)).await;
-    // a reader whose writer failed only knows that nobody listens
+    // a reader whose writer failed only sees that the queue is closed
     written.and(read)
 }
 
