@@ -1,8 +1,6 @@
 //! From a request to what a handler needs: bodies, queries and ids, refused by name where they are wrong.
 
-use super::problem::Problem;
-use crate::store::StoreError;
-use actix_web::web;
+use crate::problem::Problem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -132,18 +130,6 @@ pub(super) fn set(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// Work that reads the disk or takes long, off the arbiter.
-pub(super) async fn pool<T, E, F>(work: F) -> Result<T, Problem>
-where
-    F: FnOnce() -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-    Problem: From<E>,
-{
-    let done = web::block(work).await.map_err(|_| Problem::unavailable("busy", "the pool is closed"))?;
-    Ok(done?)
-}
-
 /// A text without blanks and quotes around it; `None` if nothing is left.
 pub(super) fn trimmed(text: &str) -> Option<String> {
     let bare = text.trim().trim_matches(['"', '\'', '“', '”', '„', '‘', '’', '`']).trim();
@@ -189,17 +175,6 @@ pub(super) fn page<T: serde::Serialize>(
 ) -> actix_web::HttpResponse {
     let next = next.map(|next| next.to_string());
     actix_web::HttpResponse::Ok().json(serde_json::json!({"items": items, "next": next}))
-}
-
-/// Repeats a compare-and-set that others may disturb.
-pub(super) async fn settled<T>(mut attempt: impl AsyncFnMut() -> Result<T, Problem>) -> Result<T, Problem> {
-    for _ in 0..4 {
-        match attempt().await {
-            Err(problem) if problem.is_conflict() => {}
-            other => return other,
-        }
-    }
-    Err(Problem::from(StoreError::Conflict))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The living app actors: one for each app that a mailbox uses.
 
 use super::Supervisor;
-use super::protocol::{AskAppToken, AskLeave};
+use super::protocol::{AskAppToken, AskPermit};
 use crate::domain::AppId;
 use crate::token::protocol::{AccessToken, GetAppToken, MayRequest, Permit, Waiting};
 use crate::token::{AppActor, AppDoor, TokenDeps};
@@ -43,10 +43,10 @@ impl Apps {
     }
 }
 
-impl Handler<AskLeave> for Supervisor {
+impl Handler<AskPermit> for Supervisor {
     type Result = ResponseFuture<Result<Permit, Waiting>>;
-    fn handle(&mut self, message: AskLeave, context: &mut Self::Context) -> Self::Result {
-        let AskLeave { app, mailbox, urgent } = message;
+    fn handle(&mut self, message: AskPermit, context: &mut Self::Context) -> Self::Result {
+        let AskPermit { app, mailbox, urgent } = message;
         let door = self.door(&app, context);
         Box::pin(async move {
             let door = door.ok_or_else(Waiting::for_restart)?;

@@ -3,6 +3,7 @@
 mod actor;
 mod apps;
 mod children;
+mod client;
 mod credential_trial;
 mod plan;
 pub mod protocol;
@@ -13,3 +14,4 @@ mod upkeep;
 mod watchdog;
 
 pub use actor::{Factories, Supervisor};
+pub use client::SupervisorClient;

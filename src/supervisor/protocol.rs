@@ -61,10 +61,10 @@ pub struct LendToken {
     pub mailbox: Incarnation,
 }
 
-/// Leave to send a token request with an app's credentials, as the mailboxes' own requests need it.
+/// Asks for a permit to send a token request with an app's credentials, as the mailboxes' own requests need it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Permit, Waiting>")]
-pub struct AskLeave {
+pub struct AskPermit {
     /// With whose credentials.
     pub app: AppId,
     /// For which mailbox.

@@ -1,11 +1,9 @@
 //! `/v1/apps`: OAuth client registrations. Client secrets and private keys go in and never come out.
 
 use super::super::Shared;
-use super::super::extract::{
-    first_page, json, limit, merge, page, pool, query, set, settled, trimmed, typed, word,
-};
+use super::super::extract::{first_page, json, limit, merge, page, query, set, trimmed, typed, word};
 use super::super::language::language_of;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use super::credential_form::{self, Entered};
 use super::{app_ids, presets, rotation};
 use crate::clock;
@@ -14,7 +12,9 @@ use crate::diagnosis::Language;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, AppId, Credential, ProviderKind, Secret, Timestamp};
 use crate::net::Dialer;
+use crate::problem::Problem;
 use crate::store::{Replaced, Row, Store, StoreError};
+use crate::work::{blocking, retry_conflicts};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let after = wanted.cursor.map(AppId::new).transpose();
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
-    let mut apps = pool(move || store.apps()).await?;
+    let mut apps = blocking(move || store.apps()).await?;
     apps.retain(|row| after.as_ref().is_none_or(|after| row.value.app.id > *after));
     let (shown, next) = first_page(&apps, limit, |row| row.value.app.id.clone());
     let shown: Result<Vec<Value>, StoreError> =
@@ -110,7 +110,7 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
 pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let value = json(&body)?;
-    let (credentials, replaced) = settled(async || {
+    let (credentials, replaced) = retry_conflicts(async || {
         let known = shared.store.app(&id)?;
         let credential = known.as_ref().map(|row| row.value.credential());
         let credentials = read(form(value.clone())?, id.clone(), credential.as_ref())?;
@@ -131,7 +131,7 @@ pub(super) async fn put(shared: Data<Shared>, id: Path<String>, body: Bytes) -> 
 pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let id = AppId::new(id.into_inner())?;
     let change = json(&body)?;
-    let (credentials, replaced) = settled(async || {
+    let (credentials, replaced) = retry_conflicts(async || {
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
         let mut value = view(&shared.store, &known.value)?;
         merge(&mut value, &change);
@@ -166,7 +166,7 @@ pub(super) async fn patch(shared: Data<Shared>, id: Path<String>, body: Bytes) -
 /// DELETE `/v1/apps/{app}`.
 pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
     let id = AppId::new(id.into_inner())?;
-    settled(async || {
+    retry_conflicts(async || {
         let known = shared.store.app(&id)?.ok_or_else(|| no_such_app(&id))?;
         let count = shared.mailboxes_of(&id).await?.len();
         if count > 0 {
@@ -203,7 +203,7 @@ async fn replace(
 ) -> Result<Replaced, Problem> {
     let now = clock::now();
     let (store, old, new) = (shared.store.clone(), known.value.clone(), credentials.clone());
-    let replaced = pool(move || rotation::replaced(&store, &old, &new, now)).await?;
+    let replaced = blocking(move || rotation::replaced(&store, &old, &new, now)).await?;
     shared.store.replace_app(credentials, known.generation, replaced.clone(), now).await?;
     Ok(replaced)
 }

@@ -1,10 +1,10 @@
 //! What an app's form says of its secret, certificate or service account. They go in and never come out.
 
 use super::super::extract::trimmed;
-use super::super::problem::Problem;
 use super::app_ids;
 use crate::config::Provider;
 use crate::domain::{App, Credential, ProviderKind, Secret, ServiceAccount, Timestamp};
+use crate::problem::Problem;
 use crate::token::{Endpoints, read_certificate, read_service_account};
 use serde_json::{Value, json};
 

@@ -2,15 +2,17 @@
 //! users to sign in. Without `apply` it only says what would change.
 
 use super::super::Shared;
-use super::super::extract::{json, pool, settled, typed, word};
-use super::super::problem::{Answer, Problem};
+use super::super::extract::{json, typed, word};
+use super::super::problem::Answer;
 use super::distribution::{Group, Item, Wanted, group};
 use super::invite::{Delivery, link, problem_of};
 use super::move_app::move_app;
 use super::{apps, presets, sign_ins};
 use crate::domain::{App, AppId};
 use crate::notify::{self, InviteError};
+use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
+use crate::work::{blocking, retry_conflicts};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use serde::{Deserialize, Serialize};
@@ -41,13 +43,13 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
     if let Some(from) = order.from.clone() {
         return move_app(&shared, &id, from, order).await;
     }
-    let (plan, changed, asked) = settled(async || {
+    let (plan, changed, asked) = retry_conflicts(async || {
         let app = shared.store.app(&id)?.ok_or_else(|| apps::no_such_app(&id))?.value;
         sign_ins::serves_users(&app)?;
         let app = app.app;
         may_invite(&shared, &app, order.invite)?;
         let (store, order) = (shared.store.clone(), order.clone());
-        let (plan, approved) = pool(move || {
+        let (plan, approved) = blocking(move || {
             let plan = Plan::made(&store, &app, order.server.as_deref())?;
             let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
             Ok::<_, Problem>((plan, approved))
@@ -64,7 +66,7 @@ pub(super) async fn distribute(shared: Data<Shared>, id: Path<String>, body: Byt
     })
     .await?;
     if changed > 0 {
-        shared.reconcile().await;
+        shared.supervisor.reconcile().await;
     }
     let shown = json!({"app": id, "server": order.server, "applied": order.apply, "changed": changed,
         "invited": asked.count, "links": asked.shown_links(&shared), "groups": shown_groups(Group::ALL, &plan.groups)});
@@ -101,7 +103,7 @@ impl Asked {
     pub(super) fn shown_links(&self, shared: &Shared) -> Vec<Value> {
         let shown = |(address, sign_in): &(String, SignIn)| {
             json!({"mailbox": sign_in.mailbox, "address": address, "sign_in": sign_in.id,
-                "url": shared.link(sign_in), "expires_at": sign_in.expires_at})
+                "url": shared.signin.link(sign_in), "expires_at": sign_in.expires_at})
         };
         self.links.iter().map(shown).collect()
     }

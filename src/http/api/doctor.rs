@@ -3,8 +3,9 @@
 use super::super::Shared;
 use super::super::extract::set;
 use super::super::language::language_of;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use crate::doctor::DoctorError;
+use crate::problem::Problem;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

@@ -2,11 +2,12 @@
 
 use super::super::Shared;
 use super::super::extract::{json, set, typed};
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use super::sign_ins::{self, can_sign_in};
 use crate::clock;
 use crate::events::EventType;
 use crate::notify::InviteError;
+use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
@@ -40,7 +41,7 @@ pub(super) async fn invite(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     can_sign_in(&shared, &stored)?;
     match form.deliver {
         Delivery::Mail => {
-            let base = &shared.public_url;
+            let base = &shared.signin.public_url();
             let invited = shared.notifier.invite(&stored, base, return_to, form.language).await;
             let invited = invited.map_err(problem_of)?;
             let mut shown = sign_ins::view(&invited.sign_in, crate::diagnosis::Language::default());
@@ -52,7 +53,7 @@ pub(super) async fn invite(shared: Data<Shared>, id: Path<String>, body: Bytes) 
             let sign_in = link(&shared.store, &mut commit, &stored, return_to, form.language)?;
             shared.store.commit(commit).await?;
             let mut shown = sign_ins::view(&sign_in, crate::diagnosis::Language::default());
-            set(&mut shown, "url", json!(shared.link(&sign_in)));
+            set(&mut shown, "url", json!(shared.signin.link(&sign_in)));
             Ok(HttpResponse::Created().json(shown))
         }
     }

@@ -2,7 +2,6 @@
 
 use super::super::Shared;
 use super::super::extract::{line, on_a_line, trimmed, typed, word};
-use super::super::problem::Problem;
 use super::apps::said;
 use super::presets::{self, Serves};
 use crate::clock;
@@ -13,6 +12,7 @@ use crate::domain::{
     App, AppId, Auth, Endpoint, Grant, GrantSecret, GrantWay, Mailbox, MailboxId, Secret, Security, SmtpAuth,
     SmtpEndpoint,
 };
+use crate::problem::Problem;
 use crate::store::TakeOver;
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,16 +1,18 @@
 //! `/v1/mailboxes`: create, list, change, delete. A change touches its own mailbox only.
 
 use super::super::Shared;
-use super::super::extract::{json, limit, merge, page, pool, query, set, settled};
+use super::super::extract::{json, limit, merge, page, query, set};
 use super::super::language::{language, language_of};
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use super::mailbox_form::{self, Posted};
 use super::mailbox_view::{View, view};
 use super::presets;
 use crate::clock;
 use crate::diagnosis::Language;
 use crate::domain::{Auth, Mailbox, MailboxId, MailboxState, SendState, SmtpAuth};
+use crate::problem::Problem;
 use crate::store::{Commit, NewMailbox, StoreError, StoredMailbox};
+use crate::work::{blocking, retry_conflicts};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -40,7 +42,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let after = wanted.cursor.as_deref().map(MailboxId::new).transpose();
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
-    let (items, next) = pool(move || {
+    let (items, next) = blocking(move || {
         let mut items = Vec::new();
         let mut last: Option<MailboxId> = None;
         for stored in store.mailboxes()? {
@@ -99,7 +101,7 @@ impl ListQuery {
 /// GET `/v1/mailboxes:summary`.
 pub(super) async fn summary(shared: Data<Shared>) -> Answer {
     let store = shared.store.clone();
-    let counts = pool(move || {
+    let counts = blocking(move || {
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         let mut send_states: BTreeMap<String, u64> = BTreeMap::new();
         let (mut total, mut attention) = (0_u64, 0_u64);
@@ -137,14 +139,14 @@ async fn create_new(shared: &Shared, posted: Posted) -> Result<StoredMailbox, Pr
     let exists =
         || Problem::conflict("mailbox_exists", format!("there is a mailbox {:?} already", id.as_str()));
     let (store, is_taken_over) = (shared.store.clone(), posted.take_over.is_some());
-    let created = pool(move || match store.create_mailboxes_blocking(vec![posted.into_new()]) {
+    let created = blocking(move || match store.create_mailboxes_blocking(vec![posted.into_new()]) {
         Err(StoreError::Conflict) => Ok(None),
         other => other.map(|mut created| created.pop()),
     });
     let stored = created.await?.ok_or_else(exists)?;
-    shared.reconcile().await;
+    shared.supervisor.reconcile().await;
     if is_taken_over {
-        shared.trials.add(stored.incarnation);
+        shared.signin.trials().add(stored.incarnation);
     }
     Ok(stored)
 }
@@ -208,7 +210,7 @@ pub(super) async fn change(
     id: &str,
     make: impl Fn(&Shared, &StoredMailbox) -> Result<Posted, Problem>,
 ) -> Answer {
-    let (changed, is_taken_over) = settled(async || {
+    let (changed, is_taken_over) = retry_conflicts(async || {
         let mut stored = shared.mailbox(id)?;
         let posted = make(shared, &stored)?;
         needs_password(&posted, Some(&stored))?;
@@ -251,11 +253,11 @@ pub(super) async fn change(
         Ok((shared.mailbox(id)?, is_taken_over))
     })
     .await?;
-    shared.reconcile().await;
+    shared.supervisor.reconcile().await;
     if is_taken_over {
-        shared.trials.add(changed.incarnation);
+        shared.signin.trials().add(changed.incarnation);
     } else {
-        shared.trials.changed(changed.incarnation);
+        shared.signin.trials().changed(changed.incarnation);
     }
     Ok(HttpResponse::Ok().json(shared.view(&changed)?.shown))
 }
@@ -299,13 +301,13 @@ fn same_kind(one: &Auth, other: &Auth) -> bool {
 
 /// DELETE `/v1/mailboxes/{mb}`: gone at once; what it left is removed behind the answer.
 pub(super) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
-    let stored = settled(async || {
+    let stored = retry_conflicts(async || {
         let stored = shared.mailbox(&id)?;
         shared.store.delete_mailbox(&stored).await?;
         Ok(stored)
     })
     .await?;
-    shared.reconcile().await;
+    shared.supervisor.reconcile().await;
     let (store, incarnation) = (shared.store.clone(), stored.incarnation);
     actix_web::rt::spawn(async move {
         // begun again at the next start, if it does not end

@@ -2,9 +2,10 @@
 
 use super::super::Shared;
 use super::super::extract::{json as read, typed};
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use crate::clock;
 use crate::domain::Secret;
+use crate::problem::Problem;
 use crate::store::StoreError;
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, block};

@@ -2,8 +2,7 @@
 //! app and its grant until a sign-in by the new one was proved; that sign-in's commit moves it.
 
 use super::super::Shared;
-use super::super::extract::{pool, settled};
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use super::distribute::{Asked, Order, approve, change, has_sign_in, may_invite, shown_groups};
 use super::distribution::Item;
 use super::invite::Delivery;
@@ -12,18 +11,20 @@ use super::{apps, sign_ins};
 use crate::clock;
 use crate::domain::{App, AppId, Incarnation};
 use crate::events::EventType;
+use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
+use crate::work::{blocking, retry_conflicts};
 use actix_web::HttpResponse;
 use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Moves mailboxes, or says which.
 pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Order) -> Answer {
-    let (plan, done) = settled(async || {
+    let (plan, done) = retry_conflicts(async || {
         let app = both(shared, id, &from)?;
         may_invite(shared, &app, order.invite)?;
         let (store, order, from) = (shared.store.clone(), order.clone(), from.clone());
-        let (plan, approved) = pool(move || {
+        let (plan, approved) = blocking(move || {
             let plan = Plan::made(&store, &app, &from, order.server.as_deref())?;
             let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
             Ok::<_, Problem>((plan, approved))
@@ -38,10 +39,10 @@ pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Or
     .await?;
     let Done { moving, changed, asked } = done;
     if changed > 0 {
-        shared.reconcile().await;
+        shared.supervisor.reconcile().await;
     }
     for (mailbox, _) in moving.iter().filter(|(_, sign_in)| sign_in.by_app) {
-        shared.trials.add(*mailbox);
+        shared.signin.trials().add(*mailbox);
     }
     let groups = shown_groups(Group::ALL, &plan.groups(&moving));
     Ok(HttpResponse::Ok()

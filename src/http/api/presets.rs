@@ -2,10 +2,10 @@
 
 use super::super::Shared;
 use super::super::extract::{set, trimmed};
-use super::super::problem::Problem;
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, Auth, Endpoint, Mailbox, SmtpAuth, SmtpEndpoint};
+use crate::problem::Problem;
 use crate::store::{Commit, StoreError, StoredMailbox};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;

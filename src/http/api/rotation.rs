@@ -2,13 +2,13 @@
 //! how that is shown.
 
 use super::super::Shared;
-use super::super::extract::pool;
-use super::super::problem::Problem;
 use crate::diagnosis::{Language, catalogue as c, shown};
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Credential, MailboxState, Rotation, Timestamp};
+use crate::problem::Problem;
 use crate::store::{Replaced, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
+use crate::work::blocking;
 use serde_json::{Value, json};
 
 /// What speaks for or against keeping the credential before.
@@ -91,17 +91,17 @@ impl Shared {
     /// The app's credential is on trial: one mailbox tries it, those whose tokens work keep them, and only those who
     /// wait for something to be mended ask again.
     pub(super) async fn credential_replaced(&self, app: &AppId) -> Result<(), Problem> {
-        self.try_credential(app).await;
+        self.supervisor.try_credential(app).await;
         // a token that was handed in, or a move, may wait for just this
-        self.trials.app_changed(app);
+        self.signin.trials().app_changed(app);
         let (store, mailboxes) = (self.store.clone(), self.mailboxes_of(app).await?);
-        let waiting = pool(move || {
+        let waiting = blocking(move || {
             let waiting =
                 mailboxes.into_iter().map(|stored| Ok((waits(&store, &stored)?, stored.incarnation)));
             waiting.collect::<Result<Vec<_>, StoreError>>()
         });
         let waiting = waiting.await?.into_iter().filter(|(waits, _)| *waits);
-        waiting.for_each(|(_, mailbox)| self.wake(mailbox, WakeReason::Grant));
+        waiting.for_each(|(_, mailbox)| self.supervisor.wake(mailbox, WakeReason::Grant));
         Ok(())
     }
 }

@@ -2,14 +2,15 @@
 
 use super::super::Shared;
 use super::super::extract::{json, typed};
-use super::super::problem::{Answer, Problem};
-use super::super::signin;
+use super::super::problem::Answer;
 use super::guide::consent;
 use super::presets::{self, Serves};
 use super::{apps, proofs, sign_ins};
 use crate::clock;
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Auth};
+use crate::problem::Problem;
+use crate::signin;
 use crate::store::{FoundTenant, StoreError};
 use crate::token::{Check, CheckResult, Verified};
 use crate::token::{credential_trial, verify as look, verify_account};
@@ -70,13 +71,13 @@ pub(super) async fn verify(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     checks.push(proofs::expiry(&credentials, clock::now()));
     let facts = shared.store.app_facts(&id)?.value;
     if !is_account {
-        checks.extend(proofs::checks(&credentials.app, &shared.callback_uri(), &facts));
+        checks.extend(proofs::checks(&credentials.app, &shared.signin.callback_uri(), &facts));
     }
     if let (Some(found), Some(named)) = (&tenant_id, &credentials.app.tenant) {
         keep(&shared, &id, FoundTenant { named: named.clone(), id: found.clone() }).await?;
     }
     let is_ok = checks.iter().all(|check| check.result != CheckResult::Failed);
-    let consent_url = consent::url(&shared, &credentials.app, shared.redirects_work())?;
+    let consent_url = consent::url(&shared, &credentials.app, shared.signin.redirects_work())?;
     let sign_in = match missing.is_empty() && order.sign_in {
         true => Some(trial_link(&shared, &credentials).await?),
         false => None,
@@ -104,12 +105,12 @@ const MOST_DOMAINS: usize = 10;
 
 /// Where anybody of the tenant signs in, to prove redirect and consent; nothing else of it is stored.
 async fn trial_link(shared: &Shared, credentials: &AppCredentials) -> Result<Value, Problem> {
-    if !shared.redirects_work() {
+    if !shared.signin.redirects_work() {
         let detail = "providers send users back to https addresses only: set http.public_url to one. Otherwise the \
                       first user's sign-in, by pasted address or device code, proves the consent";
         return Err(Problem::conflict("redirect_unreachable", detail));
     }
-    match signin::begin_trial(shared, credentials).await? {
+    match signin::begin_sign_in_test(&shared.signin, credentials).await? {
         Ok((url, expires_at)) => Ok(json!({"url": url, "expires_at": expires_at})),
         Err(error) => Err(Problem::conflict("no_trial", format!("nobody can sign in now: {error}"))),
     }

@@ -1,8 +1,9 @@
 //! The link by which an administrator consents for the whole tenant.
 
-use super::super::super::{Shared, signin};
+use super::super::super::Shared;
 use crate::config::Provider;
 use crate::domain::App;
+use crate::signin;
 use crate::store::StoreError;
 
 /// The link; `None`: this provider has no such consent. `comes_back`: our redirect URI is registered, and the provider
@@ -26,8 +27,8 @@ pub(in crate::http::api) fn url(
         known => query.append_pair("client_id", known),
     };
     if comes_back {
-        query.append_pair("redirect_uri", &shared.callback_uri());
-        query.append_pair("state", signin::consent_state(shared, app)?.expose());
+        query.append_pair("redirect_uri", &shared.signin.callback_uri());
+        query.append_pair("state", signin::consent_state(&shared.signin, app)?.expose());
     }
     Ok(Some(format!("{authority}/{tenant}/adminconsent?{}", query.finish())))
 }

@@ -6,10 +6,11 @@ mod texts;
 
 use super::super::Shared;
 use super::super::extract::query;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
 use super::apps;
 use crate::config::Provider;
 use crate::domain::{App, AppId};
+use crate::problem::Problem;
 use crate::token::{Endpoints, service_account_scope};
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
@@ -61,7 +62,7 @@ pub(super) async fn guide(shared: Data<Shared>, id: Path<String>, request: HttpR
     let texts = Texts::of(way, language).map_err(broken)?;
     let steps = texts.steps(way, &facts, &mailboxes);
     let scripts = texts::scripts(way, &facts).map_err(broken)?;
-    let is_reachable = way != Way::Redirect || is_accepted(&shared.public_url);
+    let is_reachable = way != Way::Redirect || is_accepted(&shared.signin.public_url());
     let notes: Vec<String> = (!is_reachable).then(|| texts.unset_public_url.clone()).into_iter().collect();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_text = match format {
@@ -90,7 +91,7 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
         let detail = format!(
             "there is a guide for Microsoft 365 only; register {} as redirect URI with this provider, and enter the \
              client id and secret that it gives you.{account}",
-            shared.callback_uri()
+            shared.signin.callback_uri()
         );
         return Err(Problem::unprocessable("not_available_yet", detail));
     };
@@ -101,13 +102,13 @@ fn facts(shared: &Shared, app: &App, way: Way) -> Result<Facts, Problem> {
         known => known,
     };
     let redirect_uri = match way {
-        Way::Redirect => shared.callback_uri(),
+        Way::Redirect => shared.signin.callback_uri(),
         Way::Native => format!("{authority}/common/oauth2/nativeclient"),
         // for the consent link alone
-        Way::AppOnly if shared.redirects_work() => shared.callback_uri(),
+        Way::AppOnly if shared.signin.redirects_work() => shared.signin.callback_uri(),
         Way::Device | Way::AppOnly | Way::ServiceAccount => String::new(),
     };
-    let comes_back = redirect_uri == shared.callback_uri();
+    let comes_back = redirect_uri == shared.signin.callback_uri();
     let consent_url = consent::url(shared, app, comes_back)?.unwrap_or_default();
     let way = json!(way).as_str().map(String::from).unwrap_or_default();
     Ok(Facts::from([

@@ -1,7 +1,7 @@
 //! Mailboxes in a TOML or JSON document: `[[mailboxes]]`, or `{"mailboxes": […]}`. Pure.
 
 use super::{Line, Table};
-use crate::http::problem::LineError;
+use crate::problem::LineError;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -5,13 +5,14 @@ mod table;
 mod text;
 
 use super::super::Shared;
-use super::super::extract::{pool, query, set};
-use super::super::problem::{Answer, LineError, Problem};
+use super::super::extract::{query, set};
+use super::super::problem::Answer;
 use super::mailbox_form::{self, Posted};
 use super::{mailbox_view, mailboxes, presets};
 use crate::domain::MailboxId;
+use crate::problem::{LineError, Problem};
 use crate::store::{MailboxStatus, StoreError, TakeOver};
-use actix_web::http::StatusCode;
+use crate::work::blocking;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -45,11 +46,11 @@ pub(super) async fn import(shared: Data<Shared>, request: HttpRequest, body: Byt
     let ImportQuery { dry_run } = query(request.query_string())?;
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let format = Format::of(content_type.unwrap_or("application/json"))?;
-    let mut table = pool(move || format.read(&body)).await?;
+    let mut table = blocking(move || format.read(&body)).await?;
     let mut values: Vec<&mut Value> = table.lines.iter_mut().map(|line| &mut line.value).collect();
     presets::find_providers(&shared, &mut values).await?;
     let working = shared.clone();
-    let (items, created) = pool(move || {
+    let (items, created) = blocking(move || {
         let checked = check(&working, table)?;
         let items = checked.iter().map(|found| found.shown(dry_run)).collect::<Vec<_>>();
         if dry_run {
@@ -60,12 +61,12 @@ pub(super) async fn import(shared: Data<Shared>, request: HttpRequest, body: Byt
         let new = checked.into_iter().map(|found| found.posted.into_new()).collect();
         let created = working.store.create_mailboxes_blocking(new).map_err(not_created)?;
         let tried = created.iter().zip(tried).filter(|(_, tried)| *tried);
-        tried.for_each(|(stored, _)| working.trials.add(stored.incarnation));
+        tried.for_each(|(stored, _)| working.signin.trials().add(stored.incarnation));
         Ok((items, created.len()))
     })
     .await?;
     if created > 0 {
-        shared.reconcile().await;
+        shared.supervisor.reconcile().await;
     }
     let to_be_tried = items.iter().filter(|item| item.get("to_be_tried").is_some()).count();
     let mut response = if dry_run { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -95,7 +96,7 @@ impl Format {
             "application/json" => Ok(Self::Json),
             _ => {
                 let detail = "send the file as text/csv, application/toml or application/json";
-                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+                Err(Problem::new(415, "unsupported_media_type", detail))
             }
         }
     }

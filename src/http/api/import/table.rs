@@ -2,7 +2,7 @@
 //! what is wrong on which line. Pure.
 
 use super::{Line, Table};
-use crate::http::problem::LineError;
+use crate::problem::LineError;
 use serde_json::{Map, Value};
 
 /// What a cell of a column becomes.

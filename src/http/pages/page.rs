@@ -1,5 +1,7 @@
 //! The pages a user sees: no script, nothing from elsewhere, everything escaped, German or English.
 
+use crate::diagnosis::{self, Language};
+use crate::domain::Diagnosis;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -68,6 +70,34 @@ fn build(status: StatusCode, language: &str, title: &str, body: &str, head: &str
 }
 
 const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
+/// A redirect by which the browser's next request is a GET.
+pub(super) fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// What is wrong and what to do, in the page's language.
+pub(super) fn in_words(found: &Diagnosis, language: &str) -> String {
+    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
+    format!("{} {}", shown.summary, shown.remedy.text)
+}
+
+const GONE_TITLE: Words =
+    Words { en: "This link cannot be used any more", de: "Dieser Link gilt nicht mehr" };
+const GONE: Words = Words {
+    en: "It has expired, was used, or was not copied whole. Ask for a new one.",
+    de: "Er ist abgelaufen, verbraucht oder unvollständig kopiert. Bitten Sie um einen neuen.",
+};
+
+/// A link that cannot be used any more.
+pub(super) fn gone(request: &HttpRequest) -> HttpResponse {
+    let language = language(request, None);
+    let body = format!("<p>{}</p>", GONE.in_language(language));
+    page(StatusCode::GONE, language, GONE_TITLE.in_language(language), &body)
+}
 
 #[cfg(test)]
 mod tests {

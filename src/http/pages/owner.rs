@@ -1,14 +1,14 @@
 //! One link for each person: the page of a sign-in shows what else its owner has to sign in for.
 
 use super::super::Shared;
-use super::super::extract::pool;
-use super::super::problem::Problem;
-use super::page::{Words, escape};
-use super::visit::{gone, see_other, usable};
+use super::page::{Words, escape, gone, see_other};
 use crate::clock;
 use crate::domain::{Auth, MailboxId};
 use crate::events::EventType;
+use crate::problem::Problem;
+use crate::signin::usable;
 use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
+use crate::work::blocking;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -29,7 +29,7 @@ pub(super) async fn others(
     if waiting.is_empty() {
         return Ok(String::new());
     }
-    let link = escape(&shared.link(sign_in));
+    let link = escape(&shared.signin.link(sign_in));
     let button = |other: &StoredMailbox| {
         format!(
             "<form method=\"post\" action=\"{link}/for/{}\"><button>{} {}</button></form>",
@@ -50,7 +50,7 @@ pub(super) async fn start(
     path: Path<(String, MailboxId)>,
 ) -> Result<HttpResponse, Problem> {
     let (token, wanted) = path.into_inner();
-    let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
+    let Some((row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
     let other = of_owner(&shared, &stored).await?.into_iter().find(|other| other.mailbox.id == wanted);
     let Some(other) = other else { return Ok(gone(&request)) };
     let SignIn { return_to, language, ways, .. } = row.value;
@@ -60,14 +60,14 @@ pub(super) async fn start(
     for row in shared.store.sign_ins_of(other.incarnation) {
         let known = row?.value;
         if known.serves_as(&sign_in, now) {
-            return Ok(see_other(&shared.link(&known)));
+            return Ok(see_other(&shared.signin.link(&known)));
         }
     }
     let mut commit = Commit::of_mailbox(other.incarnation);
     shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
     commit.event(sign_in.told_as(EventType::SignInRequested, now));
     shared.store.commit(commit).await?;
-    Ok(see_other(&shared.link(&sign_in)))
+    Ok(see_other(&shared.signin.link(&sign_in)))
 }
 
 /// The owner's other mailboxes that wait for a sign-in, or for one by another app.
@@ -83,7 +83,7 @@ async fn of_owner(shared: &Shared, stored: &StoredMailbox) -> Result<Vec<StoredM
     let Some(own) = owner(stored) else { return Ok(Vec::new()) };
     let (store, incarnation) = (shared.store.clone(), stored.incarnation);
     // all mailboxes are read
-    pool(move || {
+    blocking(move || {
         waiting(&store, |other| other.incarnation != incarnation && owner(other).as_ref() == Some(&own))
     })
     .await

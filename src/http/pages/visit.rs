@@ -1,18 +1,16 @@
 //! The personal link: a GET shows a page and changes nothing, a button's POST starts a way of signing in.
 
 use super::super::Shared;
-use super::super::auth::{random_text, same};
 use super::super::bodies::form;
-use super::super::problem::Problem;
-use super::outcome::{BACK, in_words, way_back};
-use super::page::{Words, escape, language, page, waiting_page};
-use super::redeem::Provider;
+use super::page::{Words, escape, gone, in_words, language, page, see_other, waiting_page};
+use super::result::{BACK, way_back};
 use super::{browser, device, owner, paste};
 use crate::clock;
 use crate::domain::GrantWay;
-use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox, with_id};
-use crate::token::{AuthorizeRequest, FlowError};
-use actix_web::http::{StatusCode, header};
+use crate::problem::Problem;
+use crate::signin::{self, usable};
+use crate::store::{SignIn, SignInState};
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -29,12 +27,6 @@ const CHECKING: Words = Words {
     de: "Sie haben sich angemeldet, und das Postfach wird noch geprüft. Nur wenn das kein Ende nimmt, melden Sie \
          sich noch einmal an.",
 };
-const GONE_TITLE: Words =
-    Words { en: "This link cannot be used any more", de: "Dieser Link gilt nicht mehr" };
-const GONE: Words = Words {
-    en: "It has expired, was used, or was not copied whole. Ask for a new one.",
-    de: "Er ist abgelaufen, verbraucht oder unvollständig kopiert. Bitten Sie um einen neuen.",
-};
 const NOT_NOW: Words = Words {
     en: "Sign-in is not possible at the moment",
     de: "Die Anmeldung ist im Augenblick nicht möglich",
@@ -46,7 +38,7 @@ pub(super) async fn show(
     shared: Data<Shared>,
     token: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let Some((row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
+    let Some((row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
     let language = language(&request, row.value.language.as_deref());
     if let Some(code) = row.value.device.as_ref().filter(|code| code.ends_at > clock::now()) {
         return Ok(device::shown(&shared, &row.value, code, language));
@@ -68,7 +60,7 @@ pub(super) async fn show(
         "{ended}<p>{}</p><p><strong>{}</strong></p>{}{}{}",
         lead.in_language(language),
         escape(&stored.mailbox.address),
-        buttons(&shared.link(&row.value), &shared.ways_of(&row.value, &stored)?, language),
+        buttons(&shared.signin.link(&row.value), &shared.signin.ways_of(&row.value, &stored)?, language),
         owner::others(&shared, &row.value, &stored, language).await?,
         way_back(&row.value, row.value.state, BACK.in_language(language)),
     );
@@ -115,23 +107,27 @@ pub(super) async fn start(
     token: Path<String>,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let Some((mut row, stored)) = usable(&shared, &token)? else { return Ok(gone(&request)) };
+    let Some((mut row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
     let language = language(&request, row.value.language.as_deref());
     let body = form(body).await?;
     let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
     let offered = |way: &GrantWay| Some(name(*way)) == asked.as_deref();
-    let ways = shared.ways_of(&row.value, &stored)?;
+    let ways = shared.signin.ways_of(&row.value, &stored)?;
     let way = ways.iter().find(|way| offered(way)).or(ways.first()).copied();
     let begun = match way.unwrap_or(GrantWay::Redirect) {
-        GrantWay::Device => device::begin(&shared, &mut row, &stored).await?,
+        GrantWay::Device => {
+            let begun = signin::begin_device(&shared.signin, &mut row, &stored).await?;
+            begun.map(|()| see_other(&shared.signin.link(&row.value)))
+        }
         GrantWay::Native => paste::begin(&shared, &mut row, &stored, language).await?,
         GrantWay::Redirect
         | GrantWay::Imported
         | GrantWay::AppOnly
         | GrantWay::ServiceAccount
         | GrantWay::Password => {
+            let callback = shared.signin.callback_uri();
             let (cookie, known_by) = browser::mark(&shared, &row.value)?;
-            let location = attempt(&shared, &mut row, &stored, shared.callback_uri(), Some(known_by)).await?;
+            let location = signin::begin(&shared.signin, &mut row, &stored, callback, Some(known_by)).await?;
             location.map(|location| {
                 let mut answer = see_other(&location);
                 // a name and a value that can always be written
@@ -146,7 +142,7 @@ pub(super) async fn start(
     }))
 }
 
-pub(super) fn name(way: GrantWay) -> &'static str {
+fn name(way: GrantWay) -> &'static str {
     match way {
         GrantWay::Redirect => "redirect",
         GrantWay::Native => "native",
@@ -156,88 +152,4 @@ pub(super) fn name(way: GrantWay) -> &'static str {
         GrantWay::ServiceAccount => "service_account",
         GrantWay::Password => "password",
     }
-}
-
-pub(super) fn see_other(location: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
-}
-
-/// Begins a visit to the provider that comes back at `redirect_uri`: its address.
-pub(super) async fn attempt(
-    shared: &Shared,
-    row: &mut Row<SignIn>,
-    stored: &StoredMailbox,
-    redirect_uri: String,
-    browser: Option<String>,
-) -> Result<Result<String, FlowError>, Problem> {
-    let provider = match Provider::of(shared, &row.value, stored).await? {
-        Ok(provider) => provider,
-        Err(error) => return Ok(Err(error)),
-    };
-    let attempt = Attempt {
-        state: with_id(row.value.id)?,
-        verifier: random_text()?,
-        nonce: random_text()?,
-        redirect_uri,
-        app: Some(provider.app.app.id.clone()),
-        browser,
-    };
-    let location = match authorize_url(&provider, &attempt, stored) {
-        Ok(location) => location,
-        Err(error) => return Ok(Err(error)),
-    };
-    fresh(&mut row.value);
-    row.value.attempt = Some(attempt);
-    super::candidate::put(shared, row).await?;
-    Ok(Ok(location))
-}
-
-/// This visit takes the place of whatever an earlier one came to.
-pub(super) fn fresh(sign_in: &mut SignIn) {
-    sign_in.state = SignInState::Opened;
-    sign_in.attempt = None;
-    sign_in.device = None;
-    sign_in.candidate = None;
-    sign_in.accept_until = None;
-    sign_in.diagnosis = None;
-}
-
-fn authorize_url(
-    provider: &Provider,
-    attempt: &Attempt,
-    stored: &StoredMailbox,
-) -> Result<String, FlowError> {
-    let request = AuthorizeRequest {
-        redirect_uri: &attempt.redirect_uri,
-        state: attempt.state.expose(),
-        verifier: &attempt.verifier,
-        nonce: attempt.nonce.expose(),
-        login_hint: Some(stored.mailbox.login()),
-        claims: None,
-    };
-    provider.client.authorize_url(&request).map(String::from)
-}
-
-/// The sign-in of a link, if it can still be used, and its mailbox.
-pub(super) fn usable(shared: &Shared, token: &str) -> Result<Option<(Row<SignIn>, StoredMailbox)>, Problem> {
-    let Some(row) = shared.sign_in_of(token)? else { return Ok(None) };
-    let is_open = same(row.value.link_token.expose(), token)
-        && row.value.expires_at > clock::now()
-        && !row.value.state.is_final();
-    let stored = shared.store.mailbox(&row.value.mailbox)?;
-    let stored = stored.filter(|stored| is_open && stored.incarnation == row.value.incarnation);
-    let stored = stored.filter(|stored| row.value.counts_for(&stored.mailbox, None));
-    match stored {
-        Some(stored) if !shared.is_withdrawn(&row.value, &stored)? => Ok(Some((row, stored))),
-        Some(_) | None => Ok(None),
-    }
-}
-
-pub(super) fn gone(request: &HttpRequest) -> HttpResponse {
-    let language = language(request, None);
-    let body = format!("<p>{}</p>", GONE.in_language(language));
-    page(StatusCode::GONE, language, GONE_TITLE.in_language(language), &body)
 }

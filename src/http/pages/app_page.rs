@@ -1,38 +1,10 @@
-//! What an administrator reads when a consent or a trial sign-in came back.
+//! What an administrator reads when a consent or a sign-in test came back.
 
-use super::outcome::in_words;
-use super::page::{Words, escape, language, page};
+use super::page::{Words, escape, in_words, language, page};
 use crate::domain::{AppId, Diagnosis};
+use crate::signin::AppResult;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-
-/// What became of it.
-pub(super) enum Told {
-    /// An administrator consented.
-    Consented,
-    /// He did not.
-    ConsentRefused(Box<Diagnosis>),
-    /// Somebody of another tenant came.
-    OtherTenant {
-        /// His.
-        theirs: String,
-        /// The app's.
-        wanted: String,
-    },
-    /// The trial sign-in worked.
-    TrialWorked {
-        /// Who signed in.
-        name: String,
-    },
-    /// It did not.
-    TrialRefused(Box<Diagnosis>),
-    /// The answer lacks what was asked for.
-    Unusable,
-    /// The tenants cannot be compared at the moment.
-    Unsure,
-    /// The link is old, or the app is another one by now.
-    Stale,
-}
 
 const CONSENTED: Words = Words { en: "Consent has been given", de: "Die Zustimmung ist erteilt" };
 const CONSENTED_TEXT: Words = Words {
@@ -81,7 +53,7 @@ const STALE_TEXT: Words = Words {
 };
 
 /// The page.
-pub(super) fn shown(request: &HttpRequest, app: &AppId, told: &Told) -> HttpResponse {
+pub(super) fn shown(request: &HttpRequest, app: &AppId, result: &AppResult) -> HttpResponse {
     let language = language(request, None);
     let say = |words: &Words| String::from(words.in_language(language));
     let named = |words: &Words, name: &str| {
@@ -89,22 +61,22 @@ pub(super) fn shown(request: &HttpRequest, app: &AppId, told: &Told) -> HttpResp
     };
     let kept = format!("<p>{}</p>", escape(NOTHING_KEPT.in_language(language)));
     let found = |diagnosis: &Diagnosis| format!("<p>{}</p>", escape(&in_words(diagnosis, language)));
-    let (status, title, body) = match told {
-        Told::Consented => (StatusCode::OK, CONSENTED, named(&CONSENTED_TEXT, app.as_str())),
-        Told::ConsentRefused(diagnosis) => (StatusCode::FORBIDDEN, NO_CONSENT, found(diagnosis)),
-        Told::OtherTenant { theirs, wanted } => {
+    let (status, title, body) = match result {
+        AppResult::Consented => (StatusCode::OK, CONSENTED, named(&CONSENTED_TEXT, app.as_str())),
+        AppResult::ConsentRefused(diagnosis) => (StatusCode::FORBIDDEN, NO_CONSENT, found(diagnosis)),
+        AppResult::OtherTenant { theirs, wanted } => {
             let text = say(&OTHER_TENANT_TEXT).replace("{theirs}", theirs).replace("{wanted}", wanted);
             (StatusCode::FORBIDDEN, OTHER_TENANT, format!("<p>{}</p>", escape(&text)))
         }
-        Told::TrialWorked { name } => (StatusCode::OK, WORKED, named(&WORKED_TEXT, name) + &kept),
-        Told::TrialRefused(diagnosis) => (StatusCode::FORBIDDEN, REFUSED, found(diagnosis) + &kept),
-        Told::Unusable => {
+        AppResult::TestWorked { name } => (StatusCode::OK, WORKED, named(&WORKED_TEXT, name) + &kept),
+        AppResult::TestRefused(diagnosis) => (StatusCode::FORBIDDEN, REFUSED, found(diagnosis) + &kept),
+        AppResult::Unusable => {
             (StatusCode::FORBIDDEN, REFUSED, format!("<p>{}</p>{kept}", escape(&say(&UNUSABLE))))
         }
-        Told::Unsure => {
+        AppResult::Unsure => {
             (StatusCode::SERVICE_UNAVAILABLE, UNSURE, format!("<p>{}</p>", escape(&say(&UNSURE_TEXT))))
         }
-        Told::Stale => (StatusCode::GONE, STALE, named(&STALE_TEXT, app.as_str())),
+        AppResult::Stale => (StatusCode::GONE, STALE, named(&STALE_TEXT, app.as_str())),
     };
     page(status, language, title.in_language(language), &body)
 }

@@ -1,10 +1,8 @@
-//! What a user reads when a sign-in has come to something: what happened, what is next, and the way back.
+//! What a user reads when a sign-in has an outcome: what happened, what is next, and the way back.
 
 use super::super::Shared;
-use super::page::{Words, escape, language, page};
-use super::redeem::{Ending, Told};
-use crate::diagnosis::{self, Language};
-use crate::domain::Diagnosis;
+use super::page::{Words, escape, in_words, language, page};
+use crate::signin::{Message, SignInResult};
 use crate::store::{SignIn, SignInState, StoredMailbox};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
@@ -49,19 +47,26 @@ const ONE_BROWSER: Words = Words {
          hierher geschickt, schließen Sie diese Seite: Es ist nichts geschehen.",
 };
 
-/// The page of an ending.
+const UNUSABLE: Words = Words {
+    en: "The provider's answer cannot be used: what was asked for is missing in it. Try again; if it stays, tell \
+         whoever sent you the link.",
+    de: "Die Antwort des Anbieters ist nicht brauchbar: Es fehlt, worum gebeten wurde. Versuchen Sie es noch einmal; \
+         bleibt es dabei, sagen Sie es dem, der Ihnen den Link geschickt hat.",
+};
+
+/// The page of an outcome.
 pub(super) fn shown(
     request: &HttpRequest,
     shared: &Shared,
     sign_in: &SignIn,
     stored: &StoredMailbox,
-    ending: &Ending,
+    outcome: &SignInResult,
 ) -> HttpResponse {
     let language = language(request, sign_in.language.as_deref());
     let address = format!("<strong>{}</strong>", escape(&stored.mailbox.address));
-    let text = match &ending.told {
-        Told::Connected => format!("<p>{} {address}</p>", CONNECTED.in_language(language)),
-        Told::WrongAccount { name, acceptable } => {
+    let text = match &outcome.message {
+        Message::Connected => format!("<p>{} {address}</p>", CONNECTED.in_language(language)),
+        Message::WrongAccount { name, acceptable } => {
             let more = if *acceptable {
                 format!("<p>{}</p>", ACCEPTABLE.in_language(language))
             } else {
@@ -76,20 +81,21 @@ pub(super) fn shown(
                 retry(shared, sign_in, CHOOSE.in_language(language)),
             )
         }
-        Told::Diagnosed => {
-            let words = ending.diagnosis.as_ref().map_or_else(String::new, |found| in_words(found, language));
+        Message::Diagnosed => {
+            let words =
+                outcome.diagnosis.as_ref().map_or_else(String::new, |found| in_words(found, language));
             format!("<p>{}</p>{}", escape(&words), retry(shared, sign_in, AGAIN.in_language(language)))
         }
-        Told::Words(words) => {
+        Message::Words(words) => {
             format!("<p>{}</p>{}", escape(words), retry(shared, sign_in, AGAIN.in_language(language)))
         }
-        Told::Sentence(words) => format!(
+        Message::Unusable => format!(
             "<p>{}</p>{}",
-            escape(words.in_language(language)),
+            escape(UNUSABLE.in_language(language)),
             retry(shared, sign_in, AGAIN.in_language(language))
         ),
     };
-    let (status, title) = match ending.state {
+    let (status, title) = match outcome.state {
         SignInState::Done => (StatusCode::OK, DONE),
         SignInState::WrongAccount => (StatusCode::FORBIDDEN, WRONG),
         SignInState::Waiting
@@ -100,14 +106,8 @@ pub(super) fn shown(
         | SignInState::NeedsAdmin
         | SignInState::Expired => (StatusCode::FORBIDDEN, REFUSED),
     };
-    let back = way_back(sign_in, ending.state, BACK.in_language(language));
+    let back = way_back(sign_in, outcome.state, BACK.in_language(language));
     page(status, language, title.in_language(language), &format!("{text}{back}"))
-}
-
-/// What is wrong and what to do, in the page's language.
-pub(super) fn in_words(found: &Diagnosis, language: &str) -> String {
-    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
-    format!("{} {}", shown.summary, shown.remedy.text)
 }
 
 /// A callback that belongs to no sign-in.
@@ -128,12 +128,12 @@ pub(super) fn other_browser(request: &HttpRequest, sign_in: &SignIn) -> HttpResp
 fn retry(shared: &Shared, sign_in: &SignIn, label: &str) -> String {
     format!(
         "<form method=\"post\" action=\"{}\"><button>{}</button></form>",
-        escape(&shared.link(sign_in)),
+        escape(&shared.signin.link(sign_in)),
         escape(label)
     )
 }
 
-/// The link back to the application, which says there what became of it.
+/// The link back to the application, with the outcome in its query.
 pub(super) fn way_back(sign_in: &SignIn, state: SignInState, label: &str) -> String {
     let to = sign_in.return_to.as_deref().and_then(|to| url::Url::parse(to).ok());
     to.map_or_else(String::new, |mut to| {

@@ -1,22 +1,22 @@
-//! Whose tokens they are, as the provider tells it: by the identity token, and where that names nobody by the userinfo
+//! Whose tokens they are: by the identity token, and where that names nobody by the userinfo
 //! endpoint.
 
-use super::redeem::Provider;
+use super::provider::Provider;
 use crate::clock;
 use crate::domain::Secret;
 use crate::token::identity::{self, Claims, IdentityError};
 use crate::token::{FlowError, TokenAnswer};
 
-/// Why nobody knows whose tokens they are.
+/// Why it is not known whose tokens they are.
 pub(super) enum Unknown {
-    /// The identity token is not believed.
+    /// The identity token is not valid.
     Token(IdentityError),
     /// The userinfo endpoint does not answer.
     Userinfo(FlowError),
 }
 
 /// Whose tokens they are; `None`: no identity token came. `nonce` is what it must hold, where one was sent.
-pub(super) async fn told(
+pub(super) async fn account_from_answer(
     provider: &Provider,
     answer: &TokenAnswer,
     nonce: Option<&Secret>,
@@ -36,12 +36,12 @@ pub(super) async fn told(
 
 /// The same for a refresh, whose answer may come without an identity token (OpenID Connect Core §12.2). `None`: the
 /// provider does not say.
-pub(super) async fn told_of_refresh(
+pub(super) async fn account_from_refresh(
     provider: &Provider,
     answer: &TokenAnswer,
 ) -> Result<Option<Claims>, Unknown> {
     // §12.2: it should not have a nonce, and none was sent
-    if let Some(claims) = told(provider, answer, None).await? {
+    if let Some(claims) = account_from_answer(provider, answer, None).await? {
         return Ok(Some(claims));
     }
     if provider.client.endpoints().userinfo.is_none() {
