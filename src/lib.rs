@@ -30,6 +30,7 @@
 //! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;

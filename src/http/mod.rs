@@ -17,7 +17,6 @@ mod server;
 mod shared;
 mod visitors;
 mod wait;
-mod wake;
 mod wrong_keys;
 
 pub use auth::{ADMIN_KEY_FILE, admin_key};

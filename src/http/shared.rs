@@ -1,14 +1,15 @@
 //! What every handler sees.
 
 use super::wrong_keys::WrongKeys;
+use crate::admin::{self, MailboxView, mailbox_view};
 use crate::config::Config;
+use crate::diagnosis::Language;
 use crate::doctor::Doctor;
-use crate::domain::MailboxId;
 use crate::net::{ByteBudget, Dialer, HttpClient, MxResolver};
 use crate::notify::Notifier;
 use crate::problem::Problem;
 use crate::signin::{self, Probe};
-use crate::store::{Store, StoredMailbox};
+use crate::store::{Store, StoreError, StoredMailbox};
 use crate::supervisor::SupervisorClient;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,14 +54,11 @@ pub(super) struct Shared {
     pub(super) supervisor: SupervisorClient,
     /// What a sign-in's life needs.
     pub(super) signin: Arc<signin::Context>,
-    pub(super) http: HttpClient,
+    /// What administration needs.
+    pub(super) admin: Arc<admin::Context>,
     pub(super) config: Config,
     pub(super) admin_key_sha256: [u8; 32],
-    pub(super) dialer: Dialer,
-    /// Finds out who takes a domain's mail.
-    pub(super) mx: MxResolver,
     pub(super) doctor: Doctor,
-    pub(super) notifier: Notifier,
     /// What request bodies may take together.
     pub(super) bodies: ByteBudget,
     /// Requests with a wrong key.
@@ -85,29 +83,39 @@ impl Shared {
             public_url: deps.config.public_url(pages),
             retry_cap: deps.config.timing.retry_cap,
         });
+        let signin = Arc::new(signin);
+        let admin = admin::Context {
+            store: deps.store.clone(),
+            supervisor: deps.supervisor.clone(),
+            signin: Arc::clone(&signin),
+            http: deps.http,
+            dialer: deps.dialer,
+            mx: MxResolver::new(deps.config.net.nameserver),
+            notifier: deps.notifier,
+            signin_section: deps.config.signin.clone(),
+        };
         Self {
             bodies: ByteBudget::new(deps.config.http.max_body.saturating_mul(2).max(BODIES)),
             wrong_keys: WrongKeys::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             store: deps.store,
             supervisor: deps.supervisor,
-            signin: Arc::new(signin),
-            http: deps.http,
-            mx: MxResolver::new(deps.config.net.nameserver),
+            signin,
+            admin: Arc::new(admin),
             config: deps.config,
             admin_key_sha256: deps.admin_key_sha256,
-            dialer: deps.dialer,
             doctor: deps.doctor,
-            notifier: deps.notifier,
             ending,
         }
     }
 
     /// The mailbox that an address names.
     pub(super) fn mailbox(&self, id: &str) -> Result<StoredMailbox, Problem> {
-        let id = MailboxId::new(id)?;
-        self.store.mailbox(&id)?.ok_or_else(|| {
-            Problem::not_found("no_such_mailbox", format!("there is no mailbox {:?}", id.as_str()))
-        })
+        admin::mailbox(&self.store, id)
+    }
+
+    /// A mailbox as it is returned.
+    pub(super) fn view(&self, stored: &StoredMailbox) -> Result<MailboxView, StoreError> {
+        mailbox_view(&self.store, stored, Language::default())
     }
 }

@@ -1,9 +1,9 @@
 //! GET `/v1/mailboxes/{mb}/diagnosis`: the doctor looks at a mailbox now.
 
 use super::super::Shared;
-use super::super::extract::set;
 use super::super::language::language_of;
 use super::super::problem::Answer;
+use crate::admin::set;
 use crate::doctor::DoctorError;
 use crate::problem::Problem;
 use actix_web::web::{Data, Path};

@@ -1,9 +1,10 @@
 //! `/v1/mailboxes/{mb}/folders`.
 
 use super::super::Shared;
-use super::super::extract::{first_page, json as json_in, limit, page, query, typed};
+use super::super::extract::{first_page, json as json_in, limit, page, query};
 use super::super::language::{language, language_of};
 use super::super::problem::Answer;
+use crate::admin::typed;
 use crate::diagnosis::{self, Facts, Language, catalogue};
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Diagnosis, Folder, FolderId, Incarnation};

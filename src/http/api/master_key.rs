@@ -1,8 +1,9 @@
 //! POST `/v1/master-key:rotate`: another master key while the daemon runs.
 
 use super::super::Shared;
-use super::super::extract::{json as read, typed};
+use super::super::extract::json as read;
 use super::super::problem::Answer;
+use crate::admin::typed;
 use crate::clock;
 use crate::domain::Secret;
 use crate::problem::Problem;

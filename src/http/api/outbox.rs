@@ -1,9 +1,10 @@
 //! `/v1/mailboxes/{mb}/outbox`: a 202 means durable.
 
 use super::super::Shared;
-use super::super::extract::{json, limit, page, query, typed};
+use super::super::extract::{json, limit, page, query};
 use super::super::problem::Answer;
 use super::idempotency::KeyedRequest;
+use crate::admin::typed;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::submission::Phase;

@@ -1,21 +1,19 @@
 //! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
 
 use super::super::Shared;
-use super::super::extract::{json, query, set, typed};
+use super::super::extract::{json, query};
 use super::super::language::{language, language_of};
 use super::super::pages::paste_problem;
 use super::super::problem::Answer;
 use super::super::wait::wait;
-use super::apps;
-use super::presets::Serves;
+use crate::admin::{can_sign_in, check_return, set, typed};
 use crate::clock;
 use crate::diagnosis::{self, Language};
-use crate::domain::app::AppCredentials;
-use crate::domain::{App, Auth, SignInId};
+use crate::domain::SignInId;
 use crate::events::EventType;
 use crate::problem::Problem;
 use crate::signin;
-use crate::store::{Commit, Row, SignIn, SignInState, StoredMailbox};
+use crate::store::{Commit, Row, SignIn, SignInState};
 use crate::work::blocking;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,8 +39,8 @@ struct OneQuery {
 pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let stored = shared.mailbox(&id)?;
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
-    let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
-    let app = can_sign_in(&shared, &stored)?;
+    let return_to = form.return_to.as_deref().map(|to| check_return(&shared.admin, to)).transpose()?;
+    let app = can_sign_in(&shared.admin, &stored)?;
     let ways = shared.signin.offered_ways(&app, form.ways.as_deref())?;
     let now = clock::now();
     let mut sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
@@ -65,60 +63,6 @@ pub(super) async fn newest(shared: Data<Shared>, id: Path<String>, request: Http
     let none =
         || Problem::not_found("no_such_sign_in", "nobody was asked to sign in for this mailbox lately");
     Ok(HttpResponse::Ok().json(view(&row.ok_or_else(none)?.value, language)))
-}
-
-/// The app by which somebody can sign in for it; else what is missing.
-pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App, Problem> {
-    let app = match &stored.mailbox.auth {
-        Auth::Oauth { app: Some(app), .. } => {
-            let moving = shared.store.move_of(stored)?;
-            shared.store.app(moving.as_ref().map_or(app, |moving| &moving.to))?
-        }
-        Auth::Oauth { app: None, .. } => None,
-        Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
-            return Err(Problem::conflict("no_sign_in", "this mailbox does not sign in by OAuth"));
-        }
-    };
-    let no_app = || Problem::conflict("app_incomplete", "no app is named for this mailbox: set auth.app");
-    let app = app.ok_or_else(no_app)?.value;
-    serves_users(&app)?;
-    is_complete(&app.app)?;
-    Ok(app.app)
-}
-
-/// Whether an app is one that users sign in through at all.
-pub(super) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
-    match Serves::of(app) {
-        Serves::Registration => Ok(()),
-        Serves::ServiceAccount => {
-            let detail = format!(
-                "the app {} is a service account, through which nobody signs in: set auth.kind of its mailboxes to \
-                 service_account, or use another app",
-                app.app.id
-            );
-            Err(Problem::conflict("no_sign_in", detail))
-        }
-    }
-}
-
-/// Whether anybody can sign in through an app; else what it lacks.
-pub(super) fn is_complete(app: &App) -> Result<(), Problem> {
-    let missing = apps::missing_fields(app);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
-    Err(Problem::conflict("app_incomplete", detail))
-}
-
-pub(super) fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
-    let refuse = || {
-        let origins = "must be an address under http.public_url or of an origin in signin.return_to";
-        Problem::field("return_to", origins)
-    };
-    let (to, own) =
-        (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.signin.public_url()).ok());
-    if shared.config.signin.allows(own.as_ref(), &to) { Ok(to.to_string()) } else { Err(refuse()) }
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,8 @@
 
 use super::super::Shared;
 use super::super::problem::Answer;
-use super::mailbox_form::Posted;
-use super::mailboxes::change;
 use super::sign_ins;
+use crate::admin;
 use crate::diagnosis::Language;
 use crate::domain::Auth;
 use crate::problem::Problem;
@@ -29,12 +28,8 @@ pub(super) async fn resume(shared: Data<Shared>, id: Path<String>) -> Answer {
 }
 
 async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
-    change(shared, id, |_, stored| {
-        let mut mailbox = stored.mailbox.clone();
-        mailbox.active = active;
-        Ok(Posted { mailbox, grant: None, smtp_password: None, take_over: None })
-    })
-    .await
+    let stored = admin::set_active(&shared.admin, id, active).await?;
+    Ok(HttpResponse::Ok().json(shared.view(&stored)?.shown))
 }
 
 /// POST `/v1/mailboxes/{mb}/sync`.

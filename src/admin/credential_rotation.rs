@@ -1,14 +1,10 @@
 //! What the change of an app means for its credential: whether the one before is kept until the new one is proven, and
 //! how that is shown.
 
-use super::super::Shared;
 use crate::diagnosis::{Language, catalogue as c, shown};
 use crate::domain::app::AppCredentials;
 use crate::domain::{AppId, Credential, MailboxState, Rotation, Timestamp};
-use crate::problem::Problem;
 use crate::store::{Replaced, Store, StoreError, StoredMailbox};
-use crate::supervisor::protocol::WakeReason;
-use crate::work::blocking;
 use serde_json::{Value, json};
 
 /// What speaks for or against keeping the credential before.
@@ -75,35 +71,16 @@ fn is_refused(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError>
 }
 
 /// Whether somebody waits for the app to be mended.
-fn waits(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
+pub(super) fn waits(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
     let state = store.status(stored.incarnation)?.value.state;
     Ok(matches!(state, MailboxState::AppBroken | MailboxState::NeedsAdmin | MailboxState::NeedsSignIn))
 }
 
-/// How the last replacement is coming on, as it is shown.
+/// How far the last replacement is, as it is shown.
 pub(super) fn view(store: &Store, app: &AppId, language: Language) -> Result<Value, StoreError> {
     let Some(rotation) = store.rotation(app)?.map(|row| row.value) else { return Ok(Value::Null) };
     let diagnosis = rotation.diagnosis.as_ref().map(|found| shown(found, language));
     Ok(json!({"state": rotation.state, "since": rotation.since, "diagnosis": diagnosis}))
-}
-
-impl Shared {
-    /// The app's credential is on trial: one mailbox tries it, those whose tokens work keep them, and only those who
-    /// wait for something to be mended ask again.
-    pub(super) async fn credential_replaced(&self, app: &AppId) -> Result<(), Problem> {
-        self.supervisor.try_credential(app).await;
-        // a token that was handed in, or a move, may wait for just this
-        self.signin.trials().app_changed(app);
-        let (store, mailboxes) = (self.store.clone(), self.mailboxes_of(app).await?);
-        let waiting = blocking(move || {
-            let waiting =
-                mailboxes.into_iter().map(|stored| Ok((waits(&store, &stored)?, stored.incarnation)));
-            waiting.collect::<Result<Vec<_>, StoreError>>()
-        });
-        let waiting = waiting.await?.into_iter().filter(|(waits, _)| *waits);
-        waiting.for_each(|(_, mailbox)| self.supervisor.wake(mailbox, WakeReason::Grant));
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! A mailbox as it is posted: checked, and with everything filled in that may be left out.
 
-use super::super::Shared;
-use super::super::extract::{line, on_a_line, trimmed, typed, word};
-use super::apps::said;
+use super::context::Context;
+use super::fields::{line, on_a_line, said, trimmed, typed, word};
 use super::presets::{self, Serves};
 use crate::clock;
 use crate::config::Provider;
@@ -13,7 +12,7 @@ use crate::domain::{
     SmtpEndpoint,
 };
 use crate::problem::Problem;
-use crate::store::TakeOver;
+use crate::store::{NewMailbox, TakeOver};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,8 +131,16 @@ pub(super) struct Posted {
     pub(super) take_over: Option<TakeOver>,
 }
 
+impl Posted {
+    /// As it is created.
+    pub(super) fn into_new(self) -> NewMailbox {
+        let Self { mailbox, grant, smtp_password, take_over } = self;
+        NewMailbox { mailbox, grant, smtp_password, take_over }
+    }
+}
+
 /// Reads and checks a mailbox; `id` is the one that the address names, if it names one.
-pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) -> Result<Posted, Problem> {
+pub(super) fn read(context: &Context, mut value: Value, id: Option<&MailboxId>) -> Result<Posted, Problem> {
     if let Some(fields) = value.as_object_mut() {
         READ_ONLY.iter().for_each(|name| drop(fields.remove(*name)));
     }
@@ -144,7 +151,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         return Err(Problem::field("id", format!("is not {named}, which the address names")));
     }
     let address = mail_address("address", &form.address)?;
-    let AuthParts { auth, grant, take_over, app } = auth(shared, form.auth, &address)?;
+    let AuthParts { auth, grant, take_over, app } = auth(context, form.auth, &address)?;
     let provider = match form.provider {
         Some(text) => word("provider", &text)?.map(|text| presets::name(&text)),
         None => None,
@@ -157,7 +164,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
     let imap = form.imap.unwrap_or(preset.0);
     let (smtp, smtp_password) = match form.smtp {
         Some(Some(given)) => {
-            let (endpoint, password) = smtp_endpoint(shared, given)?;
+            let (endpoint, password) = smtp_endpoint(context, given)?;
             (Some(endpoint), password)
         }
         Some(None) => (None, None),
@@ -175,7 +182,7 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
         address,
         display_name: optional_line("display_name", form.display_name.as_deref())?,
         provider,
-        imap: imap.map(|at| endpoint(shared, at)).transpose()?,
+        imap: imap.map(|at| endpoint(context, at)).transpose()?,
         smtp,
         auth,
         policy: form.policy.unwrap_or_default(),
@@ -189,16 +196,16 @@ pub(super) fn read(shared: &Shared, mut value: Value, id: Option<&MailboxId>) ->
 
 /// The app that is named, else the one whose domains name the address.
 fn app_of(
-    shared: &Shared,
+    context: &Context,
     named: Option<AppId>,
     address: &str,
     wanted: Serves,
 ) -> Result<Option<AppCredentials>, Problem> {
     let Some(id) = named else {
-        return Ok(presets::app_of_address(shared, address, wanted)?);
+        return Ok(presets::app_of_address(context, address, wanted)?);
     };
     let unknown = || Problem::field("auth.app", format!("there is no app {:?}", id.as_str()));
-    let app = shared.store.app(&id)?.ok_or_else(unknown)?.value;
+    let app = context.store.app(&id)?.ok_or_else(unknown)?.value;
     let problem = match (wanted, Serves::of(&app)) {
         (Serves::ServiceAccount, Serves::Registration) => {
             "has no service account: enter its key file in the app as service_account"
@@ -220,10 +227,10 @@ struct AuthParts {
     app: Option<App>,
 }
 
-fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
+fn auth(context: &Context, form: AuthForm, address: &str) -> Result<AuthParts, Problem> {
     match form {
         AuthForm::Oauth { app, login, aliases, delegates, refresh_token } => {
-            let app = app_of(shared, app, address, Serves::Registration)?;
+            let app = app_of(context, app, address, Serves::Registration)?;
             let take_over = refresh_token.map(|token| take_over(app.as_ref(), &token)).transpose()?;
             let login = optional_line("auth.login", login.as_deref())?;
             let names = |field: &str, names: Option<Vec<String>>| -> Result<Vec<String>, Problem> {
@@ -236,7 +243,7 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         }
         AuthForm::AppOnly { app } => {
             let missing = || Problem::field("auth.app", "is missing: app_only needs an app");
-            let app = app_of(shared, app, address, Serves::Registration)?.ok_or_else(missing)?.app;
+            let app = app_of(context, app, address, Serves::Registration)?.ok_or_else(missing)?.app;
             let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
             if preset.is_none_or(|preset| preset.app_scope.is_none()) {
                 return Err(Problem::field("auth.app", "has no app-only tokens: only Microsoft 365 has"));
@@ -247,7 +254,7 @@ fn auth(shared: &Shared, form: AuthForm, address: &str) -> Result<AuthParts, Pro
         AuthForm::ServiceAccount { app, login } => {
             let missing =
                 || Problem::field("auth.app", "is missing: service_account needs an app that is one");
-            let app = app_of(shared, app, address, Serves::ServiceAccount)?.ok_or_else(missing)?.app;
+            let app = app_of(context, app, address, Serves::ServiceAccount)?.ok_or_else(missing)?.app;
             let login = login.as_deref().and_then(trimmed);
             let login = login.map(|login| mail_address("auth.login", &login)).transpose()?;
             let auth = Auth::ServiceAccount { app: app.id.clone(), login };
@@ -310,14 +317,14 @@ fn mail_address(field: &str, text: &str) -> Result<String, Problem> {
     }
 }
 
-fn endpoint(shared: &Shared, at: Endpoint) -> Result<Endpoint, Problem> {
-    let host = host(shared, "imap", &at.host, at.port, at.security)?;
+fn endpoint(context: &Context, at: Endpoint) -> Result<Endpoint, Problem> {
+    let host = host(context, "imap", &at.host, at.port, at.security)?;
     Ok(Endpoint { host, ..at })
 }
 
-fn smtp_endpoint(shared: &Shared, given: SmtpForm) -> Result<(SmtpEndpoint, Option<Secret>), Problem> {
+fn smtp_endpoint(context: &Context, given: SmtpForm) -> Result<(SmtpEndpoint, Option<Secret>), Problem> {
     let SmtpForm { host: name, port, security, auth } = given;
-    let host = host(shared, "smtp", &name, port, security)?;
+    let host = host(context, "smtp", &name, port, security)?;
     let (auth, password) = match auth {
         SmtpAuthForm::Word(SmtpAuthWord::Inherit) => (SmtpAuth::Inherit, None),
         SmtpAuthForm::Word(SmtpAuthWord::None) => (SmtpAuth::None, None),
@@ -331,7 +338,13 @@ fn smtp_endpoint(shared: &Shared, given: SmtpForm) -> Result<(SmtpEndpoint, Opti
     Ok((SmtpEndpoint { host, port, security, auth }, password))
 }
 
-fn host(shared: &Shared, field: &str, host: &str, port: u16, security: Security) -> Result<String, Problem> {
+fn host(
+    context: &Context,
+    field: &str,
+    host: &str,
+    port: u16,
+    security: Security,
+) -> Result<String, Problem> {
     let name = format!("{field}.host");
     let bare = word(&name, host)?.unwrap_or_default();
     if bare.is_empty() || bare.contains(['/', '@', '?', '#']) || bare.len() > 253 {
@@ -340,7 +353,7 @@ fn host(shared: &Shared, field: &str, host: &str, port: u16, security: Security)
     if port == 0 {
         return Err(Problem::field(&format!("{field}.port"), "is 0"));
     }
-    shared
+    context
         .dialer
         .check_security(&bare, security)
         .map_err(|error| Problem::unprocessable("plain_refused", format!("{field}.security: {error}")))?;

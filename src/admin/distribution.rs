@@ -5,19 +5,19 @@ use serde::Serialize;
 
 /// What is distributed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The app.
-    pub(super) app: &'a App,
+    pub(crate) app: &'a App,
     /// The app's provider, by name, where that has servers of its own.
-    pub(super) provider: Option<&'a str>,
+    pub(crate) provider: Option<&'a str>,
     /// Only mailboxes that receive from or send through this server; without it those that fit the app.
-    pub(super) server: Option<&'a str>,
+    pub(crate) server: Option<&'a str>,
 }
 
 /// What becomes of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Group {
+pub(crate) enum Group {
     /// It gets the app.
     WillChange,
     /// It has the app.
@@ -32,7 +32,7 @@ pub(super) enum Group {
 
 impl Group {
     /// All of them, in the order they are shown in.
-    pub(super) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::WillChange,
         Self::AlreadyOnThisApp,
         Self::HasGrant,
@@ -43,21 +43,21 @@ impl Group {
 
 /// A mailbox in its group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Item {
+pub(crate) struct Item {
     /// Its id.
-    pub(super) id: MailboxId,
+    pub(crate) id: MailboxId,
     /// Its address.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// The app it has now.
-    pub(super) app: Option<AppId>,
+    pub(crate) app: Option<AppId>,
     /// The sign-in that was made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sign_in: Option<SignInId>,
+    pub(crate) sign_in: Option<SignInId>,
 }
 
 impl Item {
     /// A mailbox as it is now.
-    pub(super) fn of(mailbox: &Mailbox) -> Self {
+    pub(crate) fn of(mailbox: &Mailbox) -> Self {
         Self {
             id: mailbox.id.clone(),
             address: mailbox.address.clone(),
@@ -68,7 +68,7 @@ impl Item {
 }
 
 /// The group of a mailbox; `has_grant` says whether somebody signed in.
-pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, has_grant: bool) -> Group {
+pub(crate) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, has_grant: bool) -> Group {
     let app = match &mailbox.auth {
         Auth::Oauth { app, .. } => app.as_ref(),
         Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
@@ -87,7 +87,7 @@ pub(super) fn group(wanted: &Wanted<'_>, mailbox: &Mailbox, has_grant: bool) -> 
 }
 
 /// Whether a mailbox receives from or sends through a server.
-pub(super) fn goes_through(mailbox: &Mailbox, server: &str) -> bool {
+pub(crate) fn goes_through(mailbox: &Mailbox, server: &str) -> bool {
     let imap = mailbox.imap.as_ref().map(|imap| imap.host.as_str());
     let smtp = mailbox.smtp.as_ref().map(|smtp| smtp.host.as_str());
     [imap, smtp].into_iter().flatten().any(|host| host.eq_ignore_ascii_case(server))

@@ -3,7 +3,7 @@
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
-/// The text of a file. `label` is the charset that the sender named, if he named one; a mark in the file outweighs it.
+/// The text of a file. `label` is the charset that the sender named, if any; a mark in the file outweighs it.
 pub(super) fn decoded(bytes: &[u8], label: Option<&str>) -> Result<String, String> {
     let (encoding, marked) = match (Encoding::for_bom(bytes), label) {
         (Some((encoding, length)), _) => (encoding, bytes.get(length..).unwrap_or_default()),

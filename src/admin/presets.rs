@@ -1,7 +1,7 @@
 //! Which servers and which app a mailbox gets if it names none.
 
-use super::super::Shared;
-use super::super::extract::{set, trimmed};
+use super::context::Context;
+use super::fields::{set, trimmed};
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, Auth, Endpoint, Mailbox, SmtpAuth, SmtpEndpoint};
@@ -41,15 +41,15 @@ const ASKED_FOR: Duration = Duration::from_secs(10);
 
 /// Names the providers of mailboxes that neither they, nor their domains, nor an app name, by where their domain's
 /// mail goes. Each domain is asked for once; what cannot be found out is left as it is.
-pub(super) async fn find_providers(shared: &Shared, values: &mut [&mut Value]) -> Result<(), StoreError> {
+pub(super) async fn find_providers(context: &Context, values: &mut [&mut Value]) -> Result<(), StoreError> {
     let mut domains = BTreeMap::new();
     for (place, value) in values.iter().enumerate() {
-        if let Some(domain) = asks_for(shared, value)? {
+        if let Some(domain) = asks_for(context, value)? {
             domains.entry(domain).or_insert_with(Vec::new).push(place);
         }
     }
     let ask = |(domain, places): (String, Vec<usize>)| async move {
-        let hosts = shared.mx.lookup(&domain).await;
+        let hosts = context.mx.lookup(&domain).await;
         (Provider::of_mx(hosts.iter().map(String::as_str)), places)
     };
     let answers = stream::iter(domains).map(ask).buffer_unordered(ASKED_AT_ONCE);
@@ -66,7 +66,7 @@ pub(super) async fn find_providers(shared: &Shared, values: &mut [&mut Value]) -
 }
 
 /// The domain whose mail exchangers would tell the provider of a mailbox, if nothing nearer does.
-fn asks_for(shared: &Shared, value: &Value) -> Result<Option<String>, StoreError> {
+fn asks_for(context: &Context, value: &Value) -> Result<Option<String>, StoreError> {
     let is_said = |pointer: &str| value.pointer(pointer).is_some_and(|said| !said.is_null());
     // null says something, too: there is none
     let has_servers = value.get("imap").is_some() || value.get("smtp").is_some();
@@ -79,7 +79,7 @@ fn asks_for(shared: &Shared, value: &Value) -> Result<Option<String>, StoreError
     let is_account = value.pointer("/auth/kind").is_some_and(|kind| kind == "service_account");
     let wanted = if is_account { Serves::ServiceAccount } else { Serves::Registration };
     let is_known =
-        provider_of_domain(&domain).is_some() || app_of_address(shared, &address, wanted)?.is_some();
+        provider_of_domain(&domain).is_some() || app_of_address(context, &address, wanted)?.is_some();
     Ok((!is_known).then_some(domain))
 }
 
@@ -106,29 +106,29 @@ impl Serves {
 
 /// The app whose domains name this address, and which serves so.
 pub(super) fn app_of_address(
-    shared: &Shared,
+    context: &Context,
     address: &str,
     wanted: Serves,
 ) -> Result<Option<AppCredentials>, StoreError> {
     let domain = domain(address);
     let fits = |app: &AppCredentials| app.app.domains.contains(&domain) && Serves::of(app) == wanted;
-    Ok(shared.store.apps()?.into_iter().map(|row| row.value).find(fits))
+    Ok(context.store.apps()?.into_iter().map(|row| row.value).find(fits))
 }
 
 /// Gives a new or changed app to the mailboxes of its domains that wait for one.
-pub(super) async fn adopt(shared: &Shared, credentials: &AppCredentials) -> Result<(), Problem> {
+pub(super) async fn adopt(context: &Context, credentials: &AppCredentials) -> Result<(), Problem> {
     let app = &credentials.app;
     if Serves::of(credentials) != Serves::Registration {
         return Ok(());
     }
-    for mut stored in shared.store.mailboxes()? {
+    for mut stored in context.store.mailboxes()? {
         if !waits_for(&stored.mailbox, app) {
             continue;
         }
         give(&mut stored, app);
         let mut commit = Commit::of_mailbox(stored.incarnation);
-        shared.store.put_mailbox(&mut commit, &stored)?;
-        match shared.store.commit(commit).await {
+        context.store.put_mailbox(&mut commit, &stored)?;
+        match context.store.commit(commit).await {
             // changed or deleted meanwhile: that change has looked for an app itself
             Ok(_) | Err(StoreError::Conflict | StoreError::Stale) => {}
             Err(error) => return Err(Problem::from(error)),

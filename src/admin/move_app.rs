@@ -1,29 +1,32 @@
-//! `/v1/apps/{app}/distribute` with `from`: moves mailboxes that are signed in to another registration. Each keeps its
-//! app and its grant until a sign-in by the new one was proved; that sign-in's commit moves it.
+//! Moves mailboxes that are signed in to another registration. Each keeps its app and its grant until a sign-in by the new
+//! one was proved; that sign-in's commit moves it.
 
-use super::super::Shared;
-use super::super::problem::Answer;
-use super::distribute::{Asked, Order, approve, change, has_sign_in, may_invite, shown_groups};
+use super::app_migration::{Group, Known, Wanted, group};
+use super::context::Context;
 use super::distribution::Item;
 use super::invite::Delivery;
-use super::moving::{Group, Known, Wanted, group};
-use super::{apps, sign_ins};
+use super::lookup;
+use super::rollout::{Distributed, Invited, Order, approve, change, has_sign_in, may_invite, shown_groups};
+use super::sign_in_rules::{is_complete, serves_users};
 use crate::clock;
 use crate::domain::{App, AppId, Incarnation};
 use crate::events::EventType;
 use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoredMailbox};
 use crate::work::{blocking, retry_conflicts};
-use actix_web::HttpResponse;
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Moves mailboxes, or says which.
-pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Order) -> Answer {
+pub(crate) async fn move_app(
+    context: &Context,
+    id: &AppId,
+    from: &AppId,
+    order: &Order,
+) -> Result<Distributed, Problem> {
     let (plan, done) = retry_conflicts(async || {
-        let app = both(shared, id, &from)?;
-        may_invite(shared, &app, order.invite)?;
-        let (store, order, from) = (shared.store.clone(), order.clone(), from.clone());
+        let app = both(context, id, from)?;
+        may_invite(context, &app, order.invite)?;
+        let (store, order, from) = (context.store.clone(), order.clone(), from.clone());
         let (plan, approved) = blocking(move || {
             let plan = Plan::made(&store, &app, &from, order.server.as_deref())?;
             let approved = if order.apply { Some(plan.approved(&store, &app, &order)?) } else { None };
@@ -32,31 +35,29 @@ pub(super) async fn move_app(shared: &Shared, id: &AppId, from: AppId, order: Or
         .await?;
         let Some((commit, done)) = approved else { return Ok((plan, Done::default())) };
         if !commit.is_empty() {
-            shared.store.commit(commit).await?;
+            context.store.commit(commit).await?;
         }
         Ok((plan, done))
     })
     .await?;
     let Done { moving, changed, asked } = done;
     if changed > 0 {
-        shared.supervisor.reconcile().await;
+        context.supervisor.reconcile().await;
     }
     for (mailbox, _) in moving.iter().filter(|(_, sign_in)| sign_in.by_app) {
-        shared.signin.trials().add(*mailbox);
+        context.signin.trials().add(*mailbox);
     }
     let groups = shown_groups(Group::ALL, &plan.groups(&moving));
-    Ok(HttpResponse::Ok()
-        .json(json!({"app": id, "from": from, "server": order.server, "applied": order.apply,
-        "changed": changed, "invited": asked.count, "links": asked.shown_links(shared), "groups": groups})))
+    Ok(Distributed { changed, invited: asked.count, links: asked.shown_links(context), groups })
 }
 
 /// The new app, if mailboxes can be moved from the old one to it.
-fn both(shared: &Shared, id: &AppId, from: &AppId) -> Result<App, Problem> {
-    let app = shared.store.app(id)?.ok_or_else(|| apps::no_such_app(id))?.value;
+fn both(context: &Context, id: &AppId, from: &AppId) -> Result<App, Problem> {
+    let app = lookup::app(&context.store, id)?.value;
     let unknown = || Problem::field("from", format!("there is no app {:?}", from.as_str()));
-    let old = shared.store.app(from)?.ok_or_else(unknown)?.value;
+    let old = context.store.app(from)?.ok_or_else(unknown)?.value;
     for app in [&app, &old] {
-        sign_ins::serves_users(app)?;
+        serves_users(app)?;
     }
     let (app, old) = (app.app, old.app);
     if app.id == old.id {
@@ -72,7 +73,7 @@ fn both(shared: &Shared, id: &AppId, from: &AppId) -> Result<App, Problem> {
         );
         return Err(Problem::conflict("other_provider", detail));
     }
-    sign_ins::is_complete(&app)?;
+    is_complete(&app)?;
     Ok(app)
 }
 
@@ -89,7 +90,7 @@ struct Done {
     /// The sign-ins that move mailboxes.
     moving: BTreeMap<Incarnation, SignIn>,
     changed: usize,
-    asked: Asked,
+    asked: Invited,
 }
 
 impl Plan {
@@ -143,7 +144,7 @@ impl Plan {
 }
 
 impl Done {
-    /// A user is asked by mail, whose link is by the new app, too; else by this sign-in, which is told as an event.
+    /// A user is invited by mail, whose link is by the new app, too; else by this sign-in, which is reported as an event.
     fn ask(
         &mut self,
         store: &Store,

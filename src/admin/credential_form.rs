@@ -1,7 +1,7 @@
 //! What an app's form says of its secret, certificate or service account. They go in and never come out.
 
-use super::super::extract::trimmed;
 use super::app_ids;
+use super::fields::trimmed;
 use crate::config::Provider;
 use crate::domain::{App, Credential, ProviderKind, Secret, ServiceAccount, Timestamp};
 use crate::problem::Problem;

@@ -1,6 +1,6 @@
 //! Mailboxes in a TOML or JSON document: `[[mailboxes]]`, or `{"mailboxes": […]}`. Pure.
 
-use super::{Line, Table};
+use super::file::{Line, Table};
 use crate::problem::LineError;
 use serde::Deserialize;
 use serde_json::Value;

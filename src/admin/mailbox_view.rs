@@ -1,6 +1,5 @@
 //! A mailbox as it is returned: its configuration, and everything from `state` on.
 
-use super::super::Shared;
 use crate::diagnosis::{self, Language, catalogue as c};
 use crate::domain::{
     Auth, Diagnosis, Grant, GrantSecret, Mailbox, MailboxState, RetryClass, SendState, SmtpAuth,
@@ -10,22 +9,15 @@ use crate::store::{MailboxStatus, Row, Store, StoreError, StoredMailbox};
 use serde_json::{Value, json};
 
 /// What lists filter by, and what is shown.
-pub(super) struct View {
+pub(crate) struct MailboxView {
     /// Sign-in and receiving.
-    pub(super) state: MailboxState,
+    pub(crate) state: MailboxState,
     /// Sending.
-    pub(super) send_state: SendState,
+    pub(crate) send_state: SendState,
     /// Somebody must act.
-    pub(super) attention: bool,
+    pub(crate) attention: bool,
     /// Everything.
-    pub(super) shown: Value,
-}
-
-impl Shared {
-    /// A mailbox as it is returned.
-    pub(super) fn view(&self, stored: &StoredMailbox) -> Result<View, StoreError> {
-        view(&self.store, stored, Language::default())
-    }
+    pub(crate) shown: Value,
 }
 
 /// Whether a folder is set apart, or a message.
@@ -40,7 +32,11 @@ fn folders_need_attention(store: &Store, stored: &StoredMailbox) -> Result<bool,
 }
 
 /// A mailbox as it is returned. Reads rows in proportion to its folders and open submissions.
-pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) -> Result<View, StoreError> {
+pub(crate) fn mailbox_view(
+    store: &Store,
+    stored: &StoredMailbox,
+    language: Language,
+) -> Result<MailboxView, StoreError> {
     let mailbox = &stored.mailbox;
     let status = store.status(stored.incarnation)?;
     let is_reported = status.generation > 0;
@@ -91,7 +87,7 @@ pub(super) fn view(store: &Store, stored: &StoredMailbox, language: Language) ->
             fields.extend(more);
         }
     }
-    Ok(View { state, send_state, attention, shown })
+    Ok(MailboxView { state, send_state, attention, shown })
 }
 
 /// Why a token that was handed in for a mailbox without a sign-in is not taken over.
@@ -129,8 +125,8 @@ fn waiting(store: &Store, stored: &StoredMailbox) -> Result<(u64, u64), StoreErr
     Ok((queued, unknown))
 }
 
-/// What the configuration says outweighs what the actors said last: they may not have looked at it yet.
-pub(super) fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxStatus) -> MailboxState {
+/// What the configuration says outweighs what the actors reported last: they may not have looked at it yet.
+pub(crate) fn state(mailbox: &Mailbox, grant: Option<&Grant>, status: &MailboxStatus) -> MailboxState {
     if !mailbox.active {
         return MailboxState::Paused;
     }

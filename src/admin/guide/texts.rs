@@ -1,4 +1,4 @@
-//! The guide's words, as data: `config/guide/`. Filling them in is pure.
+//! The guide's texts, as data: `config/guide/`. Filling them in is pure.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// How users, or the app itself, will sign in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// A link that comes back to us.
     #[default]
     Redirect,
@@ -23,7 +23,7 @@ pub(super) enum Way {
 /// A language of the guide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Language {
+pub(crate) enum Language {
     /// English.
     #[default]
     En,
@@ -33,11 +33,11 @@ pub(super) enum Language {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Texts {
-    pub(super) title: String,
-    pub(super) unset_public_url: String,
-    pub(super) who: String,
-    pub(super) scripts: String,
+pub(crate) struct Texts {
+    pub(crate) title: String,
+    pub(crate) unset_public_url: String,
+    pub(crate) who: String,
+    pub(crate) scripts: String,
     /// What the steps' commands are for.
     shell: String,
     step: Vec<StepText>,
@@ -66,12 +66,12 @@ struct StepText {
 
 /// A step, filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
-    pub(super) title: String,
-    pub(super) who: String,
-    pub(super) text: String,
-    pub(super) clicks: Vec<String>,
-    pub(super) commands: Vec<String>,
+pub(crate) struct Step {
+    pub(crate) title: String,
+    pub(crate) who: String,
+    pub(crate) text: String,
+    pub(crate) clicks: Vec<String>,
+    pub(crate) commands: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,28 +111,28 @@ struct ScriptTexts {
 
 /// A script, filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Script {
-    pub(super) name: &'static str,
-    pub(super) text: String,
+pub(crate) struct Script {
+    pub(crate) name: &'static str,
+    pub(crate) text: String,
 }
 
 /// What is filled in, by name.
-pub(super) type Facts = BTreeMap<&'static str, String>;
+pub(crate) type Facts = BTreeMap<&'static str, String>;
 
 impl Texts {
     /// The words of a language for a way.
-    pub(super) fn of(way: Way, language: Language) -> Result<Self, toml::de::Error> {
+    pub(crate) fn of(way: Way, language: Language) -> Result<Self, toml::de::Error> {
         let is_google = way == Way::ServiceAccount;
         toml::from_str(match language {
-            Language::En if is_google => include_str!("../../../../config/guide/google.en.toml"),
-            Language::De if is_google => include_str!("../../../../config/guide/google.de.toml"),
-            Language::En => include_str!("../../../../config/guide/en.toml"),
-            Language::De => include_str!("../../../../config/guide/de.toml"),
+            Language::En if is_google => include_str!("../../../config/guide/google.en.toml"),
+            Language::De if is_google => include_str!("../../../config/guide/google.de.toml"),
+            Language::En => include_str!("../../../config/guide/en.toml"),
+            Language::De => include_str!("../../../config/guide/de.toml"),
         })
     }
 
     /// The steps of a way.
-    pub(super) fn steps(&self, way: Way, facts: &Facts, mailboxes: &[String]) -> Vec<Step> {
+    pub(crate) fn steps(&self, way: Way, facts: &Facts, mailboxes: &[String]) -> Vec<Step> {
         let as_is = |text: &str| String::from(text);
         let is_redirected = has_redirect(facts);
         let wanted = self.step.iter().filter(|step| {
@@ -160,11 +160,11 @@ impl Texts {
 }
 
 /// The scripts of a way; the steps of a service account hold their commands themselves.
-pub(super) fn scripts(way: Way, facts: &Facts) -> Result<Vec<Script>, toml::de::Error> {
+pub(crate) fn scripts(way: Way, facts: &Facts) -> Result<Vec<Script>, toml::de::Error> {
     if way == Way::ServiceAccount {
         return Ok(Vec::new());
     }
-    let data: Scripts = toml::from_str(include_str!("../../../../config/guide/scripts.toml"))?;
+    let data: Scripts = toml::from_str(include_str!("../../../config/guide/scripts.toml"))?;
     let permissions = if way == Way::AppOnly { &data.application } else { &data.delegated };
     let has_secret = matches!(way, Way::Redirect | Way::AppOnly);
     // an app without users needs the redirect for the consent link only
@@ -237,7 +237,7 @@ fn fill(text: &str, facts: &Facts, escape: impl Fn(&str) -> String) -> String {
 }
 
 /// The whole guide as a text.
-pub(super) fn markdown(
+pub(crate) fn markdown(
     texts: &Texts,
     facts: &Facts,
     notes: &[String],

@@ -20,7 +20,7 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Known {
     /// Somebody signed in, or a refresh token of another system is being tried.
     pub(super) has_grant: bool,
-    /// It is on its way to the app already, and that can still come to something.
+    /// It moves to the app already, and that sign-in can still succeed.
     pub(super) is_moving: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Group {
     WillMove,
     /// Nobody signed in: it gets the app at once.
     WillChange,
-    /// It was told to move before, and waits for its sign-in.
+    /// Its move was ordered before, and waits for its sign-in.
     Moving,
     /// It has the app.
     AlreadyOnThisApp,

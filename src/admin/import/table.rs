@@ -1,7 +1,7 @@
 //! From the text of a CSV file to mailboxes as they are posted: which separator it is, what the columns mean, and
 //! what is wrong on which line. Pure.
 
-use super::{Line, Table};
+use super::file::{Line, Table};
 use crate::problem::LineError;
 use serde_json::{Map, Value};
 
