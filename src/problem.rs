@@ -1,4 +1,4 @@
-//! What a caller is told when something does not work, with the status, code and detail of RFC 9457: a stable `code`, and
+//! What a caller gets when something does not work, with the status, code and detail of RFC 9457: a stable `code`, and
 //! a diagnosis where there is one. `http` writes it down as `application/problem+json`.
 
 use crate::domain::Diagnosis;

@@ -18,7 +18,7 @@ pub(crate) struct Context {
     pub(crate) signin: Arc<signin::Context>,
     /// For OAuth requests.
     pub(crate) http: HttpClient,
-    /// Says which hosts may be spoken to without TLS.
+    /// Says which hosts may be connected to without TLS.
     pub(crate) dialer: Dialer,
     /// Finds out who takes a domain's mail.
     pub(crate) mx: MxResolver,

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Gives an app to the mailboxes it is for, or says which those are.
 pub(crate) async fn distribute(context: &Context, id: &AppId, order: &Order) -> Result<Distributed, Problem> {
-    let (plan, changed, asked) = retry_conflicts(async || {
+    let (plan, changed, invited) = retry_conflicts(async || {
         let app = lookup::app(&context.store, id)?.value;
         serves_users(&app)?;
         let app = app.app;
@@ -28,9 +28,9 @@ pub(crate) async fn distribute(context: &Context, id: &AppId, order: &Order) -> 
         .await?;
         let count = plan.changes.len();
         match approved {
-            Some((commit, asked)) if count > 0 => {
+            Some((commit, invited)) if count > 0 => {
                 context.store.commit(commit).await?;
-                Ok((plan, count, asked))
+                Ok((plan, count, invited))
             }
             Some(_) | None => Ok((plan, 0, Invited::default())),
         }
@@ -39,8 +39,8 @@ pub(crate) async fn distribute(context: &Context, id: &AppId, order: &Order) -> 
     if changed > 0 {
         context.supervisor.reconcile().await;
     }
-    let (links, groups) = (asked.shown_links(context), shown_groups(Group::ALL, &plan.groups));
-    Ok(Distributed { changed, invited: asked.count, links, groups })
+    let (links, groups) = (invited.shown_links(context), shown_groups(Group::ALL, &plan.groups));
+    Ok(Distributed { changed, invited: invited.count, links, groups })
 }
 
 /// Everything a distribution looked at, in groups.
@@ -71,10 +71,10 @@ impl Plan {
     /// One commit of all changes, if they are as many as were expected.
     fn approved(&self, store: &Store, app: &App, order: &Order) -> Result<(Commit, Invited), Problem> {
         approve(self.changes.len(), order.expect, "will_change")?;
-        let (mut commit, mut asked) = (Commit::default(), Invited::default());
+        let (mut commit, mut invited) = (Commit::default(), Invited::default());
         for stored in &self.changes {
-            change(store, &mut commit, (stored, app), order.invite, &mut asked)?;
+            change(store, &mut commit, (stored, app), order.invite, &mut invited)?;
         }
-        Ok((commit, asked))
+        Ok((commit, invited))
     }
 }

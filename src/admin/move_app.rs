@@ -40,7 +40,7 @@ pub(crate) async fn move_app(
         Ok((plan, done))
     })
     .await?;
-    let Done { moving, changed, asked } = done;
+    let Done { moving, changed, invited } = done;
     if changed > 0 {
         context.supervisor.reconcile().await;
     }
@@ -48,7 +48,7 @@ pub(crate) async fn move_app(
         context.signin.trials().add(*mailbox);
     }
     let groups = shown_groups(Group::ALL, &plan.groups(&moving));
-    Ok(Distributed { changed, invited: asked.count, links: asked.shown_links(context), groups })
+    Ok(Distributed { changed, invited: invited.count, links: invited.shown_links(context), groups })
 }
 
 /// The new app, if mailboxes can be moved from the old one to it.
@@ -90,7 +90,7 @@ struct Done {
     /// The sign-ins that move mailboxes.
     moving: BTreeMap<Incarnation, SignIn>,
     changed: usize,
-    asked: Invited,
+    invited: Invited,
 }
 
 impl Plan {
@@ -127,7 +127,7 @@ impl Plan {
             done.moving.insert(stored.incarnation, sign_in);
         }
         for stored in &self.changes {
-            change(store, &mut commit, (stored, app), order.invite, &mut done.asked)?;
+            change(store, &mut commit, (stored, app), order.invite, &mut done.invited)?;
         }
         Ok((commit, done))
     }
@@ -153,11 +153,11 @@ impl Done {
         invite: Option<Delivery>,
     ) -> Result<(), Problem> {
         if invite == Some(Delivery::Mail) {
-            return self.asked.mail(store, commit, stored);
+            return self.invited.mail(store, commit, stored);
         }
         commit.event(sign_in.told_as(EventType::SignInRequested, clock::now()));
         if invite == Some(Delivery::Link) {
-            self.asked.give(stored, sign_in.clone());
+            self.invited.give(stored, sign_in.clone());
         }
         Ok(())
     }

@@ -35,12 +35,12 @@ pub(super) fn provider_of_domain(domain: &str) -> Option<&'static str> {
     Provider::of_domain(domain).map(|provider| provider.id.as_str())
 }
 
-/// How many domains are asked for at once, and how long all of them may take: a person waits.
+/// How many domains are looked up at once, and how long all of them may take: a person waits.
 const ASKED_AT_ONCE: usize = 16;
 const ASKED_FOR: Duration = Duration::from_secs(10);
 
 /// Names the providers of mailboxes that neither they, nor their domains, nor an app name, by where their domain's
-/// mail goes. Each domain is asked for once; what cannot be found out is left as it is.
+/// mail goes. Each domain is looked up once; what cannot be found out is left as it is.
 pub(super) async fn find_providers(context: &Context, values: &mut [&mut Value]) -> Result<(), StoreError> {
     let mut domains = BTreeMap::new();
     for (place, value) in values.iter().enumerate() {
@@ -65,7 +65,7 @@ pub(super) async fn find_providers(context: &Context, values: &mut [&mut Value])
     Ok(())
 }
 
-/// The domain whose mail exchangers would tell the provider of a mailbox, if nothing nearer does.
+/// The domain whose mail exchangers say which provider a mailbox is of, if nothing nearer does.
 fn asks_for(context: &Context, value: &Value) -> Result<Option<String>, StoreError> {
     let is_said = |pointer: &str| value.pointer(pointer).is_some_and(|said| !said.is_null());
     // null says something, too: there is none

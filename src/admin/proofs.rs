@@ -13,7 +13,7 @@ pub(super) fn checks(app: &App, redirect_uri: &str, facts: &AppFacts) -> [Check;
     [redirect(app, redirect_uri, facts.redirect.as_ref()), consent(app, facts.consent.as_ref())]
 }
 
-/// When its secret or certificate ends: nobody can be asked, so it is what was entered.
+/// When its secret or certificate ends: no provider can be asked, so it is what was entered.
 pub(super) fn expiry(credentials: &AppCredentials, now: Timestamp) -> Check {
     const NAME: &str = "secret_expiry";
     let credential = credentials.credential();

@@ -27,7 +27,7 @@ pub(crate) struct Order {
     pub(crate) apply: bool,
     #[serde(default)]
     pub(crate) expect: Option<usize>,
-    /// How users are asked to sign in; without it they are not.
+    /// How users are invited to sign in; without it they are not.
     #[serde(default)]
     pub(crate) invite: Option<Delivery>,
 }
@@ -113,26 +113,26 @@ pub(super) fn change(
     commit: &mut Commit,
     (stored, app): (&StoredMailbox, &App),
     invite: Option<Delivery>,
-    asked: &mut Invited,
+    invited: &mut Invited,
 ) -> Result<(), Problem> {
     let mut changed = stored.clone();
     presets::give(&mut changed, app);
     store.end_move(commit, stored.incarnation);
     store.put_mailbox(commit, &changed)?;
-    // somebody who signs in meanwhile keeps the app that he signed in through
+    // a user who signs in meanwhile keeps the app of that sign-in
     store.expect_no_grant(commit, stored.incarnation);
     match invite {
-        Some(Delivery::Mail) => asked.mail(store, commit, stored)?,
+        Some(Delivery::Mail) => invited.mail(store, commit, stored)?,
         Some(Delivery::Link) => {
             let sign_in = link(store, commit, stored, None, None)?;
-            asked.give(stored, sign_in);
+            invited.give(stored, sign_in);
         }
         None => {}
     }
     Ok(())
 }
 
-/// Whether users can be asked, before anything is changed.
+/// Whether users can be invited, before anything is changed.
 pub(super) fn may_invite(context: &Context, app: &App, invite: Option<Delivery>) -> Result<(), Problem> {
     if invite.is_none() {
         return Ok(());

@@ -95,7 +95,7 @@ fn users_of(context: &Context, id: &AppId) -> Result<Vec<String>, StoreError> {
     Ok(users.into_values().take(MOST_DOMAINS).collect())
 }
 
-/// A person waits while they are asked for one after another.
+/// A person waits while their tokens are requested one after another.
 const MOST_DOMAINS: usize = 10;
 
 /// Where anybody of the tenant signs in, to prove redirect and consent; nothing else of it is stored.

@@ -1,4 +1,4 @@
-//! The language a reader of the API asked for: `?language=de`, else Accept-Language.
+//! The language of an answer: `?language=de`, else Accept-Language.
 
 use super::extract::query;
 use crate::diagnosis::Language;

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// The media type of every problem.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What is answered here is for who asked, and what it says it is.
+/// Answers are stored by no cache, and are of the media type they name.
 pub(super) const NO_STORE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 pub(super) const NO_SNIFF: (header::HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 

@@ -50,13 +50,13 @@ impl ServersHandle {
 
 /// Servers whose addresses are bound.
 pub struct Bound {
-    /// They run when they are told to.
+    /// They run when they are awaited.
     pub server: Servers,
     /// The API's address.
     pub address: SocketAddr,
     /// Where users come to, without a slash at its end.
     pub public_url: String,
-    /// Told `true`, those who wait for something to happen are answered at once.
+    /// Set to `true`, requests that wait for something to happen are answered at once.
     pub ending: watch::Sender<bool>,
 }
 
@@ -167,7 +167,7 @@ async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
 }
 
-/// Holds an answer back until what it was made of is durable: a crash must not take back what was told.
+/// Holds an answer back until what it was made of is durable: a crash must not take back an answer.
 async fn only_what_is_durable(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -180,7 +180,7 @@ async fn only_what_is_durable(
     Ok(response)
 }
 
-/// Puts words under every refusal that came without them: extractors, routing, payload limits.
+/// Gives every refusal without a problem one of its own: extractors, routing, payload limits.
 pub(super) async fn net(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

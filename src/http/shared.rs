@@ -28,7 +28,7 @@ pub struct HttpDeps {
     pub config: Config,
     /// SHA-256 of the admin key.
     pub admin_key_sha256: [u8; 32],
-    /// Says which hosts may be spoken to without TLS.
+    /// Says which hosts may be connected to without TLS.
     pub dialer: Dialer,
     /// Tries a mailbox before its grant is replaced.
     pub probe: Probe,

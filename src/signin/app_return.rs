@@ -37,7 +37,7 @@ pub(crate) enum AppResult {
     },
     /// It did not.
     TestRefused(Box<Diagnosis>),
-    /// The answer lacks what was asked for.
+    /// The answer lacks what was requested.
     Unusable,
     /// The tenants cannot be compared at the moment.
     Unsure,

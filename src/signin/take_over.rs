@@ -15,7 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a trial that ended by a fault of ours is left alone.
+/// How long a trial that ended by a fault of this program is left alone.
 const AFTER_FAULT: Duration = Duration::from_secs(15 * 60);
 
 /// Adds every trial that was not finished before a restart. To be called before requests are served.

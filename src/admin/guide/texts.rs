@@ -172,7 +172,7 @@ pub(crate) fn scripts(way: Way, facts: &Facts) -> Result<Vec<Script>, toml::de::
     let platform = data.platform.get(if is_web { &Way::Redirect } else { &way });
     let secret = |text: &String| if has_secret { text.trim_start().to_owned() } else { String::new() };
     let texts = &data.script;
-    // our own words first: what they hold is filled in and escaped with the rest
+    // the texts of the scripts first: what they hold is filled in and escaped with the rest
     let ours = [
         ("resource", permissions.resource.clone()),
         ("kind", permissions.kind.clone()),

@@ -63,7 +63,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     }
 }
 
-/// A position whose next event is still there, or will be the next there is: nobody misses events without being told.
+/// A position whose next event is still there, or will be the next there is: nobody misses events without an error.
 fn kept(shared: &Shared, after: Cursor) -> Result<Cursor, Problem> {
     let detail = if after < shared.store.earliest_cursor()? {
         "after: events behind this cursor are older than events.retention, or were lost with a damaged disk; \

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A key, and a digest of what was asked for with it.
+/// A key, and a digest of the request it came with.
 pub(super) struct KeyedRequest {
     pub(super) key: String,
     pub(super) digest: String,

@@ -1,4 +1,4 @@
-//! POST `/v1/mailboxes/{mb}/invite`: a user is asked to sign in, by mail or by a link that the caller delivers.
+//! POST `/v1/mailboxes/{mb}/invite`: a user is invited to sign in, by mail or by a link that the caller delivers.
 
 use super::super::Shared;
 use super::super::extract::json;

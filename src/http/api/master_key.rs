@@ -13,7 +13,7 @@ use actix_web::web::{Bytes, Data, block};
 use serde::Deserialize;
 use serde_json::json;
 
-/// What is asked for.
+/// The request.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -34,7 +34,7 @@ pub(super) async fn rotate(shared: Data<Shared>, body: Bytes) -> Answer {
     })))
 }
 
-/// Nothing was changed: what was asked for does not fit.
+/// Nothing was changed: the given key does not fit.
 fn refused(error: StoreError) -> Problem {
     if let StoreError::Vault { what } = error {
         return Problem::unprocessable("invalid_master_key", what);

@@ -54,7 +54,7 @@ async fn read(mut reader: RecordReader<Arc<Key>>, frames: &mpsc::Sender<Result<B
             let frame = reader.next_frame();
             (reader, frame)
         });
-        let Ok((back, frame)) = next.await else { return }; // told by the panic hook
+        let Ok((back, frame)) = next.await else { return }; // the panic hook logs it
         reader = back;
         let frame = match frame {
             Ok(None) => return,

@@ -1,4 +1,4 @@
-//! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
+//! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` shows its state.
 
 use super::super::Shared;
 use super::super::extract::{json, query};
@@ -86,7 +86,7 @@ pub(super) async fn paste(shared: Data<Shared>, id: Path<String>, body: Bytes) -
     work.await.map_err(|_| Problem::internal("the sign-in was cut off: start it again"))?
 }
 
-/// POST `/v1/sign-ins/{id}/accept`: an administrator accepts who signed in, though he is somebody else.
+/// POST `/v1/sign-ins/{id}/accept`: an administrator accepts who signed in, though it is another account.
 pub(super) async fn accept(shared: Data<Shared>, id: Path<String>) -> Answer {
     let row = read(&shared, id.parse()?)?;
     let stored = shared.mailbox(row.value.mailbox.as_str())?;
