@@ -1,8 +1,10 @@
 //! A user is invited to sign in, by mail or by a link that the caller delivers.
 
+use super::context::Context;
+use super::sign_in_rules::{can_sign_in, check_return};
 use crate::clock;
 use crate::events::EventType;
-use crate::notify::InviteError;
+use crate::notify::{InviteError, Invited};
 use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
 use serde::Deserialize;
@@ -18,8 +20,47 @@ pub(crate) enum Delivery {
     Link,
 }
 
+/// A user who was invited.
+pub(crate) enum Invitation {
+    /// By mail.
+    Mailed {
+        /// The sign-in.
+        sign_in: SignIn,
+        /// The address.
+        sent_to: String,
+    },
+    /// By a link that the caller delivers.
+    Link(SignIn),
+}
+
+/// Invites a mailbox's user to sign in.
+pub(crate) async fn invite(
+    context: &Context,
+    stored: &StoredMailbox,
+    deliver: Delivery,
+    return_to: Option<&str>,
+    language: Option<String>,
+) -> Result<Invitation, Problem> {
+    let return_to = return_to.map(|to| check_return(context, to)).transpose()?;
+    can_sign_in(context, stored)?;
+    match deliver {
+        Delivery::Mail => {
+            let base = context.signin.public_url();
+            let invited = context.notifier.invite(stored, base, return_to, language).await;
+            let Invited { sign_in, sent_to } = invited.map_err(problem_of)?;
+            Ok(Invitation::Mailed { sign_in, sent_to })
+        }
+        Delivery::Link => {
+            let mut commit = Commit::of_mailbox(stored.incarnation);
+            let sign_in = link(&context.store, &mut commit, stored, return_to, language)?;
+            context.store.commit(commit).await?;
+            Ok(Invitation::Link(sign_in))
+        }
+    }
+}
+
 /// A sign-in whose link somebody else delivers.
-pub(crate) fn link(
+pub(super) fn link(
     store: &Store,
     commit: &mut Commit,
     stored: &StoredMailbox,
@@ -34,7 +75,7 @@ pub(crate) fn link(
 }
 
 /// Why nobody was invited.
-pub(crate) fn problem_of(error: InviteError) -> Problem {
+pub(super) fn problem_of(error: InviteError) -> Problem {
     let text = error.to_string();
     match error {
         InviteError::NoSender => Problem::conflict("no_sender", text),

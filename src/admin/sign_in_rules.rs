@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::store::StoredMailbox;
 
 /// The app by which somebody can sign in for it; else what is missing.
-pub(crate) fn can_sign_in(context: &Context, stored: &StoredMailbox) -> Result<App, Problem> {
+pub(super) fn can_sign_in(context: &Context, stored: &StoredMailbox) -> Result<App, Problem> {
     let app = match &stored.mailbox.auth {
         Auth::Oauth { app: Some(app), .. } => {
             let moving = context.store.move_of(stored)?;
@@ -28,7 +28,7 @@ pub(crate) fn can_sign_in(context: &Context, stored: &StoredMailbox) -> Result<A
 }
 
 /// Whether an app is one that users sign in through at all.
-pub(crate) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
+pub(super) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
     match Serves::of(app) {
         Serves::Registration => Ok(()),
         Serves::ServiceAccount => {
@@ -43,7 +43,7 @@ pub(crate) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
 }
 
 /// Whether anybody can sign in through an app; else what it lacks.
-pub(crate) fn is_complete(app: &App) -> Result<(), Problem> {
+pub(super) fn is_complete(app: &App) -> Result<(), Problem> {
     let missing = missing_fields(app);
     if missing.is_empty() {
         return Ok(());
@@ -53,7 +53,7 @@ pub(crate) fn is_complete(app: &App) -> Result<(), Problem> {
 }
 
 /// What an app still lacks before anybody can sign in with it.
-pub(crate) fn missing_fields(app: &App) -> Vec<&'static str> {
+pub(super) fn missing_fields(app: &App) -> Vec<&'static str> {
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let tenant = preset.and_then(|preset| preset.tenant.as_ref());
     let tenant = tenant.is_some_and(|tenant| tenant.required) && app.tenant.is_none();
@@ -65,7 +65,7 @@ pub(crate) fn missing_fields(app: &App) -> Vec<&'static str> {
 }
 
 /// The address to send a user back to, if it may be one.
-pub(crate) fn check_return(context: &Context, to: &str) -> Result<String, Problem> {
+pub(super) fn check_return(context: &Context, to: &str) -> Result<String, Problem> {
     let refuse = || {
         let origins = "must be an address under http.public_url or of an origin in signin.return_to";
         Problem::field("return_to", origins)

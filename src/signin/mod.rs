@@ -1,4 +1,4 @@
-//! A sign-in's life, from the personal link to a grant that is in place: the visit to the provider (`visit`, `returned`,
+//! A sign-in's life, from the personal link to a grant that is in place: the visit to the provider (`visit`, `owner`, `returned`,
 //! `device`, `paste`), the tokens it gives (`redeem`, `account`), their trial as the mailbox (`candidate`), and what goes on
 //! without a user: refresh tokens of another system (`grant_trial`) and mailboxes that an app opens by itself
 //! (`app_only_trial`), scheduled by `schedule` and worked off by `take_over`. What an app's consent and sign-in test prove is
@@ -15,6 +15,7 @@ mod candidate;
 mod context;
 mod device;
 mod grant_trial;
+mod owner;
 mod paste;
 mod provider;
 mod record;
@@ -35,6 +36,7 @@ pub(crate) use app_return::{AppResult, take_app_answer};
 pub(crate) use app_state::{begin_sign_in_test, consent_state};
 pub(crate) use context::{Context, ContextParts};
 pub(crate) use device::begin_device;
+pub(crate) use owner::{others_of_owner, sign_in_for};
 pub(crate) use paste::{PasteError, accept_pasted};
 pub(crate) use recovery::{accept, finish_accepted, tidy_up, unfinished};
 pub(crate) use result::{Message, SignInResult};

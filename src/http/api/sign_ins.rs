@@ -6,14 +6,13 @@ use super::super::language::{language, language_of};
 use super::super::pages::paste_problem;
 use super::super::problem::Answer;
 use super::super::wait::wait;
-use crate::admin::{can_sign_in, check_return, set, typed};
+use crate::admin::{request_sign_in, set, typed};
 use crate::clock;
 use crate::diagnosis::{self, Language};
 use crate::domain::SignInId;
-use crate::events::EventType;
 use crate::problem::Problem;
 use crate::signin;
-use crate::store::{Commit, Row, SignIn, SignInState};
+use crate::store::{Row, SignIn, SignInState};
 use crate::work::blocking;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,16 +38,8 @@ struct OneQuery {
 pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let stored = shared.mailbox(&id)?;
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
-    let return_to = form.return_to.as_deref().map(|to| check_return(&shared.admin, to)).transpose()?;
-    let app = can_sign_in(&shared.admin, &stored)?;
-    let ways = shared.signin.offered_ways(&app, form.ways.as_deref())?;
-    let now = clock::now();
-    let mut sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
-    sign_in.ways = ways;
-    let mut commit = Commit::of_mailbox(stored.incarnation);
-    shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
-    commit.event(sign_in.told_as(EventType::SignInRequested, now));
-    shared.store.commit(commit).await?;
+    let (ways, return_to) = (form.ways.as_deref(), form.return_to.as_deref());
+    let sign_in = request_sign_in(&shared.admin, &stored, ways, return_to, form.language).await?;
     let mut shown = view(&sign_in, Language::default());
     set(&mut shown, "url", json!(shared.signin.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
