@@ -1,4 +1,5 @@
-//! An app as it is entered: checked, and with what may be left out. Client secrets and private keys go in and never come out.
+//! An app as it is entered: checked, and with what may be left out. Client secrets and private keys go in and never
+//! come out.
 
 use super::app_ids;
 use super::credential_form::{self, Entered};

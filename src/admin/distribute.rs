@@ -1,5 +1,5 @@
-//! Gives an app to all mailboxes that are like the one it was made for, and invites their users to sign in. Without `apply`
-//! it only says what would change.
+//! Gives an app to all mailboxes that are like the one it was made for, and invites their users to sign in. Without
+//! `apply` it only says what would change.
 
 use super::context::Context;
 use super::distribution::{Group, Item, Wanted, group};

@@ -1,5 +1,5 @@
-//! Moves mailboxes that are signed in to another registration. Each keeps its app and its grant until a sign-in by the new
-//! one was proved; that sign-in's commit moves it.
+//! Moves mailboxes that are signed in to another registration. Each keeps its app and its grant until a sign-in by
+//! the new one was proved; that sign-in's commit moves it.
 
 use super::app_migration::{Group, Known, Wanted, group};
 use super::context::Context;
@@ -144,7 +144,8 @@ impl Plan {
 }
 
 impl Done {
-    /// A user is invited by mail, whose link is by the new app, too; else by this sign-in, which is reported as an event.
+    /// A user is invited by mail, whose link is by the new app, too; else by this sign-in, which is reported as an
+    /// event.
     fn ask(
         &mut self,
         store: &Store,

@@ -1,5 +1,5 @@
-//! What `app verify` says of redirect and consent, which only somebody's return from the provider proves, and of the end
-//! of the secret, which only a person knows. Pure.
+//! What `app verify` says of redirect and consent, which only somebody's return from the provider proves, and of the
+//! end of the secret, which only a person knows. Pure.
 
 use crate::diagnosis::{Facts, catalogue, describe};
 use crate::domain::app::AppCredentials;

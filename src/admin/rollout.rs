@@ -1,5 +1,5 @@
-//! What giving an app to many mailboxes at once has in common, whether they are given it or moved to it: the order, its
-//! approval, and whom it invites.
+//! What giving an app to many mailboxes at once has in common, whether they are given it or moved to it: the order,
+//! its approval, and whom it invites.
 
 use super::context::Context;
 use super::distribution::Item;
@@ -107,7 +107,7 @@ pub(super) fn has_sign_in(store: &Store, stored: &StoredMailbox) -> Result<bool,
     Ok(is_tried || store.grant(stored.incarnation)?.is_some())
 }
 
-/// Gives an app to a mailbox that nobody signed in to, and asks its user.
+/// Gives an app to a mailbox that nobody signed in to, and invites its user.
 pub(super) fn change(
     store: &Store,
     commit: &mut Commit,

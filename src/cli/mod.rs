@@ -1,5 +1,5 @@
-//! The command line. `serve` is the daemon, `fsck` works on its store while it does not run; every other command talks to
-//! the daemon's HTTP API.
+//! The command line. `serve` is the daemon, `fsck` works on its store while it does not run; every other command
+//! talks to the daemon's HTTP API.
 
 mod admin;
 mod args;

@@ -63,8 +63,8 @@ fn word(entry: &Entry, facts: &Facts<'_>, evidence: Option<String>, language: La
     }
 }
 
-/// A diagnosis as it is shown to a reader: its texts made anew in the reader's language from code and facts, and the facts left
-/// out. One that was stored before facts were kept stays as it is.
+/// A diagnosis as it is shown to a reader: its texts made anew in the reader's language from code and facts, and the
+/// facts left out. One that was stored before facts were kept stays as it is.
 #[must_use]
 pub fn shown(found: &Diagnosis, language: Language) -> Diagnosis {
     let entry = catalogue::find(&found.code);

@@ -1,5 +1,5 @@
-//! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is its
-//! own, so that the pages can be shown to the world and the API to nobody.
+//! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is
+//! its own, so that the pages can be shown to the world and the API to nobody.
 
 use crate::config::{Config, TlsFiles};
 use crate::net::{BadCertificate, server_config};

@@ -1,6 +1,6 @@
 //! Mail to people: users are invited to sign in, administrators read what they have to do. It goes out through the
-//! durable outbox of a mailbox of this installation, in the commit that notes that it was sent: a crash neither loses nor
-//! doubles it.
+//! durable outbox of a mailbox of this installation, in the commit that notes that it was sent: a crash neither loses
+//! nor doubles it.
 
 mod decide;
 mod error;

@@ -1,5 +1,5 @@
-//! The trial of an app's own token for a mailbox that moves to that app: nobody signs in. Until the token is proved the
-//! mailbox stays with the app it has.
+//! The trial of an app's own token for a mailbox that moves to that app: nobody signs in. Until the token is proved
+//! the mailbox stays with the app it has.
 
 use super::candidate::{conclude, stops_sending};
 use super::schedule::Next;

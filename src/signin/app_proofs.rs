@@ -1,4 +1,5 @@
-//! What a sign-in, a sign-in test or a consent proves of an app: that the redirect comes back, and that consent is given.
+//! What a sign-in, a sign-in test or a consent proves of an app: that the redirect comes back, and that consent is
+//! given.
 
 use super::context::Context;
 use super::provider::Provider;

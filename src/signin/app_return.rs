@@ -1,5 +1,5 @@
-//! What came back from the provider for an app and not for a mailbox: an administrator's consent, and a sign-in test of
-//! which nothing is kept but that it worked.
+//! What came back from the provider for an app and not for a mailbox: an administrator's consent, and a sign-in test
+//! of which nothing is kept but that it worked.
 
 use super::app_proofs::note;
 use super::app_state::AppState;

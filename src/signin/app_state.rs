@@ -1,4 +1,5 @@
-//! The `state` of a consent link and of a sign-in test: sealed, it says all there is to know when the browser comes back.
+//! The `state` of a consent link and of a sign-in test: sealed, it says all there is to know when the browser comes
+//! back.
 
 use super::context::Context;
 use super::provider::Provider;

@@ -1,5 +1,5 @@
-//! A new grant that is not in place yet: durable before anything else is done with it, tried as the mailbox, and only then
-//! put in place of the old one.
+//! A new grant that is not in place yet: durable before anything else is done with it, tried as the mailbox, and only
+//! then put in place of the old one.
 
 use super::context::Context;
 use super::provider::Provider;
@@ -53,9 +53,9 @@ pub(super) async fn stops_sending(
     Ok((context.send_probe)(stored.clone(), access_token).await)
 }
 
-/// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one, and the app that it
-/// is by becomes the mailbox's own. Without a grant it was the app's own token that proved good. A conflict: the mailbox
-/// was changed meanwhile so that it cannot use the grant.
+/// Ends a sign-in with a grant that proved good, in one commit: it takes the place of the old one, and the app that
+/// it is by becomes the mailbox's own. Without a grant it was the app's own token that proved good. A conflict: the
+/// mailbox was changed meanwhile so that it cannot use the grant.
 pub(super) async fn conclude(
     context: &Context,
     row: &mut Row<SignIn>,

@@ -1,4 +1,5 @@
-//! What a sign-in's life needs: the store, the supervisor, ways to try a mailbox, and the addresses of this installation.
+//! What a sign-in's life needs: the store, the supervisor, ways to try a mailbox, and the addresses of this
+//! installation.
 
 use super::trials::Trials;
 use crate::domain::{Diagnosis, Secret};

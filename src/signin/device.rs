@@ -1,5 +1,5 @@
-//! Sign-in by device code (RFC 8628): the user enters a code at the provider, on any device, and the provider is polled.
-//! The code is durable, so that a restart goes on polling.
+//! Sign-in by device code (RFC 8628): the user enters a code at the provider, on any device, and the provider is
+//! polled. The code is durable, so that a restart goes on polling.
 
 use super::context::Context;
 use super::provider::{Provider, address_only};

@@ -1,10 +1,10 @@
 //! The trial of one refresh token of another system, each step durable before the next (G2): the mark that it is in
-//! flight, the request, the answer; then whose it is, whether it opens the mailbox, and whether it may send. Only then does
-//! it take the place of the grant that was there, which works on until then.
+//! flight, the request, the answer; then whose it is, whether it opens the mailbox, and whether it may send. Only
+//! then does it take the place of the grant that was there, which works on until then.
 //!
-//! A token that the provider refuses for good is discarded, and its user is invited to sign in. Whatever else fails is
-//! tried again: by itself, when the app or the mailbox is changed, or when a person says "now". A refused SMTP AUTH discards
-//! nothing where mail is received: it is shown in the sign-in that succeeded.
+//! A token that the provider refuses for good is discarded, and its user is invited to sign in. Whatever else fails
+//! is tried again: by itself, when the app or the mailbox is changed, or when a person says "now". A refused SMTP
+//! AUTH discards nothing where mail is received: it is shown in the sign-in that succeeded.
 
 use super::account::{Unknown, account_from_refresh};
 use super::candidate::conclude;

@@ -1,8 +1,8 @@
-//! A sign-in's life, from the personal link to a grant that is in place: the visit to the provider (`visit`, `owner`, `returned`,
-//! `device`, `paste`), the tokens it gives (`redeem`, `account`), their trial as the mailbox (`candidate`), and what goes on
-//! without a user: refresh tokens of another system (`grant_trial`) and mailboxes that an app opens by itself
-//! (`app_only_trial`), scheduled by `schedule` and worked off by `take_over`. What an app's consent and sign-in test prove is
-//! here, too (`app_state`, `app_return`, `app_proofs`).
+//! A sign-in's life, from the personal link to a grant that is in place: the visit to the provider (`visit`, `owner`,
+//! `returned`, `device`, `paste`), the tokens it gives (`redeem`, `account`), their trial as the mailbox
+//! (`candidate`), and what goes on without a user: refresh tokens of another system (`grant_trial`) and mailboxes
+//! that an app opens by itself (`app_only_trial`), scheduled by `schedule` and worked off by `take_over`. What an
+//! app's consent and sign-in test prove is here, too (`app_state`, `app_return`, `app_proofs`).
 //!
 //! Each step is durable before the next (G2). Nothing here knows of HTTP: pages and API call it, and show the outcome.
 

@@ -8,8 +8,8 @@ use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
 use crate::work::blocking;
 
-/// A sign-in of its own for another mailbox of the same owner, in the manner of `from`; one that waits already, however
-/// often it is requested.
+/// A sign-in of its own for another mailbox of the same owner, in the manner of `from`; one that waits already,
+/// however often it is requested.
 pub(crate) async fn sign_in_for(
     context: &Context,
     from: SignIn,

@@ -1,5 +1,5 @@
-//! A pasted address: the answer of a provider whose redirect leads to an empty page of its own (Entra ID's native redirect,
-//! `…/oauth2/nativeclient`).
+//! A pasted address: the answer of a provider whose redirect leads to an empty page of its own (Entra ID's native
+//! redirect, `…/oauth2/nativeclient`).
 
 use super::context::Context;
 use super::result::SignInResult;

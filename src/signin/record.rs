@@ -49,7 +49,8 @@ pub(super) async fn close(
     end(context, row, result.state, result.diagnosis.clone()).await
 }
 
-/// Keeps the grant of somebody else of the same tenant as a candidate, sealed and unused, for an administrator to accept.
+/// Keeps the grant of somebody else of the same tenant as a candidate, sealed and unused, for an administrator to
+/// accept.
 pub(super) fn store_candidate(row: &mut Row<SignIn>, grant: Grant, now: Timestamp) {
     row.value.candidate = Some(grant);
     row.value.accept_until = Some(now.plus(ACCEPTABLE));

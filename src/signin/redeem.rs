@@ -1,5 +1,5 @@
-//! Tokens that came with a sign-in, whichever way: the account is compared with the mailbox, the new grant is durable as
-//! a candidate before anything else is done with it, is tried, and only then replaces the old one.
+//! Tokens that came with a sign-in, whichever way: the account is compared with the mailbox, the new grant is durable
+//! as a candidate before anything else is done with it, is tried, and only then replaces the old one.
 
 use super::account::{Unknown, account_from_answer};
 use super::app_proofs::note_sign_in;
@@ -49,8 +49,8 @@ pub(super) async fn redeem_code(
     try_tokens(context, row, stored, &provider, received).await
 }
 
-/// [`exchange`], and what its answer means for a credential on trial. The provider as it is from then on, the answer, and
-/// whether the secret went along.
+/// [`exchange`], and what its answer means for a credential on trial. The provider as it is from then on, the answer,
+/// and whether the secret went along.
 pub(super) async fn exchange_code(
     context: &Context,
     provider: Provider,

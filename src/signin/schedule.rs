@@ -1,5 +1,5 @@
-//! Which mailboxes' grant trials run, and which wait until when. Pure: `now` is an argument. It is made anew at a start:
-//! what waited before a restart is tried at once.
+//! Which mailboxes' grant trials run, and which wait until when. Pure: `now` is an argument. It is made anew at a
+//! start: what waited before a restart is tried at once.
 
 use crate::domain::{AppId, Incarnation, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};

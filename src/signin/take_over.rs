@@ -1,6 +1,6 @@
-//! The worker that goes on with what needs no user: refresh tokens of another system, and mailboxes that an app opens by
-//! itself. A few mailboxes at a time, woken when one is added and when something changes that one waits for. What is lost
-//! with the process is found again at the next start.
+//! The worker that goes on with what needs no user: refresh tokens of another system, and mailboxes that an app opens
+//! by itself. A few mailboxes at a time, woken when one is added and when something changes that one waits for. What
+//! is lost with the process is found again at the next start.
 
 use super::context::Context;
 use super::record::end;

@@ -1,4 +1,5 @@
-//! One trial without a user, and what both kinds of it have in common: how it ends, waits, and what it shows meanwhile.
+//! One trial without a user, and what both kinds of it have in common: how it ends, waits, and what it shows
+//! meanwhile.
 
 use super::context::Context;
 use super::record::{end, put};
@@ -123,8 +124,8 @@ impl Case<'_> {
     }
 }
 
-/// A diagnosis without clicks and commands, which are made anew from code and facts when it is shown: the row has room for
-/// little more than its token.
+/// A diagnosis without clicks and commands, which are made anew from code and facts when it is shown: the row has
+/// room for little more than its token.
 pub(super) fn terse(mut found: Diagnosis) -> Diagnosis {
     found.remedy.clicks.clear();
     found.remedy.commands.clear();

@@ -1,5 +1,5 @@
-//! A file of mailboxes is imported: read (`format`, `table`, `documents`, `text`), checked line by line (`check`), and created
-//! in one commit (`create`).
+//! A file of mailboxes is imported: read (`format`, `table`, `documents`, `text`), checked line by line (`check`),
+//! and created in one commit (`create`).
 
 mod check;
 mod create;

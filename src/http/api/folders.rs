@@ -59,8 +59,8 @@ struct Change {
     included: Option<bool>,
 }
 
-/// PATCH `/v1/mailboxes/{mb}/folders/{folder}`: whether it is synchronized. What is stored of a folder that is left out
-/// from now on stays.
+/// PATCH `/v1/mailboxes/{mb}/folders/{folder}`: whether it is synchronized. What is stored of a folder that is left
+/// out from now on stays.
 pub(super) async fn patch(
     shared: Data<Shared>,
     path: Path<(String, String)>,

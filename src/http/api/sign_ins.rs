@@ -45,7 +45,7 @@ pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) 
     Ok(HttpResponse::Created().json(shown))
 }
 
-/// GET `/v1/mailboxes/{mb}/sign-in`: the newest one, and how it goes.
+/// GET `/v1/mailboxes/{mb}/sign-in`: the newest one, and its state.
 pub(super) async fn newest(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let language = language_of(&request)?;
     let stored = shared.mailbox(&id)?;

@@ -1,5 +1,5 @@
-//! The browser in which a visit to the provider began is the one in which it ends: it is given a cookie then. Else whoever
-//! opens a link to the callback could finish somebody else's sign-in (OAuth 2.0 Security BCP, RFC 9700 §4.7).
+//! The browser in which a visit to the provider began is the one in which it ends: it is given a cookie then. Else
+//! whoever opens a link to the callback could finish somebody else's sign-in (OAuth 2.0 Security BCP, RFC 9700 §4.7).
 
 use super::super::Shared;
 use crate::clock;
@@ -27,8 +27,8 @@ pub(super) fn mark(shared: &Shared, sign_in: &SignIn) -> Result<(Cookie<'static>
     Ok((cookie, known_by))
 }
 
-/// Whether a request comes from the browser in which this visit began. Visits that end by a pasted address, and those of
-/// versions without this check, have no mark.
+/// Whether a request comes from the browser in which this visit began. Visits that end by a pasted address, and those
+/// of versions without this check, have no mark.
 pub(super) fn is_same(shared: &Shared, request: &HttpRequest, sign_in: SignInId, attempt: &Attempt) -> bool {
     let Some(known_by) = &attempt.browser else { return true };
     request.cookie(&name(shared, sign_in)).is_some_and(|cookie| same_text(&digest(cookie.value()), known_by))

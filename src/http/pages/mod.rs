@@ -1,5 +1,6 @@
-//! The pages a user signs in by: a personal link, a page with one button, the provider, and back. A GET changes nothing, so
-//! that a mail scanner cannot use a link up. What a sign-in goes through is `crate::signin`; here it is shown.
+//! The pages a user signs in by: a personal link, a page with one button, the provider, and back. A GET changes
+//! nothing, so that a mail scanner cannot use a link up. What a sign-in goes through is `crate::signin`; here it is
+//! shown.
 
 mod app_page;
 mod browser;

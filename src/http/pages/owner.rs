@@ -1,4 +1,5 @@
-//! One link for each person: the page of a sign-in shows what else its owner has to sign in for, with a button for each.
+//! One link for each person: the page of a sign-in shows what else its owner has to sign in for, with a button for
+//! each.
 
 use super::super::Shared;
 use super::page::{Words, escape, gone, see_other};

@@ -1,5 +1,5 @@
-//! The native redirect: the provider sends the user to an empty page of its own, and the user brings its address here. Entra
-//! ID has it for apps that are registered as clients without a secret (`…/oauth2/nativeclient`).
+//! The native redirect: the provider sends the user to an empty page of its own, and the user brings its address
+//! here. Entra ID has it for apps that are registered as clients without a secret (`…/oauth2/nativeclient`).
 
 use super::super::Shared;
 use super::super::bodies;
