@@ -9,10 +9,11 @@ use crate::http::{self, HttpDeps};
 use crate::imap::{self, ImapDeps, Workers};
 use crate::net::{ByteBudget, Dialer, HttpClient, IpChoice, NetConfig, NetError, Proxy, Reach};
 use crate::notify::{self, Notifier};
+use crate::signin::Probe;
 use crate::smtp::{self, SmtpDeps};
 use crate::store::{Store, StoreError};
 use crate::supervisor::protocol::{Drain, Reconcile};
-use crate::supervisor::{Factories, Supervisor};
+use crate::supervisor::{Factories, Supervisor, SupervisorClient};
 use crate::token::TokenDeps;
 use actix::{Actor, Addr};
 use std::sync::Arc;
@@ -103,12 +104,12 @@ impl Engine {
     pub fn listen(&self, config: &Config, admin_key: Option<Secret>) -> Result<http::Bound, StartError> {
         let admin_key_sha256 = http::admin_key(&config.data_dir.0, admin_key)?;
         let (dialer, timing) = (self.dialer.clone(), config.timing.clone());
-        let probe: http::Probe = Arc::new(move |stored, token| {
+        let probe: Probe = Arc::new(move |stored, token| {
             let (dialer, timing) = (dialer.clone(), timing.clone());
             Box::pin(async move { imap::probe(&dialer, &timing, &stored.mailbox, token).await })
         });
         let (dialer, timing, name) = (self.dialer.clone(), config.timing.clone(), hello_name(config));
-        let send_probe: http::Probe = Arc::new(move |stored, token| {
+        let send_probe: Probe = Arc::new(move |stored, token| {
             let (dialer, timing, name) = (dialer.clone(), timing.clone(), name.clone());
             Box::pin(async move { smtp::probe(&dialer, &timing, &name, &stored.mailbox, token).await })
         });
@@ -116,15 +117,7 @@ impl Engine {
         let notifier = Notifier::new(self.store.clone(), config.notify.clone(), wake);
         let deps = HttpDeps {
             store: self.store.clone(),
-            supervisor: http::Wakers {
-                reconcile: self.supervisor.clone().recipient(),
-                wake: self.supervisor.clone().recipient(),
-                refresh: self.supervisor.clone().recipient(),
-                actors: self.supervisor.clone().recipient(),
-                try_credential: self.supervisor.clone().recipient(),
-                leave: self.supervisor.clone().recipient(),
-                app_token: self.supervisor.clone().recipient(),
-            },
+            supervisor: SupervisorClient::new(self.supervisor.clone()),
             http: self.http.clone(),
             config: config.clone(),
             admin_key_sha256,
@@ -133,7 +126,7 @@ impl Engine {
             send_probe,
             doctor: self.doctor(config),
             notifier: notifier.clone(),
-            on_their_way: Arc::clone(&self.in_flight),
+            in_flight: Arc::clone(&self.in_flight),
         };
         let bound = http::bind(deps)?;
         actix::spawn(notify::watch(notifier, bound.public_url.clone()));

@@ -18,18 +18,19 @@
 //! | `GetStatus` | Supervisor → Imap | `ImapStatus` | shown as unresponsive |
 //! | `Stop` | Supervisor → any | – | the store refuses what a replaced actor commits |
 //! | `ChildExited` | exit guard → Supervisor | – | noted in the log |
-//! | `Reconcile` | http, app → Supervisor | – | the next change, or a start, does it |
-//! | `Wake` | http, notify → Supervisor | – | the next poll does it |
+//! | `Reconcile` | app, signin, admin, http → Supervisor | – | the next change, or a start, does it |
+//! | `Wake` | signin, admin, http, notify → Supervisor | – | the next poll does it |
 //! | `RefreshToken` | http → Supervisor | `Option<Result<GrantInfo, TokenError>>` | HTTP 503 |
 //! | `TryCredential` | http → Supervisor | – | the supervisor looks for credentials on trial by itself |
 //! | `LendToken` | doctor → Supervisor | `Option<Result<AccessToken, TokenError>>` | the step fails, and says so |
-//! | `RequestPermit` | http → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
-//! | `RequestAppToken` | http → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
+//! | `RequestPermit` | signin → Supervisor, which passes `MayRequest` on | `Result<Permit, Waiting>` | asked again after a pause |
+//! | `RequestAppToken` | signin → Supervisor, which passes `GetAppToken` on | `Result<AccessToken, Waiting>` | asked again after a pause |
 //! | `GetActors` | http → Supervisor | `ActorsStatus` | shown as unresponsive |
 //! | `GetLags` | tests → Supervisor | `Vec<Duration>` | – |
 //! | `Drain` | app → Supervisor | – | the process ends all the same |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod admin;
 pub mod app;
 pub mod backoff;
 pub mod cli;
@@ -45,10 +46,13 @@ pub mod http;
 pub mod imap;
 pub mod net;
 pub mod notify;
+mod problem;
 pub mod protocol;
+pub mod signin;
 pub mod smtp;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
 pub mod threads;
 pub mod token;
+mod work;

@@ -2,7 +2,7 @@
 
 use super::args::Distribute;
 use super::client::{Client, segment};
-use super::commands::Printer;
+use super::printer::Printer;
 use super::{Failure, invite, show};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::path::Path;
 const IMPORTED: [(&str, &str); 4] =
     [("LINE", "/line"), ("ID", "/id"), ("ADDRESS", "/address"), ("STATE", "/state")];
 
-/// Sends a file of mailboxes; what it is is told by its name.
+/// Sends a file of mailboxes; its format follows from its name.
 pub(super) fn import(client: &Client, printer: &Printer, file: &Path, dry_run: bool) -> Result<(), Failure> {
     let bytes = std::fs::read(file).map_err(|error| Failure {
         code: 66,
@@ -53,7 +53,7 @@ pub(super) fn distribute(client: &Client, printer: &Printer, order: &Distribute)
     let path = format!("/v1/apps/{}/distribute", segment(&order.app));
     let answer = client.send(Method::POST, &path, Some(&body))?;
     if let Some(file) = &order.links {
-        // first of all: they are told once
+        // first of all: they are shown once
         let links = answer.get("links").and_then(Value::as_array);
         links.into_iter().flatten().try_for_each(|link| invite::keep_link(file, link))?;
     }

@@ -1,16 +1,17 @@
-//! What each command asks of the daemon.
+//! What each command requests of the daemon.
 
 use super::args::{AppAdd, MailboxAdd};
 use super::args::{AppCommand, Arguments, Command, MailboxCommand, MessageCommand, OutboxCommand, Send};
 use super::client::{Client, segment};
+use super::printer::{Printer, read_secret, read_stdin};
 use super::{Failure, admin, doctor, fsck, invite, rotate, serve, show};
 use crate::config::Config;
 use base64::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::Write;
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), std::env::vars())
         .map_err(|error| Failure::config(error.to_string()))?;
     if matches!(arguments.command, Command::Serve) {
@@ -79,24 +80,6 @@ const APPS: [(&str, &str); 5] = [
     ("CLIENT ID", "/client_id"),
     ("SECRET ENDS", "/secret_expires_at"),
 ];
-
-pub(super) struct Printer {
-    pub(super) json: bool,
-}
-
-impl Printer {
-    pub(super) fn list(&self, list: &Value, columns: &[(&str, &str)]) {
-        if self.json { show::json(list) } else { show::table(list, columns) }
-    }
-
-    pub(super) fn one(&self, value: &Value) {
-        show::json(value);
-    }
-
-    pub(super) fn done(&self, value: &Value, text: &str) {
-        if self.json { show::json(value) } else { show::text(text) }
-    }
-}
 
 fn status(client: &Client, printer: &Printer) -> Result<(), Failure> {
     let list = client.all("/v1/mailboxes")?;
@@ -279,16 +262,4 @@ fn events(client: &Client, after: &str, follow: bool, mailbox: Option<&str>) -> 
         }
         page.get("next").and_then(Value::as_str).unwrap_or(&after).to_owned().clone_into(&mut after);
     }
-}
-
-fn read_stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::io(format!("standard input: {error}")))?;
-    Ok(text)
-}
-
-pub(super) fn read_secret() -> Result<String, Failure> {
-    Ok(read_stdin()?.trim_end_matches(['\r', '\n']).to_owned())
 }

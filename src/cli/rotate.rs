@@ -1,8 +1,8 @@
-//! `stafette app rotate`: a new client secret, certificate or key file, and what became of its trial.
+//! `stafette app rotate`: a new client secret, certificate or key file, and the outcome of its trial.
 
 use super::args::AppRotate;
 use super::client::{Client, segment};
-use super::commands::{Printer, read_secret};
+use super::printer::{Printer, read_secret};
 use super::{Failure, show};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `STAFETTE_*` variables as keys: `STAFETTE_HTTP__LISTEN` is `http.listen`.
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Variables that are not keys of the file: secrets, and the tests' fault points.
 const NOT_KEYS: [&str; 9] = [

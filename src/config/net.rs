@@ -24,7 +24,7 @@ pub enum IpFamily {
 pub struct NetSection {
     /// Which addresses of a host are tried.
     pub ip: IpFamily,
-    /// Who is asked for mail exchangers; the system's name servers if it is not named.
+    /// Which name server knows mail exchangers; the system's name servers if it is not named.
     pub nameserver: Option<SocketAddr>,
     /// Networks that are never connected to, whatever a host's name leads to.
     pub deny: Vec<IpNet>,

@@ -53,7 +53,7 @@ pub struct OauthPreset {
     /// Whether a device code gives access to mail.
     #[serde(default)]
     pub device_code: bool,
-    /// What is asked of the sign-in page.
+    /// What the sign-in page is requested to do.
     #[serde(default = "select_account")]
     pub prompt: String,
     /// Further parameters of the sign-in.
@@ -119,7 +119,7 @@ impl Provider {
         Self::all().iter().find(|provider| provider.domains.contains(&domain))
     }
 
-    /// The one that takes a domain's mail, told by the names of its mail exchangers, best first.
+    /// The one that takes a domain's mail, recognized by the names of its mail exchangers, best first.
     #[must_use]
     pub fn of_mx<'h>(hosts: impl IntoIterator<Item = &'h str>) -> Option<&'static Provider> {
         hosts.into_iter().find_map(|host| {

@@ -26,7 +26,7 @@ impl Default for SignInSection {
 }
 
 impl SignInSection {
-    /// Whether users may be sent back there. Only an origin we know: anything else would lend our name to others.
+    /// Whether users may be sent back there. Only an origin we know: anything else would be an open redirect.
     #[must_use]
     pub fn allows(&self, own: Option<&Url>, to: &Url) -> bool {
         let is_plain = to.username().is_empty() && to.password().is_none();

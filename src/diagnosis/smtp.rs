@@ -27,7 +27,7 @@ pub enum SmtpPhase {
 pub enum SmtpScope {
     /// One recipient: the message goes to the others.
     Recipient,
-    /// This connection: what it says of a recipient is not believed, and the next attempt makes a new one.
+    /// This connection: what it says of a recipient does not count, and the next attempt makes a new one.
     Dialogue,
     /// This message: the outbox goes on with the others.
     Message,

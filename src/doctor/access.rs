@@ -1,6 +1,6 @@
 //! The steps about clock, token, scopes and identity, and what the mail servers are shown.
 
-use super::report::{Chart, Outcome, Way};
+use super::report::{Outcome, StepList, Way};
 use super::{Visit, verdict};
 use crate::clock;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
@@ -49,13 +49,13 @@ impl Visit<'_> {
         grant.map(|row| row.value).ok_or_else(|| String::from("nobody has signed in yet"))
     }
 
-    /// The identity provider's clock: mail servers tell no time before a log-in.
-    pub(super) async fn check_clock(&self, chart: &mut Chart) {
+    /// The identity provider's clock: mail servers show none before a log-in.
+    pub(super) async fn check_clock(&self, list: &mut StepList) {
         let theirs = match self.app() {
             Ok(app) => self.provider_time(app).await,
             Err(why) => Err(why),
         };
-        let judged = chart.step("clock", theirs, |(host, theirs)| async move {
+        let judged = list.step("clock", theirs, |(host, theirs)| async move {
             match verdict::clocks(clock::now(), theirs) {
                 Ok(apart) => Ok(((), format!("{apart} {host}"))),
                 Err(apart) => Err(self.found(&c::CLOCK_WRONG, &format!("{apart} {host}"), None)),
@@ -68,7 +68,7 @@ impl Visit<'_> {
     async fn provider_time(&self, app: &AppCredentials) -> Way<(String, crate::domain::Timestamp)> {
         let endpoints = Endpoints::of(&app.app, &self.deps.http).await;
         let mut url = endpoints.map_err(|error| error.to_string())?.token;
-        // any answer tells the time, and none of them is to a token request
+        // any answer has a date, and none of them is to a token request
         url.set_path("/");
         let host = url.host_str().unwrap_or_default().to_owned();
         let silent = || format!("{host} cannot be asked for the time");
@@ -80,9 +80,9 @@ impl Visit<'_> {
     }
 
     /// What the servers are shown: the step `token`.
-    pub(super) async fn pass(&self, chart: &mut Chart) -> Way<Pass> {
+    pub(super) async fn pass(&self, list: &mut StepList) -> Way<Pass> {
         if self.is_by_password() {
-            chart.skip("token", BY_PASSWORD);
+            list.skip("token", BY_PASSWORD);
             return match self.grant()?.secret {
                 GrantSecret::Password { user, password } => Ok(Pass::Password { user, password }),
                 GrantSecret::Refresh { .. } => Err(String::from("there is no password")),
@@ -90,7 +90,7 @@ impl Visit<'_> {
         }
         let is_running = self.stored.mailbox.active;
         let way = if is_running { Ok(()) } else { Err(String::from("the mailbox is paused: resume it")) };
-        chart.step("token", way, |()| self.lend()).await
+        list.step("token", way, |()| self.lend()).await
     }
 
     async fn lend(&self) -> Outcome<Pass> {
@@ -132,7 +132,7 @@ impl Visit<'_> {
     }
 
     /// What the grant says: the steps `scopes` and `identity`.
-    pub(super) async fn check_grant(&self, chart: &mut Chart) {
+    pub(super) async fn check_grant(&self, list: &mut StepList) {
         let grant = self.app().and_then(|app| self.grant().map(|grant| (app, grant)));
         let scopes = grant.clone().and_then(|(app, grant)| {
             let untold = grant.scopes.is_empty();
@@ -142,12 +142,12 @@ impl Visit<'_> {
                 Ok((app, grant))
             }
         });
-        drop(chart.step("scopes", scopes, |(app, grant)| self.scopes(app, grant)).await);
+        drop(list.step("scopes", scopes, |(app, grant)| self.scopes(app, grant)).await);
         let who = grant.and_then(|(app, grant)| {
             let who = grant.signed_in_as.ok_or_else(|| String::from("nobody knows who signed in"))?;
             Ok((app, who))
         });
-        let told = chart.step("identity", who, |(app, who)| async move {
+        let named = list.step("identity", who, |(app, who)| async move {
             let address = &self.stored.mailbox.address;
             match verdict::identity(&self.stored.mailbox, &who, app.app.tenant.as_deref()) {
                 Identity::Match => Ok(((), who.name)),
@@ -155,7 +155,7 @@ impl Visit<'_> {
                 Identity::Stranger => Err(self.found(&c::WRONG_ACCOUNT, &who.name, None)),
             }
         });
-        drop(told.await);
+        drop(named.await);
     }
 
     async fn scopes(&self, app: &AppCredentials, grant: Grant) -> Outcome<()> {

@@ -2,7 +2,7 @@
 
 use super::Visit;
 use super::access::Pass;
-use super::report::{Chart, Outcome, Way};
+use super::report::{Outcome, StepList, Way};
 use crate::domain::{Endpoint, Security, SmtpAuth, SmtpEndpoint};
 use crate::imap;
 use crate::net::NetError;
@@ -15,43 +15,40 @@ const NOT_SENDING: &str = "the mailbox does not send: it names no SMTP server";
 
 impl Visit<'_> {
     /// The steps `dns`, `tcp`, `tls`.
-    pub(super) async fn reach_imap(&self, chart: &mut Chart) -> Way<imap::Checkup> {
+    pub(super) async fn reach_imap(&self, list: &mut StepList) -> Way<imap::Checkup> {
         let endpoint = self.stored.mailbox.imap.as_ref().ok_or_else(|| String::from(NOT_RECEIVING));
         let host = |endpoint: &Endpoint| (endpoint.host.clone(), endpoint.port, endpoint.security);
-        let tcp = self.reach(chart, ["dns", "tcp"], endpoint.clone().map(host)).await;
+        let tcp = self.reach(list, ["dns", "tcp"], endpoint.clone().map(host)).await;
         let both = endpoint.and_then(|endpoint| tcp.map(|tcp| (endpoint, tcp)));
-        chart
-            .step("tls", both, |(endpoint, tcp)| async move {
-                let address = &self.stored.mailbox.address;
-                let secured =
-                    imap::Checkup::secure(&self.dialer, endpoint, &self.timing, address, tcp).await?;
-                Ok((secured, self.protection(endpoint.security)))
-            })
-            .await
+        list.step("tls", both, |(endpoint, tcp)| async move {
+            let address = &self.stored.mailbox.address;
+            let secured = imap::Checkup::secure(&self.dialer, endpoint, &self.timing, address, tcp).await?;
+            Ok((secured, self.protection(endpoint.security)))
+        })
+        .await
     }
 
     async fn reach(
         &self,
-        chart: &mut Chart,
+        list: &mut StepList,
         [dns, tcp]: [&'static str; 2],
         at: Way<(String, u16, Security)>,
     ) -> Way<TcpStream> {
-        let found = chart.step(dns, at.clone(), |(host, port, _)| self.addresses(host, port)).await;
+        let found = list.step(dns, at.clone(), |(host, port, _)| self.addresses(host, port)).await;
         let both = at.and_then(|at| found.map(|found| (at, found)));
-        chart
-            .step(tcp, both, |((host, port, security), addresses)| async move {
-                let connected = async {
-                    self.dialer.check_security(&host, security)?;
-                    self.dialer.connect_to(&host, port, &addresses).await
-                };
-                let stream = connected.await.map_err(|error| error.diagnosis())?;
-                let peer = match self.dialer.proxy_for(&host) {
-                    Some(proxy) => format!("through the proxy {}", proxy.shown()),
-                    None => stream.peer_addr().map_or_else(|_| host, |peer| peer.to_string()),
-                };
-                Ok((stream, peer))
-            })
-            .await
+        list.step(tcp, both, |((host, port, security), addresses)| async move {
+            let connected = async {
+                self.dialer.check_security(&host, security)?;
+                self.dialer.connect_to(&host, port, &addresses).await
+            };
+            let stream = connected.await.map_err(|error| error.diagnosis())?;
+            let peer = match self.dialer.proxy_for(&host) {
+                Some(proxy) => format!("through the proxy {}", proxy.shown()),
+                None => stream.peer_addr().map_or_else(|_| host, |peer| peer.to_string()),
+            };
+            Ok((stream, peer))
+        })
+        .await
     }
 
     async fn addresses(&self, host: String, port: u16) -> Outcome<Vec<SocketAddr>> {
@@ -74,19 +71,22 @@ impl Visit<'_> {
     }
 
     /// The step `capability`.
-    pub(super) async fn imap_offers(&self, chart: &mut Chart, way: Way<imap::Checkup>) -> Way<imap::Checkup> {
-        chart
-            .step("capability", way, |checkup| async move {
-                let (checkup, offers) = checkup.offers().await?;
-                Ok((checkup, offers.join(" ")))
-            })
-            .await
+    pub(super) async fn imap_offers(
+        &self,
+        list: &mut StepList,
+        way: Way<imap::Checkup>,
+    ) -> Way<imap::Checkup> {
+        list.step("capability", way, |checkup| async move {
+            let (checkup, offers) = checkup.offers().await?;
+            Ok((checkup, offers.join(" ")))
+        })
+        .await
     }
 
     /// The steps `authenticate`, `list`, `select`, `idle`.
-    pub(super) async fn read(&self, chart: &mut Chart, way: Way<imap::Checkup>, pass: &Way<Pass>) {
+    pub(super) async fn read(&self, list: &mut StepList, way: Way<imap::Checkup>, pass: &Way<Pass>) {
         let both = way.and_then(|checkup| pass.clone().map(|pass| (checkup, pass)));
-        let session = chart.step("authenticate", both, |(checkup, pass)| async move {
+        let session = list.step("authenticate", both, |(checkup, pass)| async move {
             let user = self.stored.mailbox.login().to_owned();
             let credentials = match pass {
                 Pass::Token(token) => imap::Credentials::Token { user, token },
@@ -95,17 +95,17 @@ impl Visit<'_> {
             Ok((checkup.sign_in(&credentials).await?, format!("as {}", self.stored.mailbox.login())))
         });
         let session = session.await;
-        let session = chart.step("list", session, |mut session| async move {
+        let session = list.step("list", session, |mut session| async move {
             let folders = session.list().await?;
             Ok((session, format!("{folders} folders")))
         });
         let session = session.await;
-        let session = chart.step("select", session, |mut session| async move {
+        let session = list.step("select", session, |mut session| async move {
             let messages = session.examine_inbox().await?;
             Ok((session, format!("INBOX, {messages} messages")))
         });
         let session = session.await;
-        let session = chart.step("idle", session, |mut session| async move {
+        let session = list.step("idle", session, |mut session| async move {
             let idles = session.idle().await?;
             let detail = if idles { "begun and ended" } else { "not offered: the server is asked instead" };
             Ok((session, String::from(detail)))
@@ -116,18 +116,18 @@ impl Visit<'_> {
     }
 
     /// The steps at the SMTP server.
-    pub(super) async fn send(&self, chart: &mut Chart, pass: &Way<Pass>) {
+    pub(super) async fn send(&self, list: &mut StepList, pass: &Way<Pass>) {
         let endpoint = self.stored.mailbox.smtp.as_ref().ok_or_else(|| String::from(NOT_SENDING));
         let host = |endpoint: &SmtpEndpoint| (endpoint.host.clone(), endpoint.port, endpoint.security);
-        let tcp = self.reach(chart, ["smtp_dns", "smtp_tcp"], endpoint.clone().map(host)).await;
+        let tcp = self.reach(list, ["smtp_dns", "smtp_tcp"], endpoint.clone().map(host)).await;
         let both = endpoint.clone().and_then(|endpoint| tcp.map(|tcp| (endpoint, tcp)));
-        let checkup = chart.step("smtp_tls", both, |(endpoint, tcp)| async move {
+        let checkup = list.step("smtp_tls", both, |(endpoint, tcp)| async move {
             let (dialer, name) = (&self.dialer, &self.deps.hello_name);
             let secured = smtp::Checkup::secure(dialer, endpoint, name, self.smtp_timing(), tcp).await?;
             Ok((secured, self.protection(endpoint.security)))
         });
         let checkup = checkup.await;
-        let checkup = chart.step("smtp_ehlo", checkup, |checkup| async move {
+        let checkup = list.step("smtp_ehlo", checkup, |checkup| async move {
             let (checkup, auth) = checkup.offers().await?;
             let offered =
                 if auth.is_empty() { String::from("no AUTH") } else { format!("AUTH {}", auth.join(" ")) };
@@ -137,21 +137,21 @@ impl Visit<'_> {
         let credentials = endpoint.and_then(|endpoint| self.smtp_credentials(endpoint, pass));
         let Ok(SmtpCredentials::None) = &credentials else {
             let both = checkup.and_then(|checkup| credentials.map(|credentials| (checkup, credentials)));
-            let checkup = chart.step("smtp_auth", both, |(mut checkup, credentials)| async move {
+            let checkup = list.step("smtp_auth", both, |(mut checkup, credentials)| async move {
                 checkup.sign_in(&credentials).await?;
                 Ok((checkup, String::from("signed in")))
             });
             let checkup = checkup.await;
-            return self.mail_from(chart, checkup).await;
+            return self.mail_from(list, checkup).await;
         };
-        chart.skip("smtp_auth", "no sign-in is configured for sending");
-        self.mail_from(chart, checkup).await;
+        list.skip("smtp_auth", "no sign-in is configured for sending");
+        self.mail_from(list, checkup).await;
     }
 
     /// The step `smtp_mail_from`.
-    async fn mail_from(&self, chart: &mut Chart, way: Way<smtp::Checkup>) {
+    async fn mail_from(&self, list: &mut StepList, way: Way<smtp::Checkup>) {
         let address = &self.stored.mailbox.address;
-        let checkup = chart.step("smtp_mail_from", way, |mut checkup| async move {
+        let checkup = list.step("smtp_mail_from", way, |mut checkup| async move {
             checkup.mail_from(address).await?;
             Ok((checkup, format!("{address}, taken back")))
         });

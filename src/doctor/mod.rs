@@ -17,7 +17,7 @@ use crate::net::{Dialer, HttpClient, NetError};
 use crate::store::{Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::LendToken;
 use actix::Recipient;
-use report::Chart;
+use report::StepList;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,15 +151,15 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn round(&self, patience: Duration) -> Vec<Step> {
-        let mut chart = Chart::new(patience);
-        let reached = self.reach_imap(&mut chart).await;
-        self.check_clock(&mut chart).await;
-        let reached = self.imap_offers(&mut chart, reached).await;
-        let pass = self.pass(&mut chart).await;
-        self.check_grant(&mut chart).await;
-        self.read(&mut chart, reached, &pass).await;
-        self.send(&mut chart, &pass).await;
-        chart.into_steps()
+        let mut list = StepList::new(patience);
+        let reached = self.reach_imap(&mut list).await;
+        self.check_clock(&mut list).await;
+        let reached = self.imap_offers(&mut list, reached).await;
+        let pass = self.pass(&mut list).await;
+        self.check_grant(&mut list).await;
+        self.read(&mut list, reached, &pass).await;
+        self.send(&mut list, &pass).await;
+        list.into_steps()
     }
 }
 

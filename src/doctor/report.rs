@@ -40,12 +40,12 @@ pub(super) type Way<T> = Result<T, String>;
 pub(super) type Outcome<T> = Result<(T, String), Diagnosis>;
 
 /// The steps so far.
-pub(super) struct Chart {
+pub(super) struct StepList {
     steps: Vec<Step>,
     ends: Instant,
 }
 
-impl Chart {
+impl StepList {
     pub(super) fn new(patience: Duration) -> Self {
         Self { steps: Vec::new(), ends: clock::monotonic() + patience }
     }
@@ -106,20 +106,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_step_after_a_failed_one_says_which_and_a_late_one_that_no_time_was_left() {
-        let mut chart = Chart::new(Duration::from_millis(30));
+        let mut list = StepList::new(Duration::from_millis(30));
         let fail = |()| async {
             Err::<((), String), _>(describe(&catalogue::SERVER_BUSY, &Facts::default(), Some("421 busy")))
         };
-        let way = chart.step("tcp", Ok(()), fail).await;
-        let way = chart.step("tls", way, |()| async { Ok(((), String::new())) }).await;
+        let way = list.step("tcp", Ok(()), fail).await;
+        let way = list.step("tls", way, |()| async { Ok(((), String::new())) }).await;
         assert_eq!(way, Err(String::from("the step tcp failed")));
         let never = |()| async {
             std::future::pending::<()>().await;
             Ok(((), String::new()))
         };
-        chart.step("clock", Ok(()), never).await.unwrap_err();
-        chart.step("token", Ok(()), |()| async { Ok(((), String::new())) }).await.unwrap_err();
-        let steps = chart.into_steps();
+        list.step("clock", Ok(()), never).await.unwrap_err();
+        list.step("token", Ok(()), |()| async { Ok(((), String::new())) }).await.unwrap_err();
+        let steps = list.into_steps();
         let shown: Vec<_> = steps.iter().map(|step| (step.name, step.result, step.detail.as_str())).collect();
         assert_eq!(shown[0], ("tcp", StepResult::Failed, "421 busy"));
         assert_eq!(shown[1], ("tls", StepResult::Skipped, "the step tcp failed"));

@@ -1,4 +1,4 @@
-//! What the doctor makes of what he saw. Pure.
+//! The verdict on what the steps found. Pure.
 
 use super::report::{Step, StepResult};
 use crate::domain::{Diagnosis, Mailbox, SignedInAs, SmtpAuth, Timestamp};

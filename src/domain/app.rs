@@ -1,6 +1,7 @@
 //! An OAuth client registration.
 
-use super::{AppId, ClientCertificate, Secret, ServiceAccount, Timestamp};
+use super::credential::{ClientCertificate, Credential, ServiceAccount};
+use super::{AppId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Whose identity platform an app is registered with.
@@ -122,6 +123,41 @@ pub struct AppCredentials {
     pub certificate: Option<ClientCertificate>,
     /// The service account's key, if it is a Google service account.
     pub service_account: Option<ServiceAccount>,
+}
+
+impl AppCredentials {
+    /// What the app proves itself with.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        Credential {
+            client_secret: self.client_secret.clone(),
+            certificate: self.certificate.clone(),
+            service_account: self.service_account.clone(),
+            expires_at: self.app.secret_expires_at,
+        }
+    }
+
+    /// Whether it proves itself at all: by a secret or a certificate.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.client_secret.is_some() || self.certificate.is_some()
+    }
+
+    /// The same app with another credential.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Credential) -> Self {
+        self.client_secret = credential.client_secret;
+        self.certificate = credential.certificate;
+        self.service_account = credential.service_account;
+        self.app.secret_expires_at = credential.expires_at;
+        self
+    }
+
+    /// Whether both are one registration at one provider, whatever it proves itself with.
+    #[must_use]
+    pub fn is_same_registration(&self, other: &Self) -> bool {
+        Registration::of(&self.app) == Registration::of(&other.app)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-//! What an app proves itself with at the token endpoint, and how its replacement is coming on.
+//! What an app proves itself with at the token endpoint, and how far its replacement is.
 
-use super::app::{AppCredentials, Registration};
 use super::{Diagnosis, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -63,42 +62,7 @@ impl Credential {
     }
 }
 
-impl AppCredentials {
-    /// What the app proves itself with.
-    #[must_use]
-    pub fn credential(&self) -> Credential {
-        Credential {
-            client_secret: self.client_secret.clone(),
-            certificate: self.certificate.clone(),
-            service_account: self.service_account.clone(),
-            expires_at: self.app.secret_expires_at,
-        }
-    }
-
-    /// Whether it proves itself at all: by a secret or a certificate.
-    #[must_use]
-    pub fn is_confidential(&self) -> bool {
-        self.client_secret.is_some() || self.certificate.is_some()
-    }
-
-    /// The same app with another credential.
-    #[must_use]
-    pub fn with_credential(mut self, credential: Credential) -> Self {
-        self.client_secret = credential.client_secret;
-        self.certificate = credential.certificate;
-        self.service_account = credential.service_account;
-        self.app.secret_expires_at = credential.expires_at;
-        self
-    }
-
-    /// Whether both are one registration at one provider, whatever it proves itself with.
-    #[must_use]
-    pub fn is_same_registration(&self, other: &Self) -> bool {
-        Registration::of(&self.app) == Registration::of(&other.app)
-    }
-}
-
-/// How the replacement of an app's credential is coming on.
+/// How far the replacement of an app's credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RotationState {

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod credential;
 pub mod diagnosis;
+pub mod digest;
 pub mod disposition;
 pub mod folder;
 pub mod grant;

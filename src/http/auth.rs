@@ -1,24 +1,16 @@
 //! Who may use the API: the admin key, kept as a hash, compared in constant time.
 
 use super::Shared;
-use super::problem::Problem;
-use crate::clock;
 use crate::domain::Secret;
-pub(super) use crate::store::random_text;
-use crate::store::{StoreError, warn_if_readable, write_durably};
+use crate::domain::digest::{same_digest, sha256};
+use crate::problem::Problem;
+use crate::store::{StoreError, random_text, warn_if_readable, write_durably};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// A shorter key could be guessed.
@@ -63,25 +55,6 @@ pub fn admin_key(data_dir: &Path, given: Option<Secret>) -> Result<[u8; 32], Sto
     }
 }
 
-/// Whether two texts are the same, in a time that does not tell where they differ.
-pub(super) fn same(one: &str, other: &str) -> bool {
-    same_digest(&sha256(one), &sha256(other))
-}
-
-/// By what a secret is known again without being kept.
-pub(super) fn digest(text: &str) -> String {
-    STANDARD_NO_PAD.encode(sha256(text))
-}
-
-fn sha256(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
-fn same_digest(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let differing = one.iter().zip(other).fold(0, |seen, (one, other)| seen | (one ^ other));
-    std::hint::black_box(differing) == 0
-}
-
 /// Lets a request with the right key through.
 pub(super) async fn require_key(
     request: ServiceRequest,
@@ -101,30 +74,10 @@ pub(super) async fn require_key(
             }
             let detail = "send `Authorization: Bearer <key>`; the admin key is in the file admin.key of the data \
                           directory";
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into())
+            Err(Problem::new(401, "unauthorized", detail).into())
         }
     }
 }
-
-/// Counts wrong keys, and says so at the first and then once a minute.
-#[derive(Debug, Default)]
-pub(super) struct WrongKeys(Mutex<(u64, Option<Instant>)>);
-
-impl WrongKeys {
-    fn note(&self, peer: Option<SocketAddr>) {
-        let now = clock::monotonic();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.0 = seen.0.saturating_add(1);
-        if seen.1.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_AGAIN) {
-            let address = peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
-            tracing::warn!(tries = seen.0, last = address, "wrong keys for the API");
-            *seen = (0, Some(now));
-        }
-    }
-}
-
-/// Between two lines about wrong keys.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

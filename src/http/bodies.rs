@@ -1,8 +1,8 @@
 //! Bodies of requests on their way in: bounded in time, and in the memory that all of them take together.
 
 use super::Shared;
-use super::problem::Problem;
 use crate::net::Share;
+use crate::problem::Problem;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;

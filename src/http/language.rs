@@ -1,8 +1,8 @@
-//! The language a reader of the API asked for: `?language=de`, else Accept-Language.
+//! The language of an answer: `?language=de`, else Accept-Language.
 
 use super::extract::query;
-use super::problem::Problem;
 use crate::diagnosis::Language;
+use crate::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT_LANGUAGE;
 use serde::Deserialize;

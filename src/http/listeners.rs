@@ -1,9 +1,9 @@
-//! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is its
-//! own, so that the pages can be shown to the world and the API to nobody.
+//! The listeners: the API's, and one for the users' pages if they have an address of their own. Each serves what is
+//! its own, so that the pages can be shown to the world and the API to nobody.
 
-use super::problem::Problem;
 use crate::config::{Config, TlsFiles};
 use crate::net::{BadCertificate, server_config};
+use crate::problem::Problem;
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -31,16 +31,16 @@ pub enum BindError {
 }
 
 /// A listener, bound.
-pub(super) struct Door {
+pub(super) struct Listener {
     pub(super) serves: Serves,
-    pub(super) listener: TcpListener,
+    pub(super) socket: TcpListener,
     pub(super) tls: Option<ServerConfig>,
     pub(super) address: SocketAddr,
     /// The configuration's key.
     pub(super) key: &'static str,
 }
 
-impl Door {
+impl Listener {
     fn open(
         address: SocketAddr,
         key: &'static str,
@@ -48,29 +48,29 @@ impl Door {
         serves: Serves,
     ) -> Result<Self, BindError> {
         let refused = |source| BindError::Listen { address, key, source };
-        let listener = TcpListener::bind(address).map_err(refused)?;
-        let bound = listener.local_addr().map_err(refused)?;
+        let socket = TcpListener::bind(address).map_err(refused)?;
+        let bound = socket.local_addr().map_err(refused)?;
         let tls = tls.map(|files| server_config(&files.certificate, &files.key)).transpose()?;
         if tls.is_none() && !bound.ip().is_loopback() {
             tracing::warn!(address = %bound, "{key} is open to other machines without TLS: put a TLS proxy in front, or name certificate and key");
         }
-        Ok(Self { serves, listener, tls, address: bound, key })
+        Ok(Self { serves, socket, tls, address: bound, key })
     }
 }
 
 /// All listeners.
-pub(super) struct Doors {
-    pub(super) api: Door,
-    pub(super) pages: Option<Door>,
+pub(super) struct Listeners {
+    pub(super) api: Listener,
+    pub(super) pages: Option<Listener>,
 }
 
-impl Doors {
+impl Listeners {
     pub(super) fn open(config: &Config) -> Result<Self, BindError> {
         let own = config.signin.listen;
         let serves = if own.is_some() { Serves::Api } else { Serves::Everything };
-        let api = Door::open(config.http.listen, "http.listen", config.http.tls.as_ref(), serves)?;
+        let api = Listener::open(config.http.listen, "http.listen", config.http.tls.as_ref(), serves)?;
         let tls = config.signin.tls.as_ref();
-        let pages = own.map(|address| Door::open(address, "signin.listen", tls, Serves::Pages));
+        let pages = own.map(|address| Listener::open(address, "signin.listen", tls, Serves::Pages));
         Ok(Self { api, pages: pages.transpose()? })
     }
 

@@ -1,21 +1,23 @@
 //! Binding, routes, and the net under all handlers: no answer without words, no panic to the outside.
 
-use super::listeners::{BindError, Door, Doors, Serves, only_its_own};
-use super::problem::{NO_SNIFF, NO_STORE, PROBLEM_JSON, Problem};
+use super::listeners::{BindError, Listener, Listeners, Serves, only_its_own};
+use super::problem::{NO_SNIFF, NO_STORE, PROBLEM_JSON};
+use super::routing::{get, only};
 use super::visitors::{Visitors, tcp};
-use super::{HttpDeps, Shared, api, auth, bodies, signin};
+use super::{HttpDeps, Shared, api, auth, bodies, pages};
 use crate::descriptors::{self, Shares};
-use crate::net::{ByteBudget, MxResolver};
+use crate::problem::Problem;
+use crate::signin;
+use crate::work::blocking;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{App, Error, HttpResponse, HttpServer, Resource, Route, guard, web};
+use actix_web::{App, Error, HttpResponse, HttpServer, web};
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// One server for each listener.
 pub struct Servers(Vec<Server>);
@@ -48,13 +50,13 @@ impl ServersHandle {
 
 /// Servers whose addresses are bound.
 pub struct Bound {
-    /// They run when they are told to.
+    /// They run when they are awaited.
     pub server: Servers,
     /// The API's address.
     pub address: SocketAddr,
     /// Where users come to, without a slash at its end.
     pub public_url: String,
-    /// Told `true`, those who wait for something to happen are answered at once.
+    /// Set to `true`, requests that wait for something to happen are answered at once.
     pub ending: watch::Sender<bool>,
 }
 
@@ -64,26 +66,26 @@ pub struct Bound {
 /// # Errors
 /// [`BindError`] if an address cannot be had, or a certificate not be used.
 pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
-    let doors = Doors::open(&deps.config)?;
-    let address = doors.api.address;
+    let listeners = Listeners::open(&deps.config)?;
+    let address = listeners.api.address;
     let drain = deps.config.timing.drain.as_secs();
     let (ending, is_ending) = watch::channel(false);
-    let shared = web::Data::new(shared(deps, &doors, is_ending));
-    let public_url = shared.public_url.clone();
-    let left = signin::left_behind(&shared.store);
-    signin::resume_trials(&shared);
-    actix_web::rt::spawn(signin::keep_house(shared.clone(), left));
-    actix_web::rt::spawn(signin::take_over(shared.clone()));
+    let shared = web::Data::new(Shared::new(deps, listeners.pages_address(), is_ending));
+    let public_url = String::from(shared.signin.public_url());
+    let left = signin::unfinished(&shared.signin);
+    signin::resume_trials(&shared.signin);
+    actix_web::rt::spawn(signin::tidy_up(shared.signin.clone(), left));
+    actix_web::rt::spawn(signin::run_trials(shared.signin.clone()));
     let mut servers = Vec::new();
-    for door in [Some(doors.api), doors.pages].into_iter().flatten() {
-        servers.push(serve(door, &shared, drain)?);
+    for listener in [Some(listeners.api), listeners.pages].into_iter().flatten() {
+        servers.push(serve(listener, &shared, drain)?);
     }
     Ok(Bound { server: Servers(servers), address, public_url, ending })
 }
 
 /// A server for one listener: whoever takes all connections of one takes none of the other's.
-fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, BindError> {
-    let Door { serves, listener, tls, address, key } = door;
+fn serve(listener: Listener, shared: &web::Data<Shared>, drain: u64) -> Result<Server, BindError> {
+    let Listener { serves, socket, tls, address, key } = listener;
     let shared = shared.clone();
     let visitors = Visitors::new(shared.config.signin.per_address);
     let connections = Shares::of(descriptors::limit()).http;
@@ -114,8 +116,8 @@ fn serve(door: Door, shared: &web::Data<Shared>, drain: u64) -> Result<Server, B
     .disable_signals()
     .shutdown_timeout(drain);
     let listening = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls),
-        None => server.listen(listener),
+        Some(tls) => server.listen_rustls_0_23(socket, tls),
+        None => server.listen(socket),
     };
     Ok(listening.map_err(|source| BindError::Listen { address, key, source })?.run())
 }
@@ -132,34 +134,6 @@ fn give_up_stalled(connection: &dyn Any) {
 /// Milliseconds for which what was sent may stay unacknowledged.
 const STALLED: u32 = 90_000;
 
-/// Bytes that request bodies may take together, where one may not be half as large.
-const BODIES: usize = 64 << 20;
-
-/// What the handlers share.
-fn shared(deps: HttpDeps, doors: &Doors, ending: watch::Receiver<bool>) -> Shared {
-    Shared {
-        bodies: ByteBudget::new(deps.config.http.max_body.saturating_mul(2).max(BODIES)),
-        wrong_keys: auth::WrongKeys::default(),
-        readers: Arc::new(Semaphore::new(api::READERS)),
-        store: deps.store,
-        supervisor: deps.supervisor,
-        http: deps.http,
-        public_url: deps.config.public_url(doors.pages_address()),
-        mx: MxResolver::new(deps.config.net.nameserver),
-        config: deps.config,
-        admin_key_sha256: deps.admin_key_sha256,
-        dialer: deps.dialer,
-        probe: deps.probe,
-        send_probe: deps.send_probe,
-        doctor: deps.doctor,
-        notifier: deps.notifier,
-        on_their_way: deps.on_their_way,
-        sign_ins: watch::Sender::new(0),
-        ending,
-        trials: signin::Trials::default(),
-    }
-}
-
 /// Every address there is.
 pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
     let max_body = shared.config.http.max_body;
@@ -167,7 +141,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
         .app_data(web::PayloadConfig::new(max_body.min(1 << 20)))
         .service(only(web::resource("/healthz"), "GET, HEAD").route(get().to(healthz)))
         .service(only(web::resource("/readyz"), "GET, HEAD").route(get().to(readyz)))
-        .configure(signin::routes)
+        .configure(pages::routes)
         .service(
             web::scope("/v1")
                 .wrap(DefaultHeaders::new().add(NO_STORE).add(NO_SNIFF))
@@ -177,18 +151,6 @@ pub(super) fn routes(config: &mut web::ServiceConfig, shared: &Shared) {
                 .default_service(web::to(nothing_here)),
         )
         .default_service(web::to(nothing_here));
-}
-
-/// A resource that tells which methods it takes.
-pub(super) fn only(resource: Resource, allow: &'static str) -> Resource {
-    resource.default_service(web::to(move || async move {
-        Err::<HttpResponse, Problem>(Problem::method_not_allowed(allow))
-    }))
-}
-
-/// GET, and HEAD with it.
-pub(super) fn get() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
@@ -201,11 +163,11 @@ async fn healthz() -> HttpResponse {
 
 async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let store = shared.store.clone();
-    super::extract::pool(move || store.erasures()).await?;
+    blocking(move || store.erasures()).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
 }
 
-/// Holds an answer back until what it was made of is durable: a crash must not take back what was told.
+/// Holds an answer back until what it was made of is durable: a crash must not take back an answer.
 async fn only_what_is_durable(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -218,7 +180,7 @@ async fn only_what_is_durable(
     Ok(response)
 }
 
-/// Puts words under every refusal that came without them: extractors, routing, payload limits.
+/// Gives every refusal without a problem one of its own: extractors, routing, payload limits.
 pub(super) async fn net(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

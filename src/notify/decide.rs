@@ -8,13 +8,13 @@ use std::time::Duration;
 
 /// Reminders after the invitation.
 const REMINDERS: u32 = 4;
-/// Days before the end of a client secret at which administrators are told.
+/// Days before the end of a client secret at which administrators are written to.
 const SECRET_DAYS: [u64; 5] = [60, 30, 14, 7, 1];
-/// A cause of our own: a user who was reminded as often as one may.
+/// A cause of this daemon: a user who was reminded as often as one may.
 pub(super) const OVERDUE: &str = "sign_in_overdue";
-/// A cause of our own, followed by the days that are left.
+/// A cause of this daemon, followed by the days that are left.
 pub(super) const SECRET: &str = "secret_expiring_";
-/// A cause of our own, followed by when it was: each is told.
+/// A cause of this daemon, followed by when it was: each is reported.
 pub(super) const ROLLED_BACK: &str = "secret_rolled_back_";
 
 /// A mailbox as it is now.
@@ -31,12 +31,12 @@ pub(super) struct Seen {
     /// It signs in by OAuth, its app is complete, it is active.
     pub(super) can_sign_in: bool,
     pub(super) has_grant: bool,
-    /// It is on its way to another app, by which its user has to sign in.
+    /// It moves to another app, by which its user has to sign in.
     pub(super) is_moving: bool,
 }
 
 impl Seen {
-    /// Whether a user who was asked has still to sign in.
+    /// Whether a user who was invited has still to sign in.
     fn waits_for_sign_in(&self) -> bool {
         self.is_moving || self.needs_sign_in()
     }
@@ -71,16 +71,16 @@ pub(super) struct Rules {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
-    /// The user lost his sign-in, or was given another app: ask him.
+pub(super) enum Action {
+    /// The mailbox lost its sign-in, or got another app: invite its user.
     Invite(Incarnation),
-    /// He was asked and did not: ask again.
+    /// The user was invited and did not sign in: remind.
     Remind(Incarnation),
-    /// He was asked often enough.
+    /// The user was invited often enough.
     Overdue(Incarnation, SignInId),
     /// What was sent has done its work.
     Close(Notice),
-    /// Tell administrators of a cause, these mailboxes being concerned.
+    /// Write to administrators about a cause, these mailboxes being concerned.
     Alert(Cause, Vec<MailboxId>),
 }
 
@@ -91,27 +91,27 @@ pub(super) fn decide(
     notices: &[Notice],
     rules: &Rules,
     now: Timestamp,
-) -> Vec<Deed> {
-    let mut deeds = invitations(seen, notices, rules, now);
-    deeds.extend(alerts(&causes(seen, apps, notices, now), notices, rules, now));
-    deeds
+) -> Vec<Action> {
+    let mut actions = invitations(seen, notices, rules, now);
+    actions.extend(alerts(&causes(seen, apps, notices, now), notices, rules, now));
+    actions
 }
 
-fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp) -> Vec<Deed> {
+fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp) -> Vec<Action> {
     let mailboxes: BTreeMap<Incarnation, &Seen> = seen.iter().map(|seen| (seen.incarnation, seen)).collect();
-    let mut deeds = Vec::new();
+    let mut actions = Vec::new();
     let mut invited = BTreeSet::new();
     for notice in notices {
         let Notice::Invitation { incarnation, sign_in, mails, last, overdue, .. } = notice else { continue };
         let waits = mailboxes.get(incarnation).filter(|seen| seen.waits_for_sign_in());
         let Some(seen) = waits else {
-            deeds.push(Deed::Close(notice.clone()));
+            actions.push(Action::Close(notice.clone()));
             continue;
         };
         invited.insert(*incarnation);
         if *mails == 0 {
             if rules.can_send && seen.can_sign_in {
-                deeds.push(Deed::Invite(*incarnation));
+                actions.push(Action::Invite(*incarnation));
             }
             continue;
         }
@@ -119,17 +119,17 @@ fn invitations(seen: &[Seen], notices: &[Notice], rules: &Rules, now: Timestamp)
             continue;
         }
         if *mails > REMINDERS {
-            deeds.push(Deed::Overdue(*incarnation, *sign_in));
+            actions.push(Action::Overdue(*incarnation, *sign_in));
         } else if rules.can_send && seen.can_sign_in {
-            deeds.push(Deed::Remind(*incarnation));
+            actions.push(Action::Remind(*incarnation));
         }
     }
     let is_new = |seen: &&Seen| {
         seen.has_grant && seen.can_sign_in && seen.needs_sign_in() && !invited.contains(&seen.incarnation)
     };
     let lost = seen.iter().filter(|_| rules.can_send).filter(is_new);
-    deeds.extend(lost.map(|seen| Deed::Invite(seen.incarnation)));
-    deeds
+    actions.extend(lost.map(|seen| Action::Invite(seen.incarnation)));
+    actions
 }
 
 /// Everything that administrators ought to know, and whom it concerns.
@@ -190,32 +190,32 @@ fn alerts(
     notices: &[Notice],
     rules: &Rules,
     now: Timestamp,
-) -> Vec<Deed> {
-    let mut deeds = Vec::new();
-    let mut told: BTreeMap<&Cause, Timestamp> = BTreeMap::new();
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let mut reported: BTreeMap<&Cause, Timestamp> = BTreeMap::new();
     for notice in notices {
         let Notice::Alert { cause, last } = notice else { continue };
         if causes.contains_key(cause) {
-            told.insert(cause, *last);
+            reported.insert(cause, *last);
         } else {
-            deeds.push(Deed::Close(notice.clone()));
+            actions.push(Action::Close(notice.clone()));
         }
     }
     if !rules.can_send || !rules.has_admins {
-        return deeds;
+        return actions;
     }
     for (cause, concerned) in causes {
-        let is_due = match told.get(cause) {
+        let is_due = match reported.get(cause) {
             None => true,
-            // each mark, and each refusal, is told of once
+            // each mark, and each refusal, is reported once
             Some(_) if [SECRET, ROLLED_BACK].iter().any(|once| cause.code.starts_with(once)) => false,
             Some(last) => last.plus(rules.repeat_after) <= now,
         };
         if is_due {
-            deeds.push(Deed::Alert(cause.clone(), concerned.clone()));
+            actions.push(Action::Alert(cause.clone(), concerned.clone()));
         }
     }
-    deeds
+    actions
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A letter into an outbox, by a commit that others add to.
 
-use super::InviteError;
+use super::error::InviteError;
 use crate::clock;
 use crate::domain::{Submission, SubmissionId};
 use crate::smtp::mime::{self, Draft, Fixed, Person};

@@ -6,11 +6,11 @@ use std::path::Path;
 /// A mail's texts, with `{names}` in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Template {
-    /// A user is asked to sign in.
+    /// A user is invited to sign in.
     Invite,
-    /// He is asked again.
+    /// A user is reminded.
     Remind,
-    /// Administrators are told of a cause.
+    /// Administrators read of a cause.
     Alert,
 }
 

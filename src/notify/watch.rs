@@ -1,9 +1,10 @@
 //! The shell of the notifier: looks when states change and when time has passed, and does what is decided.
 
-use super::decide::{Deed, OVERDUE, ROLLED_BACK, Rules, SECRET, Seen, SeenApp, decide};
+use super::decide::{Action, OVERDUE, ROLLED_BACK, Rules, SECRET, Seen, SeenApp, decide};
+use super::error::InviteError;
+use super::notifier::{Notifier, invitation};
 use super::post::{self, Letter};
 use super::template::Template;
-use super::{InviteError, Notifier, invitation};
 use crate::clock;
 use crate::diagnosis::{self, Facts, catalogue as c};
 use crate::domain::app::AppCredentials;
@@ -60,7 +61,7 @@ pub async fn watch(notifier: Notifier, base: String) {
 }
 
 impl Notifier {
-    /// The sender cannot tell of an app that it signs in through itself.
+    /// The sender cannot report an app that it signs in through itself.
     fn warn_of_itself(&self) {
         match self.sender() {
             Ok(Some(sender)) => {
@@ -121,12 +122,12 @@ impl Notifier {
             repeat_after: self.config.repeat_after,
         };
         let notices: Vec<Notice> = look.notices.iter().map(|row| row.value.clone()).collect();
-        for deed in decide(&look.seen, &look.apps, &notices, &rules, clock::now()) {
-            let done = self.perform(&look, sender.as_ref(), &deed, base).await;
+        for action in decide(&look.seen, &look.apps, &notices, &rules, clock::now()) {
+            let done = self.perform(&look, sender.as_ref(), &action, base).await;
             match done {
-                // somebody else was faster: the next look sees what he did
+                // another write came first: the next look sees it
                 Ok(()) | Err(InviteError::Store(StoreError::Conflict | StoreError::Stale)) => {}
-                Err(error) => tracing::warn!(%error, ?deed, "somebody was not written to, tried again"),
+                Err(error) => tracing::warn!(%error, ?action, "somebody was not written to, tried again"),
             }
         }
         Ok(())
@@ -190,19 +191,19 @@ impl Notifier {
         &self,
         look: &Look,
         sender: Option<&StoredMailbox>,
-        deed: &Deed,
+        action: &Action,
         base: &str,
     ) -> Result<(), InviteError> {
-        match (deed, sender) {
-            (Deed::Invite(mailbox), Some(_)) => {
+        match (action, sender) {
+            (Action::Invite(mailbox), Some(_)) => {
                 let Some(stored) = look.mailbox(*mailbox) else { return Ok(()) };
                 let invited = self.invite(stored, base, None, None).await?;
                 tracing::info!(mailbox = %stored.mailbox.id, sign_in = %invited.sign_in.id, "the user was asked to sign in");
                 Ok(())
             }
-            (Deed::Remind(mailbox), Some(sender)) => self.remind(look, sender, *mailbox, base).await,
-            (Deed::Overdue(mailbox, sign_in), _) => self.overdue(look, *mailbox, *sign_in).await,
-            (Deed::Close(notice), _) => {
+            (Action::Remind(mailbox), Some(sender)) => self.remind(look, sender, *mailbox, base).await,
+            (Action::Overdue(mailbox, sign_in), _) => self.overdue(look, *mailbox, *sign_in).await,
+            (Action::Close(notice), _) => {
                 let mut commit = Commit::default();
                 look.notices
                     .iter()
@@ -210,8 +211,10 @@ impl Notifier {
                     .for_each(|row| commit.drop_notice(row));
                 Ok(self.store.commit(commit).await.map(drop)?)
             }
-            (Deed::Alert(cause, concerned), Some(sender)) => self.alert(look, sender, cause, concerned).await,
-            (Deed::Invite(_) | Deed::Remind(_) | Deed::Alert(..), None) => Err(InviteError::NoSender),
+            (Action::Alert(cause, concerned), Some(sender)) => {
+                self.alert(look, sender, cause, concerned).await
+            }
+            (Action::Invite(_) | Action::Remind(_) | Action::Alert(..), None) => Err(InviteError::NoSender),
         }
     }
 
@@ -250,14 +253,14 @@ impl Notifier {
 
     async fn overdue(&self, look: &Look, mailbox: Incarnation, sign_in: SignInId) -> Result<(), InviteError> {
         let Some((row, ..)) = look.invitation(mailbox) else { return Ok(()) };
-        let mut told = row.value.clone();
-        let Notice::Invitation { mailbox: id, overdue, .. } = &mut told else { return Ok(()) };
+        let mut noted = row.value.clone();
+        let Notice::Invitation { mailbox: id, overdue, .. } = &mut noted else { return Ok(()) };
         *overdue = true;
         let data = serde_json::json!({"sign_in": sign_in});
         let event = crate::events::EventDraft::new(EventType::SignInOverdue, id, clock::now(), &data);
         let mut commit = Commit::of_mailbox(mailbox);
         commit.event(event);
-        commit.put_notice(&told, row.generation)?;
+        commit.put_notice(&noted, row.generation)?;
         Ok(self.store.commit(commit).await.map(drop)?)
     }
 
@@ -295,8 +298,7 @@ impl Notifier {
         let mut commit = Commit::of_mailbox(sender.incarnation);
         let letter = Letter { to: self.config.admins.clone(), subject, text };
         post::add(&mut commit, &self.store, sender, letter).await?;
-        let is_this =
-            |row: &&Row<Notice>| matches!(&row.value, Notice::Alert { cause: told, .. } if told == cause);
+        let is_this = |row: &&Row<Notice>| matches!(&row.value, Notice::Alert { cause: reported, .. } if reported == cause);
         let earlier = look.notices.iter().find(is_this).map_or(0, |row| row.generation);
         commit.put_notice(&Notice::Alert { cause: cause.clone(), last: clock::now() }, earlier)?;
         self.send(commit, sender).await?;
@@ -315,7 +317,7 @@ impl Notifier {
         Ok(())
     }
 
-    /// What is told of a cause: the diagnosis of the first mailbox concerned, or our own words.
+    /// What is reported of a cause: the diagnosis of the first mailbox concerned, or a text of this daemon.
     fn diagnosis_of(
         &self,
         look: &Look,

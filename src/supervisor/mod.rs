@@ -3,6 +3,7 @@
 mod actor;
 mod apps;
 mod children;
+mod client;
 mod credential_trial;
 mod plan;
 pub mod protocol;
@@ -13,4 +14,5 @@ mod stopping;
 mod upkeep;
 mod watchdog;
 
+pub use client::SupervisorClient;
 pub use state::{Factories, Supervisor};

@@ -200,6 +200,11 @@ impl<'ast> Visit<'ast> for Module {
                 }
                 return;
             }
+            syn::Item::ExternCrate(_)
+            | syn::Item::ForeignMod(_)
+            | syn::Item::TraitAlias(_)
+            | syn::Item::Union(_)
+            | syn::Item::Verbatim(_) => return,
             _ => return,
         };
         if !is_test(attributes) {

@@ -330,7 +330,7 @@ super::entries! {
         => "Ein Ordner von {address}, nach dem gefragt wurde, ist nicht da.",
         "Nothing needs to be done; the folders are listed again."
         => "Es ist nichts zu tun; die Ordner werden neu aufgelistet.";
-    /// The user may not read a folder that is listed to him.
+    /// The user may not read a folder that the server lists.
     FOLDER_DENIED = "folder_denied", TenantAdmin, AfterFix, "No right to a folder" => "Kein Recht an einem Ordner",
         "{host} lists the folder {detail} to {address} and does not let it be read."
         => "{host} listet {address} den Ordner {detail} auf und lässt ihn nicht lesen.",

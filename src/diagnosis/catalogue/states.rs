@@ -1,6 +1,6 @@
 //! The states of mailboxes in words.
 
-use super::Text;
+use super::entry::Text;
 use crate::domain::{MailboxState, SendState};
 use serde::Serialize;
 

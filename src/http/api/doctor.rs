@@ -1,10 +1,11 @@
 //! GET `/v1/mailboxes/{mb}/diagnosis`: the doctor looks at a mailbox now.
 
 use super::super::Shared;
-use super::super::extract::set;
 use super::super::language::language_of;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
+use crate::admin::set;
 use crate::doctor::DoctorError;
+use crate::problem::Problem;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

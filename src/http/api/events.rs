@@ -1,22 +1,19 @@
 //! `/v1/events`: the log by cursor, with a long poll on the durable cursor.
 
 use super::super::Shared;
-use super::super::extract::{limit, pool, query};
-use super::super::problem::{Answer, Problem};
+use super::super::extract::{limit, query};
+use super::super::problem::Answer;
+use super::super::wait::wait;
 use crate::domain::MailboxId;
 use crate::events::{Cursor, EventType};
-use actix_web::http::StatusCode;
+use crate::problem::Problem;
+use crate::work::blocking;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::pin::Pin;
-use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::Sleep;
 
 /// The longest wait.
-const LONGEST_WAIT: u64 = 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +47,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
         // marked as seen before reading, so that what comes while reading wakes us
         durable.borrow_and_update();
         let (store, mailbox, kinds) = (shared.store.clone(), mailbox.clone(), kinds.clone());
-        let (items, reached) = pool(move || {
+        let (items, reached) = blocking(move || {
             store.events_after(after, limit, |event| {
                 (mailbox.is_none() || mailbox == event.mailbox)
                     && kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
@@ -66,20 +63,7 @@ pub(super) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     }
 }
 
-impl Shared {
-    /// Waits until something changes; `false`: the time was up before, or the daemon ends.
-    pub(super) async fn changes<T>(&self, what: &mut watch::Receiver<T>, end: Pin<&mut Sleep>) -> bool {
-        let mut ending = self.ending.clone();
-        tokio::select! {
-            changed = what.changed() => changed.is_ok(),
-            () = end => false,
-            // an error: nobody is there who could end it
-            Ok(_) = ending.wait_for(|is_ending| *is_ending) => false,
-        }
-    }
-}
-
-/// A position whose next event is still there, or will be the next there is: nobody misses events without being told.
+/// A position whose next event is still there, or will be the next there is: nobody misses events without an error.
 fn kept(shared: &Shared, after: Cursor) -> Result<Cursor, Problem> {
     let detail = if after < shared.store.earliest_cursor()? {
         "after: events behind this cursor are older than events.retention, or were lost with a damaged disk; \
@@ -90,18 +74,7 @@ fn kept(shared: &Shared, after: Cursor) -> Result<Cursor, Problem> {
     } else {
         return Ok(after);
     };
-    Err(Problem::new(StatusCode::GONE, "cursor_expired", detail))
-}
-
-/// How long to wait, in seconds, at most 60.
-pub(super) fn wait(asked: Option<u64>) -> Result<Duration, Problem> {
-    match asked.unwrap_or(0) {
-        seconds @ 0..=LONGEST_WAIT => Ok(Duration::from_secs(seconds)),
-        other => Err(Problem::bad_request(
-            "bad_wait",
-            format!("wait: {other} is more than {LONGEST_WAIT} seconds"),
-        )),
-    }
+    Err(Problem::new(410, "cursor_expired", detail))
 }
 
 fn kinds(text: &str) -> Result<Vec<EventType>, Problem> {

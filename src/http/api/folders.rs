@@ -1,14 +1,17 @@
 //! `/v1/mailboxes/{mb}/folders`.
 
 use super::super::Shared;
-use super::super::extract::{first_page, json as json_in, limit, page, pool, query, settled, typed};
+use super::super::extract::{first_page, json as json_in, limit, page, query};
 use super::super::language::{language, language_of};
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
+use crate::admin::typed;
 use crate::diagnosis::{self, Facts, Language, catalogue};
 use crate::domain::folder::FolderCounts;
 use crate::domain::{Diagnosis, Folder, FolderId, Incarnation};
+use crate::problem::Problem;
 use crate::store::{Commit, Row, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
+use crate::work::{blocking, retry_conflicts};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -32,7 +35,7 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
     let after = wanted.cursor.as_deref().map(str::parse::<FolderId>).transpose();
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
-    let (items, next) = pool(move || {
+    let (items, next) = blocking(move || {
         let mut folders: Vec<Folder> = store.folders(incarnation)?.into_iter().map(|row| row.value).collect();
         folders.sort_by(|one, other| (&one.path, one.id).cmp(&(&other.path, other.id)));
         if let Some(after) = after {
@@ -56,8 +59,8 @@ struct Change {
     included: Option<bool>,
 }
 
-/// PATCH `/v1/mailboxes/{mb}/folders/{folder}`: whether it is synchronized. What is stored of a folder that is left out
-/// from now on stays.
+/// PATCH `/v1/mailboxes/{mb}/folders/{folder}`: whether it is synchronized. What is stored of a folder that is left
+/// out from now on stays.
 pub(super) async fn patch(
     shared: Data<Shared>,
     path: Path<(String, String)>,
@@ -69,7 +72,7 @@ pub(super) async fn patch(
     let Change { included } = typed(&json_in(&body)?)?;
     let stored = shared.mailbox(&mailbox)?;
     let id = find(&shared.store, stored.incarnation, &text)?;
-    let folder = settled(async || {
+    let folder = retry_conflicts(async || {
         let row = shared.store.folder(stored.incarnation, id)?;
         let gone = || Problem::not_found("no_such_folder", "the folder is gone");
         let Row { generation, value: mut folder } = row.ok_or_else(gone)?;
@@ -84,7 +87,7 @@ pub(super) async fn patch(
         Ok(folder)
     })
     .await?;
-    shared.wake(stored.incarnation, WakeReason::Sync);
+    shared.supervisor.wake(stored.incarnation, WakeReason::Sync);
     Ok(HttpResponse::Ok().json(view(&shared.store, &stored, &folder, language)?))
 }
 

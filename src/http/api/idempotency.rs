@@ -2,9 +2,9 @@
 //! the same key is refused.
 
 use super::super::Shared;
-use super::super::extract::pool;
-use super::super::problem::Problem;
 use crate::domain::{Incarnation, Submission, Timestamp};
+use crate::problem::Problem;
+use crate::work::blocking;
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A key, and a digest of what was asked for with it.
+/// A key, and a digest of the request it came with.
 pub(super) struct KeyedRequest {
     pub(super) key: String,
     pub(super) digest: String,
@@ -28,7 +28,8 @@ impl KeyedRequest {
     ) -> Result<Option<Self>, Problem> {
         let Some(key) = idempotency_key(request)? else { return Ok(None) };
         let body = body.clone();
-        let digested = pool(move || Ok::<_, Problem>(Self { key, digest: digest(&body, is_raw, send_at) }));
+        let digested =
+            blocking(move || Ok::<_, Problem>(Self { key, digest: digest(&body, is_raw, send_at) }));
         digested.await.map(Some)
     }
 

@@ -1,17 +1,19 @@
 //! POST `/v1/master-key:rotate`: another master key while the daemon runs.
 
 use super::super::Shared;
-use super::super::extract::{json as read, typed};
-use super::super::problem::{Answer, Problem};
+use super::super::extract::json as read;
+use super::super::problem::Answer;
+use crate::admin::typed;
 use crate::clock;
 use crate::domain::Secret;
+use crate::problem::Problem;
 use crate::store::StoreError;
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, block};
 use serde::Deserialize;
 use serde_json::json;
 
-/// What is asked for.
+/// The request.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -32,7 +34,7 @@ pub(super) async fn rotate(shared: Data<Shared>, body: Bytes) -> Answer {
     })))
 }
 
-/// Nothing was changed: what was asked for does not fit.
+/// Nothing was changed: the given key does not fit.
 fn refused(error: StoreError) -> Problem {
     if let StoreError::Vault { what } = error {
         return Problem::unprocessable("invalid_master_key", what);

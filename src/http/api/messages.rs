@@ -1,11 +1,13 @@
 //! `/v1/mailboxes/{mb}/messages`: list and get.
 
 use super::super::Shared;
-use super::super::extract::{limit, page, pool, query};
-use super::super::problem::{Answer, Problem};
+use super::super::extract::{limit, page, query};
+use super::super::problem::Answer;
 use super::folders;
 use crate::domain::{FolderId, Incarnation, Message, MessageId, Timestamp};
+use crate::problem::Problem;
 use crate::store::{MessageFilter, Store, StoreError};
+use crate::work::blocking;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -46,7 +48,7 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
         message_id: wanted.message_id,
     };
     let store = shared.store.clone();
-    let (items, next) = pool(move || {
+    let (items, next) = blocking(move || {
         let found = store.list_messages(stored.incarnation, &filter, after, limit)?;
         let paths = paths(&store, stored.incarnation)?;
         let items: Vec<Value> = found.messages.iter().map(|message| view(message, &paths)).collect();

@@ -1,22 +1,24 @@
 //! `/v1/mailboxes/{mb}/outbox`: a 202 means durable.
 
 use super::super::Shared;
-use super::super::extract::{json, limit, page, pool, query, settled, typed};
-use super::super::problem::{Answer, Problem};
+use super::super::extract::{json, limit, page, query};
+use super::super::problem::Answer;
 use super::idempotency::KeyedRequest;
+use crate::admin::typed;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::submission::Phase;
 use crate::domain::{
     Incarnation, Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp,
 };
+use crate::problem::Problem;
 use crate::smtp::mime::{self, Built, Draft, DraftAttachment, Fixed, Person};
 use crate::smtp::outbox;
 use crate::store::{
     Body, Commit, RecordHeader, RecordKind, Row, Store, StoreError, StoredMailbox, encode_record,
 };
 use crate::supervisor::protocol::WakeReason;
-use actix_web::http::StatusCode;
+use crate::work::{blocking, retry_conflicts};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -75,7 +77,7 @@ pub(super) async fn submit(
     let (store, mailbox) = (shared.store.clone(), stored.clone());
     let given_key = key.as_ref().map(|key| key.key.clone());
     let (submission, record) =
-        pool(move || prepare(&store, &mailbox, &body, is_raw, asked.send_at, given_key)).await?;
+        blocking(move || prepare(&store, &mailbox, &body, is_raw, asked.send_at, given_key)).await?;
     let submission_id = submission.id;
     let mut commit = Commit::of_mailbox(stored.incarnation);
     let digest = key.as_ref().map(|key| key.digest.clone());
@@ -103,7 +105,7 @@ fn too_many_recipients() -> Problem {
 /// A repeated request gets the answer of the first, and wakes the outbox again: the first may have ended before it
 /// could.
 fn accepted(shared: &Shared, stored: &StoredMailbox, submission: &Submission) -> HttpResponse {
-    shared.wake(stored.incarnation, WakeReason::Outbox);
+    shared.supervisor.wake(stored.incarnation, WakeReason::Outbox);
     let location = format!("/v1/mailboxes/{}/outbox/{}", stored.mailbox.id, submission.id);
     HttpResponse::Accepted().insert_header(("Location", location)).json(view(submission))
 }
@@ -198,7 +200,7 @@ fn is_raw(request: &HttpRequest) -> Result<bool, Problem> {
         "" | "application/json" => Ok(false),
         other => {
             let detail = format!("{other:?}: send application/json or message/rfc822");
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+            Err(Problem::new(415, "unsupported_media_type", detail))
         }
     }
 }
@@ -212,7 +214,7 @@ pub(super) async fn list(shared: Data<Shared>, id: Path<String>, request: HttpRe
     let after = after.map_err(|error| Problem::bad_request("bad_cursor", format!("cursor: {error}")))?;
     let store = shared.store.clone();
     let list = move || store.list_submissions(stored.incarnation, wanted.state, after, limit);
-    let found = pool(list).await?;
+    let found = blocking(list).await?;
     Ok(page(found.submissions.iter().map(view).collect(), found.next))
 }
 
@@ -227,7 +229,7 @@ pub(super) async fn one(shared: Data<Shared>, at: Path<(String, String)>) -> Ans
 pub(super) async fn cancel(shared: Data<Shared>, at: Path<(String, String)>) -> Answer {
     let stored = shared.mailbox(&at.0)?;
     let id = at.1.parse()?;
-    let cancelled = settled(async || {
+    let cancelled = retry_conflicts(async || {
         let row = find(&shared, stored.incarnation, id)?;
         if row.value.state == SubmissionState::Cancelled {
             return Ok(row.value);
@@ -240,7 +242,7 @@ pub(super) async fn cancel(shared: Data<Shared>, at: Path<(String, String)>) -> 
         Ok(cancelled)
     })
     .await?;
-    shared.wake(stored.incarnation, WakeReason::Outbox);
+    shared.supervisor.wake(stored.incarnation, WakeReason::Outbox);
     Ok(HttpResponse::Ok().json(view(&cancelled)))
 }
 

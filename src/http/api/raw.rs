@@ -1,10 +1,12 @@
 //! `/v1/mailboxes/{mb}/messages/{id}/raw`: byte for byte what the server sent, frame by frame.
 
 use super::super::Shared;
-use super::super::extract::pool;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::Answer;
+use super::super::shared::READERS;
 use super::messages;
+use crate::problem::Problem;
 use crate::store::{Key, RecordReader, StoreError};
+use crate::work::blocking;
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::web::{Bytes, Data, Path};
@@ -15,8 +17,6 @@ use tokio::sync::mpsc;
 
 /// Frames in flight per reader: with the one being written, 3 MiB.
 const AHEAD: usize = 2;
-/// Readers at once: 192 MiB of frames, and no thread is held by one that takes nothing.
-pub(in crate::http) const READERS: usize = 64;
 /// A reader that takes nothing for so long is gone.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -30,7 +30,7 @@ pub(super) async fn raw(shared: Data<Shared>, at: Path<(String, String)>) -> Ans
         return Err(Problem::unavailable("busy", detail).retry_after(Duration::from_secs(2)));
     };
     let store = shared.store.clone();
-    let opened = pool(move || {
+    let opened = blocking(move || {
         let key = Arc::new(store.mailbox_key(mailbox)?);
         store.open_message(key, mailbox, &message)
     });
@@ -54,7 +54,7 @@ async fn read(mut reader: RecordReader<Arc<Key>>, frames: &mpsc::Sender<Result<B
             let frame = reader.next_frame();
             (reader, frame)
         });
-        let Ok((back, frame)) = next.await else { return }; // told by the panic hook
+        let Ok((back, frame)) = next.await else { return }; // the panic hook logs it
         reader = back;
         let frame = match frame {
             Ok(None) => return,

@@ -1,19 +1,19 @@
-//! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` tells how it goes.
+//! `/v1/mailboxes/{mb}/sign-in` makes a personal link; `/v1/sign-ins/{id}` shows its state.
 
 use super::super::Shared;
-use super::super::extract::{json, pool, query, set, typed};
+use super::super::extract::{json, query};
 use super::super::language::{language, language_of};
-use super::super::problem::{Answer, Problem};
-use super::super::signin;
-use super::presets::Serves;
-use super::{apps, events};
+use super::super::pages::paste_problem;
+use super::super::problem::Answer;
+use super::super::wait::wait;
+use crate::admin::{request_sign_in, set, typed};
 use crate::clock;
-use crate::config::Provider;
 use crate::diagnosis::{self, Language};
-use crate::domain::app::AppCredentials;
-use crate::domain::{App, Auth, GrantWay, SignInId};
-use crate::events::EventType;
-use crate::store::{Commit, Row, SignIn, SignInState, StoredMailbox};
+use crate::domain::SignInId;
+use crate::problem::Problem;
+use crate::signin;
+use crate::store::{Row, SignIn, SignInState};
+use crate::work::blocking;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -38,111 +38,22 @@ struct OneQuery {
 pub(super) async fn create(shared: Data<Shared>, id: Path<String>, body: Bytes) -> Answer {
     let stored = shared.mailbox(&id)?;
     let form: SignInForm = if body.is_empty() { SignInForm::default() } else { typed(&json(&body)?)? };
-    let return_to = form.return_to.as_deref().map(|to| check_return(&shared, to)).transpose()?;
-    let app = can_sign_in(&shared, &stored)?;
-    let ways = ways(&shared, &app, form.ways.as_deref())?;
-    let now = clock::now();
-    let mut sign_in = shared.store.begin_sign_in(&stored, return_to, form.language, now)?;
-    sign_in.ways = ways;
-    let mut commit = Commit::of_mailbox(stored.incarnation);
-    shared.store.add_sign_in(&mut commit, &sign_in, 0)?;
-    commit.event(sign_in.told_as(EventType::SignInRequested, now));
-    shared.store.commit(commit).await?;
+    let (ways, return_to) = (form.ways.as_deref(), form.return_to.as_deref());
+    let sign_in = request_sign_in(&shared.admin, &stored, ways, return_to, form.language).await?;
     let mut shown = view(&sign_in, Language::default());
-    set(&mut shown, "url", json!(shared.link(&sign_in)));
+    set(&mut shown, "url", json!(shared.signin.link(&sign_in)));
     Ok(HttpResponse::Created().json(shown))
 }
 
-/// GET `/v1/mailboxes/{mb}/sign-in`: the newest one, and how it goes.
+/// GET `/v1/mailboxes/{mb}/sign-in`: the newest one, and its state.
 pub(super) async fn newest(shared: Data<Shared>, id: Path<String>, request: HttpRequest) -> Answer {
     let language = language_of(&request)?;
     let stored = shared.mailbox(&id)?;
     let store = shared.store.clone();
-    let row = pool(move || store.newest_sign_in(stored.incarnation)).await?;
+    let row = blocking(move || store.newest_sign_in(stored.incarnation)).await?;
     let none =
         || Problem::not_found("no_such_sign_in", "nobody was asked to sign in for this mailbox lately");
     Ok(HttpResponse::Ok().json(view(&row.ok_or_else(none)?.value, language)))
-}
-
-/// The app by which somebody can sign in for it; else what is missing.
-pub(super) fn can_sign_in(shared: &Shared, stored: &StoredMailbox) -> Result<App, Problem> {
-    let app = match &stored.mailbox.auth {
-        Auth::Oauth { app: Some(app), .. } => {
-            let moving = shared.store.move_of(stored)?;
-            shared.store.app(moving.as_ref().map_or(app, |moving| &moving.to))?
-        }
-        Auth::Oauth { app: None, .. } => None,
-        Auth::AppOnly { .. } | Auth::ServiceAccount { .. } | Auth::Password { .. } => {
-            return Err(Problem::conflict("no_sign_in", "this mailbox does not sign in by OAuth"));
-        }
-    };
-    let no_app = || Problem::conflict("app_incomplete", "no app is named for this mailbox: set auth.app");
-    let app = app.ok_or_else(no_app)?.value;
-    serves_users(&app)?;
-    is_complete(&app.app)?;
-    Ok(app.app)
-}
-
-/// Whether an app is one that users sign in through at all.
-pub(super) fn serves_users(app: &AppCredentials) -> Result<(), Problem> {
-    match Serves::of(app) {
-        Serves::Registration => Ok(()),
-        Serves::ServiceAccount => {
-            let detail = format!(
-                "the app {} is a service account, through which nobody signs in: set auth.kind of its mailboxes to \
-                 service_account, or use another app",
-                app.app.id
-            );
-            Err(Problem::conflict("no_sign_in", detail))
-        }
-    }
-}
-
-/// Whether anybody can sign in through an app; else what it lacks.
-pub(super) fn is_complete(app: &App) -> Result<(), Problem> {
-    let missing = apps::missing_fields(app);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("the app {} is not complete, it lacks: {}", app.id, missing.join(", "));
-    Err(Problem::conflict("app_incomplete", detail))
-}
-
-/// The ways to offer: those asked for, else what works for this installation.
-fn ways(shared: &Shared, app: &App, asked: Option<&[String]>) -> Result<Vec<GrantWay>, Problem> {
-    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return Ok(shared.usual_ways(app)) };
-    let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
-    let has_native = preset.is_some_and(|preset| preset.native_redirect.is_some());
-    let has_codes = preset.is_some_and(|preset| preset.device_code);
-    let mut ways = Vec::new();
-    for name in asked {
-        let way = match name.as_str() {
-            "redirect" => GrantWay::Redirect,
-            "native" if has_native => GrantWay::Native,
-            "device" if has_codes => GrantWay::Device,
-            "native" | "device" => {
-                let provider = app.provider.name();
-                return Err(Problem::field(
-                    "ways",
-                    format!("{provider} has no way {name:?} to mail: use redirect"),
-                ));
-            }
-            other => return Err(Problem::field("ways", format!("there is no way {other:?}"))),
-        };
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    Ok(ways)
-}
-
-pub(super) fn check_return(shared: &Shared, to: &str) -> Result<String, Problem> {
-    let refuse = || {
-        let origins = "must be an address under http.public_url or of an origin in signin.return_to";
-        Problem::field("return_to", origins)
-    };
-    let (to, own) = (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&shared.public_url).ok());
-    if shared.config.signin.allows(own.as_ref(), &to) { Ok(to.to_string()) } else { Err(refuse()) }
 }
 
 #[derive(Deserialize)]
@@ -157,23 +68,23 @@ pub(super) async fn paste(shared: Data<Shared>, id: Path<String>, body: Bytes) -
     let form: PasteForm = typed(&json(&body)?)?;
     // apart from this connection: a caller that hangs up must not end it half-way
     let work = actix_web::rt::spawn(async move {
-        match signin::accept_pasted(&shared, &row.value, &form.address).await? {
+        match signin::accept_pasted(&shared.signin, &row.value, &form.address).await? {
             Ok((found, Some(_))) => Ok(HttpResponse::Ok().json(view(&found.row.value, Language::default()))),
             Ok((_, None)) => Err(Problem::conflict("other_visit", "another sign-in was started meanwhile")),
-            Err(wrong) => Err(wrong.problem()),
+            Err(wrong) => Err(paste_problem(wrong)),
         }
     });
     work.await.map_err(|_| Problem::internal("the sign-in was cut off: start it again"))?
 }
 
-/// POST `/v1/sign-ins/{id}/accept`: an administrator accepts who signed in, though he is somebody else.
+/// POST `/v1/sign-ins/{id}/accept`: an administrator accepts who signed in, though it is another account.
 pub(super) async fn accept(shared: Data<Shared>, id: Path<String>) -> Answer {
     let row = read(&shared, id.parse()?)?;
     let stored = shared.mailbox(row.value.mailbox.as_str())?;
     let work = actix_web::rt::spawn(async move {
-        let sign_in = signin::accept(&shared, row, &stored).await?;
+        let sign_in = signin::accept(&shared.signin, row, &stored).await?;
         if sign_in.state == SignInState::Probing && sign_in.imported.is_none() {
-            actix_web::rt::spawn(signin::go_on_with(shared.clone(), sign_in.id));
+            actix_web::rt::spawn(signin::finish_accepted(shared.signin.clone(), sign_in.id));
         }
         Ok(HttpResponse::Ok().json(view(&sign_in, Language::default())))
     });
@@ -190,8 +101,8 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
     let id: SignInId = id.parse()?;
     let asked = query::<OneQuery>(request.query_string())?;
     let language = language(&request, asked.language.as_deref())?;
-    let wait = events::wait(asked.wait)?;
-    let mut changes = shared.sign_ins.subscribe();
+    let wait = wait(asked.wait)?;
+    let mut changes = shared.signin.changes();
     let mut end = std::pin::pin!(tokio::time::sleep(wait));
     let mut first = None;
     loop {

@@ -1,14 +1,14 @@
 //! A mailbox's switches: pause, resume, sync, refresh-token.
 
 use super::super::Shared;
-use super::super::problem::{Answer, Problem};
-use super::super::signin;
-use super::mailbox_form::Posted;
-use super::mailboxes::change;
+use super::super::problem::Answer;
 use super::sign_ins;
+use crate::admin;
 use crate::diagnosis::Language;
 use crate::domain::Auth;
-use crate::supervisor::protocol::{RefreshToken, WakeReason};
+use crate::problem::Problem;
+use crate::signin;
+use crate::supervisor::protocol::WakeReason;
 use crate::token::TokenError;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -28,12 +28,8 @@ pub(super) async fn resume(shared: Data<Shared>, id: Path<String>) -> Answer {
 }
 
 async fn switch(shared: &Shared, id: &str, active: bool) -> Answer {
-    change(shared, id, |_, stored| {
-        let mut mailbox = stored.mailbox.clone();
-        mailbox.active = active;
-        Ok(Posted { mailbox, grant: None, smtp_password: None, take_over: None })
-    })
-    .await
+    let stored = admin::set_active(&shared.admin, id, active).await?;
+    Ok(HttpResponse::Ok().json(shared.view(&stored)?.shown))
 }
 
 /// POST `/v1/mailboxes/{mb}/sync`.
@@ -42,7 +38,7 @@ pub(super) async fn sync(shared: Data<Shared>, id: Path<String>) -> Answer {
     if !stored.mailbox.active {
         return Err(Problem::conflict("paused", "the mailbox is paused: resume it first"));
     }
-    shared.wake(stored.incarnation, WakeReason::Sync);
+    shared.supervisor.wake(stored.incarnation, WakeReason::Sync);
     Ok(HttpResponse::Accepted().json(shared.view(&stored)?.shown))
 }
 
@@ -52,14 +48,13 @@ pub(super) async fn refresh_token(shared: Data<Shared>, id: Path<String>) -> Ans
     if matches!(stored.mailbox.auth, Auth::Password { .. }) {
         return Err(problem_of(&TokenError::NoTokens));
     }
-    if let Some(sign_in) = signin::try_again(&shared, &stored)?
+    if let Some(sign_in) = signin::try_now(&shared.signin, &stored)?
         && sign_in.imported.is_some()
         && shared.store.grant(stored.incarnation)?.is_none()
     {
         return Ok(HttpResponse::Accepted().json(sign_ins::view(&sign_in, Language::default())));
     }
-    let asked = RefreshToken { mailbox: stored.incarnation };
-    let answer = shared.supervisor.refresh.send(asked).timeout(TOKEN_PATIENCE).await;
+    let answer = shared.supervisor.refresh(stored.incarnation, TOKEN_PATIENCE).await;
     match answer {
         Err(_) => Err(Problem::unavailable("no_answer", "the token actor does not answer: try again")),
         Ok(None) if stored.mailbox.active => {

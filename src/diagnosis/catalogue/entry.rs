@@ -1,0 +1,68 @@
+//! What is said of one cause, and the macro that writes a file of them.
+
+use super::super::language::Language;
+use crate::domain::{RetryClass, Who};
+use serde::Serialize;
+
+/// A text in every language we have; `{address}` and the other facts are filled in when it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Text {
+    /// English.
+    pub en: &'static str,
+    /// German.
+    pub de: &'static str,
+}
+
+impl Text {
+    /// The text in a language.
+    #[must_use]
+    pub fn get(&self, language: Language) -> &'static str {
+        match language {
+            Language::En => self.en,
+            Language::De => self.de,
+        }
+    }
+}
+
+/// A cause: its stable code, what to say, who acts.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Stable name, shown as `diagnosis.code`.
+    pub code: &'static str,
+    /// Who has to act.
+    pub who: Who,
+    /// Whether it passes by itself.
+    pub retry: RetryClass,
+    /// In a few words.
+    pub label: Text,
+    /// One sentence: what is wrong.
+    pub summary: Text,
+    /// What to do, in a sentence or two.
+    pub remedy: Text,
+    /// The clicks, in order.
+    pub clicks: &'static [Text],
+    /// The commands, in order.
+    pub commands: &'static [&'static str],
+}
+
+macro_rules! entries {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $who:ident, $retry:ident, $label:literal => $label_de:literal,
+        $summary:literal => $summary_de:literal, $remedy:literal => $remedy_de:literal
+        $(, clicks [$($click:literal => $click_de:literal),* $(,)?])?
+        $(, commands [$($command:literal),* $(,)?])?;)*) => {
+        $($(#[$doc])*
+        pub static $name: super::Entry = super::Entry {
+            code: $code,
+            who: crate::domain::Who::$who,
+            retry: crate::domain::RetryClass::$retry,
+            label: super::Text { en: $label, de: $label_de },
+            summary: super::Text { en: $summary, de: $summary_de },
+            remedy: super::Text { en: $remedy, de: $remedy_de },
+            clicks: &[$($(super::Text { en: $click, de: $click_de }),*)?],
+            commands: &[$($($command),*)?],
+        };)*
+        /// The entries of this file.
+        pub(super) static ENTRIES: &[&super::Entry] = &[$(&$name),*];
+    };
+}
+pub(super) use entries;

@@ -1,0 +1,201 @@
+//! A diagnosis from a catalogue entry: its texts filled in, in the language of whoever reads it. Pure.
+
+use super::catalogue::{self, Entry};
+use super::evidence::scrub;
+use super::language::Language;
+use crate::domain::{App, Diagnosis, KeptFacts, Remedy};
+
+/// What is filled into the catalogue's texts. An empty fact leaves its name in angle brackets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// The mailbox's address.
+    pub address: &'a str,
+    /// The server spoken to.
+    pub host: &'a str,
+    /// Tenant id or domain.
+    pub tenant: &'a str,
+    /// The app's client id.
+    pub client_id: &'a str,
+    /// Whatever a single entry speaks of: another account, an issuer, a limit.
+    pub detail: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    /// What an app says of itself.
+    #[must_use]
+    pub fn of_app(app: &'a App) -> Self {
+        let tenant = app.tenant.as_deref().unwrap_or_default();
+        Self { tenant, client_id: &app.client_id, ..Self::default() }
+    }
+
+    fn keep(&self) -> KeptFacts {
+        KeptFacts {
+            address: String::from(self.address),
+            host: String::from(self.host),
+            tenant: String::from(self.tenant),
+            client_id: String::from(self.client_id),
+            detail: String::from(self.detail),
+        }
+    }
+}
+
+/// Makes the diagnosis of a catalogue entry in English, its texts filled in and its evidence scrubbed of secrets.
+#[must_use]
+pub fn describe(entry: &Entry, facts: &Facts<'_>, evidence: Option<&str>) -> Diagnosis {
+    let evidence = evidence.filter(|text| !text.is_empty()).map(scrub);
+    word(entry, facts, evidence, Language::En)
+}
+
+fn word(entry: &Entry, facts: &Facts<'_>, evidence: Option<String>, language: Language) -> Diagnosis {
+    Diagnosis {
+        code: String::from(entry.code),
+        summary: fill(entry.summary.get(language), facts),
+        who: entry.who,
+        remedy: Remedy {
+            text: fill(entry.remedy.get(language), facts),
+            clicks: entry.clicks.iter().map(|text| fill(text.get(language), facts)).collect(),
+            commands: entry.commands.iter().map(|command| fill(command, facts)).collect(),
+        },
+        retry: entry.retry,
+        evidence,
+        since: None,
+        facts: Some(Box::new(facts.keep())),
+    }
+}
+
+/// A diagnosis as it is shown to a reader: its texts made anew in the reader's language from code and facts, and the
+/// facts left out. One that was stored before facts were kept stays as it is.
+#[must_use]
+pub fn shown(found: &Diagnosis, language: Language) -> Diagnosis {
+    let entry = catalogue::find(&found.code);
+    let worded = entry.zip(found.facts.as_ref()).map(|(entry, kept)| {
+        let facts = Facts {
+            address: &kept.address,
+            host: &kept.host,
+            tenant: &kept.tenant,
+            client_id: &kept.client_id,
+            detail: &kept.detail,
+        };
+        word(entry, &facts, found.evidence.clone(), language)
+    });
+    let since = found.since;
+    Diagnosis { since, facts: None, ..worded.unwrap_or_else(|| found.clone()) }
+}
+
+fn fill(text: &str, facts: &Facts<'_>) -> String {
+    let mut filled = String::from(text);
+    for (name, value) in [
+        ("address", facts.address),
+        ("host", facts.host),
+        ("tenant", facts.tenant),
+        ("client_id", facts.client_id),
+        ("detail", facts.detail),
+    ] {
+        let value = if value.is_empty() { format!("<{name}>") } else { String::from(value) };
+        filled = filled.replace(&format!("{{{name}}}"), &value);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Who;
+
+    #[test]
+    fn facts_are_filled_into_summary_and_commands() {
+        let facts = Facts { address: "anna@makler.example", ..Facts::default() };
+        let found = describe(&catalogue::SMTP_AUTH_DISABLED_MAILBOX, &facts, Some("535 5.7.139 disabled"));
+        assert_eq!(found.who, Who::TenantAdmin);
+        assert!(found.summary.contains("anna@makler.example"), "{}", found.summary);
+        assert!(
+            found.remedy.commands.iter().any(|command| command.contains("-Identity anna@makler.example"))
+        );
+        assert_eq!(found.evidence.as_deref(), Some("535 5.7.139 disabled"));
+    }
+
+    #[test]
+    fn a_reader_gets_his_language_from_code_and_facts_and_never_the_facts() {
+        let facts = Facts { address: "anna@makler.example", ..Facts::default() };
+        let stored = describe(&catalogue::SMTP_AUTH_DISABLED_TENANT, &facts, Some("535 5.7.139 disabled"));
+        let again: Diagnosis = serde_json::from_str(&serde_json::to_string(&stored).unwrap()).unwrap();
+        assert_eq!(again, stored, "kept whole");
+        let german = shown(&again, Language::De);
+        assert_eq!(
+            german.summary,
+            "SMTP AUTH ist im Mandanten abgeschaltet, deshalb kann anna@makler.example nicht senden."
+        );
+        assert_eq!(
+            (german.code.as_str(), german.evidence.as_deref()),
+            ("smtp_auth_disabled_tenant", Some("535 5.7.139 disabled"))
+        );
+        assert_eq!(german.remedy.commands, stored.remedy.commands, "cmdlets are in no language");
+        assert_eq!(shown(&again, Language::En), stored.without_facts());
+        assert!(!serde_json::to_string(&german).unwrap().contains("facts"));
+        // of before facts were kept, or of a code that is no more
+        let old = Diagnosis { facts: None, ..stored.clone() };
+        assert_eq!(shown(&old, Language::De), old);
+        let gone = Diagnosis { code: String::from("no_such_code"), ..stored };
+        assert_eq!(shown(&gone, Language::De).summary, gone.summary);
+    }
+
+    #[test]
+    fn smtp_auth_has_its_four_remedies_in_order_each_with_clicks_a_cmdlet_and_the_present_value() {
+        for entry in [&catalogue::SMTP_AUTH_DISABLED_TENANT, &catalogue::SMTP_AUTH_DISABLED_MAILBOX] {
+            let facts = Facts { address: "anna@makler.example", ..Facts::default() };
+            let found = describe(entry, &facts, None);
+            let at =
+                |lines: &[String], word: &str| lines.iter().position(|line| line.contains(word)).unwrap();
+            let clicks = ["Mailbox:", "Tenant:", "Authentication policy:", "Security defaults:"];
+            assert_eq!(clicks.map(|word| at(&found.remedy.clicks, word)), [0, 1, 2, 3]);
+            let commands = [
+                "Get-CASMailbox -Identity anna@makler.example",
+                "Set-CASMailbox -Identity anna@makler.example -SmtpClientAuthenticationDisabled $false",
+                "Get-TransportConfig",
+                "Set-TransportConfig -SmtpClientAuthenticationDisabled $false",
+                "Get-User -Identity anna@makler.example",
+                "Set-AuthenticationPolicy",
+                "Get-MgPolicyIdentitySecurityDefault",
+                "Update-MgPolicyIdentitySecurityDefault",
+            ];
+            let places = commands.map(|word| at(&found.remedy.commands, word));
+            assert!(places.is_sorted(), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_fact_shows_its_name() {
+        let found = describe(&catalogue::SMTP_AUTH_DISABLED_MAILBOX, &Facts::default(), None);
+        assert!(found.summary.contains("<address>"), "{}", found.summary);
+    }
+
+    #[test]
+    fn every_entry_has_a_code_of_its_own_and_all_its_texts() {
+        let mut codes = std::collections::BTreeSet::new();
+        for entry in catalogue::all() {
+            assert!(codes.insert(entry.code), "{} is there twice", entry.code);
+            assert!(!entry.summary.en.is_empty() && !entry.remedy.en.is_empty(), "{}", entry.code);
+            for text in [entry.label, entry.summary, entry.remedy].iter().chain(entry.clicks) {
+                assert!(
+                    !text.de.is_empty() && facts_in(text.en) == facts_in(text.de),
+                    "{}: {}",
+                    entry.code,
+                    text.de
+                );
+            }
+            assert_ne!(entry.summary.en, entry.summary.de, "{}", entry.code);
+            let known = Facts { address: "A", host: "H", tenant: "T", client_id: "C", detail: "D" };
+            let shown = describe(entry, &known, None);
+            let texts = [shown.summary, shown.remedy.text, shown.remedy.commands.join("")];
+            assert!(
+                texts.iter().all(|text| !text.contains("{a") && !text.contains("{h") && !text.contains("{t"))
+            );
+        }
+        assert!(codes.len() > 30);
+    }
+
+    /// Which facts a text names.
+    fn facts_in(text: &str) -> std::collections::BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+    }
+}

@@ -1,0 +1,207 @@
+//! The trial of one refresh token of another system, each step durable before the next (G2): the mark that it is in
+//! flight, the request, the answer; then whose it is, whether it opens the mailbox, and whether it may send. Only
+//! then does it take the place of the grant that was there, which works on until then.
+//!
+//! A token that the provider refuses for good is discarded, and its user is invited to sign in. Whatever else fails
+//! is tried again: by itself, when the app or the mailbox is changed, or when a person says "now". A refused SMTP
+//! AUTH discards nothing where mail is received: it is shown in the sign-in that succeeded.
+
+use super::account::{Unknown, account_from_refresh};
+use super::candidate::conclude;
+use super::provider::Provider;
+use super::record::{is_superseded, put, put_answer, store_candidate};
+use super::schedule::{Next, Why};
+use super::trial_case::{Case, terse};
+use crate::clock;
+use crate::diagnosis::{Facts, catalogue as c, describe};
+use crate::domain::{Diagnosis, Grant, GrantSecret, Secret, SignedInAs};
+use crate::problem::Problem;
+use crate::store::{SignInState, StoreError};
+use crate::supervisor::protocol::RequestPermit;
+use crate::token::circuit_breaker::Outcome;
+use crate::token::credential_trial as credential;
+use crate::token::identity::{Claims, Identity, IdentityError};
+use crate::token::lifecycle::{
+    Circumstances, Step, Verdict, after_failure, before_refresh, with_answer, with_failure,
+};
+use crate::token::protocol::{Permit, Waiting};
+use crate::token::{FlowError, TokenAnswer, outcome, refresh_as_granted};
+
+impl Case<'_> {
+    /// Tries the token that was handed in.
+    pub(super) async fn try_grant(&mut self) -> Result<Next, Problem> {
+        if is_superseded(self.context, &self.row.value)? {
+            return self.discard().await;
+        }
+        if let Some(found) = self.foreign_app() {
+            return self.not_yet(found).await;
+        }
+        let provider = match Provider::of(self.context, &self.row.value, &self.stored).await? {
+            Ok(provider) => provider,
+            Err(error) => {
+                let verdict = self.verdict(&error, false, self.facts());
+                return self.retry(verdict.step, verdict.diagnosis, Why::App).await;
+            }
+        };
+        let (grant, answer) = match self.tokens(&provider).await? {
+            Ok(tokens) => tokens,
+            Err(next) => return Ok(next),
+        };
+        let who = match self.account(&provider, &answer).await? {
+            Ok(claims) => claims,
+            Err(next) => return Ok(next),
+        };
+        if let Some(identity) = self.wrong_account(&provider, who.as_ref())? {
+            return self.refuse_account(&provider, grant, identity).await;
+        }
+        self.prove(grant, answer.access_token).await
+    }
+
+    /// A diagnosis if the mailbox has another app by now: no other client may send the token, which waits for its own.
+    fn foreign_app(&self) -> Option<Diagnosis> {
+        let own = self.row.value.imported.as_ref()?.app.as_ref()?;
+        let now = self.app().filter(|now| now != own)?;
+        let said = format!("the refresh token was handed in for the app {own}, and the mailbox has {now}");
+        Some(describe(&c::REQUEST_REFUSED, &Facts { detail: &said, ..self.facts() }, Some(&said)))
+    }
+
+    fn verdict(&self, error: &FlowError, in_doubt: bool, facts: Facts<'_>) -> Verdict {
+        let failures = self.turn.failures.saturating_add(1);
+        let (now, jitter) = (clock::now(), rand::random::<f64>());
+        let around = Circumstances { in_doubt, failures, signed_in_at: None, now, jitter, facts };
+        after_failure(error, &around)
+    }
+
+    /// Fresh tokens, the new refresh token durable in the candidate.
+    async fn tokens(&mut self, provider: &Provider) -> Result<Result<(Grant, TokenAnswer), Next>, Problem> {
+        let Some(candidate) = self.row.value.candidate.clone() else { return Ok(Err(Next::Done)) };
+        let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
+            return Ok(Err(self.discard().await?));
+        };
+        let permit = match self.permit().await {
+            Ok(permit) => permit,
+            Err(waiting) => return Ok(Err(self.not_admitted(waiting).await?)),
+        };
+        let _answer_is_waited_for = self.context.in_flight.read().await;
+        let (mut marked, in_doubt) = before_refresh(candidate, clock::now());
+        self.row.value.candidate = Some(marked.clone());
+        self.row.value.state = SignInState::Probing;
+        put(self.context, &mut self.row).await?;
+        crate::faults::point("take_over.marked", &self.stored.mailbox.id);
+        let issued_at = clock::now();
+        match refresh_as_granted(&provider.client, &provider.app, &refresh_token, &mut marked).await {
+            Ok(answer) => {
+                crate::faults::point("take_over.answered", &self.stored.mailbox.id);
+                permit.ended(Outcome::Good).await;
+                self.app().iter().for_each(|app| self.context.trials.app_accepted(app));
+                let grant = with_answer(marked, &answer, issued_at);
+                self.row.value.candidate = Some(grant.clone());
+                self.row.value.diagnosis = None;
+                put_answer(self.context, &mut self.row).await?;
+                crate::faults::point("take_over.stored", &self.stored.mailbox.id);
+                let sent = grant.send_client_secret;
+                credential::settle(&self.context.store, &provider.app, sent, Ok(())).await?;
+                Ok(Ok((grant, answer)))
+            }
+            Err(error) => {
+                let verdict = self.verdict(&error, in_doubt, provider.facts(&self.stored));
+                self.row.value.candidate = Some(with_failure(marked, &verdict, clock::now()));
+                if credential::settle(&self.context.store, &provider.app, true, Err(&error)).await? {
+                    // the one before is in use again
+                    let at_once = Step::RetryAt(clock::now());
+                    return Ok(Err(self.retry(at_once, verdict.diagnosis, Why::App).await?));
+                }
+                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis)).await;
+                Ok(Err(self.retry(verdict.step, verdict.diagnosis, Why::App).await?))
+            }
+        }
+    }
+
+    /// A permit of the app's circuit breaker, which the mailboxes' own requests need, too.
+    async fn permit(&self) -> Result<Permit, Waiting> {
+        let app = self.app().ok_or(Waiting { error: None, until: None })?;
+        let request = RequestPermit { app, mailbox: self.turn.mailbox, urgent: self.turn.urgent };
+        self.context.supervisor.permit(request).await
+    }
+
+    /// Whose it is; `None`: the provider does not say, and only opening the mailbox proves it.
+    async fn account(
+        &mut self,
+        provider: &Provider,
+        answer: &TokenAnswer,
+    ) -> Result<Result<Option<Claims>, Next>, Problem> {
+        let found = match account_from_refresh(provider, answer).await {
+            Ok(claims) => {
+                self.row.value.signed_in_as = claims.as_ref().map(Claims::signed_in_as);
+                return Ok(Ok(claims));
+            }
+            Err(Unknown::Userinfo(error)) => {
+                let verdict = self.verdict(&error, false, provider.facts(&self.stored));
+                return Ok(Err(self.retry(verdict.step, verdict.diagnosis, Why::Other).await?));
+            }
+            Err(Unknown::Token(error)) => error,
+        };
+        let entry = if found == IdentityError::Expired { &c::CLOCK_WRONG } else { &c::REQUEST_REFUSED };
+        let said = found.to_string();
+        let facts = Facts { detail: &said, ..provider.facts(&self.stored) };
+        let found = describe(entry, &facts, Some(&said));
+        Ok(Err(self.not_yet(found).await?))
+    }
+
+    /// Whose account it is, if it is not the mailbox's.
+    fn wrong_account(
+        &self,
+        provider: &Provider,
+        who: Option<&Claims>,
+    ) -> Result<Option<Identity>, StoreError> {
+        let accepted = self.row.value.imported.as_ref().is_some_and(|imported| imported.accepted);
+        let Some(claims) = who.filter(|_| !accepted) else { return Ok(None) };
+        let old = self.context.store.grant(self.stored.incarnation)?;
+        let pinned: Option<&SignedInAs> = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
+        let tenant = provider.app.app.tenant.as_deref();
+        let identity = claims.identify(&self.stored.mailbox, pinned, tenant);
+        Ok((identity != Identity::Match).then_some(identity))
+    }
+
+    async fn refuse_account(
+        &mut self,
+        provider: &Provider,
+        mut grant: Grant,
+        identity: Identity,
+    ) -> Result<Next, Problem> {
+        let who = self.row.value.signed_in_as.clone();
+        let name = who.as_ref().map(|who| who.name.clone()).unwrap_or_default();
+        let facts = Facts { detail: &name, ..provider.facts(&self.stored) };
+        let found = describe(&c::WRONG_ACCOUNT, &facts, None);
+        if identity == Identity::SameTenantOther {
+            grant.signed_in_as = who;
+            store_candidate(&mut self.row, grant, clock::now());
+        }
+        self.refused(SignInState::WrongAccount, found).await
+    }
+
+    /// Opens the mailbox with it and signs in for sending; then it counts.
+    async fn prove(&mut self, mut grant: Grant, token: Secret) -> Result<Next, Problem> {
+        if let Err(found) = (self.context.probe)(self.stored.clone(), token.clone()).await {
+            return self.not_yet(found).await;
+        }
+        let sends = (self.context.send_probe)(self.stored.clone(), token).await;
+        if let (Err(found), None) = (&sends, &self.stored.mailbox.imap) {
+            return self.not_yet(found.clone()).await;
+        }
+        crate::faults::point("take_over.tried", &self.stored.mailbox.id);
+        if is_superseded(self.context, &self.row.value)? {
+            return self.discard().await;
+        }
+        grant.signed_in_as.clone_from(&self.row.value.signed_in_as);
+        grant.signed_in_at = clock::now();
+        let unknown = || {
+            let found = describe(&c::ACCOUNT_UNKNOWN, &self.facts(), None);
+            self.row.value.signed_in_as.is_none().then_some(found)
+        };
+        let remark = sends.err().or_else(unknown).map(terse);
+        conclude(self.context, &mut self.row, &self.stored, Some(&grant), remark).await?;
+        tracing::info!(mailbox = %self.stored.mailbox.id, "a refresh token was taken over");
+        Ok(Next::Done)
+    }
+}

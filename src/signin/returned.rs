@@ -1,0 +1,96 @@
+//! The provider's answer to a sign-in, by redirect or by a pasted address: it belongs to one visit, and is used once.
+
+use super::context::Context;
+use super::provider::address_only;
+use super::record::{close, put};
+use super::redeem::redeem_code;
+use super::result::{Message, SignInResult};
+use super::visit::{is_withdrawn, sign_in_of};
+use crate::clock;
+use crate::diagnosis::{OauthClass, classify_oauth};
+use crate::domain::Secret;
+use crate::domain::digest::same_text;
+use crate::problem::Problem;
+use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use serde::Deserialize;
+
+/// What the provider sends along.
+#[derive(Default, Deserialize)]
+pub(crate) struct Returned {
+    pub(crate) code: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) error_description: Option<String>,
+    pub(crate) iss: Option<String>,
+    /// Of an administrator's consent.
+    pub(crate) admin_consent: Option<String>,
+    /// For which tenant.
+    pub(crate) tenant: Option<String>,
+}
+
+/// Uses an answer of the provider; `None`: the link was opened again meanwhile, and that visit counts.
+pub(crate) async fn use_answer(
+    context: &Context,
+    found: &mut Found,
+    returned: &Returned,
+) -> Result<Option<SignInResult>, Problem> {
+    let Found { row, attempt, stored } = found;
+    // used from here on: the same answer of the provider is not redeemed twice
+    row.value.attempt = None;
+    row.value.state = SignInState::SignedIn;
+    let used = async {
+        put(context, row).await?;
+        let result = match &returned.code {
+            Some(code) => {
+                let code = Secret::new(code.as_str());
+                redeem_code(context, row, attempt, stored, code, returned.iss.as_deref()).await?
+            }
+            None => declined(returned, stored),
+        };
+        close(context, row, &result).await?;
+        Ok::<_, Problem>(result)
+    };
+    match used.await {
+        Err(problem) if problem.is_conflict() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// A sign-in that waits for this answer.
+pub(crate) struct Found {
+    pub(crate) row: Row<SignIn>,
+    pub(crate) attempt: Attempt,
+    pub(crate) stored: StoredMailbox,
+}
+
+/// The sign-in that waits for the answer with this `state`.
+pub(crate) fn find(context: &Context, state: &str) -> Result<Option<Found>, Problem> {
+    let Some(row) = sign_in_of(context, state)? else { return Ok(None) };
+    let Some(attempt) = row.value.attempt.clone() else { return Ok(None) };
+    if !same_text(attempt.state.expose(), state) || row.value.expires_at <= clock::now() {
+        return Ok(None);
+    }
+    let stored = context.store.mailbox(&row.value.mailbox)?;
+    let stored = stored.filter(|stored| {
+        let is_it = stored.incarnation == row.value.incarnation;
+        is_it && row.value.counts_for(&stored.mailbox, attempt.app.as_ref())
+    });
+    match stored {
+        Some(stored) if !is_withdrawn(context, &row.value, &stored)? => {
+            Ok(Some(Found { row, attempt, stored }))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The provider sent the user back without a code.
+fn declined(returned: &Returned, stored: &StoredMailbox) -> SignInResult {
+    let said = returned.error_description.as_deref().or(returned.error.as_deref());
+    let answer = serde_json::json!({"error": returned.error, "error_description": said});
+    let failure = classify_oauth(400, answer.to_string().as_bytes(), None);
+    if returned.error.is_some() && failure.class != OauthClass::Retry {
+        return SignInResult::diagnosed(failure.diagnosis(&address_only(stored)));
+    }
+    let text = said.unwrap_or("no code came back").chars().take(300).collect();
+    SignInResult { state: SignInState::Declined, message: Message::Words(text), diagnosis: None }
+}
