@@ -207,12 +207,12 @@ fn whoever_delegates_is_told_what_to_enter() {
         (crate::diagnosis::Language::En, "Domain-wide delegation"),
         (crate::diagnosis::Language::De, "Domainweite Delegierung"),
     ] {
-        let told = crate::diagnosis::shown(&stored, language);
-        let clicks = told.remedy.clicks.join("\n");
+        let shown = crate::diagnosis::shown(&stored, language);
+        let clicks = shown.remedy.clicks.join("\n");
         for word in [domain_wide, facts.client_id, facts.detail] {
             assert!(clicks.contains(word), "{word} is missing: {clicks}");
         }
-        assert!(told.summary.contains(facts.address), "{}", told.summary);
+        assert!(shown.summary.contains(facts.address), "{}", shown.summary);
     }
 }
 

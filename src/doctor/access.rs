@@ -1,7 +1,8 @@
 //! The steps about clock, token, scopes and identity, and what the mail servers are shown.
 
 use super::report::{Outcome, StepList, Way};
-use super::{Visit, verdict};
+use super::verdict;
+use super::visit::{STEP, Visit};
 use crate::clock;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
@@ -72,7 +73,7 @@ impl Visit<'_> {
         url.set_path("/");
         let host = url.host_str().unwrap_or_default().to_owned();
         let silent = || format!("{host} cannot be asked for the time");
-        let request = self.deps.http.get(url).timeout(super::STEP).build().map_err(|_| silent())?;
+        let request = self.deps.http.get(url).timeout(STEP).build().map_err(|_| silent())?;
         let answer = self.deps.http.execute(request).await.map_err(|_| silent())?;
         let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
         let date = date.and_then(verdict::http_date);

@@ -1,8 +1,8 @@
 //! The steps at the mail servers.
 
-use super::Visit;
 use super::access::Pass;
 use super::report::{Outcome, StepList, Way};
+use super::visit::Visit;
 use crate::domain::{Endpoint, Security, SmtpAuth, SmtpEndpoint};
 use crate::imap;
 use crate::net::NetError;
