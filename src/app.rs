@@ -1,14 +1,15 @@
 //! The wiring: every part is built here, from the configuration and the parts below it.
 
-use crate::clock;
 use crate::config::{Config, IpFamily};
 use crate::descriptors::{self, Shares};
 use crate::doctor::{Doctor, DoctorDeps};
-use crate::domain::{Secret, Timestamp};
+use crate::domain::Secret;
+use crate::duties;
 use crate::http::{self, HttpDeps};
 use crate::imap::{self, ImapDeps, Workers};
 use crate::net::{ByteBudget, Dialer, HttpClient, IpChoice, NetConfig, NetError, Proxy, Reach};
 use crate::notify::{self, Notifier};
+use crate::periodic::Periodic;
 use crate::signin::Probe;
 use crate::smtp::{self, SmtpDeps};
 use crate::store::{Store, StoreError};
@@ -55,7 +56,11 @@ pub struct Engine {
     pub http: HttpClient,
     /// Held for reading while a refresh token is in flight outside of the token actors: the drain waits for its answer.
     in_flight: Arc<RwLock<()>>,
+    periodic: Arc<Periodic>,
 }
+
+/// How long the drain waits for periodic work that is under way.
+const PERIODIC_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Opens the store and starts every mailbox's actors. Inside an actix system.
@@ -69,10 +74,8 @@ impl Engine {
         let opened = tokio::task::spawn_blocking(move || Store::open(&store_config));
         let store = opened.await.map_err(|_| StartError::Ended)??;
         warn_if_limited(&store)?;
-        finish_erasures(&store);
-        forget_old_events(&store, config.events.retention);
-        compact_packs(&store, config.store.compact_at);
-        tell_expiring_secrets(&store);
+        let periodic = Arc::new(Periodic::default());
+        duties::take_up(&periodic, &store, config);
         let factories = Factories {
             store: store.clone(),
             token: TokenDeps { store: store.clone(), http: http.clone() },
@@ -93,7 +96,7 @@ impl Engine {
         };
         let supervisor = Supervisor::new(factories).start();
         supervisor.send(Reconcile).await.map_err(|_| StartError::Ended)?;
-        Ok(Self { store, supervisor, dialer, http, in_flight: Arc::default() })
+        Ok(Self { store, supervisor, dialer, http, in_flight: Arc::default(), periodic })
     }
 
     /// Binds the HTTP API; it runs when the server is awaited.
@@ -127,6 +130,7 @@ impl Engine {
             doctor: self.doctor(config),
             notifier: notifier.clone(),
             in_flight: Arc::clone(&self.in_flight),
+            periodic: Arc::clone(&self.periodic),
         };
         let bound = http::bind(deps)?;
         actix::spawn(notify::watch(notifier, bound.public_url.clone()));
@@ -150,6 +154,11 @@ impl Engine {
             tracing::warn!("the supervisor had ended before the drain");
         }
         drop(self.in_flight.write().await);
+        // each can be interrupted anywhere, and goes on at the next start
+        let late = self.periodic.stop(PERIODIC_PATIENCE).await;
+        if !late.is_empty() {
+            tracing::info!(?late, "interrupted by the drain");
+        }
     }
 }
 
@@ -166,75 +175,6 @@ fn warn_if_limited(store: &Store) -> Result<(), StoreError> {
         );
     }
     Ok(())
-}
-
-/// Goes on with erasures that nobody finished, now and every hour.
-fn finish_erasures(store: &Store) {
-    let store = store.clone();
-    actix::spawn(async move {
-        loop {
-            for mailbox in store.erasures().unwrap_or_default() {
-                if let Err(error) = store.erase(mailbox).await {
-                    tracing::error!(%mailbox, %error, "erasure not finished, tried again in an hour");
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-        }
-    });
-}
-
-/// Removes events that are older than they have to be, now and every hour.
-fn forget_old_events(store: &Store, retention: Duration) {
-    let store = store.clone();
-    actix::spawn(async move {
-        let kept = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        loop {
-            let before = Timestamp(clock::now().0.saturating_sub(kept));
-            match store.forget_events(before).await {
-                Ok(0) => {}
-                Ok(values) => tracing::info!(values, "old events removed"),
-                Err(error) => tracing::warn!(%error, "old events are not removed yet"),
-            }
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-        }
-    });
-}
-
-/// Rewrites packs that are mostly dead, now and every hour.
-fn compact_packs(store: &Store, dead: f64) {
-    let store = store.clone();
-    actix::spawn(async move {
-        loop {
-            for stored in store.mailboxes().unwrap_or_default() {
-                let (store, mailbox) = (store.clone(), stored.incarnation);
-                match tokio::task::spawn_blocking(move || store.compact(mailbox, dead)).await {
-                    Ok(Ok(done)) if done.packs == 0 => {}
-                    Ok(Ok(done)) => tracing::info!(mailbox = %stored.mailbox.id, ?done, "packs compacted"),
-                    Ok(Err(StoreError::Stale)) => {} // deleted meanwhile
-                    Ok(Err(error)) => {
-                        tracing::warn!(mailbox = %stored.mailbox.id, %error, "packs not compacted")
-                    }
-                    Err(_) => {} // the panic hook logs it
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-        }
-    });
-}
-
-/// Announces which client secrets end soon, now and every hour.
-fn tell_expiring_secrets(store: &Store) {
-    let store = store.clone();
-    actix::spawn(async move {
-        loop {
-            match store.tell_expiring_secrets(clock::now()).await {
-                Ok(0) => {}
-                Ok(secrets) => tracing::warn!(secrets, "client secrets end soon"),
-                Err(error) => tracing::warn!(%error, "the ends of client secrets are not told yet"),
-            }
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-        }
-    });
 }
 
 fn net_config(config: &Config) -> Result<NetConfig, StartError> {

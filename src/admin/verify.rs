@@ -58,7 +58,7 @@ pub(crate) async fn verify(
         };
         if let Some(asked) = &found.asked {
             // a credential on trial is proven, or refused, by this as by any other request
-            credential_trial::settle(&context.store, &credentials, true, asked.as_ref().copied()).await?;
+            credential_trial::conclude(&context.store, &credentials, true, asked.as_ref().copied()).await;
         }
         checks.extend(found.checks);
         tenant_id = found.tenant_id;

@@ -2,7 +2,7 @@
 
 use crate::domain::Diagnosis;
 use crate::problem::{LineError, Problem};
-use crate::smtp::mime::MimeError;
+use crate::smtp::AcceptError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -103,8 +103,11 @@ impl ResponseError for Problem {
     }
 }
 
-impl From<MimeError> for Problem {
-    fn from(error: MimeError) -> Self {
-        Self::unprocessable("invalid_message", error.to_string())
+impl From<AcceptError> for Problem {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Message(error) => Self::unprocessable("invalid_message", error.to_string()),
+            AcceptError::Store(error) => Self::from(error),
+        }
     }
 }

@@ -16,6 +16,7 @@ use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, web};
 use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -70,11 +71,17 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     let address = listeners.api.address;
     let drain = deps.config.timing.drain.as_secs();
     let (ending, is_ending) = watch::channel(false);
+    let periodic = Arc::clone(&deps.periodic);
     let shared = web::Data::new(Shared::new(deps, listeners.pages_address(), is_ending));
     let public_url = String::from(shared.signin.public_url());
     let left = signin::unfinished(&shared.signin);
     signin::resume_trials(&shared.signin);
-    actix_web::rt::spawn(signin::tidy_up(shared.signin.clone(), left));
+    signin::take_up_unfinished(&shared.signin, left);
+    let context = shared.signin.clone();
+    periodic.every("old sign-ins", Duration::from_secs(3600), move || {
+        let context = context.clone();
+        async move { signin::forget_ended(&context).await }
+    });
     actix_web::rt::spawn(signin::run_trials(shared.signin.clone()));
     let mut servers = Vec::new();
     for listener in [Some(listeners.api), listeners.pages].into_iter().flatten() {

@@ -7,6 +7,7 @@ use crate::diagnosis::Language;
 use crate::doctor::Doctor;
 use crate::net::{ByteBudget, Dialer, HttpClient, MxResolver};
 use crate::notify::Notifier;
+use crate::periodic::Periodic;
 use crate::problem::Problem;
 use crate::signin::{self, Probe};
 use crate::store::{Store, StoreError, StoredMailbox};
@@ -40,6 +41,8 @@ pub struct HttpDeps {
     pub notifier: Notifier,
     /// Held while a refresh token is in flight: the drain waits for it.
     pub in_flight: Arc<RwLock<()>>,
+    /// What is done now and again while the daemon runs.
+    pub periodic: Arc<Periodic>,
 }
 
 /// Bytes that request bodies may take together, where one may not be half as large.

@@ -1,5 +1,6 @@
 //! Why a user was not invited.
 
+use crate::smtp::AcceptError;
 use crate::smtp::mime::MimeError;
 use crate::store::StoreError;
 
@@ -17,4 +18,13 @@ pub enum InviteError {
     /// The address cannot be written to.
     #[error("the invitation cannot be written: {0}")]
     Mail(#[from] MimeError),
+}
+
+impl From<AcceptError> for InviteError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Message(error) => Self::Mail(error),
+            AcceptError::Store(error) => Self::Store(error),
+        }
+    }
 }

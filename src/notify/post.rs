@@ -1,10 +1,10 @@
 //! A letter into an outbox, by a commit that others add to.
 
 use super::error::InviteError;
-use crate::clock;
-use crate::domain::{Submission, SubmissionId};
-use crate::smtp::mime::{self, Draft, Fixed, Person};
-use crate::store::{Body, Commit, RecordHeader, RecordKind, Store, StoreError, StoredMailbox, encode_record};
+use crate::domain::Submission;
+use crate::smtp::mime::{Draft, Person};
+use crate::smtp::{Content, accept};
+use crate::store::{Body, Commit, Store, StoreError, StoredMailbox};
 
 /// What is written to whom.
 pub(super) struct Letter {
@@ -23,34 +23,12 @@ pub(super) async fn add(
     let (store, sender) = (store.clone(), sender.clone());
     let made = tokio::task::spawn_blocking(move || prepare(&store, &sender, letter));
     let (submission, record) = made.await.map_err(|_| StoreError::Closed)??;
-    commit.accept_submission(submission, Body::Record(record))?;
+    commit.accept_submission(submission, record)?;
     Ok(())
 }
 
-fn prepare(
-    store: &Store,
-    sender: &StoredMailbox,
-    letter: Letter,
-) -> Result<(Submission, Vec<u8>), InviteError> {
-    let (id, now) = (SubmissionId::generate(), clock::now());
-    let address = sender.mailbox.address.as_str();
-    let domain = mime::ascii_domain(address.rsplit('@').next().unwrap_or("localhost"));
-    let message_id = format!("<{id}@{domain}>");
-    let fixed = Fixed {
-        sender: address,
-        display_name: sender.mailbox.display_name.as_deref(),
-        message_id: &message_id,
-        now,
-    };
+fn prepare(store: &Store, sender: &StoredMailbox, letter: Letter) -> Result<(Submission, Body), InviteError> {
     let to = letter.to.into_iter().map(|address| Person { name: None, address }).collect();
     let draft = Draft { to, subject: letter.subject, text: Some(letter.text), ..Draft::default() };
-    let built = mime::build(&draft, &fixed)?;
-    let header = RecordHeader { id: id.0, kind: RecordKind::Submission };
-    let key = store.mailbox_key(sender.incarnation)?;
-    let record = encode_record(&key, sender.incarnation, &header, &built.bytes)?;
-    let size = built.bytes.len() as u64;
-    let mut submission = Submission::queued(id, now, built.mail_from, built.recipients);
-    submission.message_id = built.message_id;
-    submission.size = size;
-    Ok((submission, record))
+    Ok(accept(store, sender, &Content::Draft(&draft), None)?)
 }

@@ -5,16 +5,21 @@ use super::context::Context;
 use super::provider::Provider;
 use super::record::{end, is_superseded_by, put, put_answer};
 use super::result::state_of;
+use super::trial_case::{SOON, terse};
 use super::visit::is_withdrawn;
 use crate::clock;
 use crate::diagnosis::Facts;
-use crate::domain::{AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, RetryClass, Secret, SendState};
+use crate::domain::{
+    AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, MailboxId, RetryClass, Secret, SendState,
+    Timestamp,
+};
 use crate::problem::Problem;
 use crate::store::{Commit, Row, SignIn, SignInState, StoreError, StoredMailbox};
-use crate::supervisor::protocol::WakeReason;
-use crate::token::credential_trial;
-use crate::token::lifecycle::{before_refresh, with_answer};
-use crate::token::{FlowError, TokenAnswer};
+use crate::supervisor::protocol::{RequestPermit, WakeReason};
+use crate::token::lifecycle::{Step, pause};
+use crate::token::{
+    FlowError, GrantRefresh, GrantSlot, RefreshRequest, TokenAnswer, TokenError, refresh_grant,
+};
 use crate::work::retry_conflicts;
 
 /// Makes a grant a candidate, tries it, and puts it in place of the old one if it is good.
@@ -137,81 +142,156 @@ fn move_to(
     context.store.put_mailbox(commit, &now)
 }
 
-/// Tries a candidate with a token of its own; `false`: not possible now, again later.
+/// How far a sign-in came that goes on without its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has an outcome.
+    Ended,
+    /// It is to be tried again then.
+    Retry(Timestamp),
+}
+
+/// Tries a candidate with a token of its own: the one that came with it was never written. `failures`: how many tries
+/// failed in a row before.
 pub(super) async fn go_on(
     context: &Context,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
     candidate: Grant,
-) -> Result<bool, Problem> {
-    let (grant, answer) = match refresh(context, row, stored, candidate).await? {
-        Ok(refreshed) => refreshed,
-        Err(error) => {
-            if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) {
-                return Ok(false);
+    failures: u32,
+) -> Result<Progress, Problem> {
+    let (grant, answer) = match refresh(context, row, stored, candidate, failures).await? {
+        Refreshed::Tokens(tokens) => *tokens,
+        Refreshed::Later { until, why } => {
+            if let Some(why) = why {
+                row.value.diagnosis = Some(terse(why));
+                put(context, row).await?;
             }
-            let facts = Facts { address: &stored.mailbox.address, ..Facts::default() };
-            let diagnosis = error.diagnosis(&facts);
+            return Ok(Progress::Retry(until));
+        }
+        Refreshed::Refused(diagnosis) => {
             end(context, row, state_of(&diagnosis), Some(diagnosis)).await?;
-            return Ok(true);
+            return Ok(Progress::Ended);
         }
     };
     match try_out(context, row, stored, grant, answer.access_token).await? {
         Ok(()) => tracing::info!(mailbox = %stored.mailbox.id, "a sign-in was finished after a restart"),
-        Err(diagnosis) if diagnosis.retry == RetryClass::Auto => return Ok(false),
+        Err(diagnosis) if diagnosis.retry == RetryClass::Auto => {
+            let wait = pause(failures.saturating_add(1), rand::random::<f64>());
+            return Ok(Progress::Retry(clock::now().plus(wait)));
+        }
         Err(diagnosis) => end(context, row, state_of(&diagnosis), Some(diagnosis)).await?,
     }
-    Ok(true)
+    Ok(Progress::Ended)
 }
 
 const OTHER_CLIENT: &str = "the app has another client id or authority than when the user signed in";
 
-/// An access token to try the candidate with: the one that came with it was never written. The same order as for a
-/// grant in place: the mark, the request, the answer, each durable before the next.
+/// What became of the refresh of a candidate.
+enum Refreshed {
+    Tokens(Box<(Grant, TokenAnswer)>),
+    /// The grant may be good: it is tried again.
+    Later {
+        until: Timestamp,
+        why: Option<Diagnosis>,
+    },
+    /// It is not.
+    Refused(Diagnosis),
+}
+
+/// Refreshes a candidate, with the permit that the app's circuit breaker gives.
 async fn refresh(
     context: &Context,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
-    candidate: Grant,
-) -> Result<Result<(Grant, TokenAnswer), FlowError>, Problem> {
-    let unusable = |what: &str| Ok(Err(FlowError::Endpoint(String::from(what))));
-    let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
+    mut candidate: Grant,
+    failures: u32,
+) -> Result<Refreshed, Problem> {
+    let address = &stored.mailbox.address;
+    let refused = |error: &FlowError| {
+        let facts = Facts { address, ..Facts::default() };
+        Ok(Refreshed::Refused(error.diagnosis(&facts)))
+    };
+    let unusable = |what: &str| refused(&FlowError::Endpoint(String::from(what)));
+    if !matches!(candidate.secret, GrantSecret::Refresh { .. }) {
         return unusable("the candidate holds no refresh token");
-    };
-    let mut provider = match Provider::of(context, &row.value, stored).await? {
-        Ok(provider) => provider,
-        Err(error) => return Ok(Err(error)),
-    };
-    if !candidate.is_issued_to(&provider.app.app) {
-        return unusable(OTHER_CLIENT);
     }
-    let _answer_is_waited_for = context.in_flight.read().await;
-    let (marked, _) = before_refresh(candidate, clock::now());
-    row.value.candidate = Some(marked.clone());
-    put(context, row).await?;
     loop {
-        let issued_at = clock::now();
-        let (client, sent) = (&provider.client, marked.send_client_secret);
-        let asked = client.refresh(&refresh_token, &client.endpoints().scopes, sent).await;
-        let answer = match asked {
-            Ok(answer) => answer,
-            // a refused client has used nothing up: the credential before is in use again
-            Err(error)
-                if credential_trial::settle(&context.store, &provider.app, sent, Err(&error)).await? =>
-            {
-                provider = match Provider::of(context, &row.value, stored).await? {
-                    Ok(provider) if marked.is_issued_to(&provider.app.app) => provider,
-                    Ok(_) => return unusable(OTHER_CLIENT),
-                    Err(error) => return Ok(Err(error)),
-                };
+        let provider = match Provider::of(context, &row.value, stored).await? {
+            Ok(provider) => provider,
+            Err(error) if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) => {
+                let until = clock::now().plus(pause(failures.saturating_add(1), rand::random::<f64>()));
+                return Ok(Refreshed::Later { until, why: None });
+            }
+            Err(error) => return refused(&error),
+        };
+        if !candidate.is_issued_to(&provider.app.app) {
+            return unusable(OTHER_CLIENT);
+        }
+        let app = provider.app.app.id.clone();
+        let request = RequestPermit { app, mailbox: stored.incarnation, urgent: false };
+        let permit = match context.supervisor.permit(request).await {
+            Ok(permit) => permit,
+            Err(waiting) => {
+                let until = waiting.until.unwrap_or_else(|| clock::now().plus(SOON));
+                let why = waiting.error.as_ref().and_then(TokenError::diagnosis).cloned();
+                return Ok(Refreshed::Later { until, why });
+            }
+        };
+        let _answer_is_waited_for = context.in_flight.read().await;
+        let request = RefreshRequest {
+            store: &context.store,
+            app: &provider.app,
+            client: Ok(&provider.client),
+            failures,
+            signed_in_at: Some(candidate.signed_in_at),
+            address,
+        };
+        let mut slot = CandidateSlot { context, row, points: POINTS };
+        let ended = refresh_grant(&mut slot, candidate, request).await?;
+        permit.ended(ended.outcome()).await;
+        return Ok(match ended {
+            GrantRefresh::Fresh { grant, answer, .. } => Refreshed::Tokens(Box::new((grant, answer))),
+            GrantRefresh::CredentialRolledBack => {
+                let Some(again) = row.value.candidate.clone() else { return unusable(OTHER_CLIENT) };
+                candidate = again;
                 continue;
             }
-            Err(error) => return Ok(Err(error)),
-        };
-        let grant = with_answer(marked, &answer, issued_at);
-        row.value.candidate = Some(grant.clone());
-        put_answer(context, row).await?;
-        credential_trial::settle(&context.store, &provider.app, sent, Ok(())).await?;
-        return Ok(Ok((grant, answer)));
+            GrantRefresh::Failed { verdict, .. } => match verdict.step {
+                Step::RetryAt(until) => Refreshed::Later { until, why: None },
+                Step::NeedsAdmin(until) | Step::AppBroken(until) => {
+                    Refreshed::Later { until, why: Some(verdict.diagnosis) }
+                }
+                Step::SignIn => Refreshed::Refused(verdict.diagnosis),
+            },
+        });
+    }
+}
+
+const POINTS: [&str; 3] = ["candidate.marked", "candidate.answered", "candidate.stored"];
+
+/// The grant of a sign-in that is not in use yet.
+pub(super) struct CandidateSlot<'a> {
+    pub(super) context: &'a Context,
+    pub(super) row: &'a mut Row<SignIn>,
+    pub(super) points: [&'static str; 3],
+}
+
+impl GrantSlot for CandidateSlot<'_> {
+    fn points(&self) -> [&'static str; 3] {
+        self.points
+    }
+
+    fn mailbox(&self) -> &MailboxId {
+        &self.row.value.mailbox
+    }
+
+    async fn write(&mut self, grant: &Grant, is_answered: bool) -> Result<(), StoreError> {
+        self.row.value.candidate = Some(grant.clone());
+        self.row.value.state = SignInState::Probing;
+        if is_answered {
+            self.row.value.diagnosis = None;
+        }
+        put(self.context, self.row).await
     }
 }

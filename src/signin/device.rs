@@ -7,6 +7,7 @@ use super::record::{close, end, put};
 use super::redeem::{Received, try_tokens};
 use super::result::SignInResult;
 use super::visit::{fresh, is_withdrawn};
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::diagnosis::{catalogue, describe};
 use crate::domain::{Disposition, GrantWay, SignInId};
@@ -73,7 +74,7 @@ async fn get_code(
         other => (other, sends),
     };
     let is_replaced =
-        credential_trial::settle(&context.store, &provider.app, sent, asked.as_ref().map(drop)).await?;
+        credential_trial::conclude(&context.store, &provider.app, sent, asked.as_ref().map(drop)).await;
     Ok(if is_replaced { Ok(None) } else { asked.map(Some) })
 }
 
@@ -164,7 +165,7 @@ async fn poll_once(
         Err(error) => Some(Err(error)),
     };
     if let Some(answer) = answer
-        && credential_trial::settle(&context.store, &provider.app, sent, answer).await?
+        && credential_trial::conclude(&context.store, &provider.app, sent, answer).await
     {
         // the one before is in use again, and a refused client has used no code up
         return Ok(Polled::Pending);
@@ -223,7 +224,7 @@ fn waited_for(context: &Context, id: SignInId) -> Result<Option<WaitedFor>, Prob
 /// The interval, longer while the provider is away.
 fn pause(interval: u64, failures: u32) -> Duration {
     let base = Duration::from_secs(interval.max(1));
-    base.saturating_mul(1_u32 << failures.min(6)).min(base.max(LONGEST))
+    Backoff::new(base, base.max(LONGEST)).pause(failures.saturating_add(1), 0.0)
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@
 //! AUTH discards nothing where mail is received: it is shown in the sign-in that succeeded.
 
 use super::account::{Unknown, account_from_refresh};
-use super::candidate::conclude;
+use super::candidate::{CandidateSlot, conclude};
 use super::provider::Provider;
-use super::record::{is_superseded, put, put_answer, store_candidate};
+use super::record::{is_superseded, store_candidate};
 use super::schedule::{Next, Why};
 use super::trial_case::{Case, terse};
 use crate::clock;
@@ -18,14 +18,12 @@ use crate::domain::{Diagnosis, Grant, GrantSecret, Secret, SignedInAs};
 use crate::problem::Problem;
 use crate::store::{SignInState, StoreError};
 use crate::supervisor::protocol::RequestPermit;
-use crate::token::circuit_breaker::Outcome;
-use crate::token::credential_trial as credential;
 use crate::token::identity::{Claims, Identity, IdentityError};
-use crate::token::lifecycle::{
-    Circumstances, Step, Verdict, after_failure, before_refresh, with_answer, with_failure,
-};
+use crate::token::lifecycle::{Circumstances, Verdict, after_failure};
 use crate::token::protocol::{Permit, Waiting};
-use crate::token::{FlowError, TokenAnswer, outcome, refresh_as_granted};
+use crate::token::{FlowError, GrantRefresh, RefreshRequest, TokenAnswer, refresh_grant};
+
+const POINTS: [&str; 3] = ["take_over.marked", "take_over.answered", "take_over.stored"];
 
 impl Case<'_> {
     /// Tries the token that was handed in.
@@ -39,7 +37,7 @@ impl Case<'_> {
         let provider = match Provider::of(self.context, &self.row.value, &self.stored).await? {
             Ok(provider) => provider,
             Err(error) => {
-                let verdict = self.verdict(&error, false, self.facts());
+                let verdict = self.verdict(&error, self.facts());
                 return self.retry(verdict.step, verdict.diagnosis, Why::App).await;
             }
         };
@@ -65,53 +63,44 @@ impl Case<'_> {
         Some(describe(&c::REQUEST_REFUSED, &Facts { detail: &said, ..self.facts() }, Some(&said)))
     }
 
-    fn verdict(&self, error: &FlowError, in_doubt: bool, facts: Facts<'_>) -> Verdict {
+    fn verdict(&self, error: &FlowError, facts: Facts<'_>) -> Verdict {
         let failures = self.turn.failures.saturating_add(1);
         let (now, jitter) = (clock::now(), rand::random::<f64>());
-        let around = Circumstances { in_doubt, failures, signed_in_at: None, now, jitter, facts };
+        let around = Circumstances { in_doubt: false, failures, signed_in_at: None, now, jitter, facts };
         after_failure(error, &around)
     }
 
     /// Fresh tokens, the new refresh token durable in the candidate.
     async fn tokens(&mut self, provider: &Provider) -> Result<Result<(Grant, TokenAnswer), Next>, Problem> {
         let Some(candidate) = self.row.value.candidate.clone() else { return Ok(Err(Next::Done)) };
-        let GrantSecret::Refresh { refresh_token } = candidate.secret.clone() else {
+        if !matches!(candidate.secret, GrantSecret::Refresh { .. }) {
             return Ok(Err(self.discard().await?));
-        };
+        }
         let permit = match self.permit().await {
             Ok(permit) => permit,
             Err(waiting) => return Ok(Err(self.not_admitted(waiting).await?)),
         };
         let _answer_is_waited_for = self.context.in_flight.read().await;
-        let (mut marked, in_doubt) = before_refresh(candidate, clock::now());
-        self.row.value.candidate = Some(marked.clone());
-        self.row.value.state = SignInState::Probing;
-        put(self.context, &mut self.row).await?;
-        crate::faults::point("take_over.marked", &self.stored.mailbox.id);
-        let issued_at = clock::now();
-        match refresh_as_granted(&provider.client, &provider.app, &refresh_token, &mut marked).await {
-            Ok(answer) => {
-                crate::faults::point("take_over.answered", &self.stored.mailbox.id);
-                permit.ended(Outcome::Good).await;
+        let request = RefreshRequest {
+            store: &self.context.store,
+            app: &provider.app,
+            client: Ok(&provider.client),
+            failures: self.turn.failures,
+            signed_in_at: None,
+            address: &self.stored.mailbox.address,
+        };
+        let mut slot = CandidateSlot { context: self.context, row: &mut self.row, points: POINTS };
+        let ended = refresh_grant(&mut slot, candidate, request).await?;
+        permit.ended(ended.outcome()).await;
+        match ended {
+            GrantRefresh::Fresh { grant, answer, .. } => {
                 self.app().iter().for_each(|app| self.context.trials.app_accepted(app));
-                let grant = with_answer(marked, &answer, issued_at);
-                self.row.value.candidate = Some(grant.clone());
-                self.row.value.diagnosis = None;
-                put_answer(self.context, &mut self.row).await?;
-                crate::faults::point("take_over.stored", &self.stored.mailbox.id);
-                let sent = grant.send_client_secret;
-                credential::settle(&self.context.store, &provider.app, sent, Ok(())).await?;
                 Ok(Ok((grant, answer)))
             }
-            Err(error) => {
-                let verdict = self.verdict(&error, in_doubt, provider.facts(&self.stored));
-                self.row.value.candidate = Some(with_failure(marked, &verdict, clock::now()));
-                if credential::settle(&self.context.store, &provider.app, true, Err(&error)).await? {
-                    // the one before is in use again
-                    let at_once = Step::RetryAt(clock::now());
-                    return Ok(Err(self.retry(at_once, verdict.diagnosis, Why::App).await?));
-                }
-                permit.ended(outcome(&error, verdict.step, &verdict.diagnosis)).await;
+            GrantRefresh::CredentialRolledBack => {
+                Ok(Err(Next::Retry { until: clock::now(), app: self.app(), why: Why::App }))
+            }
+            GrantRefresh::Failed { verdict, .. } => {
                 Ok(Err(self.retry(verdict.step, verdict.diagnosis, Why::App).await?))
             }
         }
@@ -136,7 +125,7 @@ impl Case<'_> {
                 return Ok(Ok(claims));
             }
             Err(Unknown::Userinfo(error)) => {
-                let verdict = self.verdict(&error, false, provider.facts(&self.stored));
+                let verdict = self.verdict(&error, provider.facts(&self.stored));
                 return Ok(Err(self.retry(verdict.step, verdict.diagnosis, Why::Other).await?));
             }
             Err(Unknown::Token(error)) => error,

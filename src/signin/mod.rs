@@ -38,7 +38,7 @@ pub(crate) use context::{Context, ContextParts};
 pub(crate) use device::begin_device;
 pub(crate) use owner::{others_of_owner, sign_in_for};
 pub(crate) use paste::{PasteError, accept_pasted};
-pub(crate) use recovery::{accept, finish_accepted, tidy_up, unfinished};
+pub(crate) use recovery::{accept, forget_ended, take_up_unfinished, unfinished};
 pub(crate) use result::{Message, SignInResult};
 pub(crate) use returned::{Returned, find, use_answer};
 pub(crate) use take_over::{resume_trials, run_trials, try_now};

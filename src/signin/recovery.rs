@@ -1,27 +1,25 @@
 //! Sign-ins in whose middle the process ended are taken up again, accepted ones are gone on with, and ended ones are
 //! removed.
 
-use super::candidate::go_on;
+use super::candidate::{Progress, go_on};
 use super::context::Context;
 use super::device::watch;
 use super::record::end;
 use crate::clock;
-use crate::domain::{SignInId, Timestamp};
+use crate::domain::Timestamp;
 use crate::problem::Problem;
 use crate::store::{Row, SignIn, SignInState, StoredMailbox};
+use crate::token::lifecycle::pause;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a sign-in is kept after its end, so that its outcome can still be read.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Old ones are looked for so often.
-const CLEANING: Duration = Duration::from_secs(3600);
-/// A candidate that cannot be tried at the moment is tried again after this.
-const AGAIN: Duration = Duration::from_secs(60);
 
-/// An administrator accepts who signed in: the grant is tried, and put in place if it is good.
+/// An administrator accepts who signed in: the grant is tried, and put in place if it is good. One that cannot be tried
+/// at the moment is gone on with.
 pub(crate) async fn accept(
-    context: &Context,
+    context: &Arc<Context>,
     mut row: Row<SignIn>,
     stored: &StoredMailbox,
 ) -> Result<SignIn, Problem> {
@@ -42,15 +40,18 @@ pub(crate) async fn accept(
     if let Some(imported) = &mut row.value.imported {
         imported.accepted = true;
     }
-    let went_on = go_on(context, &mut row, stored, candidate).await;
-    if is_imported && !matches!(went_on, Ok(true)) {
+    let went_on = go_on(context, &mut row, stored, candidate, 0).await;
+    if is_imported && !matches!(went_on, Ok(Progress::Ended)) {
         context.trials.add(stored.incarnation);
     }
-    if !went_on? {
-        // the caller goes on with it: `finish_accepted`
+    let sign_in = row.value.clone();
+    if let Progress::Retry(until) = went_on? {
         tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
+        if !is_imported {
+            actix::spawn(finish(Arc::clone(context), row, Some((until, 1))));
+        }
     }
-    Ok(row.value)
+    Ok(sign_in)
 }
 
 /// Sign-ins in whose middle the process ended. To be read before requests are served.
@@ -69,62 +70,59 @@ pub(crate) fn unfinished(context: &Context) -> Vec<Row<SignIn>> {
     left
 }
 
-/// Takes up what is unfinished, and removes sign-ins that ended long ago. Runs as long as the server.
-pub(crate) async fn tidy_up(context: Arc<Context>, mut left: Vec<Row<SignIn>>) {
-    let (coded, tried): (Vec<_>, Vec<_>) = left.into_iter().partition(|row| row.value.device.is_some());
-    coded.iter().for_each(|row| watch(&context, row.value.id));
-    left = tried;
+/// Takes up what is unfinished, each for itself.
+pub(crate) fn take_up_unfinished(context: &Arc<Context>, left: Vec<Row<SignIn>>) {
+    for row in left {
+        match row.value.device {
+            Some(_) => watch(context, row.value.id),
+            None => drop(actix::spawn(finish(Arc::clone(context), row, None))),
+        }
+    }
+}
+
+/// Removes sign-ins that ended long ago.
+pub(crate) async fn forget_ended(context: &Context) {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let now = clock::now();
+    if let Err(error) = context.store.forget_sign_ins(Timestamp(now.0.saturating_sub(kept)), now).await {
+        tracing::warn!(%error, "old sign-ins are not removed yet");
+    }
+}
+
+/// Goes on with a sign-in until it has an outcome, or its link is opened again: that visit counts. `waits`: until when
+/// first, after how many failures.
+async fn finish(context: Arc<Context>, mut row: Row<SignIn>, waits: Option<(Timestamp, u32)>) {
+    let (mut until, mut failures) = waits.unwrap_or_default();
     loop {
-        let mut again = Vec::new();
-        for mut row in left {
-            match take_up(&context, &mut row).await {
-                Ok(true) => {}
-                Ok(false) => again.push(row),
-                // the link was opened again: that visit counts
-                Err(problem) if problem.is_conflict() => {}
-                Err(error) => tracing::error!(%error, id = %row.value.id, "a sign-in was not taken up again"),
+        // the usual pauses may be cut short, as those of mailboxes are
+        tokio::time::sleep(until.since(clock::now()).min(context.retry_cap)).await;
+        match take_up(&context, &mut row, failures).await {
+            Ok(Progress::Ended) => return,
+            Ok(Progress::Retry(at)) => until = at,
+            Err(problem) if problem.is_conflict() => return,
+            Err(error) => {
+                tracing::error!(%error, id = %row.value.id, "a sign-in was not taken up again");
+                until = clock::now().plus(pause(failures.saturating_add(1), rand::random::<f64>()));
             }
         }
-        let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        let now = clock::now();
-        if let Err(error) = context.store.forget_sign_ins(Timestamp(now.0.saturating_sub(kept)), now).await {
-            tracing::warn!(%error, "old sign-ins are not removed yet");
-        }
-        tokio::time::sleep(if again.is_empty() { CLEANING } else { AGAIN }).await;
-        left = again;
+        failures = failures.saturating_add(1);
     }
 }
 
-/// Goes on with an accepted sign-in that could not be tried at once, until it has an outcome.
-pub(crate) async fn finish_accepted(context: Arc<Context>, id: SignInId) {
-    let pause = AGAIN.min(context.retry_cap);
-    loop {
-        tokio::time::sleep(pause).await;
-        let row = context.store.sign_in(id).ok().flatten();
-        let Some(mut row) = row.filter(|row| row.value.state == SignInState::Probing) else { return };
-        match take_up(&context, &mut row).await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(problem) if problem.is_conflict() => {}
-            Err(error) => tracing::error!(%error, %id, "an accepted sign-in was not taken up again"),
-        }
-    }
-}
-
-/// Goes on with one; `false`: not possible now, again later.
-async fn take_up(context: &Context, row: &mut Row<SignIn>) -> Result<bool, Problem> {
+/// Goes on with one.
+async fn take_up(context: &Context, row: &mut Row<SignIn>, failures: u32) -> Result<Progress, Problem> {
     let stored = context.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
     let Some(stored) = stored.filter(|_| row.value.expires_at > clock::now()) else {
         end(context, row, SignInState::Expired, None).await?;
-        return Ok(true);
+        return Ok(Progress::Ended);
     };
     let candidate = row.value.candidate.clone();
     let candidate = candidate.filter(|grant| row.value.counts_for(&stored.mailbox, grant.app.as_ref()));
     let Some(candidate) = candidate else {
         // the code was lost with the process, or is another app's: the link waits for its user again
         end(context, row, SignInState::Waiting, None).await?;
-        return Ok(true);
+        return Ok(Progress::Ended);
     };
-    go_on(context, row, &stored, candidate).await
+    go_on(context, row, &stored, candidate, failures).await
 }

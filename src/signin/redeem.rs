@@ -61,7 +61,7 @@ pub(super) async fn exchange_code(
     let (exchanged, sent) = exchange(&provider, attempt, code, way).await;
     let answer = exchanged.as_ref().map(|_| ());
     // a new secret was refused, which uses no code up: the one before is in use again
-    if credential_trial::settle(&context.store, &provider.app, sent, answer).await?
+    if credential_trial::conclude(&context.store, &provider.app, sent, answer).await
         && let Some(app) = context.store.app(&provider.app.app.id)?
         && Registration::of(&app.value.app).is_same_client(&Registration::of(&provider.app.app))
         && let Ok(again) = Provider::of_app(context, &app.value).await

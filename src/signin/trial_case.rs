@@ -4,6 +4,7 @@
 use super::context::Context;
 use super::record::{end, put};
 use super::schedule::{Next, Turn, Why};
+use crate::backoff::probe_pause;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::{AppId, Diagnosis, RetryClass};
@@ -11,7 +12,6 @@ use crate::events::{EventDraft, EventType};
 use crate::notify::InviteError;
 use crate::problem::Problem;
 use crate::store::{Commit, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::circuit_breaker::probe_pause;
 use crate::token::lifecycle::{Step, pause};
 use crate::token::protocol::Waiting;
 use std::time::Duration;

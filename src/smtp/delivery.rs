@@ -3,7 +3,7 @@
 
 use super::announce;
 use super::credentials::CredentialSource;
-use super::delivery_state::{Action, DeliveryState, Event, HoldPolicy};
+use super::delivery_state::{Action, DeliveryState, Event};
 use super::deps::SmtpDeps;
 use super::governor::{EXCHANGE, Governor, Permit};
 use super::outbox::{self, Next, RetryPolicy, SubmissionEvent};
@@ -12,6 +12,7 @@ use super::protocol::{Outcome, SmtpError};
 use super::session::SmtpSession;
 use super::timing::SmtpTiming;
 use super::wakeup::Wakeup;
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::domain::message::BodyLocation;
 use crate::domain::{Disposition, SendState, SmtpEndpoint, Submission, SubmissionId, Timestamp};
@@ -39,7 +40,7 @@ pub(super) struct Delivery {
     session: Option<SmtpSession>,
     token_generation: Option<u64>,
     state: DeliveryState,
-    holds: HoldPolicy,
+    holds: Backoff,
 }
 
 /// Whether to go on at once.
@@ -62,7 +63,7 @@ impl Delivery {
             longest: deps.timing.defer_cap,
             ..RetryPolicy::default()
         };
-        let holds = HoldPolicy { first: deps.timing.retry_first, longest: deps.timing.hold_retry };
+        let holds = Backoff::new(deps.timing.retry_first, deps.timing.hold_retry);
         let messages_per_minute = match stored.mailbox.provider.as_deref() {
             Some("office365" | "outlook") => EXCHANGE,
             _ => 0,

@@ -1,19 +1,11 @@
 //! What delivery does next: where it stands, and a step for each thing that happens. Pure: `now` is an argument.
 
+use crate::backoff::Backoff;
 use crate::domain::{Disposition, SubmissionId, Timestamp};
 use std::time::Duration;
 
 /// How long a refused password is left alone.
 const REFUSED_PASSWORD: Duration = Duration::from_secs(3600);
-
-/// How long to wait after a failure before MAIL.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HoldPolicy {
-    /// After the first; doubled with each further one.
-    pub(super) first: Duration,
-    /// The longest wait but that after a refused password.
-    pub(super) longest: Duration,
-}
 
 /// Whether anything is tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +95,7 @@ pub(super) enum Action {
 
 impl DeliveryState {
     /// The state after an event, and what is to be done.
-    pub(super) fn step(self, event: Event, policy: &HoldPolicy) -> (Self, Action) {
+    pub(super) fn step(self, event: Event, policy: &Backoff) -> (Self, Action) {
         match event {
             Event::SignedIn => (Self { stage: Stage::Open, ..self }, Action::Continue),
             Event::Woken { now } => match self.stage {
@@ -151,8 +143,7 @@ impl DeliveryState {
         (Self { stage: Stage::Open, shown: Shown::Waiting, ..suspected }, Action::Hold(until))
     }
 
-    fn pause(self, disposition: Disposition, is_password: bool, policy: &HoldPolicy) -> Duration {
-        let doubled = policy.first.saturating_mul(1 << self.failures.min(16));
+    fn pause(self, disposition: Disposition, is_password: bool, policy: &Backoff) -> Duration {
         match disposition {
             // a refused token: a fresh one at once, the first time
             Disposition::FreshToken if self.failures == 0 => Duration::ZERO,
@@ -165,7 +156,7 @@ impl DeliveryState {
             | Disposition::NeedsAdmin
             | Disposition::AppBroken
             | Disposition::GiveUp
-            | Disposition::Fatal => doubled.min(policy.longest),
+            | Disposition::Fatal => policy.pause(self.failures.saturating_add(1), 0.0),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const LATER: Timestamp = Timestamp(2_000_000);
-const POLICY: HoldPolicy = HoldPolicy { first: Duration::from_secs(2), longest: Duration::from_secs(600) };
+const POLICY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(600));
 
 fn ids() -> (SubmissionId, SubmissionId) {
     (SubmissionId::generate(), SubmissionId::generate())

@@ -1,5 +1,6 @@
 //! Sending: the outbox machine and the governor (pure), making messages, delivery, and the SMTP session on lettre.
 
+mod accept;
 mod actor;
 mod address;
 mod announce;
@@ -23,6 +24,7 @@ mod transaction;
 mod verdict;
 mod wakeup;
 
+pub use accept::{AcceptError, Content, accept};
 pub use actor::SmtpActor;
 pub use checkup::Checkup;
 pub use deps::SmtpDeps;

@@ -3,6 +3,7 @@
 
 use super::protocol::{Outcome, Reply};
 use super::verdict::{self, Hold, Of};
+use crate::backoff::Backoff;
 use crate::domain::submission::Phase;
 use crate::domain::{Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp};
 use std::time::Duration;
@@ -310,8 +311,7 @@ fn end(submission: &mut Submission, events: &mut Vec<SubmissionEvent>) {
 
 /// `first · 2^(attempts-1)`, capped, less up to a fifth by jitter.
 fn backoff(attempts: u32, jitter: f64, policy: &RetryPolicy) -> Duration {
-    let doubled = policy.first.saturating_mul(1_u32 << attempts.saturating_sub(1).min(20));
-    doubled.min(policy.longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
+    Backoff::new(policy.first, policy.longest).spread(1.0, 0.8).pause(attempts, jitter)
 }
 
 #[cfg(test)]

@@ -120,10 +120,15 @@ impl Supervisor {
         let (incarnation, generation) = (stored.incarnation, stored.generation);
         let may_send = !self.stopping.sends(incarnation);
         let prepared = async move {
-            let token = store.raise_epoch(incarnation, Role::Token).await?;
-            let imap = store.raise_epoch(incarnation, Role::Imap).await?;
-            // the outcome that is waited for still belongs to the predecessor
-            let smtp = if may_send { Some(store.raise_epoch(incarnation, Role::Smtp).await?) } else { None };
+            let (token, imap, smtp) = if may_send {
+                let roles = [Role::Token, Role::Imap, Role::Smtp];
+                let [token, imap, smtp] = store.raise_epochs(incarnation, roles).await?;
+                (token, imap, Some(smtp))
+            } else {
+                // the outcome that is waited for still belongs to the predecessor
+                let [token, imap] = store.raise_epochs(incarnation, [Role::Token, Role::Imap]).await?;
+                (token, imap, None)
+            };
             if let Some(state) = resting_state(&stored.mailbox) {
                 show_rest(&store, imap, &stored, state).await?;
             }

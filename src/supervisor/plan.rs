@@ -1,5 +1,6 @@
 //! Which mailboxes must be started and stopped, and when a dead actor is started again. Pure.
 
+use crate::backoff::Backoff;
 use crate::domain::{Auth, Incarnation, Mailbox, MailboxState};
 use crate::store::StoredMailbox;
 use std::collections::BTreeMap;
@@ -40,8 +41,7 @@ pub(super) fn resting_state(mailbox: &Mailbox) -> Option<MailboxState> {
 
 /// A life this long wipes out what was before.
 const GOOD_LIFE: Duration = Duration::from_secs(300);
-const FIRST: Duration = Duration::from_millis(500);
-const CAP: Duration = Duration::from_secs(60);
+const RESTARTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 
 /// How often an actor died lately.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +62,8 @@ impl Restarts {
         if now.saturating_duration_since(self.born) >= GOOD_LIFE {
             self.recent = 0;
         }
-        let wait = FIRST.saturating_mul(1 << self.recent.min(10)).min(CAP);
         self.recent = self.recent.saturating_add(1);
+        let wait = RESTARTS.pause(self.recent, 0.0);
         self.total = self.total.saturating_add(1);
         self.born = now + wait;
         wait
@@ -80,10 +80,10 @@ mod tests {
         let start = clock::monotonic();
         let mut restarts = Restarts::new(start);
         let waits: Vec<Duration> = (0..10).map(|_| restarts.died(start)).collect();
-        assert_eq!(waits[0], FIRST);
-        assert_eq!(waits[1], FIRST * 2);
-        assert_eq!(waits[9], CAP);
-        assert_eq!(restarts.died(start + CAP + GOOD_LIFE), FIRST);
+        assert_eq!(waits[0], RESTARTS.first);
+        assert_eq!(waits[1], RESTARTS.first * 2);
+        assert_eq!(waits[9], RESTARTS.longest);
+        assert_eq!(restarts.died(start + RESTARTS.longest + GOOD_LIFE), RESTARTS.first);
         assert_eq!(restarts.total, 11);
     }
 }

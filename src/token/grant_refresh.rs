@@ -16,16 +16,16 @@ use crate::store::{Store, StoreError, keep_token};
 /// The place where a grant is kept: a mailbox's own, or that of a sign-in whose grant is not in use yet.
 pub trait GrantSlot {
     /// Names of the fault points between the steps: marked, answered, stored.
-    const POINTS: [&'static str; 3];
+    fn points(&self) -> [&'static str; 3];
 
     /// The mailbox that the grant is for.
     fn mailbox(&self) -> &MailboxId;
 
-    /// Puts the grant in its place, durably.
+    /// Puts the grant in its place, durably; `is_answered`: with a new token in it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if something else was put there since it was read; whatever a commit may fail with.
-    fn write(&mut self, grant: &Grant) -> impl Future<Output = Result<(), StoreError>>;
+    fn write(&mut self, grant: &Grant, is_answered: bool) -> impl Future<Output = Result<(), StoreError>>;
 }
 
 /// What a refresh is made with.
@@ -46,6 +46,7 @@ pub struct RefreshRequest<'a> {
 
 /// How a refresh ended. The grant is in its slot in every case.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and consumed at once")]
 pub enum GrantRefresh {
     /// With an access token.
     Fresh {
@@ -85,15 +86,15 @@ impl GrantRefresh {
 /// # Errors
 /// What the slot's writes fail with. After an error before the request nothing was sent; after one behind it the mark
 /// stands, and the next refresh knows that an answer may be lost.
-pub async fn refresh_grant<S: GrantSlot>(
-    slot: &mut S,
+pub async fn refresh_grant(
+    slot: &mut impl GrantSlot,
     grant: Grant,
     request: RefreshRequest<'_>,
 ) -> Result<GrantRefresh, StoreError> {
     let RefreshRequest { store, app, client, failures, signed_in_at, address } = request;
-    let [marked_point, answered_point, stored_point] = S::POINTS;
+    let [marked_point, answered_point, stored_point] = slot.points();
     let (mut marked, in_doubt) = before_refresh(grant, clock::now());
-    slot.write(&marked).await?;
+    slot.write(&marked, false).await?;
     crate::faults::point(marked_point, slot.mailbox());
     let issued_at = clock::now();
     let answer = match (client, &marked.secret) {
@@ -110,7 +111,7 @@ pub async fn refresh_grant<S: GrantSlot>(
             let mut grant = with_answer(marked, &answer, issued_at);
             grant.app = Some(app.app.id.clone());
             grant.registration = Some(Registration::of(&app.app));
-            keep_token(async || slot.write(&grant).await).await?;
+            keep_token(async || slot.write(&grant, true).await).await?;
             crate::faults::point(stored_point, slot.mailbox());
             credential_trial::conclude(store, app, grant.send_client_secret, Ok(())).await;
             Ok(GrantRefresh::Fresh { grant, answer, issued_at })
@@ -125,7 +126,7 @@ pub async fn refresh_grant<S: GrantSlot>(
                 facts: Facts { address, ..Facts::of_app(&app.app) },
             };
             let verdict = after_failure(&error, &around);
-            slot.write(&with_failure(marked, &verdict, around.now)).await?;
+            slot.write(&with_failure(marked, &verdict, around.now), false).await?;
             if credential_trial::conclude(store, app, true, Err(&error)).await {
                 return Ok(GrantRefresh::CredentialRolledBack);
             }
@@ -138,7 +139,7 @@ const NO_REFRESH_TOKEN: &str = "there is no refresh token to refresh with";
 
 /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and kept if
 /// it works.
-pub async fn refresh_as_granted(
+async fn refresh_as_granted(
     client: &OauthClient,
     app: &AppCredentials,
     refresh_token: &Secret,

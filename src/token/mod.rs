@@ -13,7 +13,7 @@ pub use app::{
     verify_account,
 };
 pub use deps::{AppDoor, TokenDeps};
-pub use grant_refresh::{GrantRefresh, GrantSlot, RefreshRequest, refresh_as_granted, refresh_grant};
+pub use grant_refresh::{GrantRefresh, GrantSlot, RefreshRequest, refresh_grant};
 pub use mailbox::{TokenActor, lifecycle, scope_of as service_account_scope};
 pub use oauth::{
     AuthorizeRequest, CertificateError, DeviceGrant, DevicePoll, Endpoints, FlowError, KeyFileError,

@@ -4,6 +4,8 @@
 use crate::engine::{Running, config};
 use crate::signin::{ANNA, Link, Scene, scene};
 use crate::world::World;
+use crate::world::entra::Instead;
+use crate::world::entra::script::Drop;
 use crate::world::proxy::{Direction, Ending};
 use serde_json::json;
 use stafette::domain::Timestamp;
@@ -131,4 +133,45 @@ fn sign_ins_that_ended_long_ago_are_forgotten() {
     scene.api.get(&path(&old)).problem(404, "no_such_sign_in");
     assert_eq!(scene.api.get(&path(&ended)).ok(200)["state"], json!("expired"));
     assert_eq!(scene.api.get(&path(&open)).ok(200)["state"], json!("waiting"));
+}
+
+#[test]
+fn a_candidate_whose_refresh_was_answered_to_nobody_says_so() {
+    let scene = scene();
+    scene.world.entra().set_rotation(crate::world::Rotation::Strict);
+    let link = scene.link();
+    let browser = scene.stall_the_probe(&link);
+    // the provider takes the refresh token, and its answer is lost
+    let lost = Instead::drop(Drop::AfterConsume);
+    let scene = scene.restart(|world| world.entra().next("token", lost));
+    browser.join().unwrap();
+    scene.until_state(&link, SignInState::Declined);
+    let shown = scene.api.get(&format!("/v1/sign-ins/{}", link.id)).ok(200);
+    assert_eq!(shown["diagnosis"]["code"], "rotation_answer_lost", "{shown}");
+}
+
+#[test]
+fn a_broken_app_costs_an_accepted_sign_in_nothing() {
+    let scene = scene();
+    let link = scene.link();
+    scene.world.entra().delegate(crate::signin::BEN, ANNA);
+    assert_eq!(scene.come_back(&scene.choose(&link, crate::signin::BEN)).status, 403);
+    // the secret has expired (AADSTS7000222)
+    scene.world.entra().next("token", Instead::aadsts(7_000_222));
+    let accept = format!("/v1/sign-ins/{}/accept", link.id);
+    let accepted = scene.api.post(&accept, &json!(null)).ok(200);
+    assert_eq!(
+        (&accepted["state"], &accepted["diagnosis"]["code"]),
+        (&json!("probing"), &json!("client_secret_expired"))
+    );
+    assert!(scene.row(&link).value.candidate.is_some());
+    // nobody else has to find that out: the circuit breaker lets no request through until the app is mended
+    let requests = scene.world.entra().count("token");
+    scene
+        .api
+        .patch("/v1/apps/o365", &json!({"client_secret": scene.world.entra().web_app().secret()}))
+        .ok(200);
+    scene.running.wait("the grant", || scene.grant());
+    assert_eq!(scene.world.entra().count("token"), requests + 1);
+    scene.until_live();
 }

@@ -5,18 +5,11 @@ use super::super::extract::{json, limit, page, query};
 use super::super::problem::Answer;
 use super::idempotency::KeyedRequest;
 use crate::admin::typed;
-use crate::clock;
-use crate::domain::message::BodyLocation;
-use crate::domain::submission::Phase;
-use crate::domain::{
-    Incarnation, Recipient, RecipientState, Submission, SubmissionId, SubmissionState, Timestamp,
-};
+use crate::domain::{Incarnation, Submission, SubmissionId, SubmissionState, Timestamp};
 use crate::problem::Problem;
-use crate::smtp::mime::{self, Built, Draft, DraftAttachment, Fixed, Person};
-use crate::smtp::outbox;
-use crate::store::{
-    Body, Commit, RecordHeader, RecordKind, Row, Store, StoreError, StoredMailbox, encode_record,
-};
+use crate::smtp::mime::{Draft, DraftAttachment, MOST_RECIPIENTS, Person};
+use crate::smtp::{Content, accept, outbox};
+use crate::store::{Body, Commit, Row, Store, StoreError, StoredMailbox};
 use crate::supervisor::protocol::WakeReason;
 use crate::work::{blocking, retry_conflicts};
 use actix_web::http::header::CONTENT_TYPE;
@@ -81,7 +74,7 @@ pub(super) async fn submit(
     let submission_id = submission.id;
     let mut commit = Commit::of_mailbox(stored.incarnation);
     let digest = key.as_ref().map(|key| key.digest.clone());
-    commit.accept_request(submission, Body::Record(record), digest)?;
+    commit.accept_request(submission, record, digest)?;
     match (shared.store.commit(commit).await, &key) {
         (Err(StoreError::Conflict), Some(key)) => {
             // another request with this key came first
@@ -110,7 +103,7 @@ fn accepted(shared: &Shared, stored: &StoredMailbox, submission: &Submission) ->
     HttpResponse::Accepted().insert_header(("Location", location)).json(view(submission))
 }
 
-/// Builds, compresses and seals. On the pool.
+/// Reads, builds, compresses and seals. On the pool.
 fn prepare(
     store: &Store,
     stored: &StoredMailbox,
@@ -118,61 +111,18 @@ fn prepare(
     is_raw: bool,
     asked_send_at: Option<Timestamp>,
     idempotency_key: Option<String>,
-) -> Result<(Submission, Vec<u8>), Problem> {
-    let (id, now) = (SubmissionId::generate(), clock::now());
-    let address = stored.mailbox.address.as_str();
-    let domain = mime::ascii_domain(address.rsplit('@').next().unwrap_or("localhost"));
-    let message_id = format!("<{id}@{domain}>");
-    let fixed = Fixed {
-        sender: address,
-        display_name: stored.mailbox.display_name.as_deref(),
-        message_id: &message_id,
-        now,
-    };
-    let (built, send_at) = if is_raw {
-        (mime::accept_raw(body, &fixed)?, asked_send_at)
+) -> Result<(Submission, Body), Problem> {
+    let (submission, record) = if is_raw {
+        accept(store, stored, &Content::Raw(body), asked_send_at)?
     } else {
         let posted = read(body)?;
-        if posted.to.len() + posted.cc.len() + posted.bcc.len() > mime::MOST_RECIPIENTS {
+        if posted.to.len() + posted.cc.len() + posted.bcc.len() > MOST_RECIPIENTS {
             return Err(too_many_recipients());
         }
         let send_at = posted.send_at.or(asked_send_at);
-        (mime::build(&draft(posted), &fixed)?, send_at)
+        accept(store, stored, &Content::Draft(&draft(posted)), send_at)?
     };
-    let header = RecordHeader { id: id.0, kind: RecordKind::Submission };
-    let key = store.mailbox_key(stored.incarnation)?;
-    let record = encode_record(&key, stored.incarnation, &header, &built.bytes)?;
-    let waits_until = send_at.filter(|at| *at > now);
-    let submission = Submission {
-        idempotency_key,
-        send_at,
-        next_attempt_at: Some(waits_until.unwrap_or(now)),
-        ..submission(id, now, built)
-    };
-    Ok((submission, record))
-}
-
-fn submission(id: SubmissionId, now: Timestamp, built: Built) -> Submission {
-    let queued = |address| Recipient { address, state: RecipientState::Queued, reply: None };
-    Submission {
-        id,
-        state: SubmissionState::Queued,
-        phase: Phase::Idle,
-        hold: None,
-        mail_from: built.mail_from,
-        recipients: built.recipients.into_iter().map(queued).collect(),
-        message_id: built.message_id,
-        created_at: now,
-        send_at: None,
-        attempts: 0,
-        deferred_since: None,
-        next_attempt_at: None,
-        last_reply: None,
-        idempotency_key: None,
-        size: built.bytes.len() as u64,
-        // given by the commit
-        body: BodyLocation { pack: 0, offset: 0, length: 0 },
-    }
+    Ok((Submission { idempotency_key, ..submission }, record))
 }
 
 /// Reads a draft straight from the text; only a wrong one is looked at again, to name its field.

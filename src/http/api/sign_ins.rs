@@ -83,9 +83,6 @@ pub(super) async fn accept(shared: Data<Shared>, id: Path<String>) -> Answer {
     let stored = shared.mailbox(row.value.mailbox.as_str())?;
     let work = actix_web::rt::spawn(async move {
         let sign_in = signin::accept(&shared.signin, row, &stored).await?;
-        if sign_in.state == SignInState::Probing && sign_in.imported.is_none() {
-            actix_web::rt::spawn(signin::finish_accepted(shared.signin.clone(), sign_in.id));
-        }
         Ok(HttpResponse::Ok().json(view(&sign_in, Language::default())))
     });
     work.await.map_err(|_| Problem::internal("it was cut off: look at the sign-in, and accept again"))?

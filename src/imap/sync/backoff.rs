@@ -1,5 +1,6 @@
 //! When to connect again after a failed connection attempt. Pure: the error and its history in, a wait and a state out.
 
+use crate::backoff::{Backoff, probe_pause};
 use crate::config::Timing;
 use crate::domain::{Disposition, MailboxState};
 use crate::imap::protocol::ImapError;
@@ -20,23 +21,16 @@ pub struct Next {
 
 /// The history of failures since the last good connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Backoff {
+pub struct FailureHistory {
     failures: u32,
     refused_tokens: u32,
     not_connected: u32,
 }
 
-/// What needs a person is looked at again after these waits, then hourly: nothing waits for a click.
-const PROBES: [Duration; 4] = [
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(15 * 60),
-    Duration::from_secs(60 * 60),
-];
 /// "Authenticated but not connected" passes by itself; after so many tries an administrator has to act.
 const NOT_CONNECTED_TRIES: u32 = 6;
 
-impl Backoff {
+impl FailureHistory {
     /// A connection came in step and ended after so long. One that lived through a round was good; after others the waits grow: a
     /// server that always hangs up is not connected to every second.
     pub fn lived(&mut self, time: Duration, timing: &Timing) {
@@ -52,9 +46,9 @@ impl Backoff {
         if is_not_connected(error) {
             self.not_connected = self.not_connected.saturating_add(1);
             if self.not_connected > NOT_CONNECTED_TRIES {
-                return wait(MailboxState::NeedsAdmin, probe(self.failures));
+                return wait(MailboxState::NeedsAdmin, probe_pause(self.failures));
             }
-            return wait(MailboxState::Retrying, probe(self.not_connected).min(scaled(timing)));
+            return wait(MailboxState::Retrying, probe_pause(self.not_connected).min(scaled(timing)));
         }
         match error.disposition() {
             Disposition::Retry | Disposition::GiveUp | Disposition::Fatal => {
@@ -73,9 +67,10 @@ impl Backoff {
                     2 => {
                         Next { fresh_token, ..wait(MailboxState::Retrying, self.exponential(timing, jitter)) }
                     }
-                    _ => {
-                        Next { fresh_token, ..wait(MailboxState::NeedsAdmin, probe(self.refused_tokens - 2)) }
-                    }
+                    _ => Next {
+                        fresh_token,
+                        ..wait(MailboxState::NeedsAdmin, probe_pause(self.refused_tokens - 2))
+                    },
                 }
             }
             // a refused password is not tried again and again: servers lock accounts for that
@@ -84,15 +79,14 @@ impl Backoff {
                 wait(MailboxState::AwaitingSignIn, Duration::from_secs(60 * 60))
             }
             Disposition::SignIn => wait(MailboxState::NeedsSignIn, Duration::from_secs(60 * 60)),
-            Disposition::NeedsAdmin => wait(MailboxState::NeedsAdmin, probe(self.failures)),
-            Disposition::AppBroken => wait(MailboxState::AppBroken, probe(self.failures)),
+            Disposition::NeedsAdmin => wait(MailboxState::NeedsAdmin, probe_pause(self.failures)),
+            Disposition::AppBroken => wait(MailboxState::AppBroken, probe_pause(self.failures)),
         }
     }
 
     fn exponential(&self, timing: &Timing, jitter: f64) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(20);
-        let wait = timing.retry_first.saturating_mul(1 << doublings).min(timing.retry_cap);
-        wait.mul_f64(0.75 + jitter / 2.0)
+        let backoff = Backoff::new(timing.retry_first, timing.retry_cap).spread(0.75, 1.25);
+        backoff.pause(self.failures, jitter)
     }
 }
 
@@ -101,11 +95,6 @@ fn is_not_connected(error: &ImapError) -> bool {
         return false;
     };
     text.to_ascii_lowercase().contains("authenticated but not connected")
-}
-
-fn probe(try_number: u32) -> Duration {
-    let index = (try_number.max(1) as usize - 1).min(PROBES.len() - 1);
-    PROBES.get(index).copied().unwrap_or(Duration::from_secs(3600))
 }
 
 /// Tests scale waits by `retry_cap`: nothing waits longer than 12 times that.
@@ -123,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_expired_access_token_costs_no_wait_and_no_state() {
-        let mut backoff = Backoff::default();
+        let mut backoff = FailureHistory::default();
         let error = bye("Session invalidated - AccessTokenExpired");
         let next = backoff.after(&error, &Timing::default(), true, 0.5);
         assert_eq!(next, Next { state: None, wait: Duration::ZERO, wakeable: false, fresh_token: true });
@@ -135,9 +124,9 @@ mod tests {
     fn throttling_waits_as_asked_up_to_the_cap() {
         let throttled = |hint: &str| ImapError::Bad {
             what: "FETCH",
-            text: format!("Request is throttled. Suggested Backoff Time: {hint} milliseconds"),
+            text: format!("Request is throttled. Suggested FailureHistory Time: {hint} milliseconds"),
         };
-        let after = |error| Backoff::default().after(&error, &Timing::default(), true, 0.5);
+        let after = |error| FailureHistory::default().after(&error, &Timing::default(), true, 0.5);
         assert_eq!(after(throttled("2000")).wait, Duration::from_secs(2));
         assert_eq!(after(throttled("2000")).state, Some(MailboxState::Throttled));
         assert!(after(throttled("99999999999")).wait <= Timing::default().throttle_cap);
@@ -146,7 +135,7 @@ mod tests {
 
     #[test]
     fn authenticated_but_not_connected_becomes_the_admins_after_six_tries() {
-        let mut backoff = Backoff::default();
+        let mut backoff = FailureHistory::default();
         let error = ImapError::Bad { what: "LIST", text: "User is authenticated but not connected.".into() };
         for _ in 0..6 {
             let next = backoff.after(&error, &Timing::default(), true, 0.5);
@@ -158,7 +147,7 @@ mod tests {
 
     #[test]
     fn connections_that_live_for_a_moment_have_a_floor_between_them_that_grows() {
-        let (mut backoff, timing) = (Backoff::default(), Timing::default());
+        let (mut backoff, timing) = (FailureHistory::default(), Timing::default());
         let mut after = |lived: Duration| {
             backoff.lived(lived, &timing);
             backoff.after(&ImapError::Lost { what: "IDLE" }, &timing, true, 0.5).wait
@@ -170,7 +159,7 @@ mod tests {
 
     #[test]
     fn passing_failures_double_up_to_the_cap() {
-        let mut backoff = Backoff::default();
+        let mut backoff = FailureHistory::default();
         let timing = Timing::default();
         let waits: Vec<Duration> =
             (0..15).map(|_| backoff.after(&ImapError::Lost { what: "x" }, &timing, true, 0.5).wait).collect();

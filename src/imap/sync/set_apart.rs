@@ -3,6 +3,7 @@
 
 use super::openings::At;
 use super::syncer::Syncer;
+use crate::backoff::Backoff;
 use crate::domain::{Folder, FolderId, SetApart, Timestamp};
 use crate::events::EventType;
 use crate::imap::protocol::ImapError;
@@ -17,8 +18,7 @@ const REASON: usize = 200;
 
 /// How long a folder is left alone that was tried so often: each time twice as long as before.
 fn pause(first: Duration, tries: u32) -> Duration {
-    let doublings = tries.saturating_sub(1).min(20);
-    first.saturating_mul(1 << doublings).min(LONGEST.max(first))
+    Backoff::new(first, LONGEST.max(first)).pause(tries, 0.0)
 }
 
 /// Whether it is time to try a folder again that is set apart.

@@ -1,7 +1,7 @@
 //! The sync loop of one mailbox: connect, bring every folder in step, then watch the inbox in IDLE and the other folders in
 //! rounds; after a failure wait as long as the error demands, and connect anew.
 
-use super::backoff::Backoff;
+use super::backoff::FailureHistory;
 use super::folder_status::LastSeen;
 use super::folder_sync::{Scope, Visit};
 use super::gathered::Gathered;
@@ -37,7 +37,7 @@ pub(in crate::imap) struct SyncLoop {
     pub(super) syncer: Syncer,
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) shown: Arc<Mutex<ImapStatus>>,
-    pub(super) backoff: Backoff,
+    pub(super) backoff: FailureHistory,
     pub(super) seen: BTreeMap<FolderId, LastSeen>,
     /// Why the folder that was visited last was refused.
     pub(super) refusal: Option<ImapError>,
@@ -69,7 +69,7 @@ impl SyncLoop {
         wakeup: Arc<Wakeup>,
         shown: Arc<Mutex<ImapStatus>>,
     ) -> Self {
-        let backoff = Backoff::default();
+        let backoff = FailureHistory::default();
         Self {
             link,
             syncer,

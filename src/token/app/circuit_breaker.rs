@@ -5,7 +5,7 @@
 //! probation (the breaker). What an administrator of the tenant has to mend is likewise asked by one of those who met
 //! it, for each cause. A probe that succeeds frees all others.
 
-pub use crate::backoff::probe_pause;
+use crate::backoff::probe_pause;
 use crate::domain::{Diagnosis, Incarnation, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -52,11 +52,21 @@ fn said(sent: bool, answer: Result<(), &FlowError>) -> Said {
 }
 
 /// Draws the consequence of an answer for the app's credential; `sent` says whether it went along. `true`: the app has
-/// another credential now, and the refused request has to be made again.
-///
-/// # Errors
-/// [`StoreError`] if the consequence cannot be written; then the credential stays on trial.
-pub async fn settle(
+/// another credential now, and the refused request has to be made again. What cannot be written is logged and the
+/// credential stays on trial: whoever has an answer in hand goes on with it.
+pub async fn conclude(
+    store: &Store,
+    used: &AppCredentials,
+    sent: bool,
+    answer: Result<(), &FlowError>,
+) -> bool {
+    try_to_conclude(store, used, sent, answer).await.unwrap_or_else(|error| {
+        tracing::error!(app = %used.app.id, %error, "the outcome of a credential's trial is not written");
+        false
+    })
+}
+
+async fn try_to_conclude(
     store: &Store,
     used: &AppCredentials,
     sent: bool,
@@ -85,19 +95,6 @@ pub async fn settle(
             other => return other,
         }
     }
-}
-
-/// [`settle`]; what cannot be written is told, and the credential stays on trial.
-pub async fn conclude(
-    store: &Store,
-    used: &AppCredentials,
-    sent: bool,
-    answer: Result<(), &FlowError>,
-) -> bool {
-    settle(store, used, sent, answer).await.unwrap_or_else(|error| {
-        tracing::error!(app = %used.app.id, %error, "the outcome of a credential's trial is not written");
-        false
-    })
 }
 
 async fn prove(store: &Store, app: &Row<AppCredentials>, rotation: &Row<Rotation>) -> Result<(), StoreError> {
@@ -146,7 +143,7 @@ pub(in crate::token) async fn request(
 pub async fn probe(http: &HttpClient, store: &Store, id: &AppId) -> Result<(), StoreError> {
     let Some(app) = store.app(id)?.map(|row| row.value) else { return Ok(()) };
     let asked = request(http, &app).await;
-    settle(store, &app, true, asked.as_ref().map(|_| ())).await.map(drop)
+    try_to_conclude(store, &app, true, asked.as_ref().map(|_| ())).await.map(drop)
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ pub(in crate::token) enum Refreshed {
 }
 
 /// What became of one attempt.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and consumed at once")]
 enum Attempt {
     /// There was nothing to send.
     NotSent(Refreshed),
@@ -175,13 +176,15 @@ struct OwnGrant<'a> {
 }
 
 impl GrantSlot for OwnGrant<'_> {
-    const POINTS: [&'static str; 3] = ["token.marked", "token.answered", "token.stored"];
+    fn points(&self) -> [&'static str; 3] {
+        ["token.marked", "token.answered", "token.stored"]
+    }
 
     fn mailbox(&self) -> &MailboxId {
         &self.refresher.stored.mailbox.id
     }
 
-    async fn write(&mut self, grant: &Grant) -> Result<(), StoreError> {
+    async fn write(&mut self, grant: &Grant, _: bool) -> Result<(), StoreError> {
         let Refresher { deps, owner, .. } = self.refresher;
         let mut commit = Commit::by(*owner);
         deps.store.put_grant(&mut commit, owner.mailbox, self.generation, grant)?;

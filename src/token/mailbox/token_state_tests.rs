@@ -1,3 +1,5 @@
+//! Every state of a token actor meets every input.
+
 use super::*;
 use crate::domain::Secret;
 use crate::store::StoreError;
