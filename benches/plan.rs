@@ -19,7 +19,7 @@ fn stored(count: Uid) -> Vec<UidEntry> {
 
 /// What a server lists of which every `skip`th message is new.
 fn listed(count: Uid, skip: Uid) -> Vec<ListedMessage> {
-    let step = |uid: Uid| if uid % skip == 0 { uid + count } else { uid };
+    let step = |uid: Uid| if uid.is_multiple_of(skip) { uid + count } else { uid };
     let uids: BTreeSet<Uid> = (1..=count).map(step).collect();
     uids.into_iter().map(|uid| ListedMessage { uid, flags: Some(Flags::default()), size: None }).collect()
 }

@@ -8,11 +8,10 @@ use thread_priority::{
 const BEST: i32 = -20;
 const WORST: i32 = 19;
 
-/// Lets the calling thread work in long pieces (`SCHED_BATCH`, sched(7)), and raises its niceness. A thread that is
-/// woken then waits until whoever is at work pauses or has used up his time slice, instead of taking the processor
-/// away. Mail comes through several threads and processes, here and often on the server's side; without this
-/// each few kilobytes change the thread. What the system refuses stays as it is.
-pub fn work_in_long_pieces(nicer: i32) {
+/// Lets the calling thread work for others when nobody else wants the processor: in long pieces (`SCHED_BATCH`, sched(7))
+/// and `nicer` than it was, by so many steps of nice(2). Whoever answers a server or makes a commit durable takes the
+/// processor from it at once. What the system refuses stays as it is.
+pub fn work_behind_others(nicer: i32) {
     let present = match rustix::process::getpriority_process(None) {
         Ok(present) => present,
         Err(error) => return tracing::debug!(%error, "a thread's niceness is not told"),
@@ -43,13 +42,13 @@ mod tests {
         let niceness = || rustix::process::getpriority_process(None).unwrap();
         let outside = niceness();
         std::thread::spawn(move || {
-            work_in_long_pieces(0);
+            work_behind_others(0);
             assert_eq!(niceness(), outside);
             for step in outside + 1..=WORST {
-                work_in_long_pieces(1);
+                work_behind_others(1);
                 assert_eq!(niceness(), step);
             }
-            work_in_long_pieces(1);
+            work_behind_others(1);
             assert_eq!(niceness(), WORST);
             let policy = thread_priority::thread_schedule_policy().unwrap();
             assert_eq!(policy, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch));

@@ -31,17 +31,21 @@ if [ ! -x "$cyrus/usr/lib/cyrus/bin/imapd" ]; then
   dpkg-deb -x "$download"/cyrus-imapd_*.deb "$cyrus"
   rm -r "$download"
 fi
-if ! cargo nextest --version >/dev/null 2>&1; then
-  echo "installing: cargo-nextest"
-  cargo install --locked cargo-nextest
-fi
+for tool in nextest deny machete; do
+  if ! cargo "$tool" --version >/dev/null 2>&1; then
+    echo "installing: cargo-$tool"
+    cargo install --locked "cargo-$tool"
+  fi
+done
 
 step() { echo; echo "== $*"; }
 step formatting;    cargo fmt --check
 step lints;         cargo clippy --locked --all-targets --features faults -- -D warnings
 step documentation; RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
-if cargo deny --version >/dev/null 2>&1 && [ -e deny.toml ]; then
-  step dependencies; cargo deny --offline check bans licenses sources
+step dependencies;  cargo deny --locked check bans licenses sources
+cargo machete
+if [ -d "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs" ]; then # not everywhere can the database be fetched
+  step advisories;  cargo deny --offline --locked check advisories
 fi
 step tests;         cargo nextest run --locked --features faults --no-fail-fast
 step "doc tests";   cargo test --locked --doc --quiet

@@ -12,11 +12,11 @@
 #[path = "../../tests/world/mod.rs"]
 mod world;
 
-#[path = "../../tests/it/scripted.rs"]
+#[path = "../../tests/it/support/scripted.rs"]
 #[allow(dead_code)]
 mod scripted;
 
-#[path = "../../tests/it/hostile.rs"]
+#[path = "../../tests/it/support/hostile.rs"]
 #[allow(dead_code)]
 mod hostile;
 

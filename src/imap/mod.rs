@@ -11,6 +11,7 @@ mod wakeup;
 
 pub use actor::{ImapActor, ImapDeps};
 pub use checkup::{Checkup, CheckupSession};
-pub use connection::Credentials;
+pub use connection::{Credentials, ListedMessage, ListedSize};
 pub use fetch::{Workers, parse as parse_envelope};
 pub use probe::probe;
+pub use sync::{FlagChange, Known, Listing, Plan, plan};

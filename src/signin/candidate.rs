@@ -250,21 +250,28 @@ async fn refresh(
         let mut slot = CandidateSlot { context, row, points: POINTS };
         let ended = refresh_grant(&mut slot, candidate, request).await?;
         permit.ended(ended.outcome()).await;
-        return Ok(match ended {
-            GrantRefresh::Fresh { grant, answer, .. } => Refreshed::Tokens(Box::new((grant, answer))),
-            GrantRefresh::CredentialRolledBack => {
-                let Some(again) = row.value.candidate.clone() else { return unusable(OTHER_CLIENT) };
-                candidate = again;
-                continue;
+        match (ended, &row.value.candidate) {
+            (GrantRefresh::CredentialRolledBack, Some(again)) => candidate = again.clone(),
+            (ended, _) => return Ok(refreshed(ended, address)),
+        }
+    }
+}
+
+/// What the end of a refresh means for a candidate. An app that is broken says nothing against the grant.
+fn refreshed(ended: GrantRefresh, address: &str) -> Refreshed {
+    match ended {
+        GrantRefresh::Fresh { grant, answer, .. } => Refreshed::Tokens(Box::new((grant, answer))),
+        GrantRefresh::CredentialRolledBack => {
+            let facts = Facts { address, ..Facts::default() };
+            Refreshed::Refused(FlowError::Endpoint(String::from(OTHER_CLIENT)).diagnosis(&facts))
+        }
+        GrantRefresh::Failed { verdict, .. } => match verdict.step {
+            Step::RetryAt(until) => Refreshed::Later { until, why: None },
+            Step::NeedsAdmin(until) | Step::AppBroken(until) => {
+                Refreshed::Later { until, why: Some(verdict.diagnosis) }
             }
-            GrantRefresh::Failed { verdict, .. } => match verdict.step {
-                Step::RetryAt(until) => Refreshed::Later { until, why: None },
-                Step::NeedsAdmin(until) | Step::AppBroken(until) => {
-                    Refreshed::Later { until, why: Some(verdict.diagnosis) }
-                }
-                Step::SignIn => Refreshed::Refused(verdict.diagnosis),
-            },
-        });
+            Step::SignIn => Refreshed::Refused(verdict.diagnosis),
+        },
     }
 }
 

@@ -10,7 +10,6 @@ use crate::domain::{AppId, Incarnation};
 use crate::imap::ImapDeps;
 use crate::smtp::SmtpDeps;
 use crate::store::{Owner, Store, StoredMailbox};
-use crate::threads;
 use crate::token::{AppDoor, TokenActor, TokenDeps};
 use actix::{Addr, Arbiter, AsyncContext, Context};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,10 +110,6 @@ impl Supervisor {
     pub fn new(factories: Factories) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<Arbiter> = (0..cores).map(|_| Arbiter::new()).collect();
-        for arbiter in &arbiters {
-            // one that has ended already is noticed by whoever is to live there
-            arbiter.spawn_fn(|| threads::work_in_long_pieces(0));
-        }
         let apps = Apps::new(factories.token.clone());
         Self {
             factories,

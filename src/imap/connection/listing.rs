@@ -11,12 +11,13 @@ use std::collections::BTreeSet;
 
 /// A message as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::imap) struct ListedMessage {
-    pub(in crate::imap) uid: Uid,
+pub struct ListedMessage {
+    /// Its UID.
+    pub uid: Uid,
     /// `None`: what the server sent of it could not be read.
-    pub(in crate::imap) flags: Option<Flags>,
+    pub flags: Option<Flags>,
     /// Where it was requested, and came with the flags.
-    pub(in crate::imap) size: Option<ListedSize>,
+    pub size: Option<ListedSize>,
 }
 
 /// What a listing brings beside flags.
@@ -48,9 +49,11 @@ impl ListingDetail {
 
 /// How large a message is, and when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imap) struct ListedSize {
-    pub(in crate::imap) size: u64,
-    pub(in crate::imap) internal_date: Option<Timestamp>,
+pub struct ListedSize {
+    /// In bytes, as the server estimates it (RFC 9051 §7.5.2, RFC822.SIZE).
+    pub size: u64,
+    /// When it came, if that was requested and is a date.
+    pub internal_date: Option<Timestamp>,
 }
 
 /// What a message is recognised by under another UID.

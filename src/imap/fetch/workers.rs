@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// By how much the threads' priority is lower than that of others (nice(2)).
-const NICER: i32 = 5;
+const NICER: i32 = 19;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -136,7 +136,7 @@ impl<T> Work<T> {
 }
 
 fn work(hall: &Hall) {
-    threads::work_in_long_pieces(NICER);
+    threads::work_behind_others(NICER);
     let mut queues = hall.queues();
     loop {
         if let Some((mailbox, job)) = queues.take() {

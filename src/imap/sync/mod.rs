@@ -26,5 +26,6 @@ mod syncer;
 mod vanished;
 mod visits;
 
+pub use plan::{FlagChange, Known, Listing, Plan, plan};
 pub(super) use sync_loop::{Link, SyncLoop};
 pub(super) use syncer::Syncer;

@@ -14,7 +14,6 @@ use crate::events::Cursor;
 use crate::store::error::StoreError;
 use crate::store::files::{Journal, Packs, journal};
 use crate::store::format::{codec, event_rows};
-use crate::threads;
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -125,7 +124,6 @@ impl Committer {
     }
 
     fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
-        threads::work_in_long_pieces(0);
         let mut group = Vec::with_capacity(GROUP);
         while incoming.blocking_recv_many(&mut group, GROUP) > 0 {
             self.commit_group(std::mem::take(&mut group));

@@ -30,7 +30,7 @@ fn open(dir: &Path) -> Store {
 }
 
 fn filled(store: &Store) -> (StoredMailbox, Vec<Message>) {
-    let anna = create(&store, mailbox("anna"), None).unwrap();
+    let anna = create(store, mailbox("anna"), None).unwrap();
     let folder = FolderId::generate();
     let messages: Vec<Message> = (1..=MESSAGES).map(|uid| message(folder, uid)).collect();
     for message in &messages {

@@ -1,0 +1,224 @@
+//! SIGKILL around token refreshes, under each way of rotating refresh tokens. A grant is lost only where that cannot
+//! be helped: strict rotation, and the answer was on its way or not yet durable.
+
+use crate::support::daemon::{Site, world_with};
+use crate::support::engine::oauth_parts;
+use crate::support::rounds::{randomness, rounds};
+use crate::world::entra::{Instead, LogEntry, state::sha256_hex};
+use crate::world::{Rotation, World};
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::Value;
+use stafette::domain::{GrantSecret, Incarnation, Timestamp};
+use stafette::store::Commit;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const ANNA: &str = "anna@makler.test";
+/// From a restart to `needs_sign_in`.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where a daemon is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Refresh,
+    /// The mark is in the journal, and not in sled.
+    Journal,
+    Marked,
+    Answered,
+    Stored,
+    /// At any instant while refresh follows refresh.
+    Random,
+}
+
+const PLACES: [Place; 10] = [
+    Place::Refresh,
+    Place::Random,
+    Place::Journal,
+    Place::Random,
+    Place::Marked,
+    Place::Random,
+    Place::Answered,
+    Place::Random,
+    Place::Stored,
+    Place::Random,
+];
+
+/// What a restart after a kill came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// No answer was outstanding, or it was durable.
+    Alive,
+    /// The answer was lost, and the old token was good for another.
+    Recovered,
+    NeedsSignIn,
+}
+
+struct Scene {
+    world: World,
+    site: Site,
+    anna: Incarnation,
+    rng: StdRng,
+}
+
+impl Scene {
+    fn new(rotation: Rotation) -> Self {
+        let rng = randomness(&format!("refresh, {rotation:?}"));
+        let world = world_with(&[ANNA]).without_postfix().start();
+        world.entra().set_rotation(rotation);
+        let site = Site::new(&world);
+        // without a sending actor all states are told by the receiving one
+        let anna = site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
+        Self { world, site, anna, rng }
+    }
+
+    fn kill_at(&mut self, place: Place) {
+        let point = match place {
+            Place::Refresh => "token.refresh:anna",
+            Place::Journal => "commit.journal_written",
+            Place::Marked => "token.marked:anna",
+            Place::Answered => "token.answered:anna",
+            Place::Stored => "token.stored:anna",
+            Place::Random => return self.kill_at_any_instant(),
+        };
+        self.site.start_with(&format!("{point}=kill")).killed();
+    }
+
+    fn kill_at_any_instant(&mut self) {
+        let mut daemon = self.site.start();
+        let (instant, kill) = (Duration::from_micros(self.rng.random_range(0..200_000)), daemon.killer());
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(instant);
+            kill();
+        });
+        while daemon.try_post("/v1/mailboxes/anna/refresh-token", &[], &Value::Null).is_ok() {}
+        killer.join().unwrap();
+        daemon.killed();
+    }
+
+    /// The refresh token in the store, as the stand-in logs it.
+    fn persisted(&self) -> String {
+        let grant = self.site.store(async |store| store.grant(self.anna).unwrap().unwrap().value);
+        match grant.secret {
+            GrantSecret::Refresh { refresh_token } => sha256_hex(refresh_token.expose().as_bytes()),
+            GrantSecret::Password { .. } => panic!("a password"),
+        }
+    }
+
+    fn sign_in_again(&self) {
+        let (_, _, grant) = oauth_parts(&self.world, ANNA, self.world.imaps_port());
+        self.site.store(async |store| {
+            let generation = store.grant(self.anna).unwrap().unwrap().generation;
+            let mut commit = Commit::of_mailbox(self.anna);
+            store.put_grant(&mut commit, self.anna, generation, &grant).unwrap();
+            store.commit(commit).await.unwrap();
+        });
+    }
+
+    fn refreshes(&self) -> Vec<LogEntry> {
+        let log = self.world.entra().log();
+        log.into_iter().filter(|entry| entry.grant_type.as_deref() == Some("refresh_token")).collect()
+    }
+
+    /// Starts the daemon again and sees what became of the grant.
+    fn restart(&self, persisted: &str, known: usize) -> Outcome {
+        let daemon = self.site.start();
+        let state = daemon.until("live or needs_sign_in", || {
+            let states = daemon.states("anna").unwrap();
+            states.last().filter(|state| matches!(state.as_str(), "live" | "needs_sign_in")).cloned()
+        });
+        let log = self.refreshes();
+        let gave = |entry: &&LogEntry| {
+            entry.refresh_token_sha256.as_deref() == Some(persisted)
+                && entry.issued_refresh_token_sha256.is_some()
+        };
+        let ancestors = ancestors(&log, persisted);
+        let sent = log[known..].iter().filter_map(|entry| entry.refresh_token_sha256.as_ref());
+        assert!(sent.clone().count() > 0, "it asked for a token");
+        assert!(
+            sent.clone().all(|token| !ancestors.contains(token)),
+            "a predecessor of a durable token was sent"
+        );
+        let given = log.iter().filter(gave).count();
+        if state == "live" {
+            return if given > 1 { Outcome::Recovered } else { Outcome::Alive };
+        }
+        let mailbox = daemon.get("/v1/mailboxes/anna");
+        assert_eq!(mailbox["diagnosis"]["code"], "rotation_answer_lost", "{mailbox}");
+        let told = daemon.events("mailbox.state_changed").pop().unwrap();
+        let told: Timestamp = serde_json::from_value(told["at"].clone()).unwrap();
+        assert!(told.since(daemon.started_at) < TOLD_WITHIN);
+        assert_eq!(given, 1, "only a grant whose answer never became durable is lost");
+        Outcome::NeedsSignIn
+    }
+}
+
+/// The tokens from which this one descends.
+fn ancestors(log: &[LogEntry], token: &str) -> BTreeSet<String> {
+    let parents: BTreeMap<&str, &str> = log
+        .iter()
+        .filter_map(|entry| {
+            Some((entry.issued_refresh_token_sha256.as_deref()?, entry.refresh_token_sha256.as_deref()?))
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    let mut token = token;
+    while let Some(parent) = parents.get(token).copied().filter(|parent| found.insert((*parent).to_owned())) {
+        token = parent;
+    }
+    found
+}
+
+fn campaign(rotation: Rotation) -> BTreeMap<(Place, Outcome), usize> {
+    let mut scene = Scene::new(rotation);
+    let rounds = rounds(40);
+    let mut counts: BTreeMap<(Place, Outcome), usize> = BTreeMap::new();
+    for round in 0..rounds {
+        let place = PLACES[round % PLACES.len()];
+        scene.kill_at(place);
+        let (persisted, known) = (scene.persisted(), scene.refreshes().len());
+        let outcome = scene.restart(&persisted, known);
+        *counts.entry((place, outcome)).or_default() += 1;
+        if outcome == Outcome::NeedsSignIn {
+            scene.sign_in_again();
+            scene.site.start().until_live("anna");
+        }
+    }
+    println!("refresh, {rotation:?}: {rounds} kills, {} refreshes: {counts:?}", scene.refreshes().len());
+    counts
+}
+
+/// The points at which it is known what was lost.
+fn assert_points(counts: &BTreeMap<(Place, Outcome), usize>, lost: Outcome) {
+    for (place, outcome) in counts.keys().filter(|(place, _)| *place != Place::Random) {
+        let expected = if *place == Place::Answered { lost } else { Outcome::Alive };
+        assert_eq!(*outcome, expected, "killed at {place:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn kills_never_cost_a_grant_where_old_tokens_stay_valid() {
+    assert_points(&campaign(Rotation::Keep), Outcome::Recovered);
+}
+
+#[test]
+fn kills_never_cost_a_grant_where_a_token_is_valid_until_its_successor_was_used() {
+    assert_points(&campaign(Rotation::Grace), Outcome::Recovered);
+}
+
+#[test]
+fn kills_cost_a_grant_under_strict_rotation_only_while_the_answer_is_not_durable() {
+    assert_points(&campaign(Rotation::Strict), Outcome::NeedsSignIn);
+}
+
+#[test]
+fn a_mailbox_that_waits_for_its_first_token_is_not_shown_as_live() {
+    let scene = Scene::new(Rotation::Keep);
+    scene.site.start().until_live("anna");
+    let known = scene.refreshes().len();
+    scene.world.entra().next("token", Instead::delay_ms(3_000));
+    let daemon = scene.site.start();
+    daemon.until("connecting", || (daemon.get("/v1/mailboxes/anna")["state"] == "connecting").then_some(()));
+    assert_eq!(scene.refreshes().len(), known, "the token is still waited for");
+    daemon.until_live("anna");
+}
