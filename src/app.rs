@@ -150,15 +150,16 @@ impl Engine {
 
     /// Stops every actor, and waits until nothing is being written any more.
     pub async fn drain(self) {
-        if self.supervisor.send(Drain).await.is_err() {
+        // periodic work can be cut off anywhere, and goes on at the next start
+        let (drained, late) =
+            futures_util::join!(self.supervisor.send(Drain), self.periodic.stop(PERIODIC_PATIENCE));
+        if drained.is_err() {
             tracing::warn!("the supervisor had ended before the drain");
         }
-        drop(self.in_flight.write().await);
-        // each can be interrupted anywhere, and goes on at the next start
-        let late = self.periodic.stop(PERIODIC_PATIENCE).await;
         if !late.is_empty() {
-            tracing::info!(?late, "interrupted by the drain");
+            tracing::info!(?late, "cut off by the drain");
         }
+        drop(self.in_flight.write().await);
     }
 }
 

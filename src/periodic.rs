@@ -1,6 +1,7 @@
 //! Work that is done now and again for as long as the daemon runs. Each piece has a name, none begins while its last run is
 //! under way, a panic costs one run, and all of them end when the daemon drains.
 
+use crate::clock;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,7 +31,7 @@ impl Default for Periodic {
 
 impl Periodic {
     /// Does a piece of work now, and again whenever it says. Each run is a task of its own on the calling thread's
-    /// runtime; one that panics is told by the panic hook and made again after `pause`.
+    /// runtime; one that panics is logged by the panic hook and made again after `pause`.
     pub fn spawn<F: Future<Output = Again> + 'static>(
         &self,
         name: &'static str,
@@ -40,7 +41,8 @@ impl Periodic {
         let mut stopping = self.stopping.subscribe();
         let task = actix::spawn(async move {
             loop {
-                let again = actix::spawn(work()).await.unwrap_or(Again::After(pause));
+                let mut run = Run(actix::spawn(work()));
+                let again = (&mut run.0).await.unwrap_or(Again::After(pause));
                 let Again::After(pause) = again else { return };
                 tokio::select! {
                     _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -68,19 +70,29 @@ impl Periodic {
         });
     }
 
-    /// Begins no further run, and waits for those under way, each for so long at most. The names of those that went on.
+    /// Begins no further run, and waits for so long for those under way; then they are cut off. The names of those.
     pub async fn stop(&self, patience: Duration) -> Vec<&'static str> {
         self.stopping.send_replace(true);
         let running =
             std::mem::take(&mut *self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let deadline = clock::monotonic() + patience;
         let mut late = Vec::new();
         for (name, mut task) in running {
-            if tokio::time::timeout(patience, &mut task).await.is_err() {
+            if tokio::time::timeout_at(deadline.into(), &mut task).await.is_err() {
                 task.abort();
                 late.push(name);
             }
         }
         late
+    }
+}
+
+/// A run that ends with whoever waits for it.
+struct Run(JoinHandle<Again>);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

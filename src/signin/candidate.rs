@@ -147,27 +147,38 @@ fn move_to(
 pub(super) enum Progress {
     /// It has an outcome.
     Ended,
-    /// It is to be tried again then.
+    /// It failed, and is to be tried again then.
     Retry(Timestamp),
+    /// It was not let through, and comes again then.
+    Wait(Timestamp),
 }
 
-/// Tries a candidate with a token of its own: the one that came with it was never written. `failures`: how many tries
-/// failed in a row before.
+/// One try of a candidate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Try {
+    /// How many failed in a row before.
+    pub(super) failures: u32,
+    /// A person waits for it.
+    pub(super) is_urgent: bool,
+}
+
+/// Tries a candidate with a token of its own: the one that came with it was never written.
 pub(super) async fn go_on(
     context: &Context,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
     candidate: Grant,
-    failures: u32,
+    attempt: Try,
 ) -> Result<Progress, Problem> {
-    let (grant, answer) = match refresh(context, row, stored, candidate, failures).await? {
+    let failures = attempt.failures;
+    let (grant, answer) = match refresh(context, row, stored, candidate, attempt).await? {
         Refreshed::Tokens(tokens) => *tokens,
-        Refreshed::Later { until, why } => {
+        Refreshed::Later { until, why, was_sent } => {
             if let Some(why) = why {
                 row.value.diagnosis = Some(terse(why));
                 put(context, row).await?;
             }
-            return Ok(Progress::Retry(until));
+            return Ok(if was_sent { Progress::Retry(until) } else { Progress::Wait(until) });
         }
         Refreshed::Refused(diagnosis) => {
             end(context, row, state_of(&diagnosis), Some(diagnosis)).await?;
@@ -194,6 +205,7 @@ enum Refreshed {
     Later {
         until: Timestamp,
         why: Option<Diagnosis>,
+        was_sent: bool,
     },
     /// It is not.
     Refused(Diagnosis),
@@ -205,7 +217,7 @@ async fn refresh(
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
     mut candidate: Grant,
-    failures: u32,
+    Try { failures, is_urgent }: Try,
 ) -> Result<Refreshed, Problem> {
     let address = &stored.mailbox.address;
     let refused = |error: &FlowError| {
@@ -221,7 +233,7 @@ async fn refresh(
             Ok(provider) => provider,
             Err(error) if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) => {
                 let until = clock::now().plus(pause(failures.saturating_add(1), rand::random::<f64>()));
-                return Ok(Refreshed::Later { until, why: None });
+                return Ok(Refreshed::Later { until, why: None, was_sent: true });
             }
             Err(error) => return refused(&error),
         };
@@ -229,13 +241,13 @@ async fn refresh(
             return unusable(OTHER_CLIENT);
         }
         let app = provider.app.app.id.clone();
-        let request = RequestPermit { app, mailbox: stored.incarnation, urgent: false };
+        let request = RequestPermit { app, mailbox: stored.incarnation, urgent: is_urgent };
         let permit = match context.supervisor.permit(request).await {
             Ok(permit) => permit,
             Err(waiting) => {
                 let until = waiting.until.unwrap_or_else(|| clock::now().plus(SOON));
                 let why = waiting.error.as_ref().and_then(TokenError::diagnosis).cloned();
-                return Ok(Refreshed::Later { until, why });
+                return Ok(Refreshed::Later { until, why, was_sent: false });
             }
         };
         let _answer_is_waited_for = context.in_flight.read().await;
@@ -266,9 +278,9 @@ fn refreshed(ended: GrantRefresh, address: &str) -> Refreshed {
             Refreshed::Refused(FlowError::Endpoint(String::from(OTHER_CLIENT)).diagnosis(&facts))
         }
         GrantRefresh::Failed { verdict, .. } => match verdict.step {
-            Step::RetryAt(until) => Refreshed::Later { until, why: None },
+            Step::RetryAt(until) => Refreshed::Later { until, why: None, was_sent: true },
             Step::NeedsAdmin(until) | Step::AppBroken(until) => {
-                Refreshed::Later { until, why: Some(verdict.diagnosis) }
+                Refreshed::Later { until, why: Some(verdict.diagnosis), was_sent: true }
             }
             Step::SignIn => Refreshed::Refused(verdict.diagnosis),
         },

@@ -41,6 +41,9 @@ impl Case<'_> {
                 return self.retry(verdict.step, verdict.diagnosis, Why::App).await;
             }
         };
+        if let Some(found) = self.foreign_client(&provider) {
+            return self.not_yet(found).await;
+        }
         let (grant, answer) = match self.tokens(&provider).await? {
             Ok(tokens) => tokens,
             Err(next) => return Ok(next),
@@ -61,6 +64,15 @@ impl Case<'_> {
         let now = self.app().filter(|now| now != own)?;
         let said = format!("the refresh token was handed in for the app {own}, and the mailbox has {now}");
         Some(describe(&c::REQUEST_REFUSED, &Facts { detail: &said, ..self.facts() }, Some(&said)))
+    }
+
+    /// A diagnosis if the app has another client id or authority than the one that refreshed the token before.
+    fn foreign_client(&self, provider: &Provider) -> Option<Diagnosis> {
+        let candidate = self.row.value.candidate.as_ref()?;
+        let said = "the app has another client id or authority than the refresh token was issued to";
+        let facts = Facts { detail: said, ..self.facts() };
+        let is_foreign = !candidate.is_issued_to(&provider.app.app);
+        is_foreign.then(|| describe(&c::REQUEST_REFUSED, &facts, Some(said)))
     }
 
     fn verdict(&self, error: &FlowError, facts: Facts<'_>) -> Verdict {

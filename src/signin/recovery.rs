@@ -1,10 +1,11 @@
 //! Sign-ins in whose middle the process ended are taken up again, accepted ones are gone on with, and ended ones are
 //! removed.
 
-use super::candidate::{Progress, go_on};
+use super::candidate::{Progress, Try, go_on};
 use super::context::Context;
 use super::device::watch;
-use super::record::end;
+use super::record::{end, put};
+use super::trial_case::SOON;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::problem::Problem;
@@ -40,18 +41,23 @@ pub(crate) async fn accept(
     if let Some(imported) = &mut row.value.imported {
         imported.accepted = true;
     }
-    let went_on = go_on(context, &mut row, stored, candidate, 0).await;
+    // durable before it is gone on with: whoever takes it up later knows that it was accepted
+    put(context, &mut row).await?;
+    let went_on = go_on(context, &mut row, stored, candidate, Try { failures: 0, is_urgent: true }).await;
     if is_imported && !matches!(went_on, Ok(Progress::Ended)) {
         context.trials.add(stored.incarnation);
     }
     let sign_in = row.value.clone();
-    if let Progress::Retry(until) = went_on? {
+    let later = match &went_on {
+        Ok(Progress::Ended) => None,
+        Ok(Progress::Retry(until) | Progress::Wait(until)) => Some(*until),
+        Err(problem) => (!problem.is_conflict()).then(|| clock::now().plus(SOON)),
+    };
+    if let Some(until) = later.filter(|_| !is_imported) {
         tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
-        if !is_imported {
-            actix::spawn(finish(Arc::clone(context), row, Some((until, 1))));
-        }
+        actix::spawn(finish(Arc::clone(context), row, until));
     }
-    Ok(sign_in)
+    went_on.map(|_| sign_in)
 }
 
 /// Sign-ins in whose middle the process ended. To be read before requests are served.
@@ -75,7 +81,7 @@ pub(crate) fn take_up_unfinished(context: &Arc<Context>, left: Vec<Row<SignIn>>)
     for row in left {
         match row.value.device {
             Some(_) => watch(context, row.value.id),
-            None => drop(actix::spawn(finish(Arc::clone(context), row, None))),
+            None => drop(actix::spawn(finish(Arc::clone(context), row, Timestamp::default()))),
         }
     }
 }
@@ -89,23 +95,32 @@ pub(crate) async fn forget_ended(context: &Context) {
     }
 }
 
-/// Goes on with a sign-in until it has an outcome, or its link is opened again: that visit counts. `waits`: until when
-/// first, after how many failures.
-async fn finish(context: Arc<Context>, mut row: Row<SignIn>, waits: Option<(Timestamp, u32)>) {
-    let (mut until, mut failures) = waits.unwrap_or_default();
+/// Goes on with a sign-in until it has an outcome, or its link is opened again: that visit counts. `until`: when first.
+async fn finish(context: Arc<Context>, mut row: Row<SignIn>, mut until: Timestamp) {
+    let mut failures = 0_u32;
     loop {
         // the usual pauses may be cut short, as those of mailboxes are
         tokio::time::sleep(until.since(clock::now()).min(context.retry_cap)).await;
         match take_up(&context, &mut row, failures).await {
             Ok(Progress::Ended) => return,
-            Ok(Progress::Retry(at)) => until = at,
+            Ok(Progress::Wait(at)) => until = at,
+            Ok(Progress::Retry(at)) => {
+                failures = failures.saturating_add(1);
+                until = at;
+            }
             Err(problem) if problem.is_conflict() => return,
             Err(error) => {
                 tracing::error!(%error, id = %row.value.id, "a sign-in was not taken up again");
-                until = clock::now().plus(pause(failures.saturating_add(1), rand::random::<f64>()));
+                failures = failures.saturating_add(1);
+                until = clock::now().plus(pause(failures, rand::random::<f64>()));
+                // what could not be written did not happen
+                match context.store.sign_in(row.value.id) {
+                    Ok(Some(stored)) if stored.generation == row.generation => row = stored,
+                    Ok(_) => return,
+                    Err(_) => {}
+                }
             }
         }
-        failures = failures.saturating_add(1);
     }
 }
 
@@ -124,5 +139,5 @@ async fn take_up(context: &Context, row: &mut Row<SignIn>, failures: u32) -> Res
         end(context, row, SignInState::Waiting, None).await?;
         return Ok(Progress::Ended);
     };
-    go_on(context, row, &stored, candidate, failures).await
+    go_on(context, row, &stored, candidate, Try { failures, is_urgent: false }).await
 }

@@ -124,7 +124,7 @@ mod tests {
     fn throttling_waits_as_asked_up_to_the_cap() {
         let throttled = |hint: &str| ImapError::Bad {
             what: "FETCH",
-            text: format!("Request is throttled. Suggested FailureHistory Time: {hint} milliseconds"),
+            text: format!("Request is throttled. Suggested Backoff Time: {hint} milliseconds"),
         };
         let after = |error| FailureHistory::default().after(&error, &Timing::default(), true, 0.5);
         assert_eq!(after(throttled("2000")).wait, Duration::from_secs(2));

@@ -297,25 +297,30 @@ impl Syncer {
                 }
                 continue;
             }
-            match self.can_be_selected(connection, &folder).await? {
+            let can_be_selected = match self.can_be_selected(connection, &folder).await {
+                Ok(can_be_selected) => can_be_selected,
+                Err(error) => {
+                    // what was confirmed before the connection ended counts: a server may end it at every hundredth
+                    self.remove(gone).await?;
+                    return Err(error);
+                }
+            };
+            match can_be_selected {
                 Some(true) => {
                     // never listed, and there
                     self.unlisted.insert(folder.id);
                     folder.missing_lists = 0;
                     self.put(generation, &folder, None).await?;
+                    self.missing.clear(id);
                 }
                 Some(false) => gone.push(Row { generation, value: folder }),
-                None => {
-                    visit = Visit::Suspicious;
-                    continue;
-                }
+                None => visit = Visit::Suspicious,
             }
-            self.missing.clear(id);
             if gone.len() == BATCH {
-                self.remove(&std::mem::take(&mut gone)).await?;
+                self.remove(std::mem::take(&mut gone)).await?;
             }
         }
-        self.remove(&gone).await?;
+        self.remove(gone).await?;
         for batch in noted.chunks(BATCH) {
             let mut commit = Commit::by(self.owner);
             for (generation, folder) in batch {
@@ -346,25 +351,30 @@ impl Syncer {
 
     /// Folders are gone: their messages may turn up elsewhere. One commit for all, since a server may list thousands and
     /// then none of them.
-    async fn remove(&mut self, rows: &[Row<Folder>]) -> Result<(), ImapError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut commit = Commit::by(self.owner);
-        for row in rows {
-            let folder = &row.value;
+    async fn remove(&mut self, rows: Vec<Row<Folder>>) -> Result<(), ImapError> {
+        for Row { value: folder, .. } in &rows {
             tracing::info!(folder = %folder.id, "folder is gone");
             for incarnation in 1..=folder.incarnation {
                 let entries = self.store.uid_entries(self.owner.mailbox, folder.id, incarnation)?;
                 self.set_aside(&entries).await?;
             }
-            self.backlog.remove(&folder.id);
-            self.deletions.clear(folder.id);
-            self.uncounted.remove(&folder.id);
-            commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), folder));
-            self.store.remove_folder(&mut commit, self.owner.mailbox, row);
         }
-        self.store.commit(commit).await?;
+        let mut commit = Commit::by(self.owner);
+        for row in &rows {
+            // as it is now: a person may have changed it while others were looked at
+            let Some(row) = self.store.folder(self.owner.mailbox, row.value.id)? else { continue };
+            commit.event(self.announcer.folder(EventType::FolderDeleted, clock::now(), &row.value));
+            self.store.remove_folder(&mut commit, self.owner.mailbox, &row);
+        }
+        if !commit.is_empty() {
+            self.store.commit(commit).await?;
+        }
+        for id in rows.iter().map(|row| row.value.id) {
+            self.missing.clear(id);
+            self.backlog.remove(&id);
+            self.deletions.clear(id);
+            self.uncounted.remove(&id);
+        }
         Ok(())
     }
 }

@@ -199,9 +199,9 @@ impl TokenState {
 
     /// Begins a refresh.
     fn refresh(&mut self) -> Effect {
-        let last = match std::mem::replace(&mut self.phase, Phase::Resting(None)) {
-            Phase::Resting(refusal) => refusal.map(|refusal| refusal.error),
-            Phase::Refreshing { last, .. } => last,
+        let last = match &mut self.phase {
+            Phase::Resting(refusal) => refusal.take().map(|refusal| refusal.error),
+            Phase::Refreshing { last, .. } => last.take(),
         };
         self.phase = Phase::Refreshing { meanwhile: Meanwhile::Nothing, last };
         let refused = self.cached.as_ref().filter(|token| Some(token.generation) <= self.rejected);
