@@ -102,7 +102,7 @@ fn folders_that_go_by_thousands_are_all_told_once() {
     let names: std::collections::BTreeSet<String> = anna
         .events(EventType::FolderDeleted)
         .iter()
-        .map(|event| event.data["folder"]["path"].to_string())
+        .map(|event| event.data["folder_id"].to_string())
         .collect();
     assert_eq!((names.len(), anna.events(EventType::FolderDeleted).len()), (1050, 1050));
     anna.assert_live();
