@@ -52,7 +52,7 @@ impl Scene {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreConfig::at(dir.path())).unwrap();
-        let new = NewMailbox { mailbox: anna(), grant: None, smtp_password: None, take_over: None };
+        let new = NewMailbox::new(anna(), None);
         let mailbox = store.create_mailboxes_blocking(vec![new]).unwrap()[0].incarnation;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let owner = runtime.block_on(store.raise_epoch(mailbox, Role::Imap)).unwrap();

@@ -120,7 +120,7 @@ fn bytes_below(path: &Path) -> u64 {
 
 /// A mailbox in the store, before the engine has heard of it.
 pub async fn create(store: &Store, mailbox: Mailbox, grant: Grant) -> StoredMailbox {
-    let new = NewMailbox { mailbox, grant: Some(grant), smtp_password: None, take_over: None };
+    let new = NewMailbox::new(mailbox, Some(grant));
     let store = store.clone();
     let made = tokio::task::spawn_blocking(move || store.create_mailboxes_blocking(vec![new]));
     made.await.unwrap().unwrap().remove(0)

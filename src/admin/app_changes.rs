@@ -116,7 +116,7 @@ async fn changed(
 
 /// An app changed: its mailboxes look at it again.
 async fn app_changed(context: &Context, app: &AppId) -> Result<(), Problem> {
-    context.signin.trials().app_changed(app);
+    context.signin.trials.app_changed(app);
     context.supervisor.reconcile().await;
     let mailboxes = mailboxes_of(context, app).await?;
     mailboxes.iter().for_each(|stored| context.supervisor.wake(stored.incarnation, WakeReason::Grant));
@@ -136,7 +136,7 @@ async fn mailboxes_of(context: &Context, app: &AppId) -> Result<Vec<StoredMailbo
 async fn credential_replaced(context: &Context, app: &AppId) -> Result<(), Problem> {
     context.supervisor.try_credential(app).await;
     // a token that was handed in, or a move, may wait for just this
-    context.signin.trials().app_changed(app);
+    context.signin.trials.app_changed(app);
     let (store, mailboxes) = (context.store.clone(), mailboxes_of(context, app).await?);
     let waiting = blocking(move || {
         let waiting = mailboxes

@@ -45,7 +45,7 @@ pub(crate) async fn invite(
     can_sign_in(context, stored)?;
     match deliver {
         Delivery::Mail => {
-            let base = context.signin.public_url();
+            let base = &context.signin.public_url;
             let invited = context.notifier.invite(stored, base, return_to, language).await;
             let Invited { sign_in, sent_to } = invited.map_err(problem_of)?;
             Ok(Invitation::Mailed { sign_in, sent_to })

@@ -92,7 +92,7 @@ async fn create_new(context: &Context, posted: Posted) -> Result<StoredMailbox, 
     let stored = created.await?.ok_or_else(exists)?;
     context.supervisor.reconcile().await;
     if is_taken_over {
-        context.signin.trials().add(stored.incarnation);
+        context.signin.trials.add(stored.incarnation);
     }
     Ok(stored)
 }
@@ -152,9 +152,9 @@ async fn change(
     .await?;
     context.supervisor.reconcile().await;
     if is_taken_over {
-        context.signin.trials().add(changed.incarnation);
+        context.signin.trials.add(changed.incarnation);
     } else {
-        context.signin.trials().changed(changed.incarnation);
+        context.signin.trials.changed(changed.incarnation);
     }
     Ok(changed)
 }

@@ -45,7 +45,7 @@ pub(crate) async fn move_app(
         context.supervisor.reconcile().await;
     }
     for (mailbox, _) in moving.iter().filter(|(_, sign_in)| sign_in.by_app) {
-        context.signin.trials().add(*mailbox);
+        context.signin.trials.add(*mailbox);
     }
     let groups = shown_groups(Group::ALL, &plan.groups(&moving));
     Ok(Distributed { changed, invited: invited.count, links: invited.shown_links(context), groups })

@@ -71,6 +71,6 @@ pub(super) fn check_return(context: &Context, to: &str) -> Result<String, Proble
         Problem::field("return_to", origins)
     };
     let (to, own) =
-        (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(context.signin.public_url()).ok());
+        (url::Url::parse(to).map_err(|_| refuse())?, url::Url::parse(&context.signin.public_url).ok());
     if context.signin_section.allows(own.as_ref(), &to) { Ok(to.to_string()) } else { Err(refuse()) }
 }

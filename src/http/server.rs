@@ -73,7 +73,7 @@ pub fn bind(deps: HttpDeps) -> Result<Bound, BindError> {
     let (ending, is_ending) = watch::channel(false);
     let periodic = Arc::clone(&deps.periodic);
     let shared = web::Data::new(Shared::new(deps, listeners.pages_address(), is_ending));
-    let public_url = String::from(shared.signin.public_url());
+    let public_url = shared.signin.public_url.clone();
     let left = signin::unfinished(&shared.signin);
     signin::resume_trials(&shared.signin);
     signin::take_up_unfinished(&shared.signin, left);

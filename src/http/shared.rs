@@ -75,7 +75,7 @@ pub(super) struct Shared {
 impl Shared {
     /// What handlers see of a server whose pages are at `pages`.
     pub(super) fn new(deps: HttpDeps, pages: SocketAddr, ending: watch::Receiver<bool>) -> Self {
-        let signin = signin::Context::new(signin::ContextParts {
+        let signin = signin::Context {
             store: deps.store.clone(),
             supervisor: deps.supervisor.clone(),
             http: deps.http.clone(),
@@ -85,7 +85,9 @@ impl Shared {
             in_flight: deps.in_flight,
             public_url: deps.config.public_url(pages),
             retry_cap: deps.config.timing.retry_cap,
-        });
+            trials: signin::Trials::default(),
+            changed: watch::Sender::default(),
+        };
         let signin = Arc::new(signin);
         let admin = admin::Context {
             store: deps.store.clone(),

@@ -2,13 +2,12 @@
 //! then put in place of the old one.
 
 use super::context::Context;
-use super::provider::Provider;
+use super::provider::{Provider, address_only};
 use super::record::{end, is_superseded_by, put, put_answer};
 use super::result::state_of;
 use super::trial_case::{SOON, terse};
 use super::visit::is_withdrawn;
 use crate::clock;
-use crate::diagnosis::Facts;
 use crate::domain::{
     AppId, Auth, Diagnosis, Disposition, Grant, GrantSecret, MailboxId, RetryClass, Secret, SendState,
     Timestamp,
@@ -16,6 +15,7 @@ use crate::domain::{
 use crate::problem::Problem;
 use crate::store::{Commit, Row, SignIn, SignInState, StoreError, StoredMailbox};
 use crate::supervisor::protocol::{RequestPermit, WakeReason};
+use crate::token::circuit_breaker::Outcome;
 use crate::token::lifecycle::{Step, pause};
 use crate::token::{
     FlowError, GrantRefresh, GrantSlot, RefreshRequest, TokenAnswer, TokenError, refresh_grant,
@@ -167,11 +167,9 @@ pub(super) async fn go_on(
     context: &Context,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
-    candidate: Grant,
     attempt: Try,
 ) -> Result<Progress, Problem> {
-    let failures = attempt.failures;
-    let (grant, answer) = match refresh(context, row, stored, candidate, attempt).await? {
+    let (grant, answer) = match refresh(context, row, stored, attempt).await? {
         Refreshed::Tokens(tokens) => *tokens,
         Refreshed::Later { until, why, was_sent } => {
             if let Some(why) = why {
@@ -188,7 +186,7 @@ pub(super) async fn go_on(
     match try_out(context, row, stored, grant, answer.access_token).await? {
         Ok(()) => tracing::info!(mailbox = %stored.mailbox.id, "a sign-in was finished after a restart"),
         Err(diagnosis) if diagnosis.retry == RetryClass::Auto => {
-            let wait = pause(failures.saturating_add(1), rand::random::<f64>());
+            let wait = pause(attempt.failures.saturating_add(1), rand::random::<f64>());
             return Ok(Progress::Retry(clock::now().plus(wait)));
         }
         Err(diagnosis) => end(context, row, state_of(&diagnosis), Some(diagnosis)).await?,
@@ -216,19 +214,16 @@ async fn refresh(
     context: &Context,
     row: &mut Row<SignIn>,
     stored: &StoredMailbox,
-    mut candidate: Grant,
     Try { failures, is_urgent }: Try,
 ) -> Result<Refreshed, Problem> {
-    let address = &stored.mailbox.address;
-    let refused = |error: &FlowError| {
-        let facts = Facts { address, ..Facts::default() };
-        Ok(Refreshed::Refused(error.diagnosis(&facts)))
-    };
+    let refused = |error: &FlowError| Ok(Refreshed::Refused(error.diagnosis(&address_only(stored))));
     let unusable = |what: &str| refused(&FlowError::Endpoint(String::from(what)));
-    if !matches!(candidate.secret, GrantSecret::Refresh { .. }) {
-        return unusable("the candidate holds no refresh token");
-    }
     loop {
+        let candidate = row.value.candidate.clone();
+        let holds_token = |grant: &Grant| matches!(grant.secret, GrantSecret::Refresh { .. });
+        let Some(candidate) = candidate.filter(holds_token) else {
+            return unusable("the candidate holds no refresh token");
+        };
         let provider = match Provider::of(context, &row.value, stored).await? {
             Ok(provider) => provider,
             Err(error) if matches!(error.disposition(), Disposition::Retry | Disposition::RetryAfter(_)) => {
@@ -257,26 +252,21 @@ async fn refresh(
             client: Ok(&provider.client),
             failures,
             signed_in_at: Some(candidate.signed_in_at),
-            address,
+            address: &stored.mailbox.address,
         };
         let mut slot = CandidateSlot { context, row, points: POINTS };
         let ended = refresh_grant(&mut slot, candidate, request).await?;
-        permit.ended(ended.outcome()).await;
-        match (ended, &row.value.candidate) {
-            (GrantRefresh::CredentialRolledBack, Some(again)) => candidate = again.clone(),
-            (ended, _) => return Ok(refreshed(ended, address)),
+        permit.ended(ended.as_ref().map_or(Outcome::Neutral, GrantRefresh::outcome)).await;
+        if let Some(ended) = ended {
+            return Ok(refreshed(ended));
         }
     }
 }
 
 /// What the end of a refresh means for a candidate. An app that is broken says nothing against the grant.
-fn refreshed(ended: GrantRefresh, address: &str) -> Refreshed {
+fn refreshed(ended: GrantRefresh) -> Refreshed {
     match ended {
         GrantRefresh::Fresh { grant, answer, .. } => Refreshed::Tokens(Box::new((grant, answer))),
-        GrantRefresh::CredentialRolledBack => {
-            let facts = Facts { address, ..Facts::default() };
-            Refreshed::Refused(FlowError::Endpoint(String::from(OTHER_CLIENT)).diagnosis(&facts))
-        }
         GrantRefresh::Failed { verdict, .. } => match verdict.step {
             Step::RetryAt(until) => Refreshed::Later { until, why: None, was_sent: true },
             Step::NeedsAdmin(until) | Step::AppBroken(until) => {

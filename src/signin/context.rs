@@ -16,8 +16,8 @@ use tokio::sync::{RwLock, watch};
 pub type Probe =
     Arc<dyn Fn(StoredMailbox, Secret) -> BoxFuture<'static, Result<(), Diagnosis>> + Send + Sync>;
 
-/// What a context is made of.
-pub(crate) struct ContextParts {
+/// What the life of every sign-in needs.
+pub(crate) struct Context {
     /// The store.
     pub(crate) store: Store,
     /// The supervisor.
@@ -36,71 +36,21 @@ pub(crate) struct ContextParts {
     pub(crate) public_url: String,
     /// The longest pause between tries.
     pub(crate) retry_cap: Duration,
-}
-
-/// What the life of every sign-in needs.
-pub(crate) struct Context {
-    pub(super) store: Store,
-    pub(super) supervisor: SupervisorClient,
-    pub(super) http: HttpClient,
-    pub(super) probe: Probe,
-    pub(super) send_probe: Probe,
-    pub(super) notifier: Notifier,
-    pub(super) in_flight: Arc<RwLock<()>>,
-    pub(super) public_url: String,
-    pub(super) retry_cap: Duration,
-    pub(super) trials: Trials,
-    /// Moves with every change of a sign-in.
-    changes: watch::Sender<u64>,
+    /// The mailboxes that are tried without their users.
+    pub(crate) trials: Trials,
+    /// Moves with every change of a sign-in ([`Context::changes`]).
+    pub(crate) changed: watch::Sender<u64>,
 }
 
 impl Context {
-    /// A context without trials.
-    pub(crate) fn new(parts: ContextParts) -> Self {
-        let ContextParts {
-            store,
-            supervisor,
-            http,
-            probe,
-            send_probe,
-            notifier,
-            in_flight,
-            public_url,
-            retry_cap,
-        } = parts;
-        Self {
-            store,
-            supervisor,
-            http,
-            probe,
-            send_probe,
-            notifier,
-            in_flight,
-            public_url,
-            retry_cap,
-            trials: Trials::default(),
-            changes: watch::Sender::new(0),
-        }
-    }
-
-    /// The mailboxes that are tried without their users.
-    pub(crate) fn trials(&self) -> &Trials {
-        &self.trials
-    }
-
-    /// Without a slash at its end.
-    pub(crate) fn public_url(&self) -> &str {
-        &self.public_url
-    }
-
     /// A sign-in changed: those who wait for it look again.
     pub(super) fn sign_in_changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Moves with every change of a sign-in, for those who wait for one.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.changed.subscribe()
     }
 
     /// The redirect URI that the app's registration names.

@@ -18,6 +18,7 @@ use crate::domain::{Diagnosis, Grant, GrantSecret, Secret, SignedInAs};
 use crate::problem::Problem;
 use crate::store::{SignInState, StoreError};
 use crate::supervisor::protocol::RequestPermit;
+use crate::token::circuit_breaker::Outcome;
 use crate::token::identity::{Claims, Identity, IdentityError};
 use crate::token::lifecycle::{Circumstances, Verdict, after_failure};
 use crate::token::protocol::{Permit, Waiting};
@@ -103,16 +104,14 @@ impl Case<'_> {
         };
         let mut slot = CandidateSlot { context: self.context, row: &mut self.row, points: POINTS };
         let ended = refresh_grant(&mut slot, candidate, request).await?;
-        permit.ended(ended.outcome()).await;
+        permit.ended(ended.as_ref().map_or(Outcome::Neutral, GrantRefresh::outcome)).await;
         match ended {
-            GrantRefresh::Fresh { grant, answer, .. } => {
+            Some(GrantRefresh::Fresh { grant, answer, .. }) => {
                 self.app().iter().for_each(|app| self.context.trials.app_accepted(app));
                 Ok(Ok((grant, answer)))
             }
-            GrantRefresh::CredentialRolledBack => {
-                Ok(Err(Next::Retry { until: clock::now(), app: self.app(), why: Why::App }))
-            }
-            GrantRefresh::Failed { verdict, .. } => {
+            None => Ok(Err(Next::Retry { until: clock::now(), app: self.app(), why: Why::App })),
+            Some(GrantRefresh::Failed { verdict, .. }) => {
                 Ok(Err(self.retry(verdict.step, verdict.diagnosis, Why::App).await?))
             }
         }

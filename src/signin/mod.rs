@@ -34,7 +34,7 @@ pub use context::Probe;
 
 pub(crate) use app_return::{AppResult, take_app_answer};
 pub(crate) use app_state::{begin_sign_in_test, consent_state};
-pub(crate) use context::{Context, ContextParts};
+pub(crate) use context::Context;
 pub(crate) use device::begin_device;
 pub(crate) use owner::{others_of_owner, sign_in_for};
 pub(crate) use paste::{PasteError, accept_pasted};
@@ -42,4 +42,5 @@ pub(crate) use recovery::{accept, forget_ended, take_up_unfinished, unfinished};
 pub(crate) use result::{Message, SignInResult};
 pub(crate) use returned::{Returned, find, use_answer};
 pub(crate) use take_over::{resume_trials, run_trials, try_now};
+pub(crate) use trials::Trials;
 pub(crate) use visit::{begin, native_redirect, usable};

@@ -7,7 +7,7 @@ use super::device::watch;
 use super::record::{end, put};
 use super::trial_case::SOON;
 use crate::clock;
-use crate::domain::Timestamp;
+use crate::domain::{Grant, Timestamp};
 use crate::problem::Problem;
 use crate::store::{Row, SignIn, SignInState, StoredMailbox};
 use crate::token::lifecycle::pause;
@@ -30,7 +30,7 @@ pub(crate) async fn accept(
         Problem::conflict("nothing_to_accept", detail)
     };
     let is_open = row.value.accept_until.is_some_and(|until| until > clock::now());
-    let candidate = row.value.candidate.clone().filter(|_| is_open).ok_or_else(nothing)?;
+    let candidate = row.value.candidate.as_ref().filter(|_| is_open).ok_or_else(nothing)?;
     let is_it = stored.incarnation == row.value.incarnation;
     if !(is_it && row.value.counts_for(&stored.mailbox, candidate.app.as_ref())) {
         return Err(nothing());
@@ -43,7 +43,7 @@ pub(crate) async fn accept(
     }
     // durable before it is gone on with: whoever takes it up later knows that it was accepted
     put(context, &mut row).await?;
-    let went_on = go_on(context, &mut row, stored, candidate, Try { failures: 0, is_urgent: true }).await;
+    let went_on = go_on(context, &mut row, stored, Try { failures: 0, is_urgent: true }).await;
     if is_imported && !matches!(went_on, Ok(Progress::Ended)) {
         context.trials.add(stored.incarnation);
     }
@@ -132,12 +132,11 @@ async fn take_up(context: &Context, row: &mut Row<SignIn>, failures: u32) -> Res
         end(context, row, SignInState::Expired, None).await?;
         return Ok(Progress::Ended);
     };
-    let candidate = row.value.candidate.clone();
-    let candidate = candidate.filter(|grant| row.value.counts_for(&stored.mailbox, grant.app.as_ref()));
-    let Some(candidate) = candidate else {
+    let counts = |grant: &Grant| row.value.counts_for(&stored.mailbox, grant.app.as_ref());
+    if !row.value.candidate.as_ref().is_some_and(counts) {
         // the code was lost with the process, or is another app's: the link waits for its user again
         end(context, row, SignInState::Waiting, None).await?;
         return Ok(Progress::Ended);
-    };
-    go_on(context, row, &stored, candidate, Try { failures, is_urgent: false }).await
+    }
+    go_on(context, row, &stored, Try { failures, is_urgent: false }).await
 }

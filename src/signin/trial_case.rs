@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use super::context::Context;
+use super::provider::address_only;
 use super::record::{end, put};
 use super::schedule::{Next, Turn, Why};
 use crate::backoff::probe_pause;
@@ -33,7 +34,7 @@ impl Case<'_> {
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {
-        Facts { address: &self.stored.mailbox.address, ..Facts::default() }
+        address_only(&self.stored)
     }
 
     /// Ends it without a result: nothing is left to try.

@@ -37,7 +37,7 @@ pub(super) fn create(
     mailbox: Mailbox,
     grant: Option<&Grant>,
 ) -> Result<StoredMailbox, StoreError> {
-    let new = NewMailbox { mailbox, grant: grant.cloned(), smtp_password: None, take_over: None };
+    let new = NewMailbox::new(mailbox, grant.cloned());
     let made = std::thread::scope(|scope| {
         scope.spawn(|| store.create_mailboxes_blocking(vec![new])).join().unwrap()
     });

@@ -64,9 +64,6 @@ pub enum GrantRefresh {
         /// What that means.
         verdict: Verdict,
     },
-    /// The credential that the app was given lately is refused and the one before is in use again: the same is to be
-    /// requested with that.
-    CredentialRolledBack,
 }
 
 impl GrantRefresh {
@@ -76,12 +73,12 @@ impl GrantRefresh {
         match self {
             Self::Fresh { .. } => Outcome::Good,
             Self::Failed { error, verdict } => outcome(error, verdict.step, &verdict.diagnosis),
-            Self::CredentialRolledBack => Outcome::Neutral,
         }
     }
 }
 
-/// Refreshes a grant that holds `refresh_token`.
+/// Refreshes a grant. `None`: the credential that the app was given lately is refused and the one before is in use again,
+/// so that the same is to be requested with that; it says nothing about other mailboxes.
 ///
 /// # Errors
 /// What the slot's writes fail with. After an error before the request nothing was sent; after one behind it the mark
@@ -90,7 +87,7 @@ pub async fn refresh_grant(
     slot: &mut impl GrantSlot,
     grant: Grant,
     request: RefreshRequest<'_>,
-) -> Result<GrantRefresh, StoreError> {
+) -> Result<Option<GrantRefresh>, StoreError> {
     let RefreshRequest { store, app, client, failures, signed_in_at, address } = request;
     let [marked_point, answered_point, stored_point] = slot.points();
     let (mut marked, in_doubt) = before_refresh(grant, clock::now());
@@ -114,7 +111,7 @@ pub async fn refresh_grant(
             keep_token(async || slot.write(&grant, true).await).await?;
             crate::faults::point(stored_point, slot.mailbox());
             credential_trial::conclude(store, app, grant.send_client_secret, Ok(())).await;
-            Ok(GrantRefresh::Fresh { grant, answer, issued_at })
+            Ok(Some(GrantRefresh::Fresh { grant, answer, issued_at }))
         }
         Err(error) => {
             let around = Circumstances {
@@ -127,10 +124,8 @@ pub async fn refresh_grant(
             };
             let verdict = after_failure(&error, &around);
             slot.write(&with_failure(marked, &verdict, around.now), false).await?;
-            if credential_trial::conclude(store, app, true, Err(&error)).await {
-                return Ok(GrantRefresh::CredentialRolledBack);
-            }
-            Ok(GrantRefresh::Failed { error, verdict })
+            let is_rolled_back = credential_trial::conclude(store, app, true, Err(&error)).await;
+            Ok((!is_rolled_back).then_some(GrantRefresh::Failed { error, verdict }))
         }
     }
 }

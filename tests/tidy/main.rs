@@ -24,11 +24,9 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// Imports against the direction, each with the reason why it stays.
-const EXCEPTIONS: [(&str, &str, &str); 4] = [
+const EXCEPTIONS: [(&str, &str, &str); 2] = [
     ("config", "store", "a configuration names the store's own types for its section"),
-    ("faults", "store", "an injected failure is a store error"),
     ("protocol", "store", "the exit guard names a role, which the store defines beside its epochs"),
-    ("domain", "clock", "tests only"),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -64,7 +64,7 @@ pub fn run(arguments: &[String]) {
 async fn create(engine: &Engine, orders: &Orders) {
     let new = |number: usize| {
         let (mailbox, grant) = mailbox_of(&format!("m{number:04}"), orders.imaps_port, &user(number));
-        NewMailbox { mailbox, grant: Some(grant), smtp_password: None, take_over: None }
+        NewMailbox::new(mailbox, Some(grant))
     };
     let all: Vec<NewMailbox> = (0..orders.mailboxes).map(new).collect();
     let store = engine.store.clone();

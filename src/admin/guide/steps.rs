@@ -60,7 +60,7 @@ pub(crate) fn guide(
     let texts = Texts::of(way, language).map_err(broken)?;
     let steps = texts.steps(way, &facts, &mailboxes);
     let scripts = texts::scripts(way, &facts).map_err(broken)?;
-    let is_reachable = way != Way::Redirect || is_accepted(context.signin.public_url());
+    let is_reachable = way != Way::Redirect || is_accepted(&context.signin.public_url);
     let notes: Vec<String> = (!is_reachable).then(|| texts.unset_public_url.clone()).into_iter().collect();
     Ok(Guide { way, facts, notes, steps, scripts, texts })
 }

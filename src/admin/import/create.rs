@@ -42,7 +42,7 @@ pub(crate) async fn import(
         let new = checked.into_iter().map(|found| found.posted.into_new()).collect();
         let created = working.store.create_mailboxes_blocking(new).map_err(not_created)?;
         let tried = created.iter().zip(tried).filter(|(_, tried)| *tried);
-        tried.for_each(|(stored, _)| working.signin.trials().add(stored.incarnation));
+        tried.for_each(|(stored, _)| working.signin.trials.add(stored.incarnation));
         Ok((items, created.len()))
     })
     .await?;

@@ -41,5 +41,5 @@ fn name(shared: &Shared, sign_in: SignInId) -> String {
 }
 
 fn is_secure(shared: &Shared) -> bool {
-    shared.signin.public_url().starts_with("https:")
+    shared.signin.public_url.starts_with("https:")
 }

@@ -23,6 +23,14 @@ pub struct NewMailbox {
     pub take_over: Option<TakeOver>,
 }
 
+impl NewMailbox {
+    /// One without further secrets than its grant.
+    #[must_use]
+    pub fn new(mailbox: Mailbox, grant: Option<Grant>) -> Self {
+        Self { mailbox, grant, smtp_password: None, take_over: None }
+    }
+}
+
 impl Store {
     /// Whether a mailbox's configuration fits its row.
     ///
@@ -104,7 +112,7 @@ mod tests {
     use crate::store::tests::{mailbox, open};
 
     fn new(id: &str) -> NewMailbox {
-        NewMailbox { mailbox: mailbox(id), grant: None, smtp_password: None, take_over: None }
+        NewMailbox::new(mailbox(id), None)
     }
 
     #[test]

@@ -52,14 +52,6 @@ pub(in crate::token) enum Refreshed {
     Fatal(StoreError),
 }
 
-/// What became of one attempt.
-#[allow(clippy::large_enum_variant, reason = "one at a time, and consumed at once")]
-enum Attempt {
-    /// There was nothing to send.
-    NotSent(Refreshed),
-    Refreshed(GrantRefresh),
-}
-
 impl Refresher {
     pub(in crate::token) fn grant_generation(&self) -> Option<u64> {
         // an unreadable store is told by the refresh
@@ -85,19 +77,15 @@ impl Refresher {
         };
         let (refreshed, outcome) = loop {
             match self.refresh_once(request.failures).await {
-                // another grant was put in place: the answer belongs to the old one
-                Err(StoreError::Conflict) | Ok(Attempt::Refreshed(GrantRefresh::CredentialRolledBack)) => {}
+                // another grant, or the app's credential of before, is in place: the same with that
+                Err(StoreError::Conflict) | Ok(None) => {}
                 Err(error) if error.is_passing() => {
                     let error = TokenError::Store(error.to_string());
                     let until = Some(clock::now().plus(FULL_PAUSE));
                     break (Refreshed::Refused { error, until }, Outcome::Neutral);
                 }
                 Err(error) => break (Refreshed::Fatal(error), Outcome::Neutral),
-                Ok(Attempt::NotSent(refreshed)) => break (refreshed, Outcome::Neutral),
-                Ok(Attempt::Refreshed(ended)) => {
-                    let outcome = ended.outcome();
-                    break (concluded(ended), outcome);
-                }
+                Ok(Some(ended)) => break ended,
             }
         };
         permit.ended(outcome).await;
@@ -124,8 +112,9 @@ impl Refresher {
         }
     }
 
-    async fn refresh_once(&self, failures: u32) -> Result<Attempt, StoreError> {
-        let not_sent = |error| Ok(Attempt::NotSent(refused(error)));
+    /// How one request ended and what it says about others; `None`: it is to be made again.
+    async fn refresh_once(&self, failures: u32) -> Result<Option<(Refreshed, Outcome)>, StoreError> {
+        let not_sent = |error| Ok(Some((refused(error), Outcome::Neutral)));
         let (store, mailbox) = (&self.deps.store, &self.stored.mailbox);
         let Some(Row { generation, value: grant }) = store.grant(self.owner.mailbox)? else {
             return not_sent(TokenError::NotSignedIn);
@@ -136,7 +125,7 @@ impl Refresher {
         // read after the grant: one that came with another app is not sent by the old one
         let current = store.mailbox(&mailbox.id)?;
         if current.is_none_or(|current| current.mailbox.app() != mailbox.app()) {
-            return Ok(Attempt::NotSent(Refreshed::Waits(Waiting::for_restart())));
+            return Ok(Some((Refreshed::Waits(Waiting::for_restart()), Outcome::Neutral)));
         }
         let Some(app) = mailbox.app().map(|id| store.app(id)).transpose()?.flatten() else {
             return not_sent(TokenError::NotSignedIn);
@@ -151,9 +140,11 @@ impl Refresher {
         let signed_in_at = Some(grant.signed_in_at);
         let (client, address) = (client.as_ref().map_err(FlowError::clone), &mailbox.address);
         let request = RefreshRequest { store, app: &app, client, failures, signed_in_at, address };
-        refresh_grant(&mut OwnGrant { refresher: self, generation }, grant, request)
-            .await
-            .map(Attempt::Refreshed)
+        let ended = refresh_grant(&mut OwnGrant { refresher: self, generation }, grant, request).await?;
+        Ok(ended.map(|ended| {
+            let outcome = ended.outcome();
+            (concluded(ended), outcome)
+        }))
     }
 
     /// The mailbox was given another app than the one that the user signed in through.
@@ -202,7 +193,6 @@ fn concluded(ended: GrantRefresh) -> Refreshed {
             Refreshed::Token { token: answer.access_token, issued_at, expires_at }
         }
         GrantRefresh::Failed { verdict, .. } => refusal(verdict.step, Box::new(verdict.diagnosis)),
-        GrantRefresh::CredentialRolledBack => Refreshed::Waits(Waiting::for_restart()),
     }
 }
 

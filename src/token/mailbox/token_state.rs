@@ -126,7 +126,16 @@ impl Default for TokenState {
 impl TokenState {
     /// Whether the generation of the stored grant matters for this input.
     pub(super) fn needs_grant(&self, input: &Input) -> bool {
-        matches!(self.phase, Phase::Resting(Some(_))) || matches!(input, Input::Ended(_))
+        match input {
+            Input::Wanted(_) => matches!(self.phase, Phase::Resting(Some(_))),
+            Input::Ended(ended) => matches!(ended, Refreshed::Refused { .. } | Refreshed::Waits(_)),
+            Input::RefreshNow
+            | Input::Rejected(_)
+            | Input::GrantChanged
+            | Input::MayAskAgain
+            | Input::Due
+            | Input::Stop => false,
+        }
     }
 
     /// Takes an input.
@@ -201,7 +210,7 @@ impl TokenState {
     fn refresh(&mut self) -> Effect {
         let last = match &mut self.phase {
             Phase::Resting(refusal) => refusal.take().map(|refusal| refusal.error),
-            Phase::Refreshing { last, .. } => last.take(),
+            Phase::Refreshing { .. } => None,
         };
         self.phase = Phase::Refreshing { meanwhile: Meanwhile::Nothing, last };
         let refused = self.cached.as_ref().filter(|token| Some(token.generation) <= self.rejected);

@@ -363,6 +363,6 @@ pub fn oauth_parts(world: &World, address: &str, imap_port: u16) -> (AppCredenti
 
 /// A mailbox in a store, while nobody else has heard of it.
 pub fn create(store: &Store, mailbox: Mailbox, grant: Option<&Grant>) -> StoredMailbox {
-    let new = NewMailbox { mailbox, grant: grant.cloned(), smtp_password: None, take_over: None };
+    let new = NewMailbox::new(mailbox, grant.cloned());
     store.create_mailboxes_blocking(vec![new]).unwrap().remove(0)
 }
