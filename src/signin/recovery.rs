@@ -37,23 +37,49 @@ pub(crate) async fn accept(
     }
     row.value.state = SignInState::Probing;
     row.value.accept_until = None;
-    let is_imported = row.value.imported.is_some();
+    if row.value.imported.is_some() {
+        accept_imported(context, row, stored).await
+    } else {
+        accept_user(context, row, stored).await
+    }
+}
+
+/// Goes on with a token that was handed in; its trials do where this one leaves it.
+async fn accept_imported(
+    context: &Context,
+    mut row: Row<SignIn>,
+    stored: &StoredMailbox,
+) -> Result<SignIn, Problem> {
     if let Some(imported) = &mut row.value.imported {
         imported.accepted = true;
     }
+    // held from before the row says that it is to be tried: no other trial sends the same token beside this one
+    let turn = context.trials.hold(stored.incarnation);
+    put(context, &mut row).await?;
+    if turn.is_some() {
+        go_on(context, &mut row, stored, Try { failures: 0, is_urgent: true }).await?;
+    } else {
+        context.trials.add_urgent(stored.incarnation);
+    }
+    Ok(row.value)
+}
+
+/// Goes on with the grant of somebody who signed in, in the background where it cannot be tried at the moment.
+async fn accept_user(
+    context: &Arc<Context>,
+    mut row: Row<SignIn>,
+    stored: &StoredMailbox,
+) -> Result<SignIn, Problem> {
     // durable before it is gone on with: whoever takes it up later knows that it was accepted
     put(context, &mut row).await?;
     let went_on = go_on(context, &mut row, stored, Try { failures: 0, is_urgent: true }).await;
-    if is_imported && !matches!(went_on, Ok(Progress::Ended)) {
-        context.trials.add(stored.incarnation);
-    }
     let sign_in = row.value.clone();
     let later = match &went_on {
         Ok(Progress::Ended) => None,
         Ok(Progress::Retry(until) | Progress::Wait(until)) => Some(*until),
         Err(problem) => (!problem.is_conflict()).then(|| clock::now().plus(SOON)),
     };
-    if let Some(until) = later.filter(|_| !is_imported) {
+    if let Some(until) = later {
         tracing::info!(mailbox = %stored.mailbox.id, "an accepted sign-in cannot be tried at the moment");
         actix::spawn(finish(Arc::clone(context), row, until));
     }
@@ -128,7 +154,12 @@ async fn finish(context: Arc<Context>, mut row: Row<SignIn>, mut until: Timestam
 async fn take_up(context: &Context, row: &mut Row<SignIn>, failures: u32) -> Result<Progress, Problem> {
     let stored = context.store.mailbox(&row.value.mailbox)?;
     let stored = stored.filter(|stored| stored.incarnation == row.value.incarnation);
-    let Some(stored) = stored.filter(|_| row.value.expires_at > clock::now()) else {
+    // a grant that was given in time outlives its link: an app may have to be mended first
+    let ends_at = match row.value.candidate {
+        Some(_) => row.value.expires_at.plus(KEPT),
+        None => row.value.expires_at,
+    };
+    let Some(stored) = stored.filter(|_| ends_at > clock::now()) else {
         end(context, row, SignInState::Expired, None).await?;
         return Ok(Progress::Ended);
     };

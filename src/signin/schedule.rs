@@ -120,6 +120,17 @@ impl Schedule {
         Some(Turn { mailbox, failures, urgent })
     }
 
+    /// Takes a mailbox's turn for somebody who tries it outside the worker; false: its trial runs. To be ended like a
+    /// trial.
+    pub(super) fn hold(&mut self, mailbox: Incarnation) -> bool {
+        if self.running.contains_key(&mailbox) {
+            return false;
+        }
+        self.waiting.remove(&mailbox);
+        self.running.insert(mailbox, Run::default());
+        true
+    }
+
     /// A trial ended.
     pub(super) fn ended(&mut self, mailbox: Incarnation, next: Next, now: Timestamp) {
         let run = self.running.remove(&mailbox).unwrap_or_default();
@@ -209,6 +220,18 @@ mod tests {
         schedule.app_changed(&AppId::new("a").unwrap(), Timestamp(3));
         schedule.ended(Incarnation(1), again(60, "a"), Timestamp(4));
         assert_eq!(begun(&mut schedule, 4), [1]);
+    }
+
+    #[test]
+    fn a_mailbox_that_is_held_is_not_tried_beside_that() {
+        let mut schedule = schedule(1);
+        assert!(schedule.hold(Incarnation(1)), "it only waits");
+        assert!(!schedule.hold(Incarnation(1)));
+        schedule.add(Incarnation(1), true, Timestamp(1));
+        assert_eq!(schedule.begin(Timestamp(1)), None, "a person's word does not begin a second one");
+        schedule.ended(Incarnation(1), Next::Done, Timestamp(2));
+        assert_eq!(begun(&mut schedule, 2), [1], "but is heard afterwards");
+        assert!(!schedule.hold(Incarnation(1)), "its trial runs");
     }
 
     #[test]

@@ -45,6 +45,13 @@ impl Trials {
         self.write(|schedule, now| schedule.ended(mailbox, next, now));
     }
 
+    /// Takes a mailbox's turn for a trial outside the worker, so that no second one sends the same refresh token;
+    /// `None`: its trial runs.
+    pub(super) fn hold(&self, mailbox: Incarnation) -> Option<Hold<'_>> {
+        let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        schedule.hold(mailbox).then(|| Hold { trials: self, mailbox })
+    }
+
     fn write(&self, change: impl FnOnce(&mut Schedule, Timestamp)) {
         change(&mut self.schedule.lock().unwrap_or_else(PoisonError::into_inner), clock::now());
         self.wakeup.notify_one();
@@ -60,5 +67,20 @@ impl Trials {
     /// Waits until something changed.
     pub(super) async fn woken(&self) {
         self.wakeup.notified().await;
+    }
+}
+
+/// A mailbox's turn outside the worker. When it ends, however it ends, the worker looks for what is left to try.
+pub(super) struct Hold<'a> {
+    trials: &'a Trials,
+    mailbox: Incarnation,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.trials.write(|schedule, now| {
+            schedule.ended(self.mailbox, Next::Done, now);
+            schedule.add(self.mailbox, false, now);
+        });
     }
 }

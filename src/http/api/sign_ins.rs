@@ -116,7 +116,9 @@ pub(super) async fn one(shared: Data<Shared>, id: Path<String>, request: HttpReq
 
 pub(super) fn view(sign_in: &SignIn, language: Language) -> Value {
     let diagnosis = sign_in.diagnosis.as_ref().map(|found| diagnosis::shown(found, language));
-    let is_late = sign_in.state != SignInState::Done && sign_in.expires_at <= clock::now();
+    // a grant that was given is still tried when its link is over
+    let outlives = matches!(sign_in.state, SignInState::Done | SignInState::SignedIn | SignInState::Probing);
+    let is_late = !outlives && sign_in.expires_at <= clock::now();
     json!({
         "id": sign_in.id, "mailbox": sign_in.mailbox,
         "state": if is_late { SignInState::Expired } else { sign_in.state },

@@ -7,6 +7,7 @@ use crate::world::entra::{Dropping, Instead, MAIL_SCOPES, Platform};
 use crate::world::proxy::Answering;
 use crate::world::{Kind, Rotation, Transport, World};
 use serde_json::{Value, json};
+use stafette::domain::GrantSecret;
 use stafette::events::EventType;
 
 pub const ANNA: &str = "anna@makler.test";
@@ -437,4 +438,31 @@ fn a_token_that_waits_for_a_good_secret_is_tried_when_one_is_entered_though_othe
     assert!(app["rotation"].is_object(), "{app}");
     scene.until("anna", "done");
     scene.until_live("anna");
+}
+
+#[test]
+fn a_persons_now_does_not_try_a_second_time_what_is_just_being_accepted() {
+    let scene = scene(&[CARL, DORA]);
+    let Scene { world, running, api, .. } = &scene;
+    world.entra().set_rotation(Rotation::Strict);
+    api.post("/v1/mailboxes", &with_token(world, CARL, &token_of(world, DORA))).ok(201);
+    let id = scene.until("carl", "wrong_account")["id"].as_str().unwrap().to_owned();
+    let row = running.store.newest_sign_in(running.stored("carl").incarnation).unwrap().unwrap();
+    let Some(GrantSecret::Refresh { refresh_token }) = row.value.candidate.map(|grant| grant.secret) else {
+        panic!("nothing to accept");
+    };
+
+    world.entra().next("token", Instead::delay_ms(2000));
+    let before = world.entra().count("token");
+    let accepting = {
+        let api = api.clone();
+        std::thread::spawn(move || api.post(&format!("/v1/sign-ins/{id}/accept"), &json!({})).ok(200))
+    };
+    running.wait("the acceptance's request", || (world.entra().count("token") > before).then_some(()));
+    let now = api.post("/v1/mailboxes/carl/refresh-token", &json!({})).ok(202);
+    assert_eq!(now["state"], "probing", "the person sees what is being done: {now}");
+    assert_eq!(accepting.join().unwrap()["state"], "done");
+    scene.until_live("carl");
+    assert_eq!(scene.sent(refresh_token.expose()), 1, "no second trial sends the same token");
+    assert_eq!(scene.mailbox("carl")["grant"]["signed_in_as"]["name"], DORA);
 }
