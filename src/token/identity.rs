@@ -3,6 +3,7 @@
 //! The identity token's signature is not checked: it came straight from the token endpoint over TLS (OpenID Connect
 //! Core §3.1.3.7, 6). Its audience, end, nonce and issuer are.
 
+use crate::config::Provider;
 use crate::domain::{Auth, Mailbox, SignedInAs, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -63,6 +64,10 @@ impl IdentityError {
         }
     }
 }
+
+/// The tenant that all personal Microsoft accounts are in
+/// (<https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference>).
+const PERSONAL_ACCOUNTS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// Who signed in, as seen from the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,12 +221,19 @@ impl Claims {
         if is_own || delegates.iter().any(|name| named(name)) {
             return Identity::Match;
         }
+        if self.tenant.as_deref() == Some(PERSONAL_ACCOUNTS) {
+            return Identity::Stranger;
+        }
         let home = pin.and_then(|pin| pin.tid.as_deref()).or(tenant);
         let same_tenant = match (home, self.tenant.as_deref()) {
             (Some(home), Some(theirs)) if home.eq_ignore_ascii_case(theirs) => true,
             // the app's tenant may be written as a domain; then the mailbox's own domain tells
             (Some(home), _) if home.len() == 36 && !home.contains('.') => false,
-            (Some(_) | None, _) => self.names.iter().any(|name| domain(name) == domain(&mailbox.address)),
+            (Some(_) | None, _) => {
+                let own = domain(&mailbox.address);
+                // anybody has an address there
+                Provider::of_domain(&own).is_none() && self.names.iter().any(|name| domain(name) == own)
+            }
         };
         if same_tenant { Identity::SameTenantOther } else { Identity::Stranger }
     }
@@ -282,6 +294,21 @@ mod tests {
             let found = entra(name, "o", TENANT).identify(&mailbox(&["boss@makler.example"]), None, None);
             assert_eq!(found, Identity::Match, "{name}");
         }
+    }
+
+    #[test]
+    fn personal_accounts_share_a_tenant_and_a_domain_and_are_strangers() {
+        let mut mailbox = mailbox(&[]);
+        mailbox.address = String::from("anna@outlook.com");
+        let other = entra("bob@outlook.com", "o", PERSONAL_ACCOUNTS);
+        assert_eq!(other.identify(&mailbox, None, Some(PERSONAL_ACCOUNTS)), Identity::Stranger);
+        assert_eq!(other.identify(&mailbox, None, None), Identity::Stranger);
+        let pin = entra("anna@outlook.com", "a", PERSONAL_ACCOUNTS).signed_in_as();
+        assert_eq!(other.identify(&mailbox, Some(&pin), None), Identity::Stranger);
+        mailbox.address = String::from("anna@gmail.com");
+        let other = token(&json!({"iss": "https://accounts.google.com", "aud": "client", "sub": "2",
+            "email": "bob@gmail.com", "email_verified": true}));
+        assert_eq!(other.identify(&mailbox, None, None), Identity::Stranger, "anybody has an address there");
     }
 
     #[test]
