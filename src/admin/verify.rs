@@ -10,7 +10,7 @@ use crate::domain::{AppId, Auth, Timestamp};
 use crate::problem::Problem;
 use crate::signin;
 use crate::store::{FoundTenant, StoreError};
-use crate::token::{Check, CheckResult, Verified};
+use crate::token::{AppOnlyUse, Check, CheckResult, Verified};
 use crate::token::{credential_trial, verify as look, verify_account};
 use std::collections::BTreeMap;
 
@@ -34,15 +34,7 @@ pub(crate) async fn verify(
     with_sign_in_test: bool,
 ) -> Result<Verification, Problem> {
     let credentials = lookup::app(&context.store, id)?.value;
-    let is_used = || {
-        let mailboxes = context.store.mailboxes()?;
-        let uses = |auth: &Auth| matches!(auth, Auth::AppOnly { app } if *app == *id);
-        Ok::<_, StoreError>(mailboxes.iter().any(|stored| uses(&stored.mailbox.auth)))
-    };
-    let is_app_only = match app_only {
-        Some(said) => said,
-        None => is_used()?,
-    };
+    let used = app_only_use(context, id, app_only)?;
     let mut checks = Vec::new();
     let missing = missing_fields(&credentials.app);
     let mut tenant_id = None;
@@ -54,7 +46,7 @@ pub(crate) async fn verify(
         checks.push(Check::new("fields", CheckResult::Ok, "nothing is missing"));
         let found: Verified = match is_account {
             true => verify_account(&context.http, &credentials, &users_of(context, id)?).await,
-            false => look(&context.http, &credentials, is_app_only).await,
+            false => look(&context.http, &credentials, used).await,
         };
         if let Some(asked) = &found.asked {
             // a credential on trial is proven, or refused, by this as by any other request
@@ -80,6 +72,20 @@ pub(crate) async fn verify(
         false => None,
     };
     Ok(Verification { checks, tenant_id, consent_url, sign_in_test })
+}
+
+/// What mailboxes do with the app's own tokens; of an app that is wanted for it and has none yet, everything.
+fn app_only_use(context: &Context, id: &AppId, wanted: Option<bool>) -> Result<AppOnlyUse, StoreError> {
+    let none = AppOnlyUse::default();
+    if wanted == Some(false) {
+        return Ok(none);
+    }
+    let mailboxes = context.store.mailboxes()?;
+    let uses = |auth: &Auth| matches!(auth, Auth::AppOnly { app } if app == id);
+    let served = mailboxes.iter().map(|stored| &stored.mailbox).filter(|mailbox| uses(&mailbox.auth));
+    let used = served.map(AppOnlyUse::of).fold(none, AppOnlyUse::and);
+    let is_unknown = wanted == Some(true) && used == none;
+    Ok(if is_unknown { AppOnlyUse { receives: true, sends: true } } else { used })
 }
 
 /// For whom a service account is to act: one user of each domain, as each has its own administrator.

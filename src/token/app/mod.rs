@@ -13,4 +13,4 @@ pub(super) use circuit_breaker::Outcome;
 pub use request_outcome::outcome;
 pub use verify::{Verified, tenant_id, verify};
 pub use verify_account::verify_account;
-pub use verify_checks::{Check, CheckResult};
+pub use verify_checks::{AppOnlyUse, Check, CheckResult};

@@ -1,6 +1,6 @@
 //! `app verify`: proves what can be proved of an app without a user, and says of the rest that it is not proved yet.
 
-use super::verify_checks::{self, Check, CheckResult};
+use super::verify_checks::{self, AppOnlyUse, Check, CheckResult};
 use crate::config::{OauthPreset, Provider};
 use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
 use crate::domain::App;
@@ -30,8 +30,8 @@ enum Metadata {
     Away(FlowError),
 }
 
-/// Looks at an app; `is_app_only` says whether mailboxes use it without a user.
-pub async fn verify(http: &HttpClient, credentials: &AppCredentials, is_app_only: bool) -> Verified {
+/// Looks at an app; `used`: what mailboxes do with it without a user.
+pub async fn verify(http: &HttpClient, credentials: &AppCredentials, used: AppOnlyUse) -> Verified {
     let app = &credentials.app;
     let preset = Provider::of_kind(app.provider).and_then(|provider| provider.oauth.as_ref());
     let mut verified = Verified { checks: Vec::new(), tenant_id: None, asked: None };
@@ -56,7 +56,7 @@ pub async fn verify(http: &HttpClient, credentials: &AppCredentials, is_app_only
             let client = OauthClient::new(http.clone(), endpoints, credentials.clone());
             let answer = client.client_credentials(scope).await;
             verified.checks.extend(verify_checks::client(credentials, &answer));
-            verified.checks.push(verify_checks::app_roles(app, answer.as_ref().ok(), is_app_only));
+            verified.checks.push(verify_checks::app_roles(app, answer.as_ref().ok(), used));
             verified.asked = Some(answer.map(drop));
         }
         None => {

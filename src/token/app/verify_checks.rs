@@ -2,7 +2,7 @@
 
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
-use crate::domain::{App, Diagnosis, Disposition};
+use crate::domain::{App, Diagnosis, Disposition, Mailbox, SmtpAuth};
 use crate::token::oauth::{FlowError, TokenAnswer};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -120,10 +120,38 @@ pub(in crate::token) fn client(
     }
 }
 
-/// The application permissions in a token of the app's own.
-pub(in crate::token) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_used: bool) -> Check {
+/// What mailboxes do with an app's own tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppOnlyUse {
+    /// Mail is received.
+    pub receives: bool,
+    /// Mail is sent.
+    pub sends: bool,
+}
+
+impl AppOnlyUse {
+    /// What a mailbox does.
+    #[must_use]
+    pub fn of(mailbox: &Mailbox) -> Self {
+        let sends = mailbox.smtp.as_ref().is_some_and(|smtp| smtp.auth == SmtpAuth::Inherit);
+        Self { receives: mailbox.imap.is_some(), sends }
+    }
+
+    /// What either does.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { receives: self.receives || other.receives, sends: self.sends || other.sends }
+    }
+}
+
+/// The application permissions in a token of the app's own, for each use of it. Sending need not be among them: Exchange
+/// can grant it by a role assignment of its own, `Application SMTP.SendAsApp`, that no token shows
+/// (<https://learn.microsoft.com/exchange/permissions-exo/application-rbac>).
+pub(in crate::token) fn app_roles(app: &App, token: Option<&TokenAnswer>, used: AppOnlyUse) -> Check {
     const NAME: &str = "app_roles";
-    const WANTED: [&str; 2] = ["IMAP.AccessAsApp", "SMTP.SendAsApp"];
+    const RECEIVING: &str = "IMAP.AccessAsApp";
+    const SENDING: &str = "SMTP.SendAsApp";
+    let is_used = used != AppOnlyUse::default();
     let Some(token) = token else {
         return Check::new(NAME, CheckResult::Skipped, "there is no token to look into");
     };
@@ -132,21 +160,25 @@ pub(in crate::token) fn app_roles(app: &App, token: Option<&TokenAnswer>, is_use
         return Check::new(NAME, result, "the token cannot be looked into");
     };
     let shown = if roles.is_empty() { String::from("none") } else { roles.join(", ") };
-    let missing: Vec<&str> = WANTED.into_iter().filter(|role| !roles.iter().any(|has| has == role)).collect();
-    match (missing.is_empty(), is_used) {
-        (true, _) => Check::new(NAME, CheckResult::Ok, format!("granted: {shown}")),
-        (false, false) => {
-            Check::new(NAME, CheckResult::Skipped, format!("app-only sign-in is not used; granted: {shown}"))
-        }
-        (false, true) => {
-            let detail = format!(
-                "{} missing (granted: {shown}): add it under Office 365 Exchange Online > Application permissions, \
-                 and let an administrator consent",
-                missing.join(" and ")
-            );
-            Check::failed(NAME, detail, describe(&c::ADMIN_CONSENT, &Facts::of_app(app), None))
-        }
+    let lacks = |role: &str| !roles.iter().any(|has| has == role);
+    let add =
+        "add it under Office 365 Exchange Online > Application permissions, and let an administrator consent";
+    if used.receives && lacks(RECEIVING) {
+        let detail = format!("{RECEIVING} missing, so that nothing is received (granted: {shown}): {add}");
+        return Check::failed(NAME, detail, describe(&c::ADMIN_CONSENT, &Facts::of_app(app), None));
     }
+    if used.sends && lacks(SENDING) {
+        let detail = format!(
+            "{SENDING} missing (granted: {shown}): mail is sent only if Exchange grants it by a role assignment \
+             (Application SMTP.SendAsApp), which the first log-in proves. Otherwise {add}"
+        );
+        return Check::new(NAME, CheckResult::NotYetProved, detail);
+    }
+    if !is_used && (lacks(RECEIVING) || lacks(SENDING)) {
+        let detail = format!("app-only sign-in is not used; granted: {shown}");
+        return Check::new(NAME, CheckResult::Skipped, detail);
+    }
+    Check::new(NAME, CheckResult::Ok, format!("granted: {shown}"))
 }
 
 /// `roles` of an access token that is a JWT. It is only looked at: what it opens is for the mail server to say.
@@ -211,21 +243,29 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_demanded_only_where_app_only_is_used() {
+    fn roles_are_demanded_for_the_use_that_is_made_of_them() {
         use CheckResult::{Failed, NotYetProved, Ok as Good, Skipped};
-        let both = r#"{"roles":["SMTP.SendAsApp","IMAP.AccessAsApp"]}"#;
-        for (claims, is_used, result) in [
-            (both, true, Good),
-            (both, false, Good),
-            (r#"{"roles":["IMAP.AccessAsApp"]}"#, true, Failed),
-            ("{}", true, Failed),
-            ("{}", false, Skipped),
-            ("no json", true, NotYetProved),
+        let used = |receives, sends| AppOnlyUse { receives, sends };
+        let (both, none) = (used(true, true), used(false, false));
+        let all = r#"{"roles":["SMTP.SendAsApp","IMAP.AccessAsApp"]}"#;
+        let imap = r#"{"roles":["IMAP.AccessAsApp"]}"#;
+        let smtp = r#"{"roles":["SMTP.SendAsApp"]}"#;
+        for (claims, used, result) in [
+            (all, both, Good),
+            (all, none, Good),
+            (imap, both, NotYetProved),
+            (imap, used(true, false), Good),
+            (smtp, both, Failed),
+            (smtp, used(false, true), Good),
+            ("{}", used(false, true), NotYetProved),
+            ("{}", both, Failed),
+            ("{}", none, Skipped),
+            ("no json", both, NotYetProved),
         ] {
-            let check = app_roles(&app(), Some(&token(claims)), is_used);
-            assert_eq!(check.result, result, "{claims} {is_used}: {check:?}");
+            let check = app_roles(&app(), Some(&token(claims)), used);
+            assert_eq!(check.result, result, "{claims} {used:?}: {check:?}");
         }
-        assert_eq!(app_roles(&app(), None, true).result, Skipped);
+        assert_eq!(app_roles(&app(), None, both).result, Skipped);
     }
 
     #[test]
