@@ -1,12 +1,14 @@
 //! Server texts and AADSTS codes become diagnoses here: pure and table-driven. Each table row points at an
 //! [`Entry`] of the catalogue, which holds every word a person reads.
 
+mod aadsts;
 pub mod catalogue;
 mod describe;
 mod evidence;
 mod imap;
 mod language;
 mod oauth;
+mod oauth_class;
 mod smtp;
 
 pub use catalogue::{Entry, Text};
@@ -14,5 +16,6 @@ pub use describe::{Facts, describe, shown};
 pub use evidence::scrub;
 pub use imap::{ImapFinding, concerns_session, folder_refused, imap};
 pub use language::Language;
-pub use oauth::{OauthClass, OauthFailure, classify_oauth};
+pub use oauth::{OauthFailure, classify_oauth};
+pub use oauth_class::OauthClass;
 pub use smtp::{SmtpFinding, SmtpPhase, SmtpScope, smtp};

@@ -6,12 +6,16 @@ use super::visit::{STEP, Visit};
 use crate::clock;
 use crate::diagnosis::{Entry, Facts, catalogue as c, describe};
 use crate::domain::app::AppCredentials;
-use crate::domain::{Auth, Diagnosis, Grant, GrantSecret, RetryClass, Secret};
+use crate::domain::{Auth, Diagnosis, Grant, GrantSecret, GrantWay, RetryClass, Secret};
 use crate::supervisor::protocol::LendToken;
 use crate::token::identity::Identity;
 use crate::token::{Endpoints, TokenError};
 
 const BY_PASSWORD: &str = "the mailbox signs in with a password";
+/// Microsoft blocks the flow by a managed policy of its own in tenants that do not use it
+/// (<https://learn.microsoft.com/entra/identity/conditional-access/managed-policies>).
+const BY_DEVICE: &str = ", by device code: a policy of the tenant against that flow would end the sign-in (AADSTS530036); a \
+                         sign-in with the link in the browser is safe from it";
 const NO_APP: &str = "no app is named for this mailbox";
 
 /// What the mail servers are shown.
@@ -146,13 +150,16 @@ impl Visit<'_> {
         drop(list.step("scopes", scopes, |(app, grant)| self.scopes(app, grant)).await);
         let who = grant.and_then(|(app, grant)| {
             let who = grant.signed_in_as.ok_or_else(|| String::from("nobody knows who signed in"))?;
-            Ok((app, who))
+            let is_at_risk = grant.way == GrantWay::Device && app.app.provider.is_entra();
+            Ok((app, who, if is_at_risk { BY_DEVICE } else { "" }))
         });
-        let named = list.step("identity", who, |(app, who)| async move {
+        let named = list.step("identity", who, |(app, who, remark)| async move {
             let address = &self.stored.mailbox.address;
             match verdict::identity(&self.stored.mailbox, &who, app.app.tenant.as_deref()) {
-                Identity::Match => Ok(((), who.name)),
-                Identity::SameTenantOther => Ok(((), format!("{} signed in for {address}", who.name))),
+                Identity::Match => Ok(((), format!("{}{remark}", who.name))),
+                Identity::SameTenantOther => {
+                    Ok(((), format!("{} signed in for {address}{remark}", who.name)))
+                }
                 Identity::Stranger => Err(self.found(&c::WRONG_ACCOUNT, &who.name, None)),
             }
         });

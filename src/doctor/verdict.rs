@@ -1,9 +1,9 @@
 //! The verdict on what the steps found. Pure.
 
 use super::report::{Step, StepResult};
-use crate::domain::{Diagnosis, Mailbox, SignedInAs, SmtpAuth, Timestamp};
+use crate::domain::{Diagnosis, Mailbox, SignedInAs, Timestamp};
 use crate::token::identity::{Claims, Identity};
-use crate::token::lifecycle::missing_scopes;
+use crate::token::scopes;
 use std::time::Duration;
 
 /// Providers allow their tokens' times to be off by so much.
@@ -33,16 +33,7 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
 
 /// The scopes that a mailbox needs for what it does and was not granted.
 pub(super) fn scopes_lacking(mailbox: &Mailbox, wanted: &[String], granted: &[String]) -> Vec<String> {
-    let sends = mailbox.smtp.as_ref().is_some_and(|smtp| smtp.auth == SmtpAuth::Inherit);
-    let is_needed = |scope: &String| {
-        let lower = scope.to_ascii_lowercase();
-        match (lower.contains("imap."), lower.contains("smtp.")) {
-            (true, false) => mailbox.imap.is_some(),
-            (false, true) => sends,
-            (true, true) | (false, false) => true,
-        }
-    };
-    missing_scopes(wanted, granted).into_iter().filter(is_needed).collect()
+    scopes::missing(&scopes::for_mailbox(mailbox, wanted), granted)
 }
 
 /// How an account that signed in stands to its mailbox. What it was called at its sign-in is all that is known by now,

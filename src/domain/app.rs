@@ -39,6 +39,15 @@ impl ProviderKind {
         Self::Oidc,
     ];
 
+    /// Whether its users sign in at an Entra ID.
+    #[must_use]
+    pub fn is_entra(self) -> bool {
+        match self {
+            Self::Office365 | Self::Office365Us | Self::Office365Cn | Self::Outlook => true,
+            Self::Google | Self::Yahoo | Self::Fastmail | Self::Oidc => false,
+        }
+    }
+
     /// Its name, as in JSON and in `config/providers.toml`.
     #[must_use]
     pub fn name(self) -> &'static str {

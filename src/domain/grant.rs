@@ -84,6 +84,10 @@ pub struct Grant {
     /// What that app was when it was issued: an app may be given another client id or authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+    /// What the provider demanded of the next sign-in when it last refused (OpenID Connect Core §5.5, as Entra ID uses it
+    /// for Conditional Access: <https://learn.microsoft.com/entra/identity-platform/claims-challenge>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<String>,
 }
 
 /// How a refresh ended.
@@ -129,6 +133,7 @@ impl Grant {
             taken_over: None,
             app: None,
             registration: None,
+            claims: None,
         }
     }
 

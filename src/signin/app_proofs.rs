@@ -8,7 +8,7 @@ use crate::domain::app::Registration;
 use crate::domain::{App, Diagnosis};
 use crate::store::{AppFacts, Proof, ProvedBy, StoreError};
 use crate::token::TokenAnswer;
-use crate::token::lifecycle::missing_scopes;
+use crate::token::scopes;
 
 /// Notes what was proven: that our redirect comes back, and what became of the consent, if that is known.
 pub(super) async fn note(
@@ -36,7 +36,7 @@ pub(super) async fn note(
 /// A user's sign-in by redirect proves as much as a sign-in test. What cannot be noted is found out by the next one.
 pub(super) async fn note_sign_in(context: &Context, provider: &Provider, answer: &TokenAnswer) {
     let app = &provider.app.app;
-    let is_whole = missing_scopes(&provider.client.endpoints().scopes, &answer.scopes).is_empty();
+    let is_whole = scopes::missing(&provider.client.endpoints().scopes, &answer.scopes).is_empty();
     let noted = async {
         let known = context.store.app_facts(&app.id)?.value;
         let is_known = |proof: &Option<Proof>| {

@@ -8,14 +8,13 @@ use super::provider::Provider;
 use super::redeem::exchange_code;
 use super::returned::Returned;
 use crate::clock;
-use crate::diagnosis::{Facts, catalogue as c, classify_oauth, describe};
+use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::{AppCredentials, Registration};
 use crate::domain::{App, AppId, Diagnosis, GrantWay, RetryClass, Secret};
 use crate::problem::Problem;
 use crate::store::{Attempt, ProvedBy};
-use crate::token::identity;
-use crate::token::lifecycle::missing_scopes;
 use crate::token::{FlowError, TokenAnswer, tenant_id};
+use crate::token::{identity, scopes};
 
 /// What became of it.
 pub(crate) enum AppResult {
@@ -126,7 +125,7 @@ async fn test_returned(
         }
         Some(true) => {}
     }
-    let missing = missing_scopes(&provider.client.endpoints().scopes, &answer.scopes);
+    let missing = scopes::missing(&provider.client.endpoints().scopes, &answer.scopes);
     if !missing.is_empty() {
         let evidence = format!("not granted: {}", missing.join(" "));
         let diagnosis = describe(&c::CONSENT_MISSING, &Facts::of_app(app), Some(&evidence));
@@ -162,12 +161,11 @@ fn refusal(app: &App, returned: &Returned) -> Diagnosis {
         let evidence = if said.is_empty() { "neither consent nor an error came back" } else { said };
         return describe(&c::ADMIN_CONSENT, &Facts::of_app(app), Some(evidence));
     }
-    let answer = serde_json::json!({"error": error, "error_description": said});
-    classify_oauth(400, answer.to_string().as_bytes(), None).diagnosis(&Facts::of_app(app))
+    returned.refusal(Some(app.provider)).diagnosis(&Facts::of_app(app))
 }
 
 fn is_about_consent(diagnosis: &Diagnosis) -> bool {
-    let entries = [&c::ADMIN_CONSENT, &c::CONSENT_MISSING, &c::CONSENT_DECLINED];
+    let entries = [&c::ADMIN_CONSENT, &c::CONSENT_MISSING, &c::CONSENT_DECLINED, &c::SIGN_IN_DECLINED];
     entries.iter().any(|entry| entry.code == diagnosis.code)
 }
 

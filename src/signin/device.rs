@@ -9,7 +9,7 @@ use super::result::SignInResult;
 use super::visit::{fresh, is_withdrawn};
 use crate::backoff::Backoff;
 use crate::clock;
-use crate::diagnosis::{catalogue, describe};
+use crate::diagnosis::{Entry, catalogue, describe};
 use crate::domain::{Disposition, GrantWay, SignInId};
 use crate::problem::Problem;
 use crate::store::{DeviceAttempt, Row, SignIn, SignInState, StoredMailbox};
@@ -177,7 +177,7 @@ async fn poll_once(
         }
         Ok(DevicePoll::Declined) => Polled::Ended(SignInResult {
             state: SignInState::Declined,
-            ..SignInResult::diagnosed(describe(&catalogue::CONSENT_DECLINED, &provider.facts(stored), None))
+            ..SignInResult::diagnosed(describe(declined_entry(&provider), &provider.facts(stored), None))
         }),
         Ok(DevicePoll::Expired) => Polled::Ended(SignInResult { state: SignInState::Waiting, ..declined() }),
         Ok(DevicePoll::Done(answer)) => {
@@ -195,6 +195,15 @@ async fn poll_once(
         Err(error) if is_passing(&error) => Polled::Away,
         Err(error) => Polled::Ended(SignInResult::diagnosed(error.diagnosis(&provider.facts(stored)))),
     })
+}
+
+/// What a decline may mean there.
+fn declined_entry(provider: &Provider) -> &'static Entry {
+    if provider.app.app.provider.is_entra() {
+        &catalogue::CONSENT_DECLINED
+    } else {
+        &catalogue::SIGN_IN_DECLINED
+    }
 }
 
 /// Whether the app proves itself when it asks about a code.

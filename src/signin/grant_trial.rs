@@ -79,7 +79,15 @@ impl Case<'_> {
     fn verdict(&self, error: &FlowError, facts: Facts<'_>) -> Verdict {
         let failures = self.turn.failures.saturating_add(1);
         let (now, jitter) = (clock::now(), rand::random::<f64>());
-        let around = Circumstances { in_doubt: false, failures, signed_in_at: None, now, jitter, facts };
+        let around = Circumstances {
+            in_doubt: false,
+            deserves_another_try: false,
+            failures,
+            signed_in_at: None,
+            now,
+            jitter,
+            facts,
+        };
         after_failure(error, &around)
     }
 

@@ -25,12 +25,26 @@ impl Provider {
         let Some(app) = app.map(|row| row.value) else {
             return Ok(Err(FlowError::Endpoint(String::from("the mailbox names no app any more"))));
         };
-        Ok(Self::of_app(context, &app).await)
+        Ok(Self::at(context, &app, |endpoints| endpoints.for_mailbox(&stored.mailbox)).await)
     }
 
     /// The provider of an app.
     pub(super) async fn of_app(context: &Context, app: &AppCredentials) -> Result<Self, FlowError> {
-        let endpoints = Endpoints::of(&app.app, &context.http).await?;
+        Self::at(context, app, |endpoints| endpoints).await
+    }
+
+    /// The same app as it is stored now, for the same use.
+    pub(super) async fn anew(&self, context: &Context, app: &AppCredentials) -> Result<Self, FlowError> {
+        let scopes = self.client.endpoints().scopes.clone();
+        Self::at(context, app, |endpoints| Endpoints { scopes, ..endpoints }).await
+    }
+
+    async fn at(
+        context: &Context,
+        app: &AppCredentials,
+        narrow: impl FnOnce(Endpoints) -> Endpoints,
+    ) -> Result<Self, FlowError> {
+        let endpoints = narrow(Endpoints::of(&app.app, &context.http).await?);
         let client = OauthClient::new(context.http.clone(), endpoints, app.clone());
         Ok(Self { app: app.clone(), client })
     }

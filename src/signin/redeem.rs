@@ -9,13 +9,14 @@ use super::provider::{Provider, address_only};
 use super::record::store_candidate;
 use super::result::{Message, SignInResult};
 use crate::clock;
+use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::Registration;
-use crate::domain::{Grant, GrantSecret, GrantWay, ProviderKind, Secret};
+use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::problem::Problem;
 use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
-use crate::token::credential_trial;
 use crate::token::identity::{Identity, IdentityError};
 use crate::token::{FlowError, TokenAnswer};
+use crate::token::{credential_trial, scopes};
 
 /// Redeems a code that came back from the provider.
 pub(super) async fn redeem_code(
@@ -43,7 +44,11 @@ pub(super) async fn redeem_code(
         exchange_code(context, provider, attempt, &code, way).await?;
     let answer = match exchanged {
         Ok(answer) => answer,
-        Err(error) => return Ok(SignInResult::diagnosed(error.diagnosis(&provider.facts(stored)))),
+        Err(error) => {
+            row.value.claims = error.claims().map(String::from);
+            let facts = Facts { detail: &attempt.redirect_uri, ..provider.facts(stored) };
+            return Ok(SignInResult::diagnosed(error.diagnosis(&facts)));
+        }
     };
     let received = Received { answer, way, send_client_secret, nonce: Some(attempt.nonce.clone()) };
     try_tokens(context, row, stored, &provider, received).await
@@ -64,7 +69,7 @@ pub(super) async fn exchange_code(
     if credential_trial::conclude(&context.store, &provider.app, sent, answer).await
         && let Some(app) = context.store.app(&provider.app.app.id)?
         && Registration::of(&app.value.app).is_same_client(&Registration::of(&provider.app.app))
-        && let Ok(again) = Provider::of_app(context, &app.value).await
+        && let Ok(again) = provider.anew(context, &app.value).await
     {
         let (exchanged, sent) = exchange(&again, attempt, code, way).await;
         return Ok((again, exchanged, sent));
@@ -142,6 +147,9 @@ pub(super) async fn try_tokens(
         let message = Message::WrongAccount { name: who.name, acceptable };
         return Ok(SignInResult { state: SignInState::WrongAccount, message, diagnosis: None });
     }
+    if let Some(found) = left_out(provider, stored, &grant) {
+        return Ok(SignInResult::diagnosed(found));
+    }
     // the refresh token first
     let tried = try_out(context, row, stored, grant, answer.access_token.clone()).await?;
     if way == GrantWay::Redirect {
@@ -151,4 +159,21 @@ pub(super) async fn try_tokens(
         Ok(()) => SignInResult { state: SignInState::Done, message: Message::Connected, diagnosis: None },
         Err(diagnosis) => SignInResult::diagnosed(diagnosis),
     })
+}
+
+/// A diagnosis if the user left out a permission that the mailbox needs: some providers offer a box for each. Who answers
+/// in other words than it was asked is not judged by them; opening the mailbox is.
+fn left_out(provider: &Provider, stored: &StoredMailbox, grant: &Grant) -> Option<Diagnosis> {
+    let kind = provider.app.app.provider;
+    if !(kind.is_entra() || kind == ProviderKind::Google) {
+        return None;
+    }
+    let missing = scopes::missing(&provider.client.endpoints().scopes, &grant.scopes);
+    if missing.is_empty() {
+        return None;
+    }
+    let missing = missing.join(" ");
+    let facts = Facts { detail: &missing, ..provider.facts(stored) };
+    let evidence = format!("granted: {}", grant.scopes.join(" "));
+    Some(describe(&c::CONSENT_INCOMPLETE, &facts, Some(&evidence)))
 }

@@ -1,17 +1,17 @@
 //! The provider's answer to a sign-in, by redirect or by a pasted address: it belongs to one visit, and is used once.
 
 use super::context::Context;
-use super::provider::address_only;
 use super::record::{close, put};
 use super::redeem::redeem_code;
 use super::result::{Message, SignInResult};
 use super::visit::{is_withdrawn, sign_in_of};
 use crate::clock;
-use crate::diagnosis::{OauthClass, classify_oauth};
-use crate::domain::Secret;
+use crate::diagnosis::{Facts, OauthClass, OauthFailure};
 use crate::domain::digest::same_text;
+use crate::domain::{ProviderKind, Secret};
 use crate::problem::Problem;
-use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use crate::store::{Attempt, Row, SignIn, SignInState, StoreError, StoredMailbox};
+use crate::token::understand;
 use serde::Deserialize;
 
 /// What the provider sends along.
@@ -21,6 +21,10 @@ pub(crate) struct Returned {
     pub(crate) state: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) error_description: Option<String>,
+    /// Entra's: `cancel` where the user went back, or met the page "Need admin approval".
+    pub(crate) error_subcode: Option<String>,
+    /// What the next visit has to prove.
+    pub(crate) claims: Option<String>,
     pub(crate) iss: Option<String>,
     /// Of an administrator's consent.
     pub(crate) admin_consent: Option<String>,
@@ -45,7 +49,7 @@ pub(crate) async fn use_answer(
                 let code = Secret::new(code.as_str());
                 redeem_code(context, row, attempt, stored, code, returned.iss.as_deref()).await?
             }
-            None => declined(returned, stored),
+            None => declined(context, row, returned, stored)?,
         };
         close(context, row, &result).await?;
         Ok::<_, Problem>(result)
@@ -83,14 +87,34 @@ pub(crate) fn find(context: &Context, state: &str) -> Result<Option<Found>, Prob
     }
 }
 
-/// The provider sent the user back without a code.
-fn declined(returned: &Returned, stored: &StoredMailbox) -> SignInResult {
-    let said = returned.error_description.as_deref().or(returned.error.as_deref());
-    let answer = serde_json::json!({"error": returned.error, "error_description": said});
-    let failure = classify_oauth(400, answer.to_string().as_bytes(), None);
-    if returned.error.is_some() && failure.class != OauthClass::Retry {
-        return SignInResult::diagnosed(failure.diagnosis(&address_only(stored)));
+impl Returned {
+    /// The refusal that came in place of a code, understood.
+    pub(super) fn refusal(&self, provider: Option<ProviderKind>) -> OauthFailure {
+        let said = self.error_description.as_deref().or(self.error.as_deref());
+        let answer = serde_json::json!({"error": self.error, "error_description": said,
+            "error_subcode": self.error_subcode, "claims": self.claims});
+        let failure = understand(400, answer.to_string().as_bytes(), None);
+        if provider.is_some_and(ProviderKind::is_entra) { failure.at_entra() } else { failure }
     }
+}
+
+/// The provider sent the user back without a code.
+fn declined(
+    context: &Context,
+    row: &mut Row<SignIn>,
+    returned: &Returned,
+    stored: &StoredMailbox,
+) -> Result<SignInResult, StoreError> {
+    let app = row.value.app_for(&stored.mailbox);
+    let app = app.map(|app| context.store.app(app)).transpose()?.flatten().map(|row| row.value.app);
+    let failure = returned.refusal(app.as_ref().map(|app| app.provider));
+    row.value.claims.clone_from(&failure.claims);
+    if returned.error.is_some() && failure.class != OauthClass::Retry {
+        let facts = app.as_ref().map_or_else(Facts::default, Facts::of_app);
+        let facts = Facts { address: &stored.mailbox.address, ..facts };
+        return Ok(SignInResult::diagnosed(failure.diagnosis(&facts)));
+    }
+    let said = returned.error_description.as_deref().or(returned.error.as_deref());
     let text = said.unwrap_or("no code came back").chars().take(300).collect();
-    SignInResult { state: SignInState::Declined, message: Message::Words(text), diagnosis: None }
+    Ok(SignInResult { state: SignInState::Declined, message: Message::Words(text), diagnosis: None })
 }

@@ -45,7 +45,12 @@ pub(crate) async fn begin(
         app: Some(provider.app.app.id.clone()),
         browser,
     };
-    let location = match authorize_url(&provider, &attempt, stored) {
+    // demanded of this visit by the refusal of an earlier one, or of a refresh
+    let demanded = match row.value.claims.clone() {
+        Some(claims) => Some(claims),
+        None => context.store.grant(stored.incarnation)?.and_then(|grant| grant.value.claims),
+    };
+    let location = match authorize_url(&provider, &attempt, stored, demanded.as_deref()) {
         Ok(location) => location,
         Err(error) => return Ok(Err(error)),
     };
@@ -79,6 +84,7 @@ fn authorize_url(
     provider: &Provider,
     attempt: &Attempt,
     stored: &StoredMailbox,
+    claims: Option<&str>,
 ) -> Result<String, FlowError> {
     let request = AuthorizeRequest {
         redirect_uri: &attempt.redirect_uri,
@@ -86,7 +92,7 @@ fn authorize_url(
         verifier: &attempt.verifier,
         nonce: attempt.nonce.expose(),
         login_hint: Some(stored.mailbox.login()),
-        claims: None,
+        claims,
     };
     provider.client.authorize_url(&request).map(String::from)
 }

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::config::Provider;
+use crate::diagnosis::catalogue;
 use crate::domain::{App, GrantWay};
 use crate::problem::Problem;
 use crate::store::{SignIn, StoreError, StoredMailbox};
@@ -13,12 +14,27 @@ impl Context {
         sign_in: &SignIn,
         stored: &StoredMailbox,
     ) -> Result<Vec<GrantWay>, StoreError> {
-        if !sign_in.ways.is_empty() {
-            return Ok(sign_in.ways.clone());
-        }
         let app = sign_in.app_for(&stored.mailbox);
         let app = app.map(|app| self.store.app(app)).transpose()?.flatten();
-        Ok(app.map_or_else(Vec::new, |row| self.usual_ways(&row.value.app)))
+        let usual = || app.as_ref().map_or_else(Vec::new, |row| self.usual_ways(&row.value.app));
+        let mut ways = if sign_in.ways.is_empty() { usual() } else { sign_in.ways.clone() };
+        if self.are_codes_blocked(sign_in, stored)? {
+            // a code would bring a grant that is ended like the one before
+            ways.retain(|way| *way != GrantWay::Device);
+            if ways.is_empty() {
+                ways = usual().into_iter().filter(|way| *way != GrantWay::Device).collect();
+            }
+        }
+        Ok(ways)
+    }
+
+    /// Whether the provider ended a sign-in of this mailbox because it was made by device code.
+    fn are_codes_blocked(&self, sign_in: &SignIn, stored: &StoredMailbox) -> Result<bool, StoreError> {
+        let blocked = catalogue::DEVICE_FLOW_BLOCKED.code;
+        let grant = self.store.grant(stored.incarnation)?;
+        let last = grant.and_then(|row| row.value.last_refresh).map(|last| last.result);
+        let is_refused = sign_in.diagnosis.as_ref().is_some_and(|found| found.code == blocked);
+        Ok(is_refused || last.as_deref() == Some(blocked))
     }
 
     /// The ways that work for this installation.

@@ -7,8 +7,8 @@ use crate::clock;
 use crate::diagnosis::{Facts, catalogue, describe};
 use crate::domain::{Auth, Disposition, GrantSecret, SmtpAuth, SmtpEndpoint};
 use crate::store::{Owner, Store, StoreError, StoredMailbox};
-use crate::token::lifecycle::may_send;
 use crate::token::protocol::{GetAccessToken, TokenError};
+use crate::token::scopes::may_send;
 use actix::Recipient;
 use std::time::Duration;
 

@@ -4,9 +4,11 @@
 
 use super::app::{Outcome, credential_trial, outcome};
 use super::mailbox::lifecycle::{
-    Circumstances, Verdict, after_failure, before_refresh, with_answer, with_failure, with_secret_inverted,
+    Circumstances, Verdict, after_failure, before_refresh, deserves_another_try, with_answer, with_failure,
+    with_secret_inverted,
 };
 use super::oauth::{FlowError, OauthClient, TokenAnswer};
+use super::scopes::within_grant;
 use crate::clock;
 use crate::diagnosis::Facts;
 use crate::domain::app::{AppCredentials, Registration};
@@ -114,8 +116,10 @@ pub async fn refresh_grant(
             Ok(Some(GrantRefresh::Fresh { grant, answer, issued_at }))
         }
         Err(error) => {
+            let error = error.at_refresh();
             let around = Circumstances {
                 in_doubt,
+                deserves_another_try: deserves_another_try(&marked),
                 failures: failures.saturating_add(1),
                 signed_in_at,
                 now: clock::now(),
@@ -123,7 +127,7 @@ pub async fn refresh_grant(
                 facts: Facts { address, ..Facts::of_app(&app.app) },
             };
             let verdict = after_failure(&error, &around);
-            slot.write(&with_failure(marked, &verdict, around.now), false).await?;
+            slot.write(&with_failure(marked, &error, &verdict, around.now), false).await?;
             let is_rolled_back = credential_trial::conclude(store, app, true, Err(&error)).await;
             Ok((!is_rolled_back).then_some(GrantRefresh::Failed { error, verdict }))
         }
@@ -133,20 +137,27 @@ pub async fn refresh_grant(
 const NO_REFRESH_TOKEN: &str = "there is no refresh token to refresh with";
 
 /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and kept if
-/// it works.
+/// it works. Where a scope that is wanted by now was never consented to, what was granted is renewed without it. What is
+/// sent a second time was refused before it could be used up.
 async fn refresh_as_granted(
     client: &OauthClient,
     app: &AppCredentials,
     refresh_token: &Secret,
     marked: &mut Grant,
 ) -> Result<TokenAnswer, FlowError> {
-    let scopes = &client.endpoints().scopes;
-    let first = client.refresh(refresh_token, scopes, marked.send_client_secret).await;
-    let other_way = first.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential();
-    if !other_way {
-        return first;
+    let wanted = &client.endpoints().scopes;
+    let mut send_secret = marked.send_client_secret;
+    let mut answer = client.refresh(refresh_token, wanted, send_secret).await;
+    if answer.as_ref().is_err_and(FlowError::wants_secret_the_other_way) && app.is_confidential() {
+        send_secret = !send_secret;
+        answer = client.refresh(refresh_token, wanted, send_secret).await;
     }
-    let second = client.refresh(refresh_token, scopes, !marked.send_client_secret).await?;
-    *marked = with_secret_inverted(marked.clone());
-    Ok(second)
+    let granted = within_grant(wanted, &marked.scopes);
+    if answer.as_ref().is_err_and(FlowError::lacks_consent) && granted.len() < wanted.len() {
+        answer = client.refresh(refresh_token, &granted, send_secret).await;
+    }
+    if answer.is_ok() && send_secret != marked.send_client_secret {
+        *marked = with_secret_inverted(marked.clone());
+    }
+    answer
 }

@@ -7,14 +7,16 @@ pub mod identity;
 mod mailbox;
 mod oauth;
 pub mod protocol;
+pub mod scopes;
 
 pub use app::{
-    AppActor, Check, CheckResult, Verified, circuit_breaker, credential_trial, outcome, tenant_id, verify,
-    verify_account,
+    AppActor, AppOnlyUse, Check, CheckResult, Verified, circuit_breaker, credential_trial, outcome,
+    tenant_id, verify, verify_account,
 };
 pub use deps::{AppDoor, TokenDeps};
 pub use grant_refresh::{GrantRefresh, GrantSlot, RefreshRequest, refresh_grant};
 pub use mailbox::{TokenActor, lifecycle, scope_of as service_account_scope};
+pub(crate) use oauth::understand;
 pub use oauth::{
     AuthorizeRequest, CertificateError, DeviceGrant, DevicePoll, Endpoints, FlowError, KeyFileError,
     OauthClient, TokenAnswer, read_certificate, read_service_account,

@@ -28,10 +28,12 @@ super::entries! {
         ];
     /// Redirect URI.
     REDIRECT_MISMATCH = "redirect_uri_mismatch", AppOwner, AfterFix, "Redirect URI not registered" => "Umleitungs-URI nicht eingetragen",
-        "The redirect URI of this installation is not registered with the app."
-        => "Die Umleitungs-URI dieser Installation ist bei der App nicht eingetragen.",
-        "Add the exact URI that `app guide` shows, as type Web."
-        => "Genau die URI eintragen, die `app guide` zeigt, mit dem Typ Web.",
+        "The redirect URI of this installation is not registered with the app, or as another type than Web."
+        => "Die Umleitungs-URI dieser Installation ist bei der App nicht eingetragen, oder mit einem anderen Typ als Web.",
+        "Add the exact URI that `app guide` shows, with https and as type Web. If it stands under Single-page application, \
+         move it from there to Web."
+        => "Genau die URI eintragen, die `app guide` zeigt, mit https und dem Typ Web. Steht sie unter Single-Page-Webanwendung, \
+         sie von dort zu Web verschieben.",
         clicks [
             "Entra admin center > App registrations > (client id {client_id})"
             => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
@@ -39,6 +41,8 @@ super::entries! {
             => "Authentifizierung",
             "Web > Add URI: {detail}"
             => "Web > URI hinzufügen: {detail}",
+            "of Google: Google Cloud console > Google Auth Platform > Clients > Authorized redirect URIs"
+            => "bei Google: Google-Cloud-Konsole > Google Auth Platform > Clients > Autorisierte Weiterleitungs-URIs",
         ];
     /// Permissions missing in the registration.
     APP_PERMISSIONS = "app_permissions_missing", AppOwner, AfterFix, "App permissions missing" => "Berechtigungen der App fehlen",
@@ -128,8 +132,22 @@ super::entries! {
     WRONG_AUTHORITY = "wrong_authority", Operator, AfterFix, "Wrong authority" => "Falsche Autorität",
         "This app or grant cannot be used at the configured authority."
         => "Diese App oder Anmeldung kann bei der eingestellten Autorität nicht benutzt werden.",
-        "Enter the tenant's own id as tenant, not common or consumers."
-        => "Als Mandant dessen eigene ID eintragen, nicht common oder consumers.";
+        "Enter the tenant's own id as tenant, not common or organizations. An app for personal accounts only takes \
+         consumers as tenant."
+        => "Als Mandant dessen eigene ID eintragen, nicht common oder organizations. Eine App nur für persönliche Konten \
+         bekommt consumers als Mandant.";
+    /// Nobody here knows the reason.
+    IDP_REFUSED = "identity_provider_refused", TenantAdmin, AfterFix, "Refused, reason not known here" => "Abgelehnt, Grund hier nicht bekannt",
+        "The identity provider refuses {address} for a reason that is not known here. It is no outage, and nothing says \
+         that the password, the secret or the permission is at fault."
+        => "Der Identitätsanbieter weist {address} aus einem Grund zurück, der hier nicht bekannt ist. Es ist kein Ausfall, \
+         und nichts sagt, dass Kennwort, Geheimnis oder Berechtigung schuld sind.",
+        "Read the provider's own words below: an administrator of the tenant finds the same number and time in the sign-in \
+         logs, and the provider's support by its trace id. The sign-in is kept and tried now and then; whether signing in \
+         again helps is not known. Please report the number."
+        => "Den Wortlaut des Anbieters unten lesen: ein Administrator des Mandanten findet Nummer und Zeit in den \
+         Anmeldeprotokollen, der Support des Anbieters anhand der Trace-ID. Die Anmeldung wird behalten und ab und zu \
+         versucht; ob neu anmelden hilft, ist nicht bekannt. Bitte die Nummer melden.";
     /// Our request is malformed.
     REQUEST_REFUSED = "request_refused", Operator, AfterFix, "Request refused" => "Anfrage abgelehnt",
         "The identity provider refuses the request as malformed."

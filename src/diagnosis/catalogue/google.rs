@@ -87,14 +87,22 @@ super::entries! {
         ];
     /// Which apps may be used at all.
     GOOGLE_POLICY = "google_admin_policy", TenantAdmin, AfterFix, "Blocked by Workspace policy" => "Durch Workspace-Richtlinie gesperrt",
-        "The Workspace's policy does not let the app (client id {client_id}) have the mail of {address}."
-        => "Die Richtlinie des Workspace gibt der App (Client-ID {client_id}) die Mail von {address} nicht frei.",
-        "Trust the app by its client id."
-        => "Der App anhand ihrer Client-ID vertrauen.",
+        "A policy of Google Workspace does not let the app (client id {client_id}) have the mail of {address}, or ends its \
+         sign-in after a set time."
+        => "Eine Richtlinie von Google Workspace gibt der App (Client-ID {client_id}) die Mail von {address} nicht frei, oder \
+         beendet die Anmeldung nach einer festgelegten Zeit.",
+        "Trust the app by its client id: trusted apps are exempt from the session length, too. If the app is internal to \
+         another organisation, its owner makes it external."
+        => "Der App anhand ihrer Client-ID vertrauen: vertrauenswürdige Apps sind auch von der Sitzungsdauer ausgenommen. Ist \
+         die App nur für eine andere Organisation intern, macht ihr Inhaber sie extern.",
         clicks [
             "Google Admin console > Security > Access and data control > API controls > Manage app access"
             => "Google Admin-Konsole > Sicherheit > Zugriffs- und Datenkontrolle > API-Steuerung > App-Zugriff verwalten",
             "Configure new app > Client id {client_id} > Trusted"
             => "Neue App konfigurieren > Client-ID {client_id} > Vertrauenswürdig",
+            "session length: Security > Access and data control > Google Cloud session control > Exempt trusted apps"
+            => "Sitzungsdauer: Sicherheit > Zugriffs- und Datenkontrolle > Google Cloud-Sitzungssteuerung > Vertrauenswürdige Apps ausnehmen",
+            "app of another organisation: Google Cloud console > Google Auth Platform > Audience > Make external"
+            => "App einer anderen Organisation: Google-Cloud-Konsole > Google Auth Platform > Zielgruppe > Extern machen",
         ];
 }

@@ -132,12 +132,66 @@ super::entries! {
         "Sign in again and accept what is asked. If that is not offered, an administrator gives consent for all."
         => "Neu anmelden und annehmen, was gefragt wird. Wird das nicht angeboten, willigt ein Administrator für \
          alle ein.";
-    /// The user declined.
-    CONSENT_DECLINED = "consent_declined", User, AfterFix, "Sign-in declined" => "Anmeldung abgelehnt",
+    /// The user broke off, or met Entra's page "Need admin approval": Entra says the same of both.
+    CONSENT_DECLINED = "consent_declined", User, AfterFix, "Sign-in not completed" => "Anmeldung nicht abgeschlossen",
+        "The sign-in for {address} was broken off, or it needs an administrator's approval first: Entra ID says the same \
+         of both."
+        => "Die Anmeldung für {address} wurde abgebrochen, oder sie braucht erst die Genehmigung eines Administrators: Entra \
+         ID meldet beides gleich.",
+        "If the page said that an administrator has to approve, an administrator of the tenant opens the link below and \
+         accepts, once for all users; then the sign-in works. Otherwise sign in again with the personal link and accept."
+        => "Stand auf der Seite, dass ein Administrator genehmigen muss, öffnet ein Administrator des Mandanten den Link \
+         unten und nimmt an, einmal für alle Benutzer; danach gelingt die Anmeldung. Sonst mit dem persönlichen Link neu \
+         anmelden und annehmen.",
+        commands [
+            "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}",
+        ];
+    /// The user declined, at a provider where that has one reason only.
+    SIGN_IN_DECLINED = "sign_in_declined", User, AfterFix, "Sign-in declined" => "Anmeldung abgelehnt",
         "The sign-in for {address} was declined."
         => "Die Anmeldung für {address} wurde abgelehnt.",
-        "Ask the user, then send the link again."
-        => "Den Benutzer fragen, dann den Link noch einmal schicken.";
+        "Sign in again with the personal link and accept what is asked."
+        => "Mit dem persönlichen Link neu anmelden und annehmen, was gefragt wird.";
+    /// A permission was left out at the sign-in.
+    CONSENT_INCOMPLETE = "consent_incomplete", User, AfterFix, "Not everything was allowed" => "Nicht alles erlaubt",
+        "At the sign-in for {address} a permission was not given: {detail}."
+        => "Bei der Anmeldung für {address} wurde eine Berechtigung nicht erteilt: {detail}.",
+        "Sign in again with the personal link and leave every box ticked. If there is no such box, the app registration \
+         lacks the permission."
+        => "Mit dem persönlichen Link neu anmelden und jedes Kästchen angehakt lassen. Gibt es keines, fehlt die \
+         Berechtigung in der App-Registrierung.";
+    /// The user's account is no more.
+    ACCOUNT_DELETED = "account_deleted", TenantAdmin, AfterFix, "Account deleted" => "Konto gelöscht",
+        "The account of {address} was deleted at the provider."
+        => "Das Konto von {address} wurde beim Anbieter gelöscht.",
+        "If its user has left, retire this mailbox here: its mail stays readable while it is paused and goes when it is \
+         removed. If the deletion was a mistake, restore the account within 30 days."
+        => "Ist der Benutzer ausgeschieden, dieses Postfach hier stilllegen: pausiert bleibt die Mail lesbar, mit dem \
+         Entfernen geht sie. War es ein Versehen, das Konto binnen 30 Tagen wiederherstellen.";
+    /// A policy against device codes.
+    DEVICE_FLOW_BLOCKED = "device_code_blocked", User, AfterFix, "Device codes blocked" => "Gerätecodes gesperrt",
+        "A policy of the tenant does not allow sign-ins by device code, and ends those that were made so: {address} is one."
+        => "Eine Richtlinie des Mandanten erlaubt keine Anmeldung mit Gerätecode und beendet solche, die so entstanden: \
+         {address} ist eine davon.",
+        "Sign in with the personal link in the browser, not by code. Or an administrator exempts this app (client id \
+         {client_id}) from the policy about authentication flows."
+        => "Mit dem persönlichen Link im Browser anmelden, nicht mit einem Code. Oder ein Administrator nimmt diese App \
+         (Client-ID {client_id}) von der Richtlinie über Authentifizierungsflüsse aus.",
+        clicks [
+            "Entra admin center > Protection > Conditional Access > Policies"
+            => "Microsoft Entra Admin Center > Schutz > Bedingter Zugriff > Richtlinien",
+            "the policy with the condition Authentication flows: Device code flow"
+            => "die Richtlinie mit der Bedingung Authentifizierungsflüsse: Gerätecodefluss",
+            "Target resources > Exclude: this app"
+            => "Zielressourcen > Ausschließen: diese App",
+        ];
+    /// The provider refused once without a reason.
+    REFUSED_ONCE = "refresh_refused_once", Nobody, Auto, "Refused once" => "Einmal abgelehnt",
+        "The provider refused to renew the sign-in of {address} and gave no reason; that can be a passing fault."
+        => "Der Anbieter hat die Anmeldung von {address} nicht erneuert und keinen Grund genannt; das kann eine \
+         vorübergehende Störung sein.",
+        "Nothing has to be done: it is tried once more in a minute."
+        => "Es ist nichts zu tun: es wird in einer Minute noch einmal versucht.";
     /// Federation or on-prem agent.
     FEDERATION_FAULT = "federation_fault", TenantAdmin, Auto, "Federation fault" => "Fehler der Verbundanmeldung",
         "The tenant's own identity provider (federation or agent) fails for {address}."
@@ -162,10 +216,11 @@ super::entries! {
     SCOPES_MISSING = "scopes_missing", TenantAdmin, AfterFix, "Permission missing in the sign-in" => "Berechtigung fehlt in der Anmeldung",
         "The sign-in of {address} lacks a permission: {detail}."
         => "Der Anmeldung von {address} fehlt eine Berechtigung: {detail}.",
-        "Add the permission to the app registration (client id {client_id}) and give consent, then sign in \
-         again with the personal link."
-        => "Die Berechtigung in der App-Registrierung (Client-ID {client_id}) hinzufügen und einwilligen, dann mit \
-         dem persönlichen Link neu anmelden.",
+        "Sign in again with the personal link: it asks for what the mailbox does by now. If that is refused, add the \
+         permission to the app registration (client id {client_id}), give consent, and sign in again."
+        => "Mit dem persönlichen Link neu anmelden: er fragt nach dem, was das Postfach inzwischen tut. Wird das \
+         abgelehnt, die Berechtigung in der App-Registrierung (Client-ID {client_id}) hinzufügen, einwilligen und neu \
+         anmelden.",
         clicks [
             "Entra admin center > App registrations > (client id {client_id})"
             => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",

@@ -82,8 +82,17 @@ pub(super) fn see_other(location: &str) -> HttpResponse {
 /// What is wrong and what to do, in the page's language.
 pub(super) fn in_words(found: &Diagnosis, language: &str) -> String {
     let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
-    format!("{} {}", shown.summary, shown.remedy.text)
+    let words = format!("{} {}", shown.summary, shown.remedy.text);
+    // the remedy of what is not known is to read these
+    match &found.evidence {
+        Some(said) if found.code == diagnosis::catalogue::IDP_REFUSED.code => {
+            format!("{words} {} {said}", THEIR_WORDS.in_language(language))
+        }
+        Some(_) | None => words,
+    }
 }
+
+const THEIR_WORDS: Words = Words { en: "The provider's words:", de: "Der Wortlaut des Anbieters:" };
 
 const GONE_TITLE: Words =
     Words { en: "This link cannot be used any more", de: "Dieser Link gilt nicht mehr" };

@@ -118,6 +118,9 @@ pub struct SignIn {
     /// Nobody signs in: that app itself opens the mailbox.
     #[serde(default)]
     pub by_app: bool,
+    /// What the provider demanded of the next visit when it refused this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<String>,
 }
 
 /// A device code under way (RFC 8628), kept so that a restart goes on polling.
@@ -193,6 +196,7 @@ impl SignIn {
             imported: None,
             app: None,
             by_app: false,
+            claims: None,
         })
     }
 

@@ -221,6 +221,7 @@ impl AppActor {
         let failures = failures.saturating_add(1);
         let around = Circumstances {
             in_doubt: false,
+            deserves_another_try: false,
             failures,
             signed_in_at: None,
             now: clock::now(),

@@ -71,6 +71,7 @@ fn judged(credentials: &AppCredentials, user: &str, error: &FlowError) -> (bool,
     let scope = scope_of(&credentials.app);
     let around = Circumstances {
         in_doubt: false,
+        deserves_another_try: false,
         failures: 1,
         signed_in_at: None,
         now: clock::now(),

@@ -42,6 +42,7 @@ impl Refresher {
                 let scope = scope_of(&app.app);
                 let around = Circumstances {
                     in_doubt: false,
+                    deserves_another_try: false,
                     failures: request.failures.saturating_add(1),
                     signed_in_at: None,
                     now: clock::now(),
@@ -131,8 +132,15 @@ mod tests {
 
     fn found(error: &FlowError, has_key: bool) -> (Step, String, Outcome) {
         let facts = Facts { address: "anna@x.example", client_id: "1", detail: "s", ..Facts::default() };
-        let around =
-            Circumstances { in_doubt: false, failures: 1, signed_in_at: None, now: NOW, jitter: 0.0, facts };
+        let around = Circumstances {
+            in_doubt: false,
+            deserves_another_try: false,
+            failures: 1,
+            signed_in_at: None,
+            now: NOW,
+            jitter: 0.0,
+            facts,
+        };
         let verdict = verdict(error, has_key, &around);
         let outcome = outcome_for(error, &verdict, "anna@X.example");
         (verdict.step, verdict.diagnosis.code, outcome)

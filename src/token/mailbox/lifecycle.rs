@@ -20,6 +20,9 @@ const TESTING: std::ops::Range<Duration> =
     Duration::from_secs(7 * 24 * 3600)..Duration::from_secs(7 * 24 * 3600 + 6 * 3600);
 /// For what passes by itself.
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300)).spread(1.0, 1.2);
+/// What was refused without a reason is tried once more after a minute: Entra ID does so now and then, and its old refresh
+/// tokens stay valid (<https://learn.microsoft.com/entra/identity-platform/refresh-tokens>).
+const ONCE_MORE: Duration = Duration::from_secs(60);
 const SLOW_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// When a token is to be refreshed: ahead of its end by 600 s or a quarter of its life, whichever is less, and up to
@@ -84,6 +87,7 @@ pub fn with_answer(mut grant: Grant, answer: &TokenAnswer, now: Timestamp) -> Gr
         grant.scopes.clone_from(&answer.scopes);
     }
     grant.refresh_in_flight_since = None;
+    grant.claims = None;
     grant.access_token_expires_at = Some(now.plus(answer.expires_in));
     grant.last_refresh = Some(LastRefresh { at: now, result: String::from(REFRESHED) });
     grant
@@ -93,31 +97,6 @@ pub fn with_answer(mut grant: Grant, answer: &TokenAnswer, now: Timestamp) -> Gr
 #[must_use]
 pub fn with_secret_inverted(grant: Grant) -> Grant {
     Grant { send_client_secret: !grant.send_client_secret, ..grant }
-}
-
-/// The wanted scopes that were not granted, compared as sets and without case. OpenID's own do not count: providers
-/// leave them out of the answer.
-#[must_use]
-pub fn missing_scopes(wanted: &[String], granted: &[String]) -> Vec<String> {
-    let is_oidc =
-        |scope: &String| matches!(scope.as_str(), "openid" | "profile" | "email" | "offline_access");
-    if granted.is_empty() {
-        return Vec::new();
-    }
-    let has = |scope: &String| granted.iter().any(|got| got.eq_ignore_ascii_case(scope));
-    wanted.iter().filter(|scope| !is_oidc(scope) && !has(scope)).cloned().collect()
-}
-
-/// Whether a grant is good for sending: Microsoft's scopes name each protocol apart, other providers' do not. Nothing
-/// said is what was asked for (RFC 6749 §5.1).
-#[must_use]
-pub fn may_send(granted: &[String]) -> bool {
-    let names = |permission: &str| {
-        granted
-            .iter()
-            .any(|scope| scope.rsplit('/').next().is_some_and(|end| end.eq_ignore_ascii_case(permission)))
-    };
-    !names("IMAP.AccessAsUser.All") || names("SMTP.Send")
 }
 
 /// What to do after a failed refresh.
@@ -149,6 +128,8 @@ pub enum Step {
 pub struct Circumstances<'a> {
     /// Whether an earlier answer may have been lost: the flag of [`before_refresh`].
     pub in_doubt: bool,
+    /// What [`deserves_another_try`] says of the grant.
+    pub deserves_another_try: bool,
     /// How many refreshes failed in a row, this one included.
     pub failures: u32,
     /// When the user signed in, if one did.
@@ -159,6 +140,16 @@ pub struct Circumstances<'a> {
     pub jitter: f64,
     /// For the diagnosis.
     pub facts: Facts<'a>,
+}
+
+/// Whether a refusal that can be a passing fault is met with one more try: the token was good for something before, and
+/// the refresh before this one was not refused so. All of it is in the stored grant, so that a restart does not begin to
+/// count anew.
+#[must_use]
+pub fn deserves_another_try(grant: &Grant) -> bool {
+    let last = grant.last_refresh.as_ref().map(|last| last.result.as_str());
+    let was_good = grant.signed_in_as.is_some() || last == Some(REFRESHED);
+    was_good && last != Some(c::REFUSED_ONCE.code)
 }
 
 /// Decides what a failed refresh means.
@@ -177,6 +168,11 @@ pub fn after_failure(error: &FlowError, around: &Circumstances<'_>) -> Verdict {
         }
         FlowError::Refused { failure } => failure,
     };
+    if failure.may_be_passing() && around.deserves_another_try {
+        let step = Step::RetryAt(around.now.plus(ONCE_MORE));
+        let diagnosis = describe(&c::REFUSED_ONCE, &around.facts, Some(&failure.description));
+        return Verdict { step, in_doubt: around.in_doubt, diagnosis };
+    }
     let probe_at = around.now.plus(probe_pause(around.failures));
     let asked = failure.retry_after.unwrap_or_default();
     let (step, in_doubt) = match failure.class {
@@ -189,7 +185,9 @@ pub fn after_failure(error: &FlowError, around: &Circumstances<'_>) -> Verdict {
             (Step::RetryAt(around.now.plus(wait)), still_in_doubt)
         }
         OauthClass::SignIn | OauthClass::Consent => (Step::SignIn, false),
-        OauthClass::TenantAdmin | OauthClass::OurBug => (Step::NeedsAdmin(probe_at), around.in_doubt),
+        OauthClass::TenantAdmin | OauthClass::OurBug | OauthClass::Unknown => {
+            (Step::NeedsAdmin(probe_at), around.in_doubt)
+        }
         OauthClass::AppBroken => (Step::AppBroken(probe_at), around.in_doubt),
     };
     let lost = around.in_doubt
@@ -207,9 +205,13 @@ pub fn after_failure(error: &FlowError, around: &Circumstances<'_>) -> Verdict {
     Verdict { step, in_doubt, diagnosis }
 }
 
-/// The grant after a failure, to be committed: the refresh token stays, whatever happened.
+/// The grant after a failure, to be committed: the refresh token stays, whatever happened, and what the provider demands of
+/// the next sign-in is kept.
 #[must_use]
-pub fn with_failure(mut grant: Grant, verdict: &Verdict, now: Timestamp) -> Grant {
+pub fn with_failure(mut grant: Grant, error: &FlowError, verdict: &Verdict, now: Timestamp) -> Grant {
+    if let Some(claims) = error.claims() {
+        grant.claims = Some(String::from(claims));
+    }
     if !verdict.in_doubt {
         grant.refresh_in_flight_since = None;
     }

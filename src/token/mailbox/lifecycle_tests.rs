@@ -1,14 +1,22 @@
 //! Facts about token life, and its invariants.
 
 use crate::diagnosis::classify_oauth;
-use crate::domain::{GrantWay, Secret};
+use crate::domain::{GrantWay, Secret, SignedInAs};
 use crate::token::mailbox::lifecycle::*;
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp(1_795_460_342_000);
 
 fn around(in_doubt: bool, failures: u32) -> Circumstances<'static> {
-    Circumstances { in_doubt, failures, signed_in_at: None, now: NOW, jitter: 0.0, facts: Facts::default() }
+    Circumstances {
+        in_doubt,
+        deserves_another_try: true,
+        failures,
+        signed_in_at: None,
+        now: NOW,
+        jitter: 0.0,
+        facts: Facts::default(),
+    }
 }
 
 fn refused(status: u16, body: &str, retry_after: Option<&str>) -> FlowError {
@@ -84,6 +92,11 @@ fn grant() -> Grant {
     }
 }
 
+fn signed_in() -> Grant {
+    let anna = SignedInAs { name: "anna".into(), oid: None, tid: None };
+    Grant { signed_in_as: Some(anna), ..grant() }
+}
+
 fn answer(refresh_token: Option<&str>) -> TokenAnswer {
     TokenAnswer {
         access_token: Secret::new("a"),
@@ -109,7 +122,7 @@ fn a_lost_answer_then_invalid_grant_is_told_as_rotation_answer_lost() {
     assert!(!in_doubt && marked.refresh_in_flight_since == Some(NOW));
     let lost = after_failure(&cut(true), &around(in_doubt, 1));
     assert_eq!((lost.step, lost.in_doubt), (Step::RetryAt(NOW.plus(Duration::from_secs(1))), true));
-    let kept = with_failure(marked, &lost, NOW);
+    let kept = with_failure(marked, &cut(true), &lost, NOW);
     assert_eq!(kept.secret, grant().secret);
     let (again, in_doubt) = before_refresh(kept, NOW.plus(Duration::from_secs(1)));
     assert!(in_doubt && again.refresh_in_flight_since == Some(NOW), "the first doubt is remembered");
@@ -129,6 +142,47 @@ fn invalid_grant_without_a_doubt_is_a_plain_sign_in() {
     assert_eq!(after_failure(&invalid_grant(), &around(false, 1)).diagnosis.code, "sign_in_again");
     let mfa = refused(400, r#"{"error":"invalid_grant","error_codes":[50076]}"#, None);
     assert_eq!(after_failure(&mfa, &around(true, 1)).diagnosis.code, "mfa_required", "its cause is known");
+}
+
+#[test]
+fn what_is_refused_without_a_reason_is_tried_once_more_and_no_more() {
+    let bare = || refused(400, r#"{"error":"invalid_grant","error_codes":[70000]}"#, None);
+    for in_doubt in [false, true] {
+        let (marked, _) = before_refresh(signed_in(), NOW);
+        assert!(deserves_another_try(&marked));
+        let first = after_failure(&bare(), &around(in_doubt, 1));
+        assert_eq!(first.step, Step::RetryAt(NOW.plus(Duration::from_secs(60))));
+        assert_eq!((first.diagnosis.code.as_str(), first.in_doubt), ("refresh_refused_once", in_doubt));
+        let kept = with_failure(marked, &bare(), &first, NOW);
+        assert_eq!(kept.secret, grant().secret, "the old token stays valid there");
+        assert!(!deserves_another_try(&kept), "a restart does not begin anew");
+        let again = Circumstances { deserves_another_try: false, ..around(in_doubt, 2) };
+        let second = after_failure(&bare(), &again);
+        let code = if in_doubt { "rotation_answer_lost" } else { "sign_in_again" };
+        assert_eq!((second.step, second.diagnosis.code.as_str()), (Step::SignIn, code));
+        assert!(
+            deserves_another_try(&with_failure(kept, &bare(), &second, NOW)),
+            "a person may have it tried"
+        );
+    }
+    assert!(!deserves_another_try(&grant()), "a token that nobody ever used is not known to be good");
+    let refreshed = LastRefresh { at: NOW, result: String::from(REFRESHED) };
+    assert!(deserves_another_try(&Grant { last_refresh: Some(refreshed), ..grant() }));
+    let named = refused(400, r#"{"error":"invalid_grant","error_codes":[50173]}"#, None);
+    assert_eq!(after_failure(&named, &around(false, 1)).step, Step::SignIn, "this one has a reason");
+}
+
+#[test]
+fn what_the_next_sign_in_must_prove_is_kept_until_a_refresh_works() {
+    let demand = r#"{\"access_token\":{\"capolids\":{\"essential\":true}}}"#;
+    let body = format!(r#"{{"error":"interaction_required","error_codes":[50076],"claims":"{demand}"}}"#);
+    let error = refused(400, &body, None);
+    let verdict = after_failure(&error, &around(false, 1));
+    let kept = with_failure(grant(), &error, &verdict, NOW);
+    assert_eq!(kept.claims.as_deref(), Some(r#"{"access_token":{"capolids":{"essential":true}}}"#));
+    let other = with_failure(kept, &cut(false), &after_failure(&cut(false), &around(false, 2)), NOW);
+    assert!(other.claims.is_some(), "a later failure that demands nothing takes nothing back");
+    assert_eq!(with_answer(other, &answer(None), NOW).claims, None);
 }
 
 #[test]
@@ -181,28 +235,6 @@ fn an_answer_replaces_the_token_only_if_it_brings_one() {
     assert_eq!(rotated.secret, GrantSecret::Refresh { refresh_token: Secret::new("new") });
 }
 
-#[test]
-fn a_grant_that_names_receiving_alone_is_not_good_for_sending() {
-    let may =
-        |scopes: &[&str]| may_send(&scopes.iter().map(|scope| String::from(*scope)).collect::<Vec<_>>());
-    assert!(may(&[]), "not said: as asked for");
-    assert!(may(&["https://mail.google.com/", "openid"]));
-    assert!(may(&[
-        "https://outlook.office.com/IMAP.AccessAsUser.All",
-        "https://outlook.office.com/smtp.send"
-    ]));
-    assert!(!may(&["https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"]));
-    assert!(!may(&["https://outlook.office365.us/imap.accessasuser.all"]));
-}
-
-#[test]
-fn missing_scopes_are_found_whatever_their_case() {
-    let wanted = ["https://o/IMAP.AccessAsUser.All", "https://o/SMTP.Send", "openid"].map(String::from);
-    let granted = ["https://o/imap.accessasuser.all"].map(String::from);
-    assert_eq!(missing_scopes(&wanted, &granted), ["https://o/SMTP.Send"]);
-    assert!(missing_scopes(&wanted, &[]).is_empty(), "not said: as asked for");
-}
-
 proptest! {
     #[test]
     fn an_ended_or_refused_token_is_never_served(
@@ -227,9 +259,9 @@ proptest! {
 
     #[test]
     fn failures_are_never_repeated_within_a_second_and_no_token_is_dropped(
-        kinds in proptest::collection::vec((0_u8..5, 0.0_f64..1.0), 1..40),
+        kinds in proptest::collection::vec((0_u8..6, 0.0_f64..1.0), 1..40),
     ) {
-        let mut grant = grant();
+        let mut grant = signed_in();
         let mut now = NOW;
         for (failures, (kind, jitter)) in kinds.into_iter().enumerate() {
             let (marked, in_doubt) = before_refresh(grant, now);
@@ -238,15 +270,23 @@ proptest! {
                 1 => cut(false),
                 2 => refused(503, "", None),
                 3 => refused(429, "", Some("7")),
-                _ => refused(400, "{\"error\":\"new\"}", None),
+                4 => refused(400, "{\"error\":\"new\"}", None),
+                _ => {
+                    let once = refused(400, r#"{"error":"invalid_grant","error_codes":[70000]}"#, None);
+                    // a second one in a row is final, and is its own test
+                    if deserves_another_try(&marked) { once } else { cut(true) }
+                }
             };
             let failures = u32::try_from(failures).unwrap() + 1;
             let signed_in_at = Some(marked.signed_in_at);
-            let around = Circumstances { in_doubt, failures, signed_in_at, now, jitter, facts: Facts::default() };
+            let deserves_another_try = deserves_another_try(&marked);
+            let around = Circumstances {
+                in_doubt, deserves_another_try, failures, signed_in_at, now, jitter, facts: Facts::default()
+            };
             let verdict = after_failure(&error, &around);
-            let Step::RetryAt(at) = verdict.step else { panic!("{:?}", verdict.step) };
+            let (Step::RetryAt(at) | Step::NeedsAdmin(at)) = verdict.step else { panic!("{:?}", verdict.step) };
             prop_assert!(at.since(now) >= Duration::from_secs(1));
-            grant = with_failure(marked, &verdict, now);
+            grant = with_failure(marked, &error, &verdict, now);
             prop_assert_eq!(grant.refresh_in_flight_since.is_some(), verdict.in_doubt);
             prop_assert_eq!(&grant.secret, &GrantSecret::Refresh { refresh_token: Secret::new("old") });
             now = at;

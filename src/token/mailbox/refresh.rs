@@ -135,8 +135,9 @@ impl Refresher {
             return not_sent(TokenError::SignInNeeded(Box::new(self.other_client(&grant))));
         }
         let endpoints = Endpoints::of(&app.app, &self.deps.http).await;
-        let client =
-            endpoints.map(|endpoints| OauthClient::new(self.deps.http.clone(), endpoints, app.clone()));
+        let client = endpoints
+            .map(|endpoints| endpoints.for_mailbox(mailbox))
+            .map(|endpoints| OauthClient::new(self.deps.http.clone(), endpoints, app.clone()));
         let signed_in_at = Some(grant.signed_in_at);
         let (client, address) = (client.as_ref().map_err(FlowError::clone), &mailbox.address);
         let request = RefreshRequest { store, app: &app, client, failures, signed_in_at, address };

@@ -1,9 +1,11 @@
 //! What a token endpoint answered, read so that nothing of worth is lost: a refresh token that reached us must
 //! reach the store, whatever else is wrong with the answer around it.
 
-use crate::diagnosis::{Facts, OauthFailure, catalogue as c, classify_oauth, describe};
+use crate::diagnosis::{Facts, OauthClass, OauthFailure, catalogue as c, classify_oauth, describe};
 use crate::domain::{Diagnosis, Disposition, Secret};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -66,7 +68,34 @@ impl FlowError {
         }
     }
 
-    /// Whether a code exchange should be repeated once with `send_secret` inverted (AADSTS700025, 7000218).
+    /// What the provider demands of the next sign-in, as it is to be sent along.
+    #[must_use]
+    pub fn claims(&self) -> Option<&str> {
+        match self {
+            Self::Refused { failure } => failure.claims.as_deref(),
+            Self::Transport { .. } | Self::Endpoint(_) => None,
+        }
+    }
+
+    /// The same as the answer to a refresh.
+    #[must_use]
+    pub fn at_refresh(self) -> Self {
+        match self {
+            Self::Refused { failure } => Self::Refused { failure: Box::new(failure.at_refresh()) },
+            Self::Transport { .. } | Self::Endpoint(_) => self,
+        }
+    }
+
+    /// Whether something was asked for that nobody consented to.
+    #[must_use]
+    pub fn lacks_consent(&self) -> bool {
+        match self {
+            Self::Refused { failure } => failure.class == OauthClass::Consent,
+            Self::Transport { .. } | Self::Endpoint(_) => false,
+        }
+    }
+
+    /// Whether a request should be repeated once with `send_secret` inverted.
     #[must_use]
     pub fn wants_secret_the_other_way(&self) -> bool {
         match self {
@@ -118,6 +147,9 @@ const UNSAID_LIFETIME: Duration = Duration::from_secs(300);
 /// Entra gives at most 28 hours (continuous access evaluation); a longer number must not stop refreshing.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// So many unlisted numbers are logged at most.
+const MOST_LOGGED: usize = 1000;
+
 /// Reads tokens out of an answer of any status: RFC 6749 §5.1 with every field but the tokens optional.
 pub(in crate::token) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowError> {
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -129,7 +161,7 @@ pub(in crate::token) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowErro
             let cause = String::from("the answer holds no token");
             return Err(FlowError::Transport { maybe_consumed: true, cause });
         }
-        let failure = classify_oauth(answer.status, &answer.body, answer.retry_after.as_deref());
+        let failure = understand(answer.status, &answer.body, answer.retry_after.as_deref());
         return Err(FlowError::Refused { failure: Box::new(failure) });
     }
     Ok(TokenAnswer {
@@ -139,6 +171,21 @@ pub(in crate::token) fn read(answer: &RawAnswer) -> Result<TokenAnswer, FlowErro
         scopes: text("scope").unwrap_or_default().split_whitespace().map(String::from).collect(),
         id_token: text("id_token").map(String::from),
     })
+}
+
+/// Understands a refusal. One whose number the tables lack is logged, each number once: somebody has to learn it.
+pub(crate) fn understand(http_status: u16, body: &[u8], retry_after: Option<&str>) -> OauthFailure {
+    static LOGGED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    let failure = classify_oauth(http_status, body, retry_after);
+    if let Some(number) = failure.unlisted() {
+        let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        // numbers are the provider's to choose: there is an end to it
+        if logged.len() < MOST_LOGGED && logged.insert(number) {
+            let (error, said) = (&failure.error, &failure.description);
+            tracing::warn!(number, error, said, "AADSTS number that the tables lack: please report it");
+        }
+    }
+    failure
 }
 
 /// A number, or (older Azure endpoints, some proxies) a number in a string or with a fraction.

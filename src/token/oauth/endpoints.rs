@@ -3,8 +3,9 @@
 use super::answer::FlowError;
 use super::transport::fetch;
 use crate::config::{OauthPreset, Provider};
-use crate::domain::{App, ProviderKind};
+use crate::domain::{App, Mailbox, ProviderKind};
 use crate::net::{Dialer, HttpClient};
+use crate::token::scopes;
 use serde::Deserialize;
 use url::Url;
 
@@ -141,6 +142,13 @@ impl Endpoints {
             };
         }
         Ok(found)
+    }
+
+    /// The same with the scopes that a mailbox needs for what it does.
+    #[must_use]
+    pub fn for_mailbox(mut self, mailbox: &Mailbox) -> Self {
+        self.scopes = scopes::for_mailbox(mailbox, &self.scopes);
+        self
     }
 
     /// Where the service account of an app asks for tokens; `None`: its provider has no such accounts.

@@ -264,7 +264,9 @@ impl OauthClient {
             Err(FlowError::Refused { failure }) => match failure.error.as_str() {
                 "authorization_pending" => Ok(DevicePoll::Pending),
                 "slow_down" => Ok(DevicePoll::SlowDown),
-                "access_denied" | "authorization_declined" => Ok(DevicePoll::Declined),
+                "authorization_declined" => Ok(DevicePoll::Declined),
+                // with a number it can say more than that: a policy, say
+                "access_denied" if failure.is_decline() => Ok(DevicePoll::Declined),
                 "expired_token" | "code_expired" | "bad_verification_code" => Ok(DevicePoll::Expired),
                 _ => Err(FlowError::Refused { failure }),
             },

@@ -8,6 +8,7 @@ pub mod flows;
 mod service_account;
 mod transport;
 
+pub(crate) use answer::understand;
 pub use answer::{FlowError, TokenAnswer};
 pub use certificate::{CertificateError, read_certificate};
 pub use endpoints::Endpoints;

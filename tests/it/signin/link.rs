@@ -325,7 +325,7 @@ fn what_the_provider_or_the_server_refuses_is_told_and_may_be_tried_again() {
     let (state, code, _) = back_with("access_denied", "AADSTS90094: The grant requires admin permission.");
     assert_eq!((state.as_str(), code), ("needs_admin", json!("admin_consent_required")));
     let (state, code, page) = back_with("odd_error", "<script>alert(1)</script>");
-    assert_eq!((state.as_str(), code), ("declined", Value::Null));
+    assert_eq!((state.as_str(), code), ("needs_admin", json!("identity_provider_refused")));
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
 
     // the right account, and the mail server does not let it in: no grant

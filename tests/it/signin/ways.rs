@@ -55,7 +55,7 @@ impl Scene {
         self.running.wait_or(
             "the sign-in's state",
             || (self.row(link).value.state == wanted).then_some(()),
-            || self.shown(link).to_string(),
+            || format!("{:?}", self.row(link).value.state),
         );
     }
 
@@ -126,19 +126,62 @@ fn a_restart_in_the_middle_of_a_device_code_goes_on_polling() {
 #[test]
 fn a_device_code_ends_as_the_provider_says_and_the_link_stays_good() {
     let scene = guide_scene();
-    for (error, state) in [
-        ("access_denied", SignInState::Declined),
-        ("authorization_declined", SignInState::Declined),
-        ("expired_token", SignInState::Waiting),
-        ("bad_verification_code", SignInState::Waiting),
+    for (error, number, state) in [
+        ("access_denied", 65_004, SignInState::Declined),
+        ("authorization_declined", 70_016, SignInState::Declined),
+        ("expired_token", 70_020, SignInState::Waiting),
+        ("bad_verification_code", 70_018, SignInState::Waiting),
     ] {
         let link = scene.link_by("device");
-        scene.world.entra().next("token", Instead { error: Some(error.into()), ..Instead::aadsts(70_016) });
+        scene.world.entra().next("token", Instead { error: Some(error.into()), ..Instead::aadsts(number) });
         scene.form(&link.url, &[("way", "device")]);
         scene.until_sign_in(&link, state);
         assert!(scene.grant().is_none() && scene.row(&link).value.device.is_none());
         assert_eq!(scene.api.send(scene.api.bare("GET", &link.url)).status, 200);
     }
+}
+
+/// What the token endpoint answers once: an error in JSON.
+fn refusal(error: &str, description: &str) -> Instead {
+    let body = json!({"error": error, "error_description": description}).to_string();
+    Instead { status: Some(400), body: Some(body), ..Instead::default() }
+}
+
+#[test]
+fn a_personal_account_s_device_code_is_polled_again_with_the_secret() {
+    let scene = scene_with(|options| options.device_interval = 1, |_| {});
+    let link = scene.link_by("device");
+    let text = "AADSTS70002: The request body must contain the following parameter: 'client_secret'. It must include a \
+                'client_secret' input parameter.";
+    scene.world.entra().next("token", refusal("invalid_client", text));
+    scene.form(&link.url, &[("way", "device")]);
+    let code = scene.shown(&link)["device"]["user_code"].as_str().unwrap().to_owned();
+    scene.running.wait("a poll with the secret", || {
+        let log = scene.world.entra().log();
+        log.iter().any(|entry| entry.endpoint == "token" && entry.sent_secret).then_some(())
+    });
+    assert!(scene.world.entra().approve_device(&code, ANNA));
+    scene.until_sign_in(&link, SignInState::Done);
+    scene.until_live();
+}
+
+#[test]
+fn a_policy_against_device_codes_leads_to_the_other_ways() {
+    let scene = guide_scene();
+    let made = scene.api.post("/v1/mailboxes/anna/sign-in", &json!({"ways": ["device", "native"]})).ok(201);
+    let link = Link { id: made["id"].as_str().unwrap().into(), url: made["url"].as_str().unwrap().into() };
+    let text =
+        "AADSTS530036: Authentication failed because the device code flow is blocked by Conditional Access.";
+    scene.world.entra().next("token", refusal("invalid_grant", text));
+    scene.form(&link.url, &[("way", "device")]);
+    scene.until_sign_in(&link, SignInState::Declined);
+    assert_eq!(scene.shown(&link)["diagnosis"]["code"], "device_code_blocked");
+    let page = scene.api.send(scene.api.bare("GET", &link.url)).text();
+    assert!(page.contains("value=\"native\"") && !page.contains("value=\"device\""), "{page}");
+    let landed = scene.world.click_account(&scene.provider(&link), ANNA).unwrap();
+    let done = scene.form(&format!("{}/paste", link.url), &[("address", &landed)]);
+    assert_eq!(done.status, 200, "{}", done.text());
+    scene.until_live();
 }
 
 #[test]
