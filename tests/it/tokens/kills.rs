@@ -9,7 +9,7 @@ use crate::world::{Rotation, World};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Value;
-use stafette::domain::{GrantSecret, Incarnation, Timestamp};
+use stafette::domain::{Grant, GrantSecret, Incarnation, Secret, Timestamp};
 use stafette::store::Commit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -54,7 +54,20 @@ enum Outcome {
     NeedsSignIn,
 }
 
+/// How many requests a refresh takes. The first of two is refused before its token is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Requests {
+    One,
+    /// The client secret is left out, and demanded.
+    SecretTheOtherWay,
+    /// A scope is asked for that nobody consented to.
+    WithoutScope,
+}
+
+const RECEIVING: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
+
 struct Scene {
+    requests: Requests,
     world: World,
     site: Site,
     anna: Incarnation,
@@ -63,13 +76,39 @@ struct Scene {
 
 impl Scene {
     fn new(rotation: Rotation) -> Self {
-        let rng = randomness(&format!("refresh, {rotation:?}"));
+        Self::with(rotation, Requests::One)
+    }
+
+    fn with(rotation: Rotation, requests: Requests) -> Self {
+        let rng = randomness(&format!("refresh, {rotation:?}, {requests:?}"));
         let world = world_with(&[ANNA]).without_postfix().start();
         world.entra().set_rotation(rotation);
         let site = Site::new(&world);
         // without a sending actor all states are told by the receiving one
-        let anna = site.add_signed_in(&world, ANNA, |anna| anna.smtp = None);
-        Self { world, site, anna, rng }
+        let sends = requests == Requests::WithoutScope;
+        let anna = site.add_signed_in(&world, ANNA, |anna| anna.smtp = anna.smtp.take().filter(|_| sends));
+        let scene = Self { requests, world, site, anna, rng };
+        if sends {
+            scene.sign_in_again();
+        }
+        scene
+    }
+
+    /// Sees to it that the next refresh takes as many requests as it should.
+    fn prepare(&self) {
+        if self.requests == Requests::SecretTheOtherWay {
+            self.change_grant(|grant| grant.send_client_secret = false);
+        }
+    }
+
+    fn change_grant(&self, change: impl FnOnce(&mut Grant)) {
+        self.site.store(async |store| {
+            let mut row = store.grant(self.anna).unwrap().unwrap();
+            change(&mut row.value);
+            let mut commit = Commit::of_mailbox(self.anna);
+            store.put_grant(&mut commit, self.anna, row.generation, &row.value).unwrap();
+            store.commit(commit).await.unwrap();
+        });
     }
 
     fn kill_at(&mut self, place: Place) {
@@ -106,13 +145,13 @@ impl Scene {
     }
 
     fn sign_in_again(&self) {
-        let (_, _, grant) = oauth_parts(&self.world, ANNA, self.world.imaps_port());
-        self.site.store(async |store| {
-            let generation = store.grant(self.anna).unwrap().unwrap().generation;
-            let mut commit = Commit::of_mailbox(self.anna);
-            store.put_grant(&mut commit, self.anna, generation, &grant).unwrap();
-            store.commit(commit).await.unwrap();
-        });
+        let (_, _, mut new) = oauth_parts(&self.world, ANNA, self.world.imaps_port());
+        if self.requests == Requests::WithoutScope {
+            let tokens = self.world.entra().sign_in_for(ANNA, &format!("{RECEIVING} offline_access openid"));
+            new.secret = GrantSecret::Refresh { refresh_token: Secret::new(tokens.refresh_token.unwrap()) };
+            new.scopes = vec![RECEIVING.into()];
+        }
+        self.change_grant(|grant| *grant = new);
     }
 
     fn refreshes(&self) -> Vec<LogEntry> {
@@ -170,11 +209,15 @@ fn ancestors(log: &[LogEntry], token: &str) -> BTreeSet<String> {
 }
 
 fn campaign(rotation: Rotation) -> BTreeMap<(Place, Outcome), usize> {
-    let mut scene = Scene::new(rotation);
-    let rounds = rounds(40);
+    campaign_of(Scene::new(rotation), 40)
+}
+
+fn campaign_of(mut scene: Scene, usual: usize) -> BTreeMap<(Place, Outcome), usize> {
+    let rounds = rounds(usual);
     let mut counts: BTreeMap<(Place, Outcome), usize> = BTreeMap::new();
     for round in 0..rounds {
         let place = PLACES[round % PLACES.len()];
+        scene.prepare();
         scene.kill_at(place);
         let (persisted, known) = (scene.persisted(), scene.refreshes().len());
         let outcome = scene.restart(&persisted, known);
@@ -184,7 +227,14 @@ fn campaign(rotation: Rotation) -> BTreeMap<(Place, Outcome), usize> {
             scene.site.start().until_live("anna");
         }
     }
-    println!("refresh, {rotation:?}: {rounds} kills, {} refreshes: {counts:?}", scene.refreshes().len());
+    let refreshes = scene.refreshes();
+    let refused = refreshes.iter().filter(|entry| entry.result.starts_with("AADSTS")).count();
+    println!(
+        "{:?}: {rounds} kills, {} refreshes, {refused} refused: {counts:?}",
+        scene.requests,
+        refreshes.len()
+    );
+    assert!(scene.requests == Requests::One || refused >= rounds, "each refresh took two requests");
     counts
 }
 
@@ -209,6 +259,45 @@ fn kills_never_cost_a_grant_where_a_token_is_valid_until_its_successor_was_used(
 #[test]
 fn kills_cost_a_grant_under_strict_rotation_only_while_the_answer_is_not_durable() {
     assert_points(&campaign(Rotation::Strict), Outcome::NeedsSignIn);
+}
+
+#[test]
+fn kills_in_a_refresh_of_two_requests_cost_no_more_than_in_one() {
+    for requests in [Requests::SecretTheOtherWay, Requests::WithoutScope] {
+        assert_points(&campaign_of(Scene::with(Rotation::Strict, requests), 10), Outcome::NeedsSignIn);
+    }
+}
+
+#[test]
+fn a_token_refused_once_is_tried_once_more_after_a_kill_and_not_a_third_time() {
+    for again in [false, true] {
+        let scene = Scene::new(Rotation::Strict);
+        scene.site.start().until_live("anna");
+        let token = scene.persisted();
+        scene.world.entra().next("token", Instead::aadsts(70_000));
+        let mut daemon = scene.site.start();
+        daemon.until("the refusal", || {
+            let last = daemon.get("/v1/mailboxes/anna")["grant"]["last_refresh"]["result"].clone();
+            (last == "refresh_refused_once").then_some(())
+        });
+        daemon.killer()();
+        daemon.killed();
+        assert_eq!(scene.persisted(), token);
+        if again {
+            scene.world.entra().next("token", Instead::aadsts(70_000));
+        }
+        let daemon = scene.site.start();
+        if again {
+            daemon.until("needs_sign_in", || {
+                let shown = daemon.get("/v1/mailboxes/anna");
+                (shown["state"] == "needs_sign_in").then_some(())
+            });
+            drop(daemon);
+            assert_eq!(scene.persisted(), token);
+        } else {
+            daemon.until_live("anna");
+        }
+    }
 }
 
 #[test]

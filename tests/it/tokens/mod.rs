@@ -4,5 +4,6 @@ pub mod certificate;
 pub mod fleet;
 pub mod kills;
 pub mod oauth;
+pub mod refusals;
 pub mod service_account;
 pub mod upkeep;
