@@ -41,6 +41,9 @@ pub struct KeptFacts {
     pub address: String,
     /// The server spoken to.
     pub host: String,
+    /// Its port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Tenant id or domain.
     pub tenant: String,
     /// The app's client id.

@@ -57,6 +57,8 @@ pub enum NetError {
     Certificate {
         /// The host.
         host: String,
+        /// The port.
+        port: u16,
         /// What is wrong with it.
         fault: CertificateFault,
         /// The same in words.
@@ -176,7 +178,7 @@ impl NetError {
                 (&c::HOST_UNREACHABLE, host, "")
             }
             Self::TlsTimeout { host, .. } | Self::Tls { host, .. } => (&c::TLS_FAILED, host, ""),
-            Self::Certificate { host, fault, reason } => {
+            Self::Certificate { host, fault, reason, .. } => {
                 let entry = match fault {
                     CertificateFault::Issuer => &c::CERTIFICATE,
                     CertificateFault::Name => &c::CERTIFICATE_NAME,
@@ -190,6 +192,24 @@ impl NetError {
             Self::Io { host, .. } => (&c::CONNECTION_LOST, host, ""),
         };
         let evidence = self.to_string();
-        describe(entry, &Facts { host, detail, ..Facts::default() }, Some(&evidence))
+        describe(entry, &Facts { host, port: self.port(), detail, ..Facts::default() }, Some(&evidence))
+    }
+
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Refused { port, .. }
+            | Self::Unreachable { port, .. }
+            | Self::ConnectTimeout { port, .. }
+            | Self::Certificate { port, .. } => Some(*port),
+            Self::Resolve { .. }
+            | Self::TlsTimeout { .. }
+            | Self::Tls { .. }
+            | Self::PlainRefused { .. }
+            | Self::Denied { .. }
+            | Self::Proxy { .. }
+            | Self::Descriptors { .. }
+            | Self::ExtraCa { .. }
+            | Self::Io { .. } => None,
+        }
     }
 }

@@ -10,11 +10,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 impl Dialer {
-    /// Makes TLS on a stream, checking that the certificate is `host`'s.
+    /// Makes TLS on a stream to a host and port, checking that the certificate is the host's.
     ///
     /// # Errors
     /// [`NetError::Certificate`], [`NetError::TlsTimeout`], or [`NetError::Tls`].
-    pub async fn tls<S>(&self, host: &str, stream: S) -> Result<TlsStream<S>, NetError>
+    pub async fn tls<S>(&self, (host, port): (&str, u16), stream: S) -> Result<TlsStream<S>, NetError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -25,7 +25,7 @@ impl Dialer {
         let handshake = TlsConnector::from(Arc::clone(self.tls_config())).connect(name, stream);
         match tokio::time::timeout(after, handshake).await {
             Err(_) => Err(NetError::TlsTimeout { host: String::from(host), after }),
-            Ok(Err(error)) => Err(self.name_issuer(explain(host, &error))),
+            Ok(Err(error)) => Err(self.name_issuer(explain((host, port), &error))),
             Ok(Ok(stream)) => Ok(stream),
         }
     }
@@ -35,22 +35,22 @@ impl Dialer {
     /// Says who issued the certificate that is not accepted, where that was noted.
     fn name_issuer(&self, error: NetError) -> NetError {
         match (error, self.shown().and_then(Shown::certificate)) {
-            (NetError::Certificate { host, fault, reason }, Some(seen)) => {
+            (NetError::Certificate { host, port, fault, reason }, Some(seen)) => {
                 let reason = format!("{reason}; it was issued by {}", seen.issuer);
-                NetError::Certificate { host, fault, reason }
+                NetError::Certificate { host, port, fault, reason }
             }
             (error, _) => error,
         }
     }
 }
 
-fn explain(host: &str, error: &io::Error) -> NetError {
+fn explain((host, port): (&str, u16), error: &io::Error) -> NetError {
     let host = String::from(host);
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidCertificate(reason)) => {
             let (fault, reason) = fault_of(reason);
-            NetError::Certificate { host, fault, reason }
+            NetError::Certificate { host, port, fault, reason }
         }
         Some(other) => NetError::Tls { host, cause: other.to_string() },
         None => NetError::Tls { host, cause: error.to_string() },

@@ -58,7 +58,7 @@ async fn a_server_of_one_s_own_authority_is_accepted_by_extra_ca() {
     let (port, made) = tls_echo(&["localhost"]).await;
     let dialer = trusting(&made);
     let stream = dialer.connect("127.0.0.1", port).await.unwrap();
-    let mut tls = dialer.tls("localhost", stream).await.unwrap();
+    let mut tls = dialer.tls(("localhost", 993), stream).await.unwrap();
     tls.write_all(b"hello").await.unwrap();
     let mut five = [0; 5];
     tls.read_exact(&mut five).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_server_of_one_s_own_authority_is_accepted_by_extra_ca() {
 /// The diagnosis of a server's certificate: its code, and what to do.
 async fn told(dialer: &Dialer, port: u16) -> (String, String) {
     let stream = dialer.connect("127.0.0.1", port).await.unwrap();
-    let error = dialer.tls("localhost", stream).await.unwrap_err();
+    let error = dialer.tls(("localhost", 993), stream).await.unwrap_err();
     assert_eq!(error.disposition(), crate::domain::Disposition::RetryAfter(Duration::from_secs(900)));
     let found = error.diagnosis();
     (found.code, format!("{} {}", found.summary, found.remedy.text))
@@ -103,7 +103,7 @@ async fn an_unknown_issuer_another_name_and_an_expired_one_have_three_remedies()
 async fn a_silent_server_ends_in_a_tls_timeout() {
     let (client, _server) = tokio::io::duplex(64);
     let config = NetConfig { tls_timeout: Duration::from_millis(20), ..NetConfig::default() };
-    let error = Dialer::new(config).unwrap().tls("mail.example", client).await.unwrap_err();
+    let error = Dialer::new(config).unwrap().tls(("mail.example", 993), client).await.unwrap_err();
     assert!(matches!(error, NetError::TlsTimeout { .. }), "{error}");
 }
 

@@ -45,7 +45,9 @@ impl Checkup {
             if endpoint.security != Security::Starttls {
                 return Ok(At::Silent(Box::new(stream), peer));
             }
-            let mut session = SmtpSession::greet((stream, peer), host, hello_name, timing, &progress).await?;
+            let mut session =
+                SmtpSession::greet((stream, peer), (host, endpoint.port), hello_name, timing, &progress)
+                    .await?;
             session.starttls(dialer, hello_name).await?;
             Ok(At::Greeted(Box::new(session)))
         };
@@ -63,7 +65,13 @@ impl Checkup {
             At::Greeted(session) => session,
             At::Silent(stream, peer) => {
                 let (host, progress) = (endpoint.host.as_str(), Progress::default());
-                let greeting = SmtpSession::greet((*stream, peer), host, &hello_name, timing, &progress);
+                let greeting = SmtpSession::greet(
+                    (*stream, peer),
+                    (host, endpoint.port),
+                    &hello_name,
+                    timing,
+                    &progress,
+                );
                 Box::new(greeting.await.map_err(|error| explain(error, host))?)
             }
         };

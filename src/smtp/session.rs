@@ -68,6 +68,7 @@ pub struct SmtpSession {
     pub(super) timing: SmtpTiming,
     pub(super) broken: bool,
     pub(super) host: String,
+    pub(super) port: u16,
     pub(super) progress: Progress,
     /// Room for the connection.
     pub(super) _slot: Option<Slot>,
@@ -109,7 +110,7 @@ impl SmtpSession {
             progress.waits_for(Awaited::Tls);
         }
         let stream = Self::protect(dialer, endpoint, tcp).await?;
-        let mut session = Self::greet(stream, host, hello_name, timing, progress).await?;
+        let mut session = Self::greet(stream, (host, endpoint.port), hello_name, timing, progress).await?;
         if endpoint.security == Security::Starttls {
             session.starttls(dialer, hello_name).await?;
         }
@@ -126,7 +127,7 @@ impl SmtpSession {
         let host = endpoint.host.as_str();
         let peer = tcp.peer_addr().map_err(|cause| NetError::Io { host: String::from(host), cause })?;
         let stream = match endpoint.security {
-            Security::Tls => MaybeTls::Tls(Box::new(dialer.tls(host, tcp).await?)),
+            Security::Tls => MaybeTls::Tls(Box::new(dialer.tls((host, endpoint.port), tcp).await?)),
             Security::Starttls | Security::None => MaybeTls::Plain(tcp),
         };
         Ok((stream, peer))
@@ -135,7 +136,7 @@ impl SmtpSession {
     /// Waits for the greeting and says EHLO.
     pub(super) async fn greet(
         (stream, peer): (Stream, SocketAddr),
-        host: &str,
+        (host, port): (&str, u16),
         hello_name: &str,
         timing: SmtpTiming,
         progress: &Progress,
@@ -170,7 +171,7 @@ impl SmtpSession {
         };
         let offers = Capabilities::parse(&gate.reply());
         let (host, progress) = (String::from(host), progress.clone());
-        Ok(Self { connection, gate, offers, timing, broken: false, host, progress, _slot: None })
+        Ok(Self { connection, gate, offers, timing, broken: false, host, port, progress, _slot: None })
     }
 
     /// RFC 3207. Fails closed; what the server offered before TLS is discarded.
@@ -198,7 +199,7 @@ impl SmtpSession {
             }
         };
         self.progress.waits_for(Awaited::Tls);
-        let secured = dialer.tls(&self.host, plain).await?;
+        let secured = dialer.tls((&self.host, self.port), plain).await?;
         self.gate.put(MaybeTls::Tls(Box::new(secured)));
         self.progress.waits_for(Awaited::Answer("EHLO"));
         self.command(&format!("EHLO {hello_name}\r\n"), self.timing.command)

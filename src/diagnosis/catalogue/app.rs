@@ -3,24 +3,24 @@
 super::entries! {
     /// Admin consent.
     ADMIN_CONSENT = "admin_consent_required", TenantAdmin, AfterFix, "Admin consent required" => "Einwilligung des Administrators nötig",
-        "An administrator has to allow the app for the tenant {tenant}."
-        => "Ein Administrator muss die App für den Mandanten {tenant} erlauben.",
+        "An administrator has to allow the app for the tenant[ {tenant}]."
+        => "Ein Administrator muss die App für den Mandanten[ {tenant}] erlauben.",
         "Open the admin-consent link as an administrator and accept."
         => "Den Link zur Administratoreinwilligung als Administrator öffnen und annehmen.",
         commands [
-            "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}",
+            "https://login.microsoftonline.com/{tenant|organizations}/adminconsent?client_id={client_id}",
         ];
     /// The tenant has no Exchange, or the permission is not in the app.
     RESOURCE_MISSING = "resource_not_in_tenant", TenantAdmin, AfterFix, "Exchange not available to the app" => "Exchange für die App nicht vorhanden",
-        "Exchange Online is not available to the app in the tenant {tenant}."
-        => "Exchange Online steht der App im Mandanten {tenant} nicht zur Verfügung.",
+        "Exchange Online is not available to the app in the tenant[ {tenant}]."
+        => "Exchange Online steht der App im Mandanten[ {tenant}] nicht zur Verfügung.",
         "Check that the tenant has Exchange Online, and that the app lists its permissions under Office 365 \
          Exchange Online."
         => "Prüfen, ob der Mandant Exchange Online hat, und ob die App ihre Berechtigungen unter Office 365 \
          Exchange Online führt.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "API permissions > Add a permission"
             => "API-Berechtigungen > Berechtigung hinzufügen",
             "APIs my organization uses > Office 365 Exchange Online"
@@ -35,12 +35,12 @@ super::entries! {
         => "Genau die URI eintragen, die `app guide` zeigt, mit https und dem Typ Web. Steht sie unter Single-Page-Webanwendung, \
          sie von dort zu Web verschieben.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "Authentication"
             => "Authentifizierung",
-            "Web > Add URI: {detail}"
-            => "Web > URI hinzufügen: {detail}",
+            "Web > Add URI[: {detail}]"
+            => "Web > URI hinzufügen[: {detail}]",
             "of Google: Google Cloud console > Google Auth Platform > Clients > Authorized redirect URIs"
             => "bei Google: Google-Cloud-Konsole > Google Auth Platform > Clients > Autorisierte Weiterleitungs-URIs",
         ];
@@ -51,34 +51,34 @@ super::entries! {
         "Add the permissions that `app guide` shows, then consent again."
         => "Die Berechtigungen hinzufügen, die `app guide` zeigt, dann neu einwilligen.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "API permissions"
             => "API-Berechtigungen",
         ];
     /// The app is disabled.
     APP_DISABLED = "app_disabled", TenantAdmin, AfterFix, "App disabled" => "App deaktiviert",
-        "The app (client id {client_id}) is disabled in the tenant."
-        => "Die App (Client-ID {client_id}) ist im Mandanten deaktiviert.",
+        "The app[ (client id {client_id})] is disabled in the tenant."
+        => "Die App[ (Client-ID {client_id})] ist im Mandanten deaktiviert.",
         "Enable it again."
         => "Sie wieder aktivieren.",
         clicks [
-            "Entra admin center > Enterprise applications > (client id {client_id})"
-            => "Microsoft Entra Admin Center > Unternehmensanwendungen > (Client-ID {client_id})",
+            "Entra admin center > Enterprise applications > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > Unternehmensanwendungen > die App[ (Client-ID {client_id})]",
             "Properties > Enabled for users to sign-in: Yes"
             => "Eigenschaften > Aktiviert für die Benutzeranmeldung: Ja",
         ];
     /// Wrong secret.
     SECRET_WRONG = "client_secret_wrong", AppOwner, AfterFix, "Client secret wrong" => "Geheimer Clientschlüssel falsch",
-        "The client secret of the app (client id {client_id}) is wrong."
-        => "Der geheime Clientschlüssel der App (Client-ID {client_id}) ist falsch.",
+        "The client secret of the app[ (client id {client_id})] is wrong."
+        => "Der geheime Clientschlüssel der App[ (Client-ID {client_id})] ist falsch.",
         "Paste the secret's Value; the Secret ID beside it looks like a GUID and is not it. A lost value cannot \
          be shown again: make a new secret."
         => "Den Wert (Value) des Geheimnisses einfügen; die Geheimnis-ID daneben sieht aus wie eine GUID und ist \
          es nicht. Ein verlorener Wert wird nicht noch einmal gezeigt: ein neues Geheimnis anlegen.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "Certificates & secrets"
             => "Zertifikate & Geheimnisse",
             "New client secret, copy Value at once"
@@ -86,13 +86,13 @@ super::entries! {
         ];
     /// Expired secret.
     SECRET_EXPIRED = "client_secret_expired", AppOwner, AfterFix, "Client secret expired" => "Geheimer Clientschlüssel abgelaufen",
-        "The client secret of the app (client id {client_id}) has expired."
-        => "Der geheime Clientschlüssel der App (Client-ID {client_id}) ist abgelaufen.",
+        "The client secret of the app[ (client id {client_id})] has expired."
+        => "Der geheime Clientschlüssel der App[ (Client-ID {client_id})] ist abgelaufen.",
         "Make a new secret and enter its Value here."
         => "Ein neues Geheimnis anlegen und seinen Wert hier eintragen.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "Certificates & secrets"
             => "Zertifikate & Geheimnisse",
             "New client secret, copy Value at once"
@@ -107,25 +107,25 @@ super::entries! {
          keines eingeben.";
     /// The app is not known.
     APP_NOT_FOUND = "app_not_found", AppOwner, AfterFix, "App not found" => "App nicht gefunden",
-        "The app (client id {client_id}) is not known in the tenant {tenant}."
-        => "Die App (Client-ID {client_id}) ist im Mandanten {tenant} nicht bekannt.",
+        "The app[ (client id {client_id})] is not known in the tenant[ {tenant}]."
+        => "Die App[ (Client-ID {client_id})] ist im Mandanten[ {tenant}] nicht bekannt.",
         "Check client id and tenant id (they are often swapped); for another tenant, its administrator opens \
          the admin-consent link."
         => "Client-ID und Mandanten-ID prüfen (oft sind sie vertauscht); für einen anderen Mandanten öffnet dessen \
          Administrator den Link zur Einwilligung.",
         commands [
-            "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}",
+            "https://login.microsoftonline.com/{tenant|organizations}/adminconsent?client_id={client_id}",
         ];
     /// The app is refused for a reason the tables do not know.
     APP_REFUSED = "app_refused", AppOwner, AfterFix, "App refused" => "App abgelehnt",
-        "The identity provider refuses the app (client id {client_id})."
-        => "Der Identitätsanbieter weist die App (Client-ID {client_id}) zurück.",
+        "The identity provider refuses the app[ (client id {client_id})]."
+        => "Der Identitätsanbieter weist die App[ (Client-ID {client_id})] zurück.",
         "The evidence says why."
         => "Der Wortlaut sagt, warum.";
     /// Tenant does not exist.
     TENANT_NOT_FOUND = "tenant_not_found", Operator, AfterFix, "Tenant not found" => "Mandant nicht gefunden",
-        "The tenant {tenant} does not exist, or it lives in another national cloud."
-        => "Den Mandanten {tenant} gibt es nicht, oder er lebt in einer anderen nationalen Cloud.",
+        "The tenant[ {tenant}] does not exist, or it lives in another national cloud."
+        => "Den Mandanten[ {tenant}] gibt es nicht, oder er lebt in einer anderen nationalen Cloud.",
         "Check the tenant id, and `authority` for US Government or China."
         => "Die Mandanten-ID prüfen, und `authority` für US Government oder China.";
     /// Wrong authority alias.
@@ -182,34 +182,34 @@ super::entries! {
          Anmeldung, oder bitte melden.";
     /// The app's certificate.
     APP_CERTIFICATE = "app_certificate_wrong", AppOwner, AfterFix, "App certificate refused" => "Zertifikat der App abgelehnt",
-        "The certificate of the app (client id {client_id}) or a signature made with it is refused."
-        => "Das Zertifikat der App (Client-ID {client_id}) oder eine Signatur damit wird abgelehnt.",
+        "The certificate of the app[ (client id {client_id})] or a signature made with it is refused."
+        => "Das Zertifikat der App[ (Client-ID {client_id})] oder eine Signatur damit wird abgelehnt.",
         "Upload the certificate that is used here, and check that it has not expired."
         => "Das hier benutzte Zertifikat hochladen, und prüfen, ob es abgelaufen ist.",
         clicks [
-            "Entra admin center > App registrations > (client id {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (Client-ID {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "Certificates & secrets > Certificates > Upload certificate"
             => "Zertifikate & Geheimnisse > Zertifikate > Zertifikat hochladen",
         ];
     /// A new credential that was refused on trial.
     SECRET_ROLLED_BACK = "client_secret_rolled_back", AppOwner, AfterFix, "New secret refused" => "Neues Geheimnis abgelehnt",
-        "The new secret, certificate or key of the app {client_id} was refused; the one before is in use again."
-        => "Das neue Geheimnis, Zertifikat oder der neue Schlüssel der App {client_id} wurde abgelehnt; es gilt wieder \
+        "The new secret, certificate or key of the app[ {client_id}] was refused; the one before is in use again."
+        => "Das neue Geheimnis, Zertifikat oder der neue Schlüssel der App[ {client_id}] wurde abgelehnt; es gilt wieder \
          das vorherige.",
-        "Enter another one before the one in use ends. Why it was refused: {detail}"
-        => "Ein anderes eingeben, bevor das gültige endet. Warum es abgelehnt wurde: {detail}";
+        "Enter another one before the one in use ends.[ Why it was refused: {detail}]"
+        => "Ein anderes eingeben, bevor das gültige endet.[ Warum es abgelehnt wurde: {detail}]";
     /// A client secret that ends soon.
     SECRET_EXPIRING = "client_secret_expiring", AppOwner, AfterFix,
         "Client secret expires soon" => "Geheimer Clientschlüssel läuft bald ab",
-        "The client secret or certificate of the app {client_id} ends in {detail} days or less."
-        => "Der geheime Clientschlüssel oder das Zertifikat der App {client_id} endet in {detail} Tagen oder weniger.",
+        "The client secret or certificate of the app[ {client_id}] ends in {detail|a few} days or less."
+        => "Der geheime Clientschlüssel oder das Zertifikat der App[ {client_id}] endet in {detail|wenigen} Tagen oder weniger.",
         "Make a new one and enter it here before the old one ends: it is tried first, and taken back if it is refused."
         => "Ein neues anlegen und hier eintragen, bevor das alte endet: Es wird erst erprobt und zurückgenommen, wenn \
          es abgelehnt wird.",
         clicks [
-            "Entra admin center > App registrations > (the app {client_id})"
-            => "Microsoft Entra Admin Center > App-Registrierungen > (die App {client_id})",
+            "Entra admin center > App registrations > the app[ (client id {client_id})]"
+            => "Microsoft Entra Admin Center > App-Registrierungen > die App[ (Client-ID {client_id})]",
             "Certificates & secrets"
             => "Zertifikate & Geheimnisse",
             "New client secret, copy Value at once; or Upload certificate"

@@ -39,6 +39,9 @@ pub struct Entry {
     pub summary: Text,
     /// What to do, in a sentence or two.
     pub remedy: Text,
+    /// What the mailbox's user reads instead of summary and remedy, who can click nothing of an administrator's;
+    /// `None`: what goes for everything that this one has to act in (`diagnosis::for_user`).
+    pub user: Option<Text>,
     /// The clicks, in order.
     pub clicks: &'static [Text],
     /// The commands, in order.
@@ -48,6 +51,7 @@ pub struct Entry {
 macro_rules! entries {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $who:ident, $retry:ident, $label:literal => $label_de:literal,
         $summary:literal => $summary_de:literal, $remedy:literal => $remedy_de:literal
+        $(, user $user:literal => $user_de:literal)?
         $(, clicks [$($click:literal => $click_de:literal),* $(,)?])?
         $(, commands [$($command:literal),* $(,)?])?;)*) => {
         $($(#[$doc])*
@@ -58,6 +62,7 @@ macro_rules! entries {
             label: super::Text { en: $label, de: $label_de },
             summary: super::Text { en: $summary, de: $summary_de },
             remedy: super::Text { en: $remedy, de: $remedy_de },
+            user: super::optional_text!($($user => $user_de)?),
             clicks: &[$($(super::Text { en: $click, de: $click_de }),*)?],
             commands: &[$($($command),*)?],
         };)*
@@ -66,3 +71,13 @@ macro_rules! entries {
     };
 }
 pub(super) use entries;
+
+macro_rules! optional_text {
+    () => {
+        None
+    };
+    ($en:literal => $de:literal) => {
+        Some(super::Text { en: $en, de: $de })
+    };
+}
+pub(super) use optional_text;

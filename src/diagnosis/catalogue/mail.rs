@@ -30,8 +30,8 @@ super::entries! {
         => "Beides neu eingeben; bei Anmeldung in zwei Schritten kann ein App-Kennwort nötig sein.";
     /// Log-in succeeded, the mailbox does not open.
     NOT_CONNECTED = "authenticated_not_connected", TenantAdmin, Auto, "Mailbox does not open" => "Postfach öffnet sich nicht",
-        "{host} accepted the sign-in but does not open the mailbox {address}."
-        => "{host} hat die Anmeldung angenommen, öffnet aber das Postfach {address} nicht.",
+        "{host} accepted the sign-in but does not open the mailbox[ {address}]."
+        => "{host} hat die Anmeldung angenommen, öffnet aber das Postfach[ {address}] nicht.",
         "The signed-in user may have no right on this mailbox, or it has no licence, or IMAP is off. It is \
          tried again for a while, because Exchange says the same during a move."
         => "Vielleicht hat der angemeldete Benutzer kein Recht an diesem Postfach, oder es hat keine Lizenz, oder \
@@ -42,8 +42,8 @@ super::entries! {
         ];
     /// More folders than are taken.
     TOO_MANY_FOLDERS = "too_many_folders", User, AfterFix, "Too many folders" => "Zu viele Ordner",
-        "{address} has more than {detail} folders: new ones are left out, everything else is kept in step."
-        => "{address} hat mehr als {detail} Ordner: Neue bleiben außen vor, alles andere wird abgeglichen.",
+        "{address} has more than {detail|a few thousand} folders: new ones are left out, everything else is kept in step."
+        => "{address} hat mehr als {detail|einige tausend} Ordner: Neue bleiben außen vor, alles andere wird abgeglichen.",
         "Delete or merge folders in a mail program until fewer are left. Nothing that is stored is deleted because of this \
          limit. If nobody made so many, a program or the server makes them: look there."
         => "Ordner in einem Mailprogramm löschen oder zusammenlegen, bis es weniger sind. Wegen dieser Grenze wird nichts \
@@ -83,7 +83,11 @@ super::entries! {
         "{host} wants {address} to sign in with a web browser first."
         => "{host} verlangt, dass sich {address} zuerst mit einem Browser anmeldet.",
         "Sign in to the mailbox in a browser, answer what is asked, then sign in here again."
-        => "Im Browser am Postfach anmelden, die Fragen dort beantworten, dann hier neu anmelden.";
+        => "Im Browser am Postfach anmelden, die Fragen dort beantworten, dann hier neu anmelden.",
+        user "The provider has a question for you first. Sign in to {address} in your browser, answer what is \
+         asked, then come back here."
+        => "Der Anbieter hat erst eine Frage an Sie. Melden Sie sich im Browser bei {address} an, beantworten \
+         Sie sie, und kommen Sie dann hierher zurück.";
     /// An app password is wanted.
     APP_PASSWORD = "app_password_required", User, AfterFix, "App password required" => "App-Kennwort nötig",
         "{host} wants an app password for {address}."
@@ -129,14 +133,14 @@ super::entries! {
             "Set-TransportConfig -SmtpClientAuthenticationDisabled $false",
             "Get-User -Identity {address} | fl AuthenticationPolicy",
             "Get-AuthenticationPolicy | fl Name,AllowBasicAuthSmtp",
-            "Set-AuthenticationPolicy -Identity <policy> -AllowBasicAuthSmtp:$true",
+            "Set-AuthenticationPolicy -Identity POLICY -AllowBasicAuthSmtp:$true",
             "Get-MgPolicyIdentitySecurityDefaultEnforcementPolicy | fl IsEnabled",
             "Update-MgPolicyIdentitySecurityDefaultEnforcementPolicy -IsEnabled:$false",
         ];
     /// SMTP AUTH is off for the mailbox.
     SMTP_AUTH_DISABLED_MAILBOX = "smtp_auth_disabled_mailbox", TenantAdmin, AfterFix, "SMTP AUTH off for the mailbox" => "SMTP AUTH für das Postfach aus",
-        "SMTP AUTH is switched off for the mailbox {address}."
-        => "SMTP AUTH ist für das Postfach {address} abgeschaltet.",
+        "SMTP AUTH is switched off for the mailbox[ {address}]."
+        => "SMTP AUTH ist für das Postfach[ {address}] abgeschaltet.",
         "Switch it on for this mailbox; if it stays, check tenant, authentication policy and security defaults, \
          in this order. It is needed even with OAuth."
         => "Für dieses Postfach einschalten; bleibt es dabei, Mandant, Authentifizierungsrichtlinie und \
@@ -165,7 +169,7 @@ super::entries! {
             "Set-TransportConfig -SmtpClientAuthenticationDisabled $false",
             "Get-User -Identity {address} | fl AuthenticationPolicy",
             "Get-AuthenticationPolicy | fl Name,AllowBasicAuthSmtp",
-            "Set-AuthenticationPolicy -Identity <policy> -AllowBasicAuthSmtp:$true",
+            "Set-AuthenticationPolicy -Identity POLICY -AllowBasicAuthSmtp:$true",
             "Get-MgPolicyIdentitySecurityDefaultEnforcementPolicy | fl IsEnabled",
             "Update-MgPolicyIdentitySecurityDefaultEnforcementPolicy -IsEnabled:$false",
         ];
@@ -209,14 +213,14 @@ super::entries! {
         ];
     /// The app has no right on the mailbox.
     MAILBOX_LOGON_FAILED = "mailbox_logon_failed", TenantAdmin, Auto, "Mailbox log-on failed" => "Postfachanmeldung fehlgeschlagen",
-        "Exchange cannot open the mailbox {address} for sending."
-        => "Exchange kann das Postfach {address} zum Senden nicht öffnen.",
+        "Exchange cannot open the mailbox[ {address}] for sending."
+        => "Exchange kann das Postfach[ {address}] zum Senden nicht öffnen.",
         "App-only: give the app's service principal full access. Otherwise check that the mailbox has a licence."
         => "Ohne Benutzer: dem Dienstprinzipal der App Vollzugriff geben. Sonst prüfen, ob das Postfach eine \
          Lizenz hat.",
         commands [
             "Get-ServicePrincipal | fl DisplayName,AppId,Identity",
-            "Add-MailboxPermission -Identity {address} -User <service principal> -AccessRights FullAccess",
+            "Add-MailboxPermission -Identity {address} -User SERVICE_PRINCIPAL_ID -AccessRights FullAccess",
         ];
     /// AUTH is missing before MAIL, or an AUTH we speak is not offered.
     SMTP_AUTH_NOT_OFFERED = "smtp_auth_not_offered", Operator, AfterFix, "Sign-in not offered for sending" => "Anmeldung zum Senden nicht angeboten",
@@ -234,7 +238,7 @@ super::entries! {
         => "Als das Postfach selbst senden, oder ihm das Recht geben, als die andere Adresse zu senden; dann neu \
          abschicken.",
         commands [
-            "Add-RecipientPermission <from address> -Trustee {address} -AccessRights SendAs",
+            "Add-RecipientPermission FROM_ADDRESS -Trustee {address} -AccessRights SendAs",
         ];
     /// The daily number of recipients is used up.
     SENDING_QUOTA = "sending_quota", Nobody, Auto, "Sending limit reached" => "Sendegrenze erreicht",
@@ -244,8 +248,8 @@ super::entries! {
         => "Der Postausgang wartet und geht von selbst weiter, wenn der Zeitraum der Grenze endet.";
     /// The sender's mailbox is full.
     MAILBOX_FULL = "mailbox_full", User, AfterFix, "Mailbox full" => "Postfach voll",
-        "The mailbox {address} is full and cannot send."
-        => "Das Postfach {address} ist voll und kann nicht senden.",
+        "The mailbox[ {address}] is full and cannot send."
+        => "Das Postfach[ {address}] ist voll und kann nicht senden.",
         "Delete or archive mail (Sent Items and Deleted Items count), or have the quota raised."
         => "Mail löschen oder archivieren (Gesendete und Gelöschte Elemente zählen mit), oder die Größe anheben \
          lassen.";
@@ -332,16 +336,16 @@ super::entries! {
         => "Es ist nichts zu tun; die Ordner werden neu aufgelistet.";
     /// The user may not read a folder that the server lists.
     FOLDER_DENIED = "folder_denied", TenantAdmin, AfterFix, "No right to a folder" => "Kein Recht an einem Ordner",
-        "{host} lists the folder {detail} to {address} and does not let it be read."
-        => "{host} listet {address} den Ordner {detail} auf und lässt ihn nicht lesen.",
+        "{host} lists the folder[ {detail}] to {address} and does not let it be read."
+        => "{host} listet {address|diesem Postfach} den Ordner[ {detail}] auf und lässt ihn nicht lesen.",
         "Give the user the right to read the folder, or exclude the folder here. All other folders are kept in step \
          meanwhile."
         => "Dem Benutzer das Recht geben, den Ordner zu lesen, oder den Ordner hier ausschließen. Alle anderen Ordner \
          werden unterdessen weiter abgeglichen.";
     /// A folder that stays closed.
     FOLDER_REFUSED = "folder_refused", Provider, Auto, "Folder does not open" => "Ordner öffnet sich nicht",
-        "{host} lists the folder {detail} of {address} and does not open it."
-        => "{host} listet den Ordner {detail} von {address} auf und öffnet ihn nicht.",
+        "{host} lists the folder[ {detail}] of {address} and does not open it."
+        => "{host} listet den Ordner[ {detail}] von {address} auf und öffnet ihn nicht.",
         "It is tried again from time to time; if it stays, ask the server's operator, with the evidence, to repair the \
          folder, or exclude it here. All other folders are kept in step meanwhile."
         => "Es wird von Zeit zu Zeit wieder versucht; bleibt es dabei, den Betreiber des Servers mit dem Beleg bitten, den \

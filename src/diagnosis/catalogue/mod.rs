@@ -21,4 +21,4 @@ pub use net::*;
 pub use sign_in::*;
 pub use states::{SEND_STATES, STATES, StateWords};
 
-use entry::entries;
+use entry::{entries, optional_text};

@@ -3,8 +3,8 @@
 super::entries! {
     /// As many files and sockets are open as the process may have.
     DESCRIPTORS = "descriptors", Operator, Auto, "Too many open files" => "Zu viele offene Dateien",
-        "This process may have {detail} files and connections open, and has: there is no room for another mailbox."
-        => "Dieser Prozess darf {detail} Dateien und Verbindungen offen haben und hat sie: Für ein weiteres Postfach ist kein Platz.",
+        "This process may have {detail|only so many} files and connections open, and has: there is no room for another mailbox."
+        => "Dieser Prozess darf {detail|nur eine begrenzte Zahl} Dateien und Verbindungen offen haben und hat sie: Für ein weiteres Postfach ist kein Platz.",
         "Raise the limit of open files and start the daemon again: LimitNOFILE= in its systemd unit, else the hard \
          limit of ulimit. It takes one for each mailbox and a few hundred beside."
         => "Die Grenze für offene Dateien erhöhen und den Dienst neu starten: LimitNOFILE= in seiner systemd-Unit, sonst \
@@ -15,24 +15,24 @@ super::entries! {
         ];
     /// The address is one that is not to be connected to.
     ADDRESS_DENIED = "address_denied", Operator, AfterFix, "Address not allowed" => "Adresse nicht erlaubt",
-        "{host} leads to {detail}, which this installation may not connect to."
-        => "{host} führt zu {detail}; dorthin darf diese Installation keine Verbindung aufnehmen.",
+        "{host} leads to {detail|an address}, which this installation may not connect to."
+        => "{host} führt zu {detail|einer Adresse}; dorthin darf diese Installation keine Verbindung aufnehmen.",
         "If the host is a typing error, mend it. If a mail server of your own is meant, name its network in net.allow; \
          addresses of cloud metadata services are denied for a reason."
         => "Ist der Name ein Tippfehler, ihn berichtigen. Ist ein eigener Mailserver gemeint, dessen Netz in net.allow \
          nennen; Adressen von Metadaten-Diensten der Cloud sind aus gutem Grund gesperrt.";
     /// The outbound proxy refuses.
     PROXY_REFUSED = "proxy_refused", Operator, Auto, "Proxy does not connect" => "Proxy verbindet nicht",
-        "The proxy {detail} does not connect to {host}."
-        => "Der Proxy {detail} stellt keine Verbindung zu {host} her.",
+        "The proxy[ {detail}] does not connect to {host}."
+        => "Der Proxy[ {detail}] stellt keine Verbindung zu {host} her.",
         "Check user and password in net.proxy, and that the proxy lets the mail ports through (993, 587, 465, 443); \
          or name the host in net.no_proxy."
         => "Benutzer und Passwort in net.proxy prüfen, und ob der Proxy die Mail-Ports durchlässt (993, 587, 465, 443); \
          oder den Rechner in net.no_proxy nennen.";
     /// The name does not resolve.
     HOST_UNKNOWN = "host_unknown", Operator, Auto, "Host unknown" => "Rechnername unbekannt",
-        "The name {host} cannot be resolved."
-        => "Der Name {host} kann nicht aufgelöst werden.",
+        "The name[ {host}] cannot be resolved."
+        => "Der Name[ {host}] kann nicht aufgelöst werden.",
         "Check the host name for a typing error, then this machine's DNS."
         => "Den Namen auf Tippfehler prüfen, dann das DNS dieses Rechners.",
         commands [
@@ -52,46 +52,46 @@ super::entries! {
         => "Das Netz und die Firewall-Regeln nach außen für den eingestellten Port prüfen.";
     /// Nobody who is trusted here issued the server's certificate.
     CERTIFICATE = "tls_certificate", Operator, AfterFix, "Certificate's issuer unknown" => "Aussteller des Zertifikats unbekannt",
-        "The certificate of {host} is not accepted: {detail}."
-        => "Das Zertifikat von {host} wird nicht anerkannt: {detail}.",
+        "The certificate of {host} is not accepted[: {detail}]."
+        => "Das Zertifikat von {host} wird nicht anerkannt[: {detail}].",
         "If the server is your own, name its certificate authority in tls.extra_ca. If not, somebody may be in \
          between: do not go around it."
         => "Ist es ein eigener Server, seine Zertifizierungsstelle in tls.extra_ca nennen. Wenn nicht, steht \
          vielleicht jemand dazwischen: nicht umgehen.",
         commands [
-            "openssl s_client -connect {host}:<port> -servername {host} -showcerts",
+            "openssl s_client -connect {host}:{port} -servername {host} -showcerts",
         ];
     /// The server's certificate is for another name.
     CERTIFICATE_NAME = "tls_certificate_name", Operator, AfterFix, "Certificate for another name" => "Zertifikat für einen anderen Namen",
-        "The certificate that {host} shows is not for this name: {detail}."
-        => "Das Zertifikat, das {host} zeigt, gilt nicht für diesen Namen: {detail}.",
+        "The certificate that {host} shows is not for this name[: {detail}]."
+        => "Das Zertifikat, das {host} zeigt, gilt nicht für diesen Namen[: {detail}].",
         "Put a name that the certificate is for into host, if it is the same server; or have the server show a \
-         certificate for {host}. A further authority does not help."
+         certificate for {host|the name in use}. A further authority does not help."
         => "Als host einen Namen eintragen, für den das Zertifikat gilt, wenn es derselbe Server ist; oder den \
-         Server ein Zertifikat für {host} zeigen lassen. Eine weitere Zertifizierungsstelle hilft nicht.",
+         Server ein Zertifikat für {host|den benutzten Namen} zeigen lassen. Eine weitere Zertifizierungsstelle hilft nicht.",
         commands [
-            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -subject -ext subjectAltName",
+            "openssl s_client -connect {host}:{port} -servername {host} </dev/null | openssl x509 -noout -subject -ext subjectAltName",
         ];
     /// The server's certificate is not valid today.
     CERTIFICATE_TIME = "tls_certificate_expired", Operator, AfterFix, "Certificate not valid today" => "Zertifikat heute nicht gültig",
-        "The certificate of {host} is not valid today: {detail}."
-        => "Das Zertifikat von {host} ist heute nicht gültig: {detail}.",
+        "The certificate of {host} is not valid today[: {detail}]."
+        => "Das Zertifikat von {host} ist heute nicht gültig[: {detail}].",
         "It has to be renewed on the server (and the server to be told to load it). If other programs accept it, \
          this machine's clock is wrong."
         => "Es muss auf dem Server erneuert werden (und der Server es neu laden). Nehmen andere Programme es an, geht \
          die Uhr dieses Rechners falsch.",
         commands [
-            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -dates",
+            "openssl s_client -connect {host}:{port} -servername {host} </dev/null | openssl x509 -noout -dates",
             "timedatectl status",
         ];
     /// The server's certificate cannot be used by anybody.
     CERTIFICATE_UNUSABLE = "tls_certificate_unusable", Operator, AfterFix, "Certificate unusable" => "Zertifikat unbrauchbar",
-        "The certificate of {host} cannot be used: {detail}."
-        => "Das Zertifikat von {host} ist unbrauchbar: {detail}.",
+        "The certificate of {host} cannot be used[: {detail}]."
+        => "Das Zertifikat von {host} ist unbrauchbar[: {detail}].",
         "The server has to show another certificate."
         => "Der Server muss ein anderes Zertifikat zeigen.",
         commands [
-            "openssl s_client -connect {host}:<port> -servername {host} </dev/null | openssl x509 -noout -text",
+            "openssl s_client -connect {host}:{port} -servername {host} </dev/null | openssl x509 -noout -text",
         ];
     /// TLS fails otherwise.
     TLS_FAILED = "tls_failed", Operator, Auto, "TLS failed" => "TLS fehlgeschlagen",
@@ -115,8 +115,8 @@ super::entries! {
         => "Es ist nichts zu tun; es wird wieder versucht.";
     /// The server sent what no server should.
     LIMIT_EXCEEDED = "server_limit_exceeded", Provider, Auto, "Server sent too much" => "Server schickte zu viel",
-        "{host} sent more than a mail server may: {detail}."
-        => "{host} hat mehr geschickt, als ein Mailserver darf: {detail}.",
+        "{host} sent more than a mail server may[: {detail}]."
+        => "{host} hat mehr geschickt, als ein Mailserver darf[: {detail}].",
         "The connection was ended to protect the other mailboxes. If this repeats, the server is broken or not \
          the one it claims to be."
         => "Die Verbindung wurde beendet, um die anderen Postfächer zu schützen. Wiederholt es sich, ist der \
@@ -140,8 +140,8 @@ super::entries! {
          absichtlich warten.";
     /// The server has not answered AUTH yet.
     WAITING_FOR_SIGN_IN = "waiting_for_sign_in", Provider, Auto, "Waiting for the sign-in's answer" => "Wartet auf die Antwort der Anmeldung",
-        "{host} has not answered {detail} yet."
-        => "{host} hat auf {detail} noch nicht geantwortet.",
+        "{host} has not answered {detail|a command} yet."
+        => "{host} hat auf {detail|einen Befehl} noch nicht geantwortet.",
         "Usually what the server checks sign-ins with is down or slow. Nothing is known against user name and \
          password. It is tried again by itself; if it stays, look into the server's own log."
         => "Meist ist ausgefallen oder langsam, womit der Server Anmeldungen prüft. Gegen Benutzernamen und \
@@ -149,8 +149,8 @@ super::entries! {
          nachsehen.";
     /// The server has not answered a command yet.
     WAITING_FOR_ANSWER = "waiting_for_answer", Provider, Auto, "Waiting for an answer" => "Wartet auf eine Antwort",
-        "{host} has not answered {detail} yet."
-        => "{host} hat auf {detail} noch nicht geantwortet.",
+        "{host} has not answered {detail|a command} yet."
+        => "{host} hat auf {detail|einen Befehl} noch nicht geantwortet.",
         "The server is overloaded, or something on the way (a firewall that looks into mail) swallows the answer. It \
          is tried again by itself; if it stays, look into the server's own log."
         => "Der Server ist überlastet, oder etwas unterwegs (eine Firewall, die in Mail hineinsieht) verschluckt die \
@@ -171,14 +171,14 @@ super::entries! {
         => "Es wird von selbst wieder versucht. Bleibt es dabei, sagt der Wortlaut, was der Server will.";
     /// The server lacks something.
     SERVER_UNSUPPORTED = "server_unsupported", Operator, AfterFix, "Server cannot be used so" => "Server so nicht verwendbar",
-        "{host} cannot be used as it is configured: {detail}."
-        => "{host} kann so, wie es eingestellt ist, nicht benutzt werden: {detail}.",
+        "{host} cannot be used as it is configured[: {detail}]."
+        => "{host} kann so, wie es eingestellt ist, nicht benutzt werden[: {detail}].",
         "Change host, port, security or the way of signing in to what the server offers."
         => "Name, Port, Verschlüsselung oder Art der Anmeldung auf das ändern, was der Server bietet.";
     /// No space left.
     STORAGE_FULL = "storage_full", Operator, Auto, "No space left" => "Kein Platz mehr",
-        "There is no space left for {detail}, so no mail is fetched."
-        => "Für {detail} ist kein Platz mehr, deshalb wird keine Mail geholt.",
+        "There is no space left[ for {detail}], so no mail is fetched."
+        => "Für {detail|neue Mail} ist kein Platz mehr, deshalb wird keine Mail geholt.",
         "Free space on the disk of the data directory; it goes on by itself."
         => "Auf der Platte des Datenverzeichnisses Platz schaffen; es geht von selbst weiter.",
         commands [
@@ -212,8 +212,8 @@ super::entries! {
          Server steht.";
     /// This machine's clock.
     CLOCK_WRONG = "clock_wrong", Operator, AfterFix, "Clock wrong" => "Uhr falsch",
-        "This machine's clock is {detail}."
-        => "Die Uhr dieses Rechners geht falsch ({detail}).",
+        "This machine's clock is {detail|wrong}."
+        => "Die Uhr dieses Rechners geht falsch[ ({detail})].",
         "Set the clock and let it be kept by NTP: with a wrong one, certificates and sign-ins are refused."
         => "Die Uhr stellen und von NTP führen lassen: mit einer falschen werden Zertifikate und Anmeldungen \
          abgelehnt.",

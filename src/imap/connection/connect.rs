@@ -67,7 +67,7 @@ pub(in crate::imap) async fn secure(
     let tcp = ReadAhead::new(tcp);
     Ok(match endpoint.security {
         Security::Tls => {
-            let tls = dialer.tls(&endpoint.host, tcp).await?;
+            let tls = dialer.tls((&endpoint.host, endpoint.port), tcp).await?;
             Secured::Silent(MaybeTls::Tls(Box::new(tls)))
         }
         Security::None => Secured::Silent(MaybeTls::Plain(tcp)),
@@ -84,7 +84,7 @@ pub(in crate::imap) async fn secure(
                 let detail = String::from("more than its answer, before TLS began");
                 return Err(ImapError::Unreadable { what: "STARTTLS", detail });
             }
-            let tls = dialer.tls(&endpoint.host, tcp).await?;
+            let tls = dialer.tls((&endpoint.host, endpoint.port), tcp).await?;
             let tls = MaybeTls::Tls(Box::new(tls));
             Secured::Greeted(Box::new(client(tls)))
         }

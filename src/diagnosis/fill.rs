@@ -1,0 +1,165 @@
+//! Facts filled into a catalogue's text. A fact that is not known changes the sentence; its name is never shown. Pure.
+//!
+//! A text says so where it needs to: `[ of {tenant}]` is left out with a fact in it that is missing, and
+//! `{detail|something}` says what stands there instead. An address and a host have words of their own.
+
+use super::describe::Facts;
+use super::language::Language;
+
+/// A text with its facts.
+pub(super) fn fill(text: &str, facts: &Facts<'_>, language: Language) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('[') {
+        let Some(end) = rest[start..].find(']').map(|end| start + end) else { break };
+        filled = fill_plain(filled, &rest[..start], facts, language).0;
+        let optional = fill_plain(filled.clone(), &rest[start + 1..end], facts, language);
+        if let (whole, true) = optional {
+            filled = whole;
+        }
+        rest = &rest[end + 1..];
+    }
+    fill_plain(filled, rest, facts, language).0
+}
+
+/// A command with its facts, unless one is missing: it could not be run.
+pub(super) fn fill_command(command: &str, facts: &Facts<'_>) -> Option<String> {
+    let (filled, is_whole) = fill_plain(String::new(), command, facts, Language::En);
+    is_whole.then_some(filled)
+}
+
+/// A piece without optional parts, put after what stands before it, and whether all its facts are known.
+fn fill_plain(before: String, piece: &str, facts: &Facts<'_>, language: Language) -> (String, bool) {
+    let (mut filled, mut is_whole) = (before, true);
+    let mut rest = piece;
+    while let Some((text, name, words, after)) = next_fact(rest) {
+        filled.push_str(text);
+        let known = value(name, facts);
+        match known {
+            Some(known) => filled.push_str(&known),
+            None => {
+                is_whole &= words.is_some();
+                let instead = words.unwrap_or_else(|| in_place_of(name, &filled, language));
+                let begins = filled.is_empty() || filled.ends_with(['.', ':']) || filled.ends_with(". ");
+                filled.push_str(&if begins { capitalized(instead) } else { String::from(instead) });
+            }
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    (filled, is_whole)
+}
+
+/// The text before the next fact, the fact's name, what is said in its place, and the text behind it.
+fn next_fact(text: &str) -> Option<(&str, &str, Option<&str>, &str)> {
+    let start = text.find('{')?;
+    let end = start + text[start..].find('}')?;
+    let inside = &text[start + 1..end];
+    let (name, words) = inside.split_once('|').map_or((inside, None), |(name, words)| (name, Some(words)));
+    Some((&text[..start], name, words, &text[end + 1..]))
+}
+
+fn value(name: &str, facts: &Facts<'_>) -> Option<String> {
+    let text = match name {
+        "address" => facts.address,
+        "host" => facts.host,
+        "tenant" => facts.tenant,
+        "client_id" => facts.client_id,
+        "detail" => facts.detail,
+        "port" => return facts.port.map(|port| port.to_string()),
+        _ => "",
+    };
+    (!text.is_empty()).then(|| String::from(text))
+}
+
+/// What is said where an address or a host is not known: in German, in the case that the word before it asks for.
+fn in_place_of(name: &str, before: &str, language: Language) -> &'static str {
+    let word = before.trim_end().rsplit(' ').next().unwrap_or_default();
+    let is_dative =
+        matches!(word, "von" | "Von" | "mit" | "Mit" | "bei" | "Bei" | "zu" | "aus" | "Nach" | "nach");
+    let is_accusative = matches!(word, "für" | "Für" | "durch" | "gegen" | "ohne");
+    match (name, language) {
+        ("address", Language::En) => "this mailbox",
+        ("address", Language::De) if is_dative => "diesem Postfach",
+        ("address", Language::De) => "dieses Postfach",
+        ("host", Language::En) => "the server",
+        ("host", Language::De) if is_dative => "dem Server",
+        ("host", Language::De) if is_accusative => "den Server",
+        ("host", Language::De) => "der Server",
+        _ => "",
+    }
+}
+
+fn capitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::catalogue;
+
+    const KNOWN: Facts<'_> = Facts {
+        address: "a@b.example",
+        host: "h.example",
+        tenant: "t",
+        client_id: "c",
+        detail: "d",
+        port: Some(993),
+    };
+
+    #[test]
+    fn what_is_missing_changes_the_sentence() {
+        let text = "{host} knows no tenant[ {tenant}], says {address}: {detail|nothing}.";
+        assert_eq!(fill(text, &KNOWN, Language::En), "h.example knows no tenant t, says a@b.example: d.");
+        assert_eq!(
+            fill(text, &Facts::default(), Language::En),
+            "The server knows no tenant, says this mailbox: nothing."
+        );
+        let german = "Die Mail von {address} liegt bei {host}[ (Port {port})].";
+        assert_eq!(
+            fill(german, &Facts::default(), Language::De),
+            "Die Mail von diesem Postfach liegt bei dem Server."
+        );
+        assert_eq!(fill_command("openssl {host}:{port}", &KNOWN).as_deref(), Some("openssl h.example:993"));
+        assert_eq!(fill_command("openssl {host}:{port}", &Facts { port: None, ..KNOWN }), None);
+    }
+
+    #[test]
+    fn no_text_ever_shows_the_name_of_a_fact() {
+        let facts = ["address", "host", "tenant", "client_id", "detail", "port"];
+        // each missing alone, and all of them
+        let without = |missing: &str| Facts {
+            address: if missing == "address" { "" } else { KNOWN.address },
+            host: if missing == "host" { "" } else { KNOWN.host },
+            tenant: if missing == "tenant" { "" } else { KNOWN.tenant },
+            client_id: if missing == "client_id" { "" } else { KNOWN.client_id },
+            detail: if missing == "detail" { "" } else { KNOWN.detail },
+            port: KNOWN.port.filter(|_| missing != "port"),
+        };
+        let cases = facts.iter().map(|missing| without(missing)).chain([Facts::default(), KNOWN]);
+        for facts in cases {
+            for entry in catalogue::all() {
+                for language in [Language::En, Language::De] {
+                    let texts = [entry.summary, entry.remedy];
+                    let texts = texts.iter().chain(entry.clicks).chain(entry.user.iter());
+                    for text in texts {
+                        let shown = fill(text.get(language), &facts, language);
+                        let is_plain = !shown.contains(['<', '{', '}', '[', ']', '|']);
+                        let is_whole = !shown.contains("  ")
+                            && !shown.contains(" .")
+                            && !shown.contains(": .")
+                            && !shown.contains("()")
+                            && !shown.trim_end().ends_with(['>', ':']);
+                        assert!(is_plain && is_whole, "{}: {shown}", entry.code);
+                    }
+                }
+                for command in entry.commands {
+                    let shown = fill_command(command, &facts).unwrap_or_default();
+                    assert!(!shown.contains('<') || shown.contains("</dev/null"), "{}: {shown}", entry.code);
+                }
+            }
+        }
+    }
+}
