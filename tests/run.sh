@@ -10,6 +10,9 @@ packages="dovecot-imapd dovecot-lmtpd dovecot-pop3d postfix isync strace chromiu
 packages="$packages cyrus-common sasl2-bin"
 # outbound proxies: HTTP CONNECT and SOCKS5
 packages="$packages tinyproxy-bin microsocks"
+# Microsoft's and Google's own libraries, which the stand-in for identity providers is tried with (below)
+packages="$packages python3-venv"
+command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || need+=("$package")
 done
@@ -30,6 +33,16 @@ if [ ! -x "$cyrus/usr/lib/cyrus/bin/imapd" ]; then
     >log 2>&1 </dev/null) || { tail -20 "$download/log"; exit 1; }
   dpkg-deb -x "$download"/cyrus-imapd_*.deb "$cyrus"
   rm -r "$download"
+fi
+foreign=target/foreign # tests/world_selftest/foreign.rs looks there
+wanted=$(cat tests/foreign/requirements.txt tests/foreign/package-lock.json | sha256sum)
+if [ "$(cat "$foreign/installed" 2>/dev/null)" != "$wanted" ]; then
+  echo "installing: the libraries of tests/foreign into $foreign"
+  python3 -m venv "$foreign/venv"
+  "$foreign/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/foreign/requirements.txt
+  cp tests/foreign/package.json tests/foreign/package-lock.json "$foreign"
+  (cd "$foreign" && npm ci --silent --no-audit --no-fund)
+  echo "$wanted" >"$foreign/installed"
 fi
 for tool in nextest deny machete; do
   if ! cargo "$tool" --version >/dev/null 2>&1; then

@@ -3,6 +3,8 @@
 
 #[path = "world_selftest/entra.rs"]
 mod entra;
+#[path = "world_selftest/foreign.rs"]
+mod foreign;
 #[path = "world/mod.rs"]
 mod world;
 

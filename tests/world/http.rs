@@ -6,8 +6,8 @@ use std::future::Future;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// One request, its body read to the end.
 #[derive(Debug, Clone, Default)]
@@ -92,8 +92,27 @@ where
     }
 }
 
-async fn serve_connection<H, F>(mut stream: TcpStream, handler: &H) -> std::io::Result<()>
+/// The same over TLS.
+pub async fn serve_tls<H, F>(listener: TcpListener, config: Arc<rustls::ServerConfig>, handler: H)
 where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let (handler, acceptor) = (Arc::new(handler), tokio_rustls::TlsAcceptor::from(config));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let (handler, acceptor) = (Arc::clone(&handler), acceptor.clone());
+        tokio::spawn(async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let _ = serve_connection(stream, handler.as_ref()).await;
+            }
+        });
+    }
+}
+
+async fn serve_connection<S, H, F>(mut stream: S, handler: &H) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
     H: Fn(Request) -> F,
     F: Future<Output = Answer>,
 {
@@ -143,7 +162,10 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Request>> {
+async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<Option<Request>> {
     let head_end = loop {
         if let Some(at) = find(buffer, b"\r\n\r\n") {
             break at + 4;
@@ -193,20 +215,30 @@ pub fn form(pairs: &[(&str, &str)]) -> Vec<u8> {
 
 /// GETs a plain-http address, redirects not followed.
 pub fn get(address: &str) -> std::io::Result<Response> {
-    exchange("GET", address, "", &[])
+    exchange("GET", address, &[], &[])
 }
 
 /// POSTs form fields.
 pub fn post_form(address: &str, pairs: &[(&str, &str)]) -> std::io::Result<Response> {
-    exchange("POST", address, "application/x-www-form-urlencoded", &form(pairs))
+    post_form_with(address, pairs, &[])
+}
+
+/// The same, with header fields of the caller's.
+pub fn post_form_with(
+    address: &str,
+    pairs: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> std::io::Result<Response> {
+    let headers = [&[("Content-Type", "application/x-www-form-urlencoded")], headers].concat();
+    exchange("POST", address, &headers, &form(pairs))
 }
 
 /// POSTs a JSON value.
 pub fn post_json(address: &str, value: &serde_json::Value) -> std::io::Result<Response> {
-    exchange("POST", address, "application/json", value.to_string().as_bytes())
+    exchange("POST", address, &[("Content-Type", "application/json")], value.to_string().as_bytes())
 }
 
-fn exchange(method: &str, address: &str, content_type: &str, body: &[u8]) -> std::io::Result<Response> {
+fn exchange(method: &str, address: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Response> {
     let broken = |text: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, text.to_string());
     let url = url::Url::parse(address).map_err(|error| broken(&error.to_string()))?;
     let (host, port) = (url.host_str().unwrap_or("127.0.0.1"), url.port_or_known_default().unwrap_or(80));
@@ -217,9 +249,10 @@ fn exchange(method: &str, address: &str, content_type: &str, body: &[u8]) -> std
         None => url.path().to_string(),
     };
     let length = body.len();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\
-         Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n{headers}\
+         Content-Length: {length}\r\n\r\n"
     );
     stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut bytes = Vec::new();

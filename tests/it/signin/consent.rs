@@ -175,7 +175,13 @@ fn a_trial_that_needs_an_administrator_says_so_and_his_consent_mends_it() {
     assert!(page.text().contains("administrator"), "{}", page.text());
     let verified = scene.verify(&json!({}));
     assert_eq!(check(&verified, "redirect")["result"], "ok");
-    assert_eq!(check(&verified, "consent")["diagnosis"]["code"], "admin_consent_required");
+    // the page "Need admin approval" comes back as a cancel does: both are said, with the link
+    let consent = &check(&verified, "consent")["diagnosis"];
+    assert_eq!(consent["code"], "consent_declined");
+    assert!(
+        consent["remedy"]["commands"][0].as_str().unwrap().contains("/adminconsent?client_id="),
+        "{consent}"
+    );
     assert_eq!(scene.come_back(&scene.press_consent(&scene.consent_url(), "accept")).status, 200);
     assert_eq!(scene.proven(), ["ok", "ok"]);
     assert_eq!(scene.come_back(&scene.trial(ANNA)).status, 200);

@@ -2,6 +2,7 @@
 
 pub mod consent;
 pub mod crash;
+pub mod google;
 pub mod link;
 pub mod other_app;
 pub mod rotation;

@@ -14,7 +14,7 @@ const NATIVE: &str = "https://login.microsoftonline.com/common/oauth2/nativeclie
 /// As the guide registers it: a client secret, the native redirect, one tenant, delegated permissions.
 fn as_the_guide_registers(app: App, tenant: String) -> App {
     let redirects = vec![Redirect { uri: NATIVE.into(), platform: Platform::Native }];
-    App { redirects, single_tenant: Some(tenant), allows_device_code: true, ..app }
+    App { redirects, single_tenant: Some(tenant), public_client_flows: true, ..app }
 }
 
 fn guide_scene() -> Scene {

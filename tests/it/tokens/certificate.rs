@@ -4,8 +4,8 @@ use crate::signin::link::{ANNA, Scene, scene};
 use crate::support::api::Api;
 use crate::support::engine::{Running, config, web_app};
 use crate::world::World;
-use crate::world::entra::LogEntry;
 use crate::world::entra::assertion::KeyPair;
+use crate::world::entra::{self, LogEntry};
 use serde_json::{Value, json};
 use stafette::domain::{MailboxState, RotationState};
 use std::sync::OnceLock;
@@ -68,6 +68,8 @@ fn a_user_signs_in_and_stays_live_by_assertions() {
 #[test]
 fn a_device_code_s_grant_carries_no_assertion() {
     let scene = with_certificate();
+    let app = scene.world.entra().web_app();
+    scene.world.entra().put_app(entra::App { public_client_flows: true, ..app });
     let made = scene.api.post("/v1/mailboxes/anna/sign-in", &json!({"ways": ["device"]})).ok(201);
     let begun = scene.api.send(scene.api.bare("POST", made["url"].as_str().unwrap()));
     assert_eq!(begun.status, 303, "{}", begun.text());

@@ -1,7 +1,5 @@
 //! Client assertions (RFC 7523) as Entra ID takes them: signed by a certificate of the registration, for this token
-//! endpoint, by this client, now, and once.
-
-use std::collections::BTreeSet;
+//! endpoint, by this client, and now.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,14 +12,18 @@ use super::errors::{Refusal, refuse};
 use super::model::App;
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// The longest life of an assertion, in seconds.
+/// The longest life of an assertion, and how far a clock may be off, in seconds.
 const LONGEST: i64 = 600;
+const LENIENCE: i64 = 300;
 
 /// A certificate uploaded to a registration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Certificate {
     /// SHA-256 of it, in base64url.
     pub x5t_s256: String,
+    /// SHA-1 of it, which older libraries name it by.
+    #[serde(default)]
+    pub x5t: String,
     /// Its RSA key, as PEM.
     pub public_key: String,
     pub expired: bool,
@@ -50,6 +52,7 @@ impl KeyPair {
         let certificate = parameters.self_signed(&pair).unwrap();
         let uploaded = Certificate {
             x5t_s256: URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(certificate.der())),
+            x5t: URL_SAFE_NO_PAD.encode(sha1::Sha1::digest(certificate.der())),
             public_key: key.to_public_key().to_public_key_pem(LineEnding::LF).unwrap(),
             expired: false,
         };
@@ -62,11 +65,9 @@ pub struct Expected<'a> {
     pub app: &'a App,
     /// The token endpoint as it was called.
     pub audience: &'a str,
-    /// Every id that was used.
-    pub used: &'a mut BTreeSet<String>,
 }
 
-pub fn check(kind: Option<&str>, assertion: &str, expected: &mut Expected<'_>) -> Result<(), Refusal> {
+pub fn check(kind: Option<&str>, assertion: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
     if kind != Some(TYPE) {
         return refuse(900_144, "'client_assertion_type'.");
     }
@@ -85,8 +86,14 @@ pub fn check(kind: Option<&str>, assertion: &str, expected: &mut Expected<'_>) -
         Some("PS256") => Algorithm::PS256,
         _ => return refuse(5_002_738, "The algorithm is not supported."),
     };
-    let thumbprint = header_json["x5t#S256"].as_str().unwrap_or_default();
-    let known = expected.app.certificates.iter().find(|known| known.x5t_s256 == thumbprint);
+    // either thumbprint, with padding or without (https://learn.microsoft.com/entra/identity-platform/certificate-credentials)
+    let named = |name: &str| header_json[name].as_str().unwrap_or_default().trim_end_matches('=');
+    let (sha256, sha1) = (named("x5t#S256"), named("x5t"));
+    let thumbprint = if sha256.is_empty() { sha1 } else { sha256 };
+    let mut certificates = expected.app.certificates.iter();
+    let known = certificates.find(|known| {
+        !thumbprint.is_empty() && [&known.x5t_s256, &known.x5t].contains(&&thumbprint.to_owned())
+    });
     let Some(known) = known else {
         return refuse(
             700_027,
@@ -104,7 +111,7 @@ pub fn check(kind: Option<&str>, assertion: &str, expected: &mut Expected<'_>) -
     claims_fit(&claims_json, expected)
 }
 
-fn claims_fit(claims: &Value, expected: &mut Expected<'_>) -> Result<(), Refusal> {
+fn claims_fit(claims: &Value, expected: &Expected<'_>) -> Result<(), Refusal> {
     let client = expected.app.client_id.as_str();
     if claims["iss"] != client || claims["sub"] != client {
         return refuse(700_021, "");
@@ -114,14 +121,17 @@ fn claims_fit(claims: &Value, expected: &mut Expected<'_>) -> Result<(), Refusal
     }
     #[allow(clippy::disallowed_methods)] // the stand-in is no part of the engine
     let now = chrono::Utc::now().timestamp();
-    let [Some(from), Some(until)] = ["nbf", "exp"].map(|name| claims[name].as_i64()) else {
-        return refuse(700_024, "");
-    };
-    if from > now || until <= now || until - from > LONGEST {
+    // Microsoft's library for Python leaves nbf out, and counts in fractions of a second
+    #[allow(clippy::cast_possible_truncation)]
+    let second = |name: &str| claims[name].as_f64().map(|seconds| seconds as i64);
+    let Some(until) = second("exp") else { return refuse(700_024, "") };
+    let from = second("nbf").or(second("iat")).unwrap_or(now);
+    if from > now + LENIENCE || until + LENIENCE <= now || until - from > LONGEST {
         return refuse(700_024, "");
     }
+    // Microsoft's library for Node sends one assertion as often as it is valid
     match claims["jti"].as_str() {
-        Some(id) if id.len() >= 16 && expected.used.insert(id.to_owned()) => Ok(()),
-        _ => refuse(50_012, "The assertion was used already."),
+        Some(id) if id.len() >= 16 => Ok(()),
+        _ => refuse(50_012, "It has no id."),
     }
 }

@@ -30,6 +30,12 @@ fn check(state: &State, tenant: &str, query: &Form) -> Result<Wanted, Refusal> {
     let Some(platform) = app.redirect(&redirect_uri).map(|redirect| redirect.platform) else {
         return refuse(50_011, format!("Redirect URI '{redirect_uri}'."));
     };
+    // https, but for loopback (https://learn.microsoft.com/entra/identity-platform/reply-url)
+    let is_loopback =
+        ["http://localhost", "http://127.0.0.1"].iter().any(|own| redirect_uri.starts_with(own));
+    if redirect_uri.starts_with("http:") && !is_loopback {
+        return refuse(500_117, "");
+    }
     if required(query, "response_type")? != "code" {
         return refuse(70_005, "");
     }
@@ -54,12 +60,7 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     }
     let form = request.form();
     if form.contains_key("decline") {
-        let text = Refusal { code: 65_004, detail: String::new() }.description();
-        return Ok(back(
-            &wanted,
-            &request.query,
-            &[("error", "access_denied"), ("error_description", &text)],
-        ));
+        return Ok(cancelled(&wanted, &request.query));
     }
     let account = form.get("account").map(|text| text.to_ascii_lowercase()).unwrap_or_default();
     let Some(user) = accounts(state, tenant).into_iter().find(|user| user.address == account) else {
@@ -68,12 +69,7 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     let app = &wanted.app;
     let consented = state.consents.contains(&(user.tenant_id.clone(), app.client_id.clone()));
     if app.needs_admin_consent && !consented {
-        let text = Refusal { code: 90_094, detail: String::new() }.description();
-        return Ok(back(
-            &wanted,
-            &request.query,
-            &[("error", "access_denied"), ("error_description", &text)],
-        ));
+        return Ok(cancelled(&wanted, &request.query));
     }
     let code = format!("1.AX{}", random_text(400));
     let entry = Code {
@@ -90,6 +86,17 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     };
     state.codes.insert(code.clone(), entry);
     Ok(back(&wanted, &request.query, &[("code", &code), ("session_state", "00000000")]))
+}
+
+/// What comes back from "Cancel", and from the page "Need admin approval", which shows AADSTS90094 itself and offers no
+/// more than to return without consent: the same
+/// (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-response>,
+/// <https://learn.microsoft.com/entra/identity/enterprise-apps/configure-admin-consent-workflow>).
+fn cancelled(wanted: &Wanted, query: &Form) -> Response {
+    let text = Refusal { code: 65_004, detail: String::new() }.description();
+    let pairs =
+        [("error", "access_denied"), ("error_subcode", "cancel"), ("error_description", text.as_str())];
+    back(wanted, query, &pairs)
 }
 
 fn back(wanted: &Wanted, query: &Form, pairs: &[(&str, &str)]) -> Response {

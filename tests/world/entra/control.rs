@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::http::{Request, Response};
 use super::authorize::decide_device;
+use super::google::ServiceAccount;
 use super::model::{App, EntraOptions, Redirect, Rotation};
 use super::script::Scripted;
 use super::state::{Decision, State};
@@ -74,6 +75,13 @@ fn declare(state: &mut State, name: &str, body: Value) -> Response {
             }
             Err(error) => bad(&error.to_string()),
         },
+        "service-account" => match serde_json::from_value::<ServiceAccount>(body) {
+            Ok(account) => {
+                put_service_account(&mut state.options, account);
+                done()
+            }
+            Err(error) => bad(&error.to_string()),
+        },
         "settings" => {
             settings(&mut state.options, &body);
             done()
@@ -126,6 +134,12 @@ pub fn add_redirect(state: &mut State, client_id: &str, redirect: Redirect) -> b
 pub fn put_app(state: &mut State, app: App) {
     state.options.apps.retain(|known| known.client_id != app.client_id);
     state.options.apps.push(app);
+}
+
+/// Replaces the service account of the same address or adds it.
+pub fn put_service_account(options: &mut EntraOptions, account: ServiceAccount) {
+    options.service_accounts.retain(|known| known.client_email != account.client_email);
+    options.service_accounts.push(account);
 }
 
 fn settings(options: &mut EntraOptions, body: &Value) {

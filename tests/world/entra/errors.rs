@@ -20,12 +20,12 @@ pub fn refuse<T>(code: u32, detail: impl Into<String>) -> Result<T, Refusal> {
 pub fn class_of(code: u32) -> (&'static str, u16) {
     match code {
         700_021 | 700_023 | 700_024 | 50_027 | 5_002_738 | 7_000_215 | 7_000_222 | 7_000_218 | 700_025
-        | 700_027 | 700_030 | 70_002 | 50_012 => ("invalid_client", 401),
+        | 700_027 | 700_030 | 70_002 | 50_012 | 7_000_229 => ("invalid_client", 401),
         700_016 | 70_001 | 50_194 | 700_011 | 7_000_112 | 1_000_031 | 90_094 | 90_099 => {
             ("unauthorized_client", 400)
         }
         900_144 | 50_011 | 9_002_313 | 90_014 | 90_013 | 28_000 | 28_003 | 9_001_023 | 900_971 | 90_002
-        | 50_059 | 70_007 | 90_023 => ("invalid_request", 400),
+        | 50_059 | 70_007 | 90_023 | 9_002_326 | 9_002_327 | 500_117 => ("invalid_request", 400),
         70_011 | 1_002_012 | 28_002 => ("invalid_scope", 400),
         70_003 => ("unsupported_grant_type", 400),
         70_005 => ("unsupported_response_type", 400),
@@ -151,6 +151,16 @@ const TEXTS: &[(u32, &str)] = &[
         7_000_222,
         "The provided client secret keys are expired. Visit the portal to create new keys for your app.",
     ),
+    (7_000_229, "The client application is missing service principal:"),
+    (500_117, "The reply uri specified in the request isn't using a secure scheme."),
+    (
+        9_002_326,
+        "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type.",
+    ),
+    (
+        9_002_327,
+        "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests.",
+    ),
     (
         9_001_023,
         "The grant type isn't supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
@@ -159,6 +169,18 @@ const TEXTS: &[(u32, &str)] = &[
 
 fn text_of(code: u32) -> &'static str {
     TEXTS.iter().find(|(known, _)| *known == code).map_or("The request was refused.", |(_, text)| text)
+}
+
+/// Why interaction is needed, as Microsoft's libraries know it
+/// (<https://learn.microsoft.com/entra/msal/dotnet/advanced/exceptions/msal-error-handling>).
+fn suberror_of(code: u32) -> Option<&'static str> {
+    match code {
+        65_001 => Some("consent_required"),
+        50_173 => Some("bad_token"),
+        50_076 | 50_079 | 50_072 | 50_074 => Some("basic_action"),
+        53_003 | 53_000 => Some("message_only"),
+        _ => None,
+    }
 }
 
 impl Refusal {
@@ -185,8 +207,13 @@ impl Refusal {
             "correlation_id": correlation,
             "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
         });
-        if self.code == 65_001 {
-            value["suberror"] = json!("consent_required");
+        if let Some(suberror) = suberror_of(self.code) {
+            value["suberror"] = json!(suberror);
+        }
+        // what the next sign-in must prove (https://learn.microsoft.com/entra/identity-platform/claims-challenge)
+        if matches!(self.code, 50_076 | 53_000 | 53_003) {
+            let claims = json!({"access_token": {"capolids": {"essential": true, "values": [trace]}}});
+            value["claims"] = json!(claims.to_string());
         }
         value
     }

@@ -6,6 +6,7 @@ mod authorize;
 mod control;
 mod errors;
 pub mod google;
+mod google_user;
 mod keys;
 pub mod model;
 mod publish;
@@ -32,7 +33,7 @@ pub use state::{Decision, Grant, LogEntry};
 pub struct Entra {
     site: Arc<serve::Site>,
     pub port: u16,
-    _backstage: Backstage,
+    backstage: Backstage,
 }
 
 /// What a successful token request gave.
@@ -55,11 +56,22 @@ impl Entra {
             base: format!("http://127.0.0.1:{port}"),
         });
         let shared = Arc::clone(&site);
-        backstage
-            .handle()
-            .spawn(http::serve(listener, move |request| serve::handle(Arc::clone(&shared), request)));
+        backstage.handle().spawn(http::serve(listener, move |request| {
+            serve::handle(Arc::clone(&shared), shared.base.clone(), request)
+        }));
         backstage.handle().spawn(publish::keep_current(Arc::downgrade(&site)));
-        Self { site, port, _backstage: backstage.clone() }
+        Self { site, port, backstage: backstage.clone() }
+    }
+
+    /// The same stand-in over TLS, for clients that speak to nothing else: its address there.
+    pub fn serve_tls(&self, config: Arc<rustls::ServerConfig>) -> String {
+        let (listener, port) = self.backstage.listen();
+        let (shared, base) = (Arc::clone(&self.site), format!("https://localhost:{port}"));
+        let answered_as = base.clone();
+        self.backstage.handle().spawn(http::serve_tls(listener, config, move |request| {
+            serve::handle(Arc::clone(&shared), answered_as.clone(), request)
+        }));
+        base
     }
 
     fn state(&self) -> MutexGuard<'_, state::State> {
@@ -110,9 +122,7 @@ impl Entra {
 
     /// Adds the service account or replaces the one of the same address.
     pub fn put_service_account(&self, account: google::ServiceAccount) {
-        let known = &mut self.state().options.service_accounts;
-        known.retain(|known| known.client_email != account.client_email);
-        known.push(account);
+        control::put_service_account(&mut self.state().options, account);
     }
 
     pub fn add_redirect(&self, client_id: &str, uri: &str, platform: Platform) {

@@ -24,6 +24,8 @@ pub struct User {
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
     Web,
+    /// Single-page application: its codes are redeemed by a browser, from another site.
+    Spa,
     Native,
 }
 
@@ -55,9 +57,12 @@ pub struct App {
     pub roles: Vec<String>,
     /// The only tenant that may sign in; `common` is refused then (AADSTS50194).
     pub single_tenant: Option<String>,
-    /// Users may not consent themselves: sign-in ends in AADSTS90094 until an admin consented.
+    /// Users may not consent themselves: a sign-in comes back as if cancelled until an admin consented.
     pub needs_admin_consent: bool,
     pub allows_device_code: bool,
+    /// "Allow public client flows": a confidential client need not prove itself for device codes.
+    #[serde(default)]
+    pub public_client_flows: bool,
 }
 
 impl App {
@@ -112,6 +117,8 @@ pub struct EntraOptions {
     pub apps: Vec<App>,
     /// Those that Google knows; this stand-in is Google, too.
     pub service_accounts: Vec<ServiceAccount>,
+    /// Google's consent screen is in testing: refresh tokens end after seven days, and say so.
+    pub google_testing: bool,
     /// Length of access tokens in characters.
     pub access_token_length: usize,
     pub access_token_seconds: u64,
@@ -144,6 +151,7 @@ impl Default for EntraOptions {
             users: Vec::new(),
             apps: vec![web_app(), native_app(), daemon_app()],
             service_accounts: Vec::new(),
+            google_testing: false,
             access_token_length: 1_800,
             access_token_seconds: 3_599,
             code_seconds: 600,
@@ -204,6 +212,7 @@ pub fn web_app() -> App {
         single_tenant: None,
         needs_admin_consent: false,
         allows_device_code: true,
+        public_client_flows: false,
     }
 }
 

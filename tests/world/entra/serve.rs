@@ -10,6 +10,7 @@ use super::authorize;
 use super::control;
 use super::errors::Refusal;
 use super::google;
+use super::google_user;
 use super::keys::Keys;
 use super::scopes;
 use super::script::{Drop, Instead};
@@ -22,7 +23,8 @@ pub struct Site {
     pub base: String,
 }
 
-pub async fn handle(site: Arc<Site>, request: Request) -> Answer {
+/// Answers a request; `base` is the address that it came to.
+pub async fn handle(site: Arc<Site>, base: String, request: Request) -> Answer {
     if request.path.starts_with("/control/") {
         return Answer::Response(control::answer(&mut site.state.lock().unwrap(), &request));
     }
@@ -42,7 +44,7 @@ pub async fn handle(site: Arc<Site>, request: Request) -> Answer {
     let replaced = scripted.response();
     let genuine = replaced.is_none();
     let mut response =
-        replaced.unwrap_or_else(|| genuine_answer(&site, &tenant, endpoint, &request, &mut log));
+        replaced.unwrap_or_else(|| genuine_answer((&site, &base), (&tenant, endpoint), &request, &mut log));
     if genuine {
         scripted.apply_patch(&mut response);
     }
@@ -60,6 +62,9 @@ fn endpoint_of(path: &str) -> (String, &'static str) {
     }
     if rest == "token" {
         return (String::new(), "google_token");
+    }
+    if rest == "o/oauth2/v2/auth" {
+        return (String::new(), "google_authorize");
     }
     if rest == "device" {
         return (String::new(), "device");
@@ -131,9 +136,8 @@ fn result_of(response: &Response) -> String {
 }
 
 fn genuine_answer(
-    site: &Site,
-    tenant: &str,
-    endpoint: &str,
+    (site, base): (&Site, &str),
+    (tenant, endpoint): (&str, &str),
     request: &Request,
     log: &mut LogEntry,
 ) -> Response {
@@ -141,24 +145,47 @@ fn genuine_answer(
     let state = &mut *state;
     let outcome = match endpoint {
         "metadata" => {
-            token::check_tenant(state, tenant).map(|()| Response::json(200, &metadata(site, state, tenant)))
+            token::check_tenant(state, tenant).map(|()| Response::json(200, &metadata(base, state, tenant)))
         }
-        "keys" => Ok(Response::json(200, &site.keys.jwks(&format!("{}/{{tenantid}}/v2.0", site.base)))),
+        "keys" => Ok(Response::json(200, &site.keys.jwks(&format!("{base}/{{tenantid}}/v2.0")))),
         "authorize" => authorize::authorize(state, tenant, request),
         "token" if request.method == "POST" => {
             let mut form = request.form();
             basic_credentials(request, &mut form);
-            let asking = &mut Asking { tenant, form: &form, base: &site.base, keys: &site.keys, log };
+            let asking = &mut Asking {
+                tenant,
+                form: &form,
+                base,
+                keys: &site.keys,
+                origin: request.headers.get("origin"),
+                log,
+            };
             token::answer(state, asking).map(|value| Response::json(200, &value))
         }
-        "google_token" => Ok(google::answer(state, &site.base, &request.form(), log)),
-        "devicecode" => device_code(site, state, tenant, request).map(|value| Response::json(200, &value)),
+        "google_authorize" => Ok(google_user::authorize(state, request)),
+        "google_token" => Ok(google_token((site, base), state, &request.form(), log)),
+        "devicecode" => device_code(base, state, tenant, request).map(|value| Response::json(200, &value)),
         "device" => Ok(authorize::device_page(state, request)),
         "adminconsent" => authorize::admin_consent(state, tenant, request),
         "introspect" => Ok(introspect(state, request)),
         _ => Ok(Response::html(404, "<html><body>Not found</body></html>")),
     };
     outcome.unwrap_or_else(|refusal: Refusal| refusal.response())
+}
+
+/// Google has one endpoint for users' tokens and for service accounts.
+fn google_token(
+    (site, base): (&Site, &str),
+    state: &mut State,
+    form: &token::Form,
+    log: &mut LogEntry,
+) -> Response {
+    match form.get("grant_type").map(String::as_str) {
+        Some("authorization_code" | "refresh_token") => {
+            google_user::answer(state, (base, &site.keys), form, log)
+        }
+        _ => google::answer(state, base, form, log),
+    }
 }
 
 /// A client may prove itself by HTTP basic instead of the form, both parts form-encoded (RFC 6749, 2.3.1).
@@ -177,8 +204,7 @@ fn basic_credentials(request: &Request, form: &mut token::Form) {
     form.entry("client_secret".into()).or_insert(plain(secret).unwrap_or_default());
 }
 
-fn metadata(site: &Site, state: &State, tenant: &str) -> Value {
-    let base = &site.base;
+fn metadata(base: &str, state: &State, tenant: &str) -> Value {
     let issuer = match token::tenant_id(state, tenant) {
         Some(id) => format!("{base}/{id}/v2.0"),
         None => format!("{base}/{{tenantid}}/v2.0"),
@@ -201,7 +227,7 @@ fn metadata(site: &Site, state: &State, tenant: &str) -> Value {
     })
 }
 
-fn device_code(site: &Site, state: &mut State, tenant: &str, request: &Request) -> Result<Value, Refusal> {
+fn device_code(base: &str, state: &mut State, tenant: &str, request: &Request) -> Result<Value, Refusal> {
     token::check_tenant(state, tenant)?;
     let form = request.form();
     let client_id = token::required(&form, "client_id")?;
@@ -218,7 +244,7 @@ fn device_code(site: &Site, state: &mut State, tenant: &str, request: &Request) 
     let decision = Decision::Pending;
     let device = Device { client_id, user_code: user_code.clone(), scopes, issued: Instant::now(), decision };
     state.devices.insert(text.clone(), device);
-    let address = format!("{}/device", site.base);
+    let address = format!("{base}/device");
     Ok(json!({
         "device_code": text, "user_code": user_code, "verification_uri": address,
         "expires_in": state.options.device_code_seconds, "interval": state.options.device_interval,

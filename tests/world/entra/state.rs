@@ -29,8 +29,6 @@ pub struct State {
     /// The token files written, each with its number of mailboxes.
     pub published: BTreeSet<(String, usize)>,
     pub started: Instant,
-    /// Ids of client assertions that were used.
-    pub assertions: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -131,7 +129,6 @@ impl State {
             issued: Vec::new(),
             published: BTreeSet::new(),
             started: Instant::now(),
-            assertions: BTreeSet::new(),
         }
     }
 

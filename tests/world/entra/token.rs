@@ -21,6 +21,8 @@ pub struct Asking<'a> {
     pub form: &'a Form,
     pub base: &'a str,
     pub keys: &'a Keys,
+    /// What a browser's request from another site says of itself.
+    pub origin: Option<&'a String>,
     pub log: &'a mut LogEntry,
 }
 
@@ -51,7 +53,8 @@ pub fn answer(state: &mut State, asking: &mut Asking<'_>) -> Result<Value, Refus
         "authorization_code" => redeem_code(state, asking, &app),
         "refresh_token" => refresh(state, asking, &app),
         "client_credentials" => app_only(state, asking, &app),
-        "urn:ietf:params:oauth:grant-type:device_code" => device(state, asking, &app),
+        // the second is how older libraries say it, and is taken as well
+        "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => device(state, asking, &app),
         other => refuse(70_003, format!("The grant type '{other}' is not supported.")),
     }
 }
@@ -98,6 +101,13 @@ fn authenticate(
 ) -> Result<(), Refusal> {
     let sent = |name: &str| asking.form.get(name).filter(|value| !value.is_empty());
     let (secret, assertion) = (sent("client_secret"), sent("client_assertion"));
+    // https://learn.microsoft.com/entra/identity-platform/reference-error-codes: AADSTS9002326, AADSTS9002327
+    match (platform, asking.origin) {
+        (Platform::Spa, None) => return refuse(9_002_327, ""),
+        (Platform::Web | Platform::Native, Some(_)) => return refuse(9_002_326, ""),
+        (Platform::Spa, Some(_)) => return Ok(()),
+        (Platform::Web | Platform::Native, None) => {}
+    }
     if platform == Platform::Native || app.is_public() {
         return if secret.or(assertion).is_some() { refuse(700_025, "") } else { Ok(()) };
     }
@@ -105,8 +115,7 @@ fn authenticate(
         state.issued.push(assertion.clone());
         let audience = format!("{}/{}/oauth2/v2.0/token", asking.base, asking.tenant);
         let kind = sent("client_assertion_type").map(String::as_str);
-        let used = &mut state.assertions;
-        return assertion::check(kind, assertion, &mut Expected { app, audience: &audience, used });
+        return assertion::check(kind, assertion, &Expected { app, audience: &audience });
     }
     if secret.is_none() {
         return refuse(7_000_218, "");
@@ -161,7 +170,7 @@ fn redeem_code(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<
     ))
 }
 
-fn check_verifier(challenge: Option<&str>, form: &Form) -> Result<(), Refusal> {
+pub fn check_verifier(challenge: Option<&str>, form: &Form) -> Result<(), Refusal> {
     let Some(challenge) = challenge else { return Ok(()) };
     use sha2::Digest;
     let hash = sha2::Sha256::digest(required(form, "code_verifier")?.as_bytes());
@@ -229,9 +238,14 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
     else {
         return refuse(90_002, "");
     };
-    // Without consent a token is issued all the same; it just carries no roles and opens nothing.
+    // Where nobody consented, another tenant does not know the app at all; its own tenant gives a token without roles,
+    // which opens nothing (https://learn.microsoft.com/entra/identity-platform/app-objects-and-service-principals).
     let consented =
         !app.needs_admin_consent || state.consents.contains(&(tenant_id.clone(), app.client_id.clone()));
+    let home = app.single_tenant.clone().or_else(|| Some(state.options.tenants.first()?.id.clone()));
+    if !consented && home.as_ref() != Some(&tenant_id) {
+        return refuse(7_000_229, format!("{} in the tenant {tenant_id}.", app.client_id));
+    }
     let roles = if consented { app.roles.clone() } else { Vec::new() };
     let expires = Instant::now() + state.access_lifetime();
     let client_id = app.client_id.clone();
@@ -245,8 +259,12 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
 
 fn device(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Value, Refusal> {
     let text = required(asking.form, "device_code")?.to_string();
+    // a confidential client proves itself for the code, too (AADSTS7000218), unless the registration allows public client
+    // flows (https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code)
     if app.is_public() {
         authenticate(state, app, Platform::Native, asking)?;
+    } else if !app.public_client_flows {
+        authenticate(state, app, Platform::Web, asking)?;
     }
     let Some(device) = state.devices.get(&text).filter(|device| device.client_id == app.client_id).cloned()
     else {
