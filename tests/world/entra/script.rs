@@ -22,10 +22,16 @@ fn once() -> u32 {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Instead {
-    /// An error in Entra's own form.
+    /// An error in Entra's own form, with every member that it documents
+    /// (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-response-1>).
     pub aadsts: Option<u32>,
-    /// Overrides the `error` of `aadsts`.
+    /// Overrides the `error` of `aadsts`; without `aadsts`, an error of RFC 6749 (section 5.2), as Google gives it.
     pub error: Option<String>,
+    /// The `error_description`, word for word: neither number nor ids are added to it.
+    pub description: Option<String>,
+    /// `suberror` and `claims`, where the error has none of its own or another one.
+    pub suberror: Option<String>,
+    pub claims: Option<String>,
     pub status: Option<u16>,
     pub retry_after: Option<u64>,
     pub body: Option<String>,
@@ -70,14 +76,32 @@ impl Instead {
         Self { drop: Some(drop), ..Self::default() }
     }
 
+    /// The error that is scripted, with its status.
+    fn refusal(&self) -> Option<(u16, serde_json::Value)> {
+        let (usual, mut value) = match (self.aadsts, &self.error) {
+            (Some(code), _) => {
+                (super::errors::class_of(code).1, Refusal { code, detail: String::new() }.json())
+            }
+            (None, Some(_)) => (400, serde_json::json!({})),
+            (None, None) => return None,
+        };
+        let members = [
+            ("error", &self.error),
+            ("error_description", &self.description),
+            ("suberror", &self.suberror),
+            ("claims", &self.claims),
+        ];
+        for (name, text) in members {
+            if let Some(text) = text {
+                value[name] = serde_json::json!(text);
+            }
+        }
+        Some((self.status.unwrap_or(usual), value))
+    }
+
     /// The answer that takes the place of the real one, if this script replaces it.
     pub fn response(&self) -> Option<Response> {
-        let mut response = if let Some(code) = self.aadsts {
-            let mut value = Refusal { code, detail: String::new() }.json();
-            if let Some(error) = &self.error {
-                value["error"] = serde_json::json!(error);
-            }
-            let status = self.status.unwrap_or(super::errors::class_of(code).1);
+        let mut response = if let Some((status, value)) = self.refusal() {
             Response::json(status, &value)
         } else if self.html {
             Response::html(
