@@ -20,9 +20,17 @@ const STRANGER: &str = "clara@kunde.test";
 
 fn installed() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/foreign");
-    assert!(
-        folder.join("installed").is_file(),
-        "{} is not there: tests/run.sh installs the libraries of tests/foreign, run it once",
+    use sha2::Digest;
+    let mut hash = sha2::Sha256::new();
+    for name in ["requirements.txt", "package-lock.json"] {
+        hash.update(std::fs::read(script(name)).unwrap());
+    }
+    let wanted = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let found = std::fs::read_to_string(folder.join("installed")).unwrap_or_default();
+    assert_eq!(
+        found.split_whitespace().next(),
+        Some(wanted.as_str()),
+        "{} lacks what tests/foreign names: tests/run.sh installs it, run it once",
         folder.display()
     );
     folder
