@@ -250,11 +250,22 @@ fn a_redirect_is_https_or_loopback() {
     let world = world();
     let entra = world.entra();
     let app = entra.web_app();
-    let redirect = "http://mail.makler.test/sign-in/callback";
-    entra.add_redirect(&app.client_id, redirect, Platform::Web);
-    let url = entra.authorize_url("organizations", &app.client_id, redirect, SCOPES, &"v".repeat(43));
-    let page = http::get(&url).unwrap();
-    assert!(page.status == 400 && page.text().contains("AADSTS500117"), "{}", page.text());
+    let page = |redirect: &str| {
+        let url = entra.authorize_url("organizations", &app.client_id, redirect, SCOPES, &"v".repeat(43));
+        http::get(&url).unwrap()
+    };
+    for host in ["mail.makler.test", "localhost.makler.test", "127.0.0.1.makler.test"] {
+        let redirect = format!("http://{host}/sign-in/callback");
+        let unknown = page(&redirect);
+        assert!(unknown.status == 400 && unknown.text().contains("AADSTS50011:"), "{}", unknown.text());
+        entra.add_redirect(&app.client_id, &redirect, Platform::Web);
+        let insecure = page(&redirect);
+        assert!(insecure.status == 400 && insecure.text().contains("AADSTS500117:"), "{}", insecure.text());
+    }
+    for redirect in ["https://mail.makler.test/sign-in/callback", "http://localhost:8/elsewhere"] {
+        entra.add_redirect(&app.client_id, redirect, Platform::Web);
+        assert_eq!(page(redirect).status, 200, "{redirect}");
+    }
 }
 
 #[test]

@@ -31,9 +31,8 @@ fn check(state: &State, tenant: &str, query: &Form) -> Result<Wanted, Refusal> {
         return refuse(50_011, format!("Redirect URI '{redirect_uri}'."));
     };
     // https, but for loopback (https://learn.microsoft.com/entra/identity-platform/reply-url)
-    let is_loopback =
-        ["http://localhost", "http://127.0.0.1"].iter().any(|own| redirect_uri.starts_with(own));
-    if redirect_uri.starts_with("http:") && !is_loopback {
+    let is_loopback = |url: &url::Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
+    if url::Url::parse(&redirect_uri).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url)) {
         return refuse(500_117, "");
     }
     if required(query, "response_type")? != "code" {
