@@ -282,6 +282,8 @@ fn an_app_that_another_tenant_never_consented_to_is_not_there() {
     ];
     let (status, refusal) = entra.post_token(crate::world::entra::KUNDE_TENANT, &pairs).unwrap();
     assert_eq!((status, &refusal["error_codes"][0]), (401, &json!(7_000_229)), "{refusal}");
+    let named = format!("AADSTS7000229: The client application {} is missing service", app.client_id);
+    assert!(text(&refusal, "error_description").starts_with(&named), "{refusal}");
     assert_eq!(entra.post_token(&entra.tenant_id(), &pairs).unwrap().0, 200, "its own tenant knows it");
 }
 

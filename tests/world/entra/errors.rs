@@ -151,7 +151,7 @@ const TEXTS: &[(u32, &str)] = &[
         7_000_222,
         "The provided client secret keys are expired. Visit the portal to create new keys for your app.",
     ),
-    (7_000_229, "The client application is missing service principal:"),
+    (7_000_229, "The client application"),
     (500_117, "The reply uri specified in the request isn't using a secure scheme."),
     (
         9_002_326,

@@ -244,7 +244,8 @@ fn app_only(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Val
         !app.needs_admin_consent || state.consents.contains(&(tenant_id.clone(), app.client_id.clone()));
     let home = app.single_tenant.clone().or_else(|| Some(state.options.tenants.first()?.id.clone()));
     if !consented && home.as_ref() != Some(&tenant_id) {
-        return refuse(7_000_229, format!("{} in the tenant {tenant_id}.", app.client_id));
+        let named = format!("{} is missing service principal in the tenant {tenant_id}.", app.client_id);
+        return refuse(7_000_229, named);
     }
     let roles = if consented { app.roles.clone() } else { Vec::new() };
     let expires = Instant::now() + state.access_lifetime();
