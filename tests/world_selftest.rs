@@ -5,6 +5,8 @@
 mod entra;
 #[path = "world_selftest/foreign.rs"]
 mod foreign;
+#[path = "world_selftest/providers.rs"]
+mod providers;
 #[path = "world/mod.rs"]
 mod world;
 

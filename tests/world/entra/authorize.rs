@@ -70,6 +70,8 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     if app.needs_admin_consent && !consented {
         return Ok(cancelled(&wanted, &request.query));
     }
+    let unticked = if user.is_personal() { unticked(request) } else { Vec::new() };
+    let scopes = wanted.scopes.iter().filter(|scope| !scopes::contains(&unticked, scope)).cloned().collect();
     let code = format!("1.AX{}", random_text(400));
     let entry = Code {
         client_id: app.client_id.clone(),
@@ -77,7 +79,7 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
         user: user.address,
         redirect_uri: wanted.redirect_uri.clone(),
         platform: wanted.platform,
-        scopes: wanted.scopes.clone(),
+        scopes,
         nonce: request.query.get("nonce").cloned(),
         challenge: request.query.get("code_challenge").cloned(),
         issued: Instant::now(),
@@ -85,6 +87,12 @@ pub fn authorize(state: &mut State, tenant: &str, request: &Request) -> Result<R
     };
     state.codes.insert(code.clone(), entry);
     Ok(back(&wanted, &request.query, &[("code", &code), ("session_state", "00000000")]))
+}
+
+/// What was unticked on the page: one field `without` for each scope.
+pub fn unticked(request: &Request) -> Vec<String> {
+    let fields = url::form_urlencoded::parse(&request.body);
+    fields.filter(|(name, _)| name == "without").map(|(_, scope)| scope.into_owned()).collect()
 }
 
 /// What comes back from "Cancel", and from the page "Need admin approval", which shows AADSTS90094 itself and offers no
@@ -124,10 +132,17 @@ fn back(wanted: &Wanted, query: &Form, pairs: &[(&str, &str)]) -> Response {
     Response::redirect(&format!("{}{joint}{text}", wanted.redirect_uri))
 }
 
-/// The users offered under a tenant's path; the aliases offer everyone.
+/// The users offered under a tenant's path; `common` offers everyone.
 fn accounts(state: &State, tenant: &str) -> Vec<User> {
     let id = tenant_id(state, tenant);
-    let fits = |user: &&User| id.as_ref().is_none_or(|id| *id == user.tenant_id);
+    // work accounts are no consumers, and personal ones are of no organization
+    // (https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints)
+    let fits = |user: &&User| match (&id, tenant) {
+        (Some(id), _) => *id == user.tenant_id,
+        (None, "organizations") => !user.is_personal(),
+        (None, "consumers") => user.is_personal(),
+        (None, _) => true,
+    };
     state.options.users.iter().filter(fits).cloned().collect()
 }
 
@@ -137,7 +152,15 @@ fn chooser(state: &State, tenant: &str, query: &Form, wanted: &Wanted) -> Respon
     users.sort_by_key(|user| (user.address != hint, user.address.clone()));
     let buttons: String = users.iter().map(|user| button("account", &user.address)).collect();
     let name = escape(&wanted.app.name);
-    let scopes: String = wanted.scopes.iter().map(|scope| format!("<li>{}</li>", escape(scope))).collect();
+    // only personal accounts may leave out some of what is asked for
+    let has_personal = users.iter().any(User::is_personal);
+    let item = |scope: &String| {
+        let name = escape(scope);
+        let may_refuse = has_personal && !scopes::is_oidc(scope);
+        let tick = format!("<label><input type=\"checkbox\" name=\"without\" value=\"{name}\">not</label> ");
+        format!("<li>{}{name}</li>", if may_refuse { tick.as_str() } else { "" })
+    };
+    let scopes: String = wanted.scopes.iter().map(item).collect();
     page(
         "Pick an account",
         &format!(

@@ -55,7 +55,11 @@ fn declare(state: &mut State, name: &str, body: Value) -> Response {
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_string();
     match name {
         "user" => {
-            state.options.add_user(&text("address"));
+            if body["personal"] == true {
+                state.options.add_personal_user(&text("address"));
+            } else {
+                state.options.add_user(&text("address"));
+            }
             done()
         }
         "delegate" => {
@@ -144,6 +148,9 @@ pub fn put_service_account(options: &mut EntraOptions, account: ServiceAccount) 
 
 fn settings(options: &mut EntraOptions, body: &Value) {
     let number = |name: &str| body[name].as_u64();
+    if let Some(testing) = body["google_testing"].as_bool() {
+        options.google_testing = testing;
+    }
     if let Some(value) = number("access_token_length") {
         options.access_token_length = usize::try_from(value).unwrap();
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::super::http::{Request, Response};
-use super::authorize::escape;
+use super::authorize::{escape, unticked};
 use super::google::SCOPE;
 use super::keys::Keys;
 use super::model::{App, Platform};
@@ -39,13 +39,13 @@ pub fn authorize(state: &mut State, request: &Request) -> Response {
     if request.method != "POST" {
         return page(state, query);
     }
-    let form: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
-    let Some((_, account)) = form.iter().find(|(name, _)| name == "account") else {
+    let form = request.form();
+    let Some(account) = form.get("account") else {
         return back(query, &[("error", "access_denied")]);
     };
-    let unticked = |scope: &str| form.iter().any(|(name, value)| name == "without" && value == scope);
-    let mut scopes: Vec<String> =
-        field("scope").split_whitespace().filter(|scope| !unticked(scope)).map(str::to_owned).collect();
+    let unticked = unticked(request);
+    let mut scopes: Vec<String> = field("scope").split_whitespace().map(str::to_owned).collect();
+    scopes.retain(|scope| !unticked.contains(scope));
     // a refresh token comes with the first consent, and whenever consent was asked for again
     let known = state.grants.values().any(|grant| grant.user == *account && grant.client_id == app.client_id);
     if field("access_type") == "offline" && (!known || field("prompt").contains("consent")) {
@@ -139,7 +139,7 @@ fn tokens(
         let token = field("refresh_token");
         log.refresh_token_sha256 = Some(sha256_hex(token.as_bytes()));
         let grant = state.refresh.get(token).map(|entry| entry.grant).ok_or(ENDED)?;
-        if !state.grants.get(&grant).is_some_and(|grant| grant.client_id == app.client_id) {
+        if state.grants.get(&grant).is_none_or(|grant| grant.client_id != app.client_id) {
             return Err((401, "unauthorized_client", "Unauthorized"));
         }
         state.consume_refresh(token).ok_or(ENDED)?;

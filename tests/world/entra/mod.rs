@@ -135,6 +135,13 @@ impl Entra {
         state.publish();
     }
 
+    /// A personal account, which may refuse some of the scopes.
+    pub fn add_personal_user(&self, address: &str) {
+        let mut state = self.state();
+        state.options.add_personal_user(address);
+        state.publish();
+    }
+
     pub fn user(&self, address: &str) -> Option<User> {
         self.state().options.users.iter().find(|user| user.address == address).cloned()
     }

@@ -20,6 +20,13 @@ pub struct User {
     pub tenant_id: String,
 }
 
+impl User {
+    /// A Microsoft account of a person, which no organization has.
+    pub fn is_personal(&self) -> bool {
+        self.tenant_id == PERSONAL_TENANT
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
@@ -136,6 +143,9 @@ pub struct EntraOptions {
 
 pub const MAKLER_TENANT: &str = "6b5a1d2e-0c1f-4c52-9a77-2f0d3a5b7c11";
 pub const KUNDE_TENANT: &str = "c0ffee00-17ab-4d3e-8f21-90a1b2c3d4e5";
+/// The one tenant of all personal accounts (<https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference>,
+/// `tid`).
+pub const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 pub const CLIENT_SECRET: &str = "w8Q~world.client.secret.value-0123456789";
 pub const IMAP_SCOPE: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
 pub const POP_SCOPE: &str = "https://outlook.office.com/POP.AccessAsUser.All";
@@ -175,6 +185,20 @@ impl EntraOptions {
         let domain = address.split_once('@').map_or("", |(_, domain)| domain);
         let tenant = self.tenants.iter().find(|tenant| tenant.domains.iter().any(|name| name == domain));
         let tenant_id = tenant.or(self.tenants.first()).map(|tenant| tenant.id.clone()).unwrap_or_default();
+        let oid = oid_of(&address);
+        self.users.push(User { address, oid, tenant_id });
+    }
+}
+
+impl EntraOptions {
+    /// Declares a personal account, whatever its domain.
+    pub fn add_personal_user(&mut self, address: &str) {
+        let tenant_id = PERSONAL_TENANT.to_owned();
+        if !self.tenants.iter().any(|tenant| tenant.id == tenant_id) {
+            self.tenants.push(Tenant { id: tenant_id.clone(), domains: Vec::new() });
+        }
+        let address = address.to_ascii_lowercase();
+        self.users.retain(|user| user.address != address);
         let oid = oid_of(&address);
         self.users.push(User { address, oid, tenant_id });
     }

@@ -154,6 +154,7 @@ fn redeem_code(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<
         Some(_) => scopes::check(asking.form.get("scope"), app)?,
         None => code.scopes.clone(),
     };
+    let requested = granted(state, &code.user, requested, &code.scopes);
     let scopes = scopes::single_resource(&requested)?;
     if let Some(entry) = state.codes.get_mut(&text) {
         entry.redeemed = true;
@@ -168,6 +169,15 @@ fn redeem_code(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<
         asking,
         Yield { user, client_id, scopes, requested: code.scopes, grant, nonce, with_refresh },
     ))
+}
+
+/// A personal account's token is for what its user left ticked, and its `scope` says so: it names the scopes that the
+/// token is valid for (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#successful-response-2>).
+fn granted(state: &State, user: &str, requested: Vec<String>, ticked: &[String]) -> Vec<String> {
+    let is_personal = state.options.users.iter().any(|known| known.address == user && known.is_personal());
+    let stays =
+        |scope: &String| !is_personal || scope.ends_with("/.default") || scopes::contains(ticked, scope);
+    requested.into_iter().filter(stays).collect()
 }
 
 pub fn check_verifier(challenge: Option<&str>, form: &Form) -> Result<(), Refusal> {
@@ -196,6 +206,7 @@ fn refresh(state: &mut State, asking: &mut Asking<'_>, app: &App) -> Result<Valu
         Some(_) => scopes::check(asking.form.get("scope"), app)?,
         None => grant.scopes.clone(),
     };
+    let requested = granted(state, &grant.user, requested, &grant.scopes);
     let beyond = requested.iter().find(|scope| {
         !scopes::is_oidc(scope) && !scope.ends_with("/.default") && !scopes::contains(&grant.scopes, scope)
     });
