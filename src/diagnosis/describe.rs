@@ -2,58 +2,10 @@
 
 use super::catalogue::{self, Entry};
 use super::evidence::scrub;
+use super::facts::Facts;
 use super::fill::{fill, fill_command};
 use super::language::Language;
-use crate::domain::{App, Diagnosis, KeptFacts, Remedy};
-
-/// What is filled into the catalogue's texts. An empty fact is not known; the sentence goes without it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a> {
-    /// The mailbox's address.
-    pub address: &'a str,
-    /// The server spoken to.
-    pub host: &'a str,
-    /// Its port.
-    pub port: Option<u16>,
-    /// Tenant id or domain.
-    pub tenant: &'a str,
-    /// The app's client id.
-    pub client_id: &'a str,
-    /// Whatever a single entry speaks of: another account, an issuer, a limit.
-    pub detail: &'a str,
-}
-
-impl<'a> Facts<'a> {
-    /// What an app says of itself.
-    #[must_use]
-    pub fn of_app(app: &'a App) -> Self {
-        let tenant = app.tenant.as_deref().unwrap_or_default();
-        Self { tenant, client_id: &app.client_id, ..Self::default() }
-    }
-
-    /// Those that a diagnosis was made with.
-    pub(super) fn kept(kept: Option<&'a KeptFacts>) -> Self {
-        kept.map_or_else(Self::default, |kept| Self {
-            address: &kept.address,
-            host: &kept.host,
-            port: kept.port,
-            tenant: &kept.tenant,
-            client_id: &kept.client_id,
-            detail: &kept.detail,
-        })
-    }
-
-    fn keep(&self) -> KeptFacts {
-        KeptFacts {
-            address: String::from(self.address),
-            host: String::from(self.host),
-            port: self.port,
-            tenant: String::from(self.tenant),
-            client_id: String::from(self.client_id),
-            detail: String::from(self.detail),
-        }
-    }
-}
+use crate::domain::{Diagnosis, Remedy};
 
 /// Makes the diagnosis of a catalogue entry in English, its texts filled in and its evidence scrubbed of secrets.
 #[must_use]

@@ -3,23 +3,28 @@
 //! A text says so where it needs to: `[ of {tenant}]` is left out with a fact in it that is missing, and
 //! `{detail|something}` says what stands there instead. An address and a host have words of their own.
 
-use super::describe::Facts;
+use super::facts::Facts;
 use super::language::Language;
 
 /// A text with its facts.
 pub(super) fn fill(text: &str, facts: &Facts<'_>, language: Language) -> String {
     let mut filled = String::new();
     let mut rest = text;
-    while let Some(start) = rest.find('[') {
-        let Some(end) = rest[start..].find(']').map(|end| start + end) else { break };
-        filled = fill_plain(filled, &rest[..start], facts, language).0;
-        let optional = fill_plain(filled.clone(), &rest[start + 1..end], facts, language);
-        if let (whole, true) = optional {
+    while let Some((before, optional, after)) = between(rest, '[', ']') {
+        filled = fill_plain(filled, before, facts, language).0;
+        if let (whole, true) = fill_plain(filled.clone(), optional, facts, language) {
             filled = whole;
         }
-        rest = &rest[end + 1..];
+        rest = after;
     }
     fill_plain(filled, rest, facts, language).0
+}
+
+/// A text parted at the first pair of brackets: before, inside, behind.
+fn between(text: &str, open: char, close: char) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once(open)?;
+    let (inside, after) = rest.split_once(close)?;
+    Some((before, inside, after))
 }
 
 /// A command with its facts, unless one is missing: it could not be run.
@@ -32,7 +37,8 @@ pub(super) fn fill_command(command: &str, facts: &Facts<'_>) -> Option<String> {
 fn fill_plain(before: String, piece: &str, facts: &Facts<'_>, language: Language) -> (String, bool) {
     let (mut filled, mut is_whole) = (before, true);
     let mut rest = piece;
-    while let Some((text, name, words, after)) = next_fact(rest) {
+    while let Some((text, fact, after)) = between(rest, '{', '}') {
+        let (name, words) = fact.split_once('|').map_or((fact, None), |(name, words)| (name, Some(words)));
         filled.push_str(text);
         let known = value(name, facts);
         match known {
@@ -48,15 +54,6 @@ fn fill_plain(before: String, piece: &str, facts: &Facts<'_>, language: Language
     }
     filled.push_str(rest);
     (filled, is_whole)
-}
-
-/// The text before the next fact, the fact's name, what is said in its place, and the text behind it.
-fn next_fact(text: &str) -> Option<(&str, &str, Option<&str>, &str)> {
-    let start = text.find('{')?;
-    let end = start + text[start..].find('}')?;
-    let inside = &text[start + 1..end];
-    let (name, words) = inside.split_once('|').map_or((inside, None), |(name, words)| (name, Some(words)));
-    Some((&text[..start], name, words, &text[end + 1..]))
 }
 
 fn value(name: &str, facts: &Facts<'_>) -> Option<String> {

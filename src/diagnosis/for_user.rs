@@ -3,9 +3,9 @@
 
 use super::catalogue::{self, Text};
 use super::describe::shown;
+use super::facts::Facts;
 use super::fill::fill;
 use super::language::Language;
-use crate::diagnosis::Facts;
 use crate::domain::{Diagnosis, RetryClass, Who};
 
 /// What helps.

@@ -5,6 +5,7 @@ mod aadsts;
 pub mod catalogue;
 mod describe;
 mod evidence;
+mod facts;
 mod fill;
 mod for_user;
 mod imap;
@@ -14,8 +15,9 @@ mod oauth_class;
 mod smtp;
 
 pub use catalogue::{Entry, Text};
-pub use describe::{Facts, describe, shown};
+pub use describe::{describe, shown};
 pub use evidence::scrub;
+pub use facts::Facts;
 pub use for_user::{ForUser, Help, for_user};
 pub use imap::{ImapFinding, concerns_session, folder_refused, imap};
 pub use language::Language;

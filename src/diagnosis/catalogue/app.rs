@@ -148,6 +148,16 @@ super::entries! {
         => "Den Wortlaut des Anbieters unten lesen: ein Administrator des Mandanten findet Nummer und Zeit in den \
          Anmeldeprotokollen, der Support des Anbieters anhand der Trace-ID. Die Anmeldung wird behalten und ab und zu \
          versucht; ob neu anmelden hilft, ist nicht bekannt. Bitte die Nummer melden.";
+    /// What came back from a sign-in lacks something, or is not for us.
+    ANSWER_UNUSABLE = "sign_in_answer_unusable", User, AfterFix, "Answer cannot be used" => "Antwort nicht brauchbar",
+        "The provider's answer to the sign-in of {address} cannot be used: what was asked for is missing in it."
+        => "Die Antwort des Anbieters auf die Anmeldung von {address} ist nicht brauchbar: Es fehlt, worum gebeten wurde.",
+        "Sign in again. If it stays, the evidence says what is missing: check the app's scopes and authority."
+        => "Noch einmal anmelden. Bleibt es dabei, sagt der Wortlaut, was fehlt: Scopes und Autorität der App prüfen.",
+        user "The provider's answer cannot be used: what was asked for is missing in it. Try again; if it stays, tell \
+         whoever sent you the link."
+        => "Die Antwort des Anbieters ist nicht brauchbar: Es fehlt, worum gebeten wurde. Versuchen Sie es noch einmal; \
+         bleibt es dabei, sagen Sie es dem, der Ihnen den Link geschickt hat.";
     /// Our request is malformed.
     REQUEST_REFUSED = "request_refused", Operator, AfterFix, "Request refused" => "Anfrage abgelehnt",
         "The identity provider refuses the request as malformed."

@@ -2,15 +2,40 @@
 
 use super::super::language::Language;
 use crate::domain::{RetryClass, Who};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A text in every language we have; `{address}` and the other facts are filled in when it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Text {
     /// English.
+    #[serde(serialize_with = "whole")]
     pub en: &'static str,
     /// German.
+    #[serde(serialize_with = "whole")]
     pub de: &'static str,
+}
+
+/// A text as it is with all facts known: without what is said in their place, and with what is left out else.
+fn with_all_facts(text: &str) -> String {
+    let mut whole = String::new();
+    let mut is_left_out = false;
+    for letter in text.chars() {
+        is_left_out = (is_left_out && letter != '}') || letter == '|';
+        if !is_left_out && !matches!(letter, '[' | ']') {
+            whole.push(letter);
+        }
+    }
+    whole
+}
+
+fn whole<S: Serializer>(text: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&with_all_facts(text))
+}
+
+fn runnable<S: Serializer>(commands: &&'static [&'static str], serializer: S) -> Result<S::Ok, S::Error> {
+    // a `|` outside of braces is the shell's
+    let plain = |command: &&str| command.replace("{tenant|organizations}", "{tenant}");
+    serializer.collect_seq(commands.iter().map(plain))
 }
 
 impl Text {
@@ -45,6 +70,7 @@ pub struct Entry {
     /// The clicks, in order.
     pub clicks: &'static [Text],
     /// The commands, in order.
+    #[serde(serialize_with = "runnable")]
     pub commands: &'static [&'static str],
 }
 
@@ -81,3 +107,18 @@ macro_rules! optional_text {
     };
 }
 pub(super) use optional_text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_lists_the_texts_sees_their_facts_and_nothing_of_how_they_are_left_out() {
+        let text = "{host} knows[ {tenant}], says {address|nobody}: {detail|nothing}.";
+        assert_eq!(with_all_facts(text), "{host} knows {tenant}, says {address}: {detail}.");
+        for entry in crate::diagnosis::catalogue::all() {
+            let listed = serde_json::to_string(&[entry.summary, entry.remedy]).unwrap();
+            assert!(!listed.trim_matches(['[', ']']).contains(['[', ']', '|']), "{listed}");
+        }
+    }
+}

@@ -53,7 +53,7 @@ fn every_code_and_state_is_listed_in_both_languages() {
     for item in items {
         assert_eq!(
             names(item),
-            ["clicks", "code", "commands", "label", "remedy", "retry", "summary", "who"],
+            ["clicks", "code", "commands", "label", "remedy", "retry", "summary", "user", "who"],
             "{item}"
         );
         for text in ["label", "summary", "remedy"] {
