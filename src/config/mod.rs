@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. The commented file `config/stafette.toml` shows every key with its default.
 
+mod brand;
 mod env;
 mod error;
 mod net;
@@ -12,6 +13,7 @@ mod signin;
 mod timing;
 mod tls;
 
+pub use brand::BrandSection;
 pub use error::ConfigError;
 pub use net::{IpFamily, NetSection};
 pub use providers::{OauthPreset, Provider, TenantPreset};

@@ -1,5 +1,6 @@
 //! The whole configuration: read from a file, with the environment laid over it.
 
+use super::brand::BrandSection;
 use super::env::overlay;
 use super::error::ConfigError;
 use super::net::NetSection;
@@ -23,6 +24,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The users' sign-in pages.
     pub signin: SignInSection,
+    /// Whose pages users see.
+    pub brand: BrandSection,
     /// The store.
     pub store: StoreSection,
     /// The event log.

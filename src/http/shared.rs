@@ -1,5 +1,6 @@
 //! What every handler sees.
 
+use super::pages::Brand;
 use super::wrong_keys::WrongKeys;
 use crate::admin::{self, MailboxView, mailbox_view};
 use crate::config::Config;
@@ -60,6 +61,8 @@ pub(super) struct Shared {
     /// What administration needs.
     pub(super) admin: Arc<admin::Context>,
     pub(super) config: Config,
+    /// Whose pages users see.
+    pub(super) brand: Brand,
     pub(super) admin_key_sha256: [u8; 32],
     pub(super) doctor: Doctor,
     /// What request bodies may take together.
@@ -107,6 +110,7 @@ impl Shared {
             supervisor: deps.supervisor,
             signin,
             admin: Arc::new(admin),
+            brand: Brand::new(&deps.config.brand),
             config: deps.config,
             admin_key_sha256: deps.admin_key_sha256,
             doctor: deps.doctor,

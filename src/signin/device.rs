@@ -155,7 +155,6 @@ async fn poll_once(
             return Ok(Polled::Ended(SignInResult::diagnosed(error.diagnosis(&address_only(stored)))));
         }
     };
-    let declined = || SignInResult { state: SignInState::Declined, ..SignInResult::unusable() };
     let answered = provider.client.poll_device(&code.device_code, code.send_client_secret).await;
     let sent = sends_secret(&provider, code);
     let answer = match &answered {
@@ -179,7 +178,10 @@ async fn poll_once(
             state: SignInState::Declined,
             ..SignInResult::diagnosed(describe(declined_entry(&provider), &provider.facts(stored), None))
         }),
-        Ok(DevicePoll::Expired) => Polled::Ended(SignInResult { state: SignInState::Waiting, ..declined() }),
+        Ok(DevicePoll::Expired) => Polled::Ended(SignInResult {
+            state: SignInState::Waiting,
+            ..SignInResult::diagnosed(describe(&catalogue::DEVICE_CODE_ENDED, &provider.facts(stored), None))
+        }),
         Ok(DevicePoll::Done(answer)) => {
             let received = Received { answer, way: GrantWay::Device, send_client_secret: sent, nonce: None };
             Polled::Done(Box::new(provider), received)

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::result::SignInResult;
+use crate::clock;
 use crate::domain::{Diagnosis, Grant, GrantWay, Timestamp};
 use crate::store::{Row, SignIn, SignInState, StoreError, keep_token};
 use std::time::Duration;
@@ -30,7 +31,8 @@ pub(super) async fn end(
     diagnosis: Option<Diagnosis>,
 ) -> Result<(), StoreError> {
     row.value.state = state;
-    row.value.diagnosis = diagnosis;
+    row.value.diagnosis =
+        diagnosis.map(|found| Diagnosis { since: found.since.or(Some(clock::now())), ..found });
     if row.value.accept_until.is_none() {
         row.value.candidate = None;
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a sign-in is kept after its end, so that its outcome can still be read.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// An administrator accepts who signed in: the grant is tried, and put in place if it is good. One that cannot be tried
 /// at the moment is gone on with.

@@ -7,13 +7,13 @@ use super::candidate::try_out;
 use super::context::Context;
 use super::provider::{Provider, address_only};
 use super::record::store_candidate;
-use super::result::{Message, SignInResult};
+use super::result::SignInResult;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::app::Registration;
 use crate::domain::{Diagnosis, Grant, GrantSecret, GrantWay, ProviderKind, Secret};
 use crate::problem::Problem;
-use crate::store::{Attempt, Row, SignIn, SignInState, StoredMailbox};
+use crate::store::{Attempt, Row, SignIn, StoredMailbox};
 use crate::token::identity::{Identity, IdentityError};
 use crate::token::{FlowError, TokenAnswer};
 use crate::token::{credential_trial, scopes};
@@ -34,7 +34,8 @@ pub(super) async fn redeem_code(
     // RFC 9207: an answer that another provider was made to give
     let expected = &provider.client.endpoints().issuer;
     if issuer.is_some_and(|issuer| !expected.contains('{') && issuer != expected) {
-        return Ok(SignInResult::unusable());
+        let why = "it names another issuer";
+        return Ok(SignInResult::unusable(stored, Some(why)));
     }
     // a code is used up by its request: SIGTERM waits for what came of it
     let _answer_is_waited_for = context.in_flight.read().await;
@@ -115,15 +116,19 @@ pub(super) async fn try_tokens(
     let now = clock::now();
     let claims = match account_from_answer(provider, &answer, nonce.as_ref()).await {
         Ok(Some(claims)) => claims,
-        Ok(None) | Err(Unknown::Token(IdentityError::Unreadable)) => return Ok(SignInResult::unusable()),
-        Err(Unknown::Token(error)) => return Ok(SignInResult::in_words(&error.to_string())),
+        Ok(None) | Err(Unknown::Token(IdentityError::Unreadable)) => {
+            return Ok(SignInResult::unusable(stored, Some("it does not say who signed in")));
+        }
+        Err(Unknown::Token(error)) => return Ok(SignInResult::unusable(stored, Some(&error.to_string()))),
         Err(Unknown::Userinfo(error)) => {
             return Ok(SignInResult::diagnosed(error.diagnosis(&provider.facts(stored))));
         }
     };
     let who = claims.signed_in_as();
     row.value.signed_in_as = Some(who.clone());
-    let Some(refresh_token) = answer.refresh_token.clone() else { return Ok(SignInResult::unusable()) };
+    let Some(refresh_token) = answer.refresh_token.clone() else {
+        return Ok(SignInResult::unusable(stored, Some("it holds no refresh token")));
+    };
     let grant = Grant {
         send_client_secret,
         signed_in_as: Some(who.clone()),
@@ -140,12 +145,10 @@ pub(super) async fn try_tokens(
     let pinned = old.as_ref().and_then(|row| row.value.signed_in_as.as_ref());
     let identity = claims.identify(&stored.mailbox, pinned, provider.app.app.tenant.as_deref());
     if identity != Identity::Match {
-        let acceptable = identity == Identity::SameTenantOther;
-        if acceptable {
+        if identity == Identity::SameTenantOther {
             store_candidate(row, grant, now);
         }
-        let message = Message::WrongAccount { name: who.name, acceptable };
-        return Ok(SignInResult { state: SignInState::WrongAccount, message, diagnosis: None });
+        return Ok(SignInResult::wrong_account(stored, &who.name));
     }
     if let Some(found) = left_out(provider, stored, &grant) {
         return Ok(SignInResult::diagnosed(found));
@@ -156,7 +159,7 @@ pub(super) async fn try_tokens(
         note_sign_in(context, provider, &answer).await;
     }
     Ok(match tried {
-        Ok(()) => SignInResult { state: SignInState::Done, message: Message::Connected, diagnosis: None },
+        Ok(()) => SignInResult::done(),
         Err(diagnosis) => SignInResult::diagnosed(diagnosis),
     })
 }

@@ -1,48 +1,37 @@
-//! What a sign-in came to: the state to store, and what its user reads.
+//! What a sign-in came to: the state to store, and why. Its user reads it from the stored row, now and later.
 
+use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::{Diagnosis, Who};
-use crate::store::SignInState;
+use crate::store::{SignInState, StoredMailbox};
 
 /// What a sign-in came to.
 pub(crate) struct SignInResult {
     /// To be stored.
     pub(crate) state: SignInState,
-    /// For the page.
-    pub(crate) message: Message,
     /// Why it failed.
     pub(crate) diagnosis: Option<Diagnosis>,
 }
 
-/// What the page says.
-pub(crate) enum Message {
-    /// It worked.
-    Connected,
-    /// Somebody else signed in, by this name.
-    WrongAccount {
-        /// Who.
-        name: String,
-        /// Of the same tenant: an administrator may accept it.
-        acceptable: bool,
-    },
-    /// The diagnosis.
-    Diagnosed,
-    /// The provider's own words, or why its answer cannot be used.
-    Words(String),
-    /// The provider's answer lacks what it must have.
-    Unusable,
-}
-
 impl SignInResult {
+    pub(super) fn done() -> Self {
+        Self { state: SignInState::Done, diagnosis: None }
+    }
+
     pub(super) fn diagnosed(diagnosis: Diagnosis) -> Self {
-        Self { state: state_of(&diagnosis), message: Message::Diagnosed, diagnosis: Some(diagnosis) }
+        Self { state: state_of(&diagnosis), diagnosis: Some(diagnosis) }
     }
 
-    pub(super) fn in_words(words: &str) -> Self {
-        Self { state: SignInState::Declined, message: Message::Words(String::from(words)), diagnosis: None }
+    /// The provider's answer lacks what it must have, or is not for us; `why` in words, where that is known.
+    pub(super) fn unusable(stored: &StoredMailbox, why: Option<&str>) -> Self {
+        let facts = Facts { address: &stored.mailbox.address, ..Facts::default() };
+        Self::diagnosed(describe(&c::ANSWER_UNUSABLE, &facts, why))
     }
 
-    pub(super) fn unusable() -> Self {
-        Self { state: SignInState::Declined, message: Message::Unusable, diagnosis: None }
+    /// Somebody else signed in, by this name.
+    pub(super) fn wrong_account(stored: &StoredMailbox, name: &str) -> Self {
+        let facts = Facts { address: &stored.mailbox.address, detail: name, ..Facts::default() };
+        let diagnosis = describe(&c::WRONG_ACCOUNT, &facts, None);
+        Self { state: SignInState::WrongAccount, diagnosis: Some(diagnosis) }
     }
 }
 

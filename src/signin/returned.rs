@@ -3,10 +3,10 @@
 use super::context::Context;
 use super::record::{close, put};
 use super::redeem::redeem_code;
-use super::result::{Message, SignInResult};
+use super::result::SignInResult;
 use super::visit::{is_withdrawn, sign_in_of};
 use crate::clock;
-use crate::diagnosis::{Facts, OauthClass, OauthFailure};
+use crate::diagnosis::{Facts, OauthFailure};
 use crate::domain::digest::same_text;
 use crate::domain::{ProviderKind, Secret};
 use crate::problem::Problem;
@@ -109,12 +109,10 @@ fn declined(
     let app = app.map(|app| context.store.app(app)).transpose()?.flatten().map(|row| row.value.app);
     let failure = returned.refusal(app.as_ref().map(|app| app.provider));
     row.value.claims.clone_from(&failure.claims);
-    if returned.error.is_some() && failure.class != OauthClass::Retry {
+    if returned.error.is_some() {
         let facts = app.as_ref().map_or_else(Facts::default, Facts::of_app);
         let facts = Facts { address: &stored.mailbox.address, ..facts };
         return Ok(SignInResult::diagnosed(failure.diagnosis(&facts)));
     }
-    let said = returned.error_description.as_deref().or(returned.error.as_deref());
-    let text = said.unwrap_or("no code came back").chars().take(300).collect();
-    Ok(SignInResult { state: SignInState::Declined, message: Message::Words(text), diagnosis: None })
+    Ok(SignInResult::unusable(stored, Some("no code came back")))
 }

@@ -97,20 +97,38 @@ fn authorize_url(
     provider.client.authorize_url(&request).map(String::from)
 }
 
+/// A link that somebody opened.
+pub(crate) struct Opened {
+    /// Its sign-in.
+    pub(crate) row: Row<SignIn>,
+    /// Its mailbox.
+    pub(crate) stored: StoredMailbox,
+    /// Whether it can still be signed in with; else it shows how that ended.
+    pub(crate) is_usable: bool,
+}
+
+/// The sign-in of a link, and whether it can still be used. `None`: there is none, or its mailbox is no more.
+pub(crate) fn opened(context: &Context, token: &str) -> Result<Option<Opened>, Problem> {
+    let Some(row) = sign_in_of(context, token)? else { return Ok(None) };
+    if !same_text(row.value.link_token.expose(), token) {
+        return Ok(None);
+    }
+    let stored = context.store.mailbox(&row.value.mailbox)?;
+    let Some(stored) = stored.filter(|stored| stored.incarnation == row.value.incarnation) else {
+        return Ok(None);
+    };
+    let is_usable = row.value.expires_at > clock::now()
+        && !row.value.state.is_final()
+        && row.value.counts_for(&stored.mailbox, None)
+        && !is_withdrawn(context, &row.value, &stored)?;
+    Ok(Some(Opened { row, stored, is_usable }))
+}
+
 /// The sign-in of a link, if it can still be used, and its mailbox.
 pub(crate) fn usable(
     context: &Context,
     token: &str,
 ) -> Result<Option<(Row<SignIn>, StoredMailbox)>, Problem> {
-    let Some(row) = sign_in_of(context, token)? else { return Ok(None) };
-    let is_open = same_text(row.value.link_token.expose(), token)
-        && row.value.expires_at > clock::now()
-        && !row.value.state.is_final();
-    let stored = context.store.mailbox(&row.value.mailbox)?;
-    let stored = stored.filter(|stored| is_open && stored.incarnation == row.value.incarnation);
-    let stored = stored.filter(|stored| row.value.counts_for(&stored.mailbox, None));
-    match stored {
-        Some(stored) if !is_withdrawn(context, &row.value, &stored)? => Ok(Some((row, stored))),
-        Some(_) | None => Ok(None),
-    }
+    let opened = opened(context, token)?.filter(|opened| opened.is_usable);
+    Ok(opened.map(|opened| (opened.row, opened.stored)))
 }

@@ -1,10 +1,14 @@
 //! What an administrator reads when a consent or a sign-in test came back.
 
-use super::page::{Words, escape, in_words, language, page};
+use super::brand::Brand;
+use super::page::page;
+use super::words::{Words, language};
+use crate::diagnosis::{self, Language};
 use crate::domain::{AppId, Diagnosis};
 use crate::signin::AppResult;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use maud::{Markup, html};
 
 const CONSENTED: Words = Words { en: "Consent has been given", de: "Die Zustimmung ist erteilt" };
 const CONSENTED_TEXT: Words = Words {
@@ -53,30 +57,44 @@ const STALE_TEXT: Words = Words {
 };
 
 /// The page.
-pub(super) fn shown(request: &HttpRequest, app: &AppId, result: &AppResult) -> HttpResponse {
+pub(super) fn shown(brand: &Brand, request: &HttpRequest, app: &AppId, result: &AppResult) -> HttpResponse {
     let language = language(request, None);
-    let say = |words: &Words| String::from(words.in_language(language));
-    let named = |words: &Words, name: &str| {
-        format!("<p>{} <strong>{}</strong></p>", escape(words.in_language(language)), escape(name))
-    };
-    let kept = format!("<p>{}</p>", escape(NOTHING_KEPT.in_language(language)));
-    let found = |diagnosis: &Diagnosis| format!("<p>{}</p>", escape(&in_words(diagnosis, language)));
+    let say = |words: &Words| html! { p { (words.in_language(language)) } };
+    let named =
+        |words: &Words, name: &str| html! { p { (words.in_language(language)) " " strong { (name) } } };
+    let found = |diagnosis: &Diagnosis| in_full(diagnosis, language);
+    let kept = say(&NOTHING_KEPT);
     let (status, title, body) = match result {
         AppResult::Consented => (StatusCode::OK, CONSENTED, named(&CONSENTED_TEXT, app.as_str())),
         AppResult::ConsentRefused(diagnosis) => (StatusCode::FORBIDDEN, NO_CONSENT, found(diagnosis)),
         AppResult::OtherTenant { theirs, wanted } => {
-            let text = say(&OTHER_TENANT_TEXT).replace("{theirs}", theirs).replace("{wanted}", wanted);
-            (StatusCode::FORBIDDEN, OTHER_TENANT, format!("<p>{}</p>", escape(&text)))
+            let text = OTHER_TENANT_TEXT.in_language(language);
+            let text = text.replace("{theirs}", theirs).replace("{wanted}", wanted);
+            (StatusCode::FORBIDDEN, OTHER_TENANT, html! { p { (text) } })
         }
-        AppResult::TestWorked { name } => (StatusCode::OK, WORKED, named(&WORKED_TEXT, name) + &kept),
-        AppResult::TestRefused(diagnosis) => (StatusCode::FORBIDDEN, REFUSED, found(diagnosis) + &kept),
-        AppResult::Unusable => {
-            (StatusCode::FORBIDDEN, REFUSED, format!("<p>{}</p>{kept}", escape(&say(&UNUSABLE))))
+        AppResult::TestWorked { name } => {
+            (StatusCode::OK, WORKED, html! { (named(&WORKED_TEXT, name)) (kept) })
         }
-        AppResult::Unsure => {
-            (StatusCode::SERVICE_UNAVAILABLE, UNSURE, format!("<p>{}</p>", escape(&say(&UNSURE_TEXT))))
+        AppResult::TestRefused(diagnosis) => {
+            (StatusCode::FORBIDDEN, REFUSED, html! { (found(diagnosis)) (kept) })
         }
+        AppResult::Unusable => (StatusCode::FORBIDDEN, REFUSED, html! { (say(&UNUSABLE)) (kept) }),
+        AppResult::Unsure => (StatusCode::SERVICE_UNAVAILABLE, UNSURE, say(&UNSURE_TEXT)),
         AppResult::Stale => (StatusCode::GONE, STALE, named(&STALE_TEXT, app.as_str())),
     };
-    page(status, language, title.in_language(language), &body)
+    let title = title.in_language(language);
+    page(brand, status, language, title, &html! { h1 { (title) } (body) })
+}
+
+/// A diagnosis as its administrator reads it, with what is to be clicked and run.
+fn in_full(found: &Diagnosis, language: &str) -> Markup {
+    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
+    html! {
+        p { (shown.summary) } p { (shown.remedy.text) }
+        @if !shown.remedy.clicks.is_empty() { ol { @for click in &shown.remedy.clicks { li { (click) } } } }
+        @for command in &shown.remedy.commands { p {
+            @if command.starts_with("https:") { a href=(command) { (command) } } @else { code { (command) } }
+        } }
+        @if let Some(said) = &shown.evidence { p.small.muted { (said) } }
+    }
 }

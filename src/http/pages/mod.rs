@@ -3,15 +3,18 @@
 //! shown.
 
 mod app_page;
+mod brand;
 mod browser;
 mod callback;
 mod device;
+mod link;
 mod owner;
 mod page;
 mod paste;
-mod result;
 mod routes;
 mod visit;
+mod words;
 
+pub(super) use brand::Brand;
 pub(super) use paste::problem_of as paste_problem;
 pub(super) use routes::routes;

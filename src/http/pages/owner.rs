@@ -2,19 +2,16 @@
 //! each.
 
 use super::super::Shared;
-use super::page::{Words, escape, gone, see_other};
+use super::page::{gone, see_other};
+use super::words::Words;
+use crate::clock;
 use crate::domain::MailboxId;
 use crate::problem::Problem;
-use crate::signin::{others_of_owner, sign_in_for, usable};
-use crate::store::{SignIn, StoredMailbox};
+use crate::signin::{Opened, opened, others_of_owner, sign_in_for};
+use crate::store::{SignIn, SignInState, StoredMailbox};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-
-const OTHERS: Words = Words {
-    en: "You are asked to sign in for these mailboxes, too:",
-    de: "Auch für diese Postfächer werden Sie gebeten, sich anzumelden:",
-};
-const SIGN_IN: Words = Words { en: "Sign in for", de: "Anmelden für" };
+use maud::{Markup, html};
 
 /// The other mailboxes of the owner that somebody has to sign in for, each with a button; empty if there are none.
 pub(super) async fn others(
@@ -22,22 +19,29 @@ pub(super) async fn others(
     sign_in: &SignIn,
     stored: &StoredMailbox,
     language: &str,
-) -> Result<String, Problem> {
+) -> Result<Markup, Problem> {
+    const OTHERS: Words = Words { en: "Left to do for you", de: "Noch offen für Sie" };
+    const OPEN: Words = Words { en: "open", de: "offen" };
+    const SIGN_IN: Words = Words { en: "Sign in", de: "Anmelden" };
     let waiting = others_of_owner(&shared.signin, stored).await?;
     if waiting.is_empty() {
-        return Ok(String::new());
+        return Ok(html! {});
     }
-    let link = escape(&shared.signin.link(sign_in));
-    let button = |other: &StoredMailbox| {
-        format!(
-            "<form method=\"post\" action=\"{link}/for/{}\"><button>{} {}</button></form>",
-            other.mailbox.id,
-            SIGN_IN.in_language(language),
-            escape(&other.mailbox.address)
-        )
-    };
-    let buttons: String = waiting.iter().map(button).collect();
-    Ok(format!("<h2>{}</h2>{buttons}", OTHERS.in_language(language)))
+    let link = shared.signin.link(sign_in);
+    Ok(html! {
+        h2 { (OTHERS.in_language(language)) }
+        @for other in &waiting {
+            div.who {
+                span { b { (other.mailbox.address) } }
+                span.badge.wait { (OPEN.in_language(language)) }
+                form method="post" action=(format!("{link}/for/{}", other.mailbox.id)) {
+                    button.button aria-label=(format!("{}: {}", SIGN_IN.in_language(language), other.mailbox.address)) {
+                        (SIGN_IN.in_language(language))
+                    }
+                }
+            }
+        }
+    })
 }
 
 /// POST `/sign-in/{token}/for/{mailbox}`: a sign-in of its own for another mailbox of the same owner; one that waits
@@ -48,10 +52,18 @@ pub(super) async fn start(
     path: Path<(String, MailboxId)>,
 ) -> Result<HttpResponse, Problem> {
     let (token, wanted) = path.into_inner();
-    let Some((row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
+    // a link that did its work still leads to the rest
+    let found = opened(&shared.signin, &token)?;
+    let is_good = |found: &Opened| {
+        found.is_usable
+            || (found.row.value.state == SignInState::Done && found.row.value.expires_at > clock::now())
+    };
+    let Some(Opened { row, stored, .. }) = found.filter(is_good) else {
+        return Ok(gone(&shared.brand, &request));
+    };
     let other =
         others_of_owner(&shared.signin, &stored).await?.into_iter().find(|other| other.mailbox.id == wanted);
-    let Some(other) = other else { return Ok(gone(&request)) };
+    let Some(other) = other else { return Ok(gone(&shared.brand, &request)) };
     let sign_in = sign_in_for(&shared.signin, row.value, &other).await?;
     Ok(see_other(&shared.signin.link(&sign_in)))
 }

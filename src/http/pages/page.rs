@@ -1,119 +1,101 @@
-//! The pages a user sees: no script, nothing from elsewhere, everything escaped, German or English.
+//! What all pages of users have in common: no script, nothing from elsewhere, every text escaped, German or English, and
+//! whose page it is.
 
-use crate::diagnosis::{self, Language};
-use crate::domain::Diagnosis;
+use super::brand::Brand;
+use super::words::{Words, language};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::sync::LazyLock;
 
-/// A sentence in both languages.
-pub(super) struct Words {
-    pub(super) en: &'static str,
-    pub(super) de: &'static str,
+const STYLE: &str = include_str!("style.css");
+
+/// Forms lead to the identity provider, whose host only the app knows.
+static CSP: LazyLock<String> = LazyLock::new(|| {
+    let digest = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; frame-src 'self'; base-uri 'none'"
+    )
+});
+
+/// A page.
+pub(super) fn page(
+    brand: &Brand,
+    status: StatusCode,
+    language: &str,
+    title: &str,
+    body: &Markup,
+) -> HttpResponse {
+    let content = html! {
+        div.single { main.card {
+            div.brand { (brand.mark()) (brand.name) }
+            (body)
+        } }
+    };
+    send(status, "'none'", &document(language, &format!("{title} · {}", brand.name), None, &content))
 }
 
-/// The language of a page: the sign-in's own, else the browser's.
-pub(super) fn language(request: &HttpRequest, asked: Option<&str>) -> &'static str {
-    let accepted = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let first = asked.or(accepted).unwrap_or("en").trim().to_ascii_lowercase();
-    if first.starts_with("de") { "de" } else { "en" }
+/// The part of a page that waits for something and asks again by itself. It is a frame, so that whoever reads the page
+/// around it, or has the focus there, is not disturbed.
+pub(super) fn frame(language: &str, title: &str, is_over: bool, body: &Markup) -> HttpResponse {
+    let again = (!is_over).then_some(4);
+    let content = html! { main.bare role="status" { (body) } };
+    send(StatusCode::OK, "'self'", &document(language, title, again, &content))
 }
 
-impl Words {
-    pub(super) fn in_language(&self, language: &str) -> &'static str {
-        if language == "de" { self.de } else { self.en }
-    }
-}
-
-/// Text made safe for HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
+fn document(language: &str, title: &str, again: Option<u8>, content: &Markup) -> String {
+    let document = html! {
+        (DOCTYPE)
+        html lang=(language) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                @if let Some(seconds) = again { meta http-equiv="refresh" content=(seconds); }
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (content) }
         }
-    }
-    safe
+    };
+    document.into_string()
 }
 
-/// A page; `body` is HTML.
-pub(super) fn page(status: StatusCode, language: &str, title: &str, body: &str) -> HttpResponse {
-    build(status, language, title, body, "")
-}
-
-/// A page that waits for something, and asks again by itself.
-pub(super) fn waiting_page(language: &str, title: &str, body: &str) -> HttpResponse {
-    build(StatusCode::OK, language, title, body, "<meta http-equiv=\"refresh\" content=\"4\">")
-}
-
-fn build(status: StatusCode, language: &str, title: &str, body: &str, head: &str) -> HttpResponse {
-    let title = escape(title);
-    let html = format!(
-        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">{head}<title>{title}</title>\
-         <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}}\
-         button{{font:inherit;padding:.6rem 1.4rem}}</style></head>\
-         <body><main><h1>{title}</h1>{body}</main></body></html>"
-    );
+fn send(status: StatusCode, framed_by: &str, document: &str) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // forms lead to the identity provider, whose host only the app knows
-        .insert_header((header::CONTENT_SECURITY_POLICY, CSP))
-        .body(html)
+        .insert_header((header::CONTENT_SECURITY_POLICY, format!("{}; frame-ancestors {framed_by}", *CSP)))
+        .body(String::from(document))
 }
-
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
 /// A redirect by which the browser's next request is a GET.
 pub(super) fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, location))
         .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .finish()
 }
-
-/// What is wrong and what to do, in the page's language.
-pub(super) fn in_words(found: &Diagnosis, language: &str) -> String {
-    let shown = diagnosis::shown(found, Language::of_tag(language).unwrap_or_default());
-    let words = format!("{} {}", shown.summary, shown.remedy.text);
-    // the remedy of what is not known is to read these
-    match &found.evidence {
-        Some(said) if found.code == diagnosis::catalogue::IDP_REFUSED.code => {
-            format!("{words} {} {said}", THEIR_WORDS.in_language(language))
-        }
-        Some(_) | None => words,
-    }
-}
-
-const THEIR_WORDS: Words = Words { en: "The provider's words:", de: "Der Wortlaut des Anbieters:" };
 
 const GONE_TITLE: Words =
     Words { en: "This link cannot be used any more", de: "Dieser Link gilt nicht mehr" };
 const GONE: Words = Words {
-    en: "It has expired, was used, or was not copied whole. Ask for a new one.",
-    de: "Er ist abgelaufen, verbraucht oder unvollständig kopiert. Bitten Sie um einen neuen.",
+    en: "It has expired, was withdrawn, or was not copied whole. Ask for a new one.",
+    de: "Er ist abgelaufen, zurückgezogen oder unvollständig kopiert. Bitten Sie um einen neuen.",
 };
 
 /// A link that cannot be used any more.
-pub(super) fn gone(request: &HttpRequest) -> HttpResponse {
+pub(super) fn gone(brand: &Brand, request: &HttpRequest) -> HttpResponse {
     let language = language(request, None);
-    let body = format!("<p>{}</p>", GONE.in_language(language));
-    page(StatusCode::GONE, language, GONE_TITLE.in_language(language), &body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_text_is_markup() {
-        assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
-    }
+    let title = GONE_TITLE.in_language(language);
+    let body = html! {
+        h1 { (title) }
+        p { (GONE.in_language(language)) }
+        (brand.foot(language, None))
+    };
+    page(brand, StatusCode::GONE, language, title, &body)
 }

@@ -3,8 +3,9 @@
 
 use super::super::Shared;
 use super::super::bodies;
-use super::page::{Words, escape, gone, language, page};
-use super::result;
+use super::callback;
+use super::page::{gone, page, see_other};
+use super::words::{Words, language};
 use crate::problem::Problem;
 use crate::signin::{self, PasteError, accept_pasted, native_redirect, usable};
 use crate::store::{Row, SignIn, StoredMailbox};
@@ -12,20 +13,21 @@ use crate::token::FlowError;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use maud::html;
 
 const TITLE: Words =
     Words { en: "Sign in, then bring the address", de: "Anmelden, dann die Adresse bringen" };
 const FIRST: Words = Words {
-    en: "1. Open this link and sign in. It opens in a new tab.",
-    de: "1. Öffnen Sie diesen Link und melden Sie sich an. Er öffnet einen neuen Tab.",
+    en: "Open this link and sign in. It opens in a new tab.",
+    de: "Öffnen Sie diesen Link und melden Sie sich an. Er öffnet einen neuen Tab.",
 };
 const OPEN: Words = Words { en: "Open the sign-in", de: "Zur Anmeldung" };
 const SECOND: Words = Words {
-    en: "2. The page you land on stays empty, that is right. Copy its whole address from the address bar.",
-    de: "2. Die Seite, auf der Sie landen, bleibt leer, das ist richtig. Kopieren Sie ihre ganze Adresse aus der \
+    en: "The page you land on stays empty, that is right. Copy its whole address from the address bar.",
+    de: "Die Seite, auf der Sie landen, bleibt leer, das ist richtig. Kopieren Sie ihre ganze Adresse aus der \
          Adresszeile.",
 };
-const THIRD: Words = Words { en: "3. Paste it here:", de: "3. Fügen Sie sie hier ein:" };
+const THIRD: Words = Words { en: "Paste the address here", de: "Fügen Sie die Adresse hier ein" };
 const FINISH: Words = Words { en: "Finish", de: "Abschließen" };
 
 fn words(wrong: PasteError) -> Words {
@@ -84,24 +86,24 @@ fn form(
     language: &str,
     wrong: Option<PasteError>,
 ) -> HttpResponse {
-    let wrong = wrong.map_or_else(String::new, |wrong| {
-        format!("<p role=\"alert\"><strong>{}</strong></p>", escape(words(wrong).in_language(language)))
-    });
-    let body = format!(
-        "{wrong}<p>{}</p><p><a id=\"provider\" href=\"{}\" target=\"_blank\" rel=\"noopener noreferrer\">{}</a></p>\
-         <p>{}</p><p>{}</p><form method=\"post\" action=\"{}/paste\">\
-         <p><textarea name=\"address\" id=\"address\" rows=\"4\" cols=\"50\" required autocomplete=\"off\"></textarea></p>\
-         <p><button id=\"finish\">{}</button></p></form>",
-        FIRST.in_language(language),
-        escape(location),
-        OPEN.in_language(language),
-        SECOND.in_language(language),
-        THIRD.in_language(language),
-        escape(&shared.signin.link(sign_in)),
-        FINISH.in_language(language),
-    );
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    page(status, language, TITLE.in_language(language), &body)
+    let title = TITLE.in_language(language);
+    let status = if wrong.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let body = html! {
+        h1 { (title) }
+        @if let Some(wrong) = wrong { div.note role="alert" { p { (words(wrong).in_language(language)) } } }
+        ol {
+            li { (FIRST.in_language(language)) " "
+                a #provider href=(location) target="_blank" rel="noopener noreferrer" { (OPEN.in_language(language)) } }
+            li { (SECOND.in_language(language)) }
+        }
+        form method="post" action=(format!("{}/paste", shared.signin.link(sign_in))) {
+            label for="address" { (THIRD.in_language(language)) }
+            p { textarea #address name="address" rows="4" required autocomplete="off" spellcheck="false" {} }
+            p { button.button.primary.wide #finish { (FINISH.in_language(language)) } }
+        }
+        (shared.brand.foot(language, Some(sign_in.expires_at)))
+    };
+    page(&shared.brand, status, language, title, &body)
 }
 
 /// POST `/sign-in/{token}/paste`.
@@ -112,7 +114,7 @@ pub(super) async fn pasted(
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     if usable(&shared.signin, &token)?.is_none() {
-        return Ok(gone(&request));
+        return Ok(gone(&shared.brand, &request));
     }
     let body = bodies::form(body).await?;
     let work = actix_web::rt::spawn(take(request, shared, token.into_inner(), body));
@@ -125,14 +127,14 @@ async fn take(
     token: String,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let Some((mut row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
+    let Some((mut row, stored)) = usable(&shared.signin, &token)? else {
+        return Ok(gone(&shared.brand, &request));
+    };
     let address = url::form_urlencoded::parse(&body).find(|(name, _)| name == "address");
     let address = address.map(|(_, address)| address.into_owned()).unwrap_or_default();
     match accept_pasted(&shared.signin, &row.value, &address).await? {
-        Ok((found, Some(outcome))) => {
-            Ok(result::shown(&request, &shared, &found.row.value, &found.stored, &outcome))
-        }
-        Ok((_, None)) => Ok(result::foreign(&request)),
+        Ok((found, Some(_))) => Ok(see_other(&callback::outcome_of(&shared, &found.row.value))),
+        Ok((_, None)) => Ok(callback::foreign(&shared, &request)),
         Err(wrong) => {
             let language = language(&request, row.value.language.as_deref());
             let redirect = native_redirect(&shared.signin, &row, &stored).await?;
@@ -140,7 +142,7 @@ async fn take(
             // a fresh visit, so that the page can lead there again
             Ok(match signin::begin(&shared.signin, &mut row, &stored, redirect, None).await? {
                 Ok(location) => form(&shared, &row.value, &location, language, Some(wrong)),
-                Err(_) => result::foreign(&request),
+                Err(_) => callback::foreign(&shared, &request),
             })
         }
     }

@@ -14,6 +14,8 @@ pub(in crate::http) fn routes(config: &mut ServiceConfig) {
                 .route(get().to(visit::show))
                 .route(post),
         )
+        .service(only(web::resource("/sign-in/{token}/outcome"), "GET, HEAD").route(get().to(visit::outcome)))
+        .service(only(web::resource("/sign-in/{token}/status"), "GET, HEAD").route(get().to(visit::status)))
         .service(only(web::resource("/sign-in/{token}/paste"), "POST").route(web::post().to(paste::pasted)))
         .service(
             only(web::resource("/sign-in/{token}/for/{mailbox}"), "POST").route(web::post().to(owner::start)),

@@ -2,31 +2,19 @@
 
 use super::super::Shared;
 use super::super::bodies::form;
-use super::page::{Words, escape, gone, in_words, language, page, see_other, waiting_page};
-use super::result::{BACK, way_back};
-use super::{browser, device, owner, paste};
+use super::page::{frame, gone, page, see_other};
+use super::words::{Words, language};
+use super::{browser, device, link, paste};
 use crate::clock;
 use crate::domain::GrantWay;
 use crate::problem::Problem;
-use crate::signin::{self, usable};
-use crate::store::{SignIn, SignInState};
+use crate::signin::{self, Opened, opened, usable};
+use crate::store::SignInState;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use maud::html;
 
-const TITLE: Words = Words { en: "Sign in to your mailbox", de: "An Ihrem Postfach anmelden" };
-const LEAD: Words = Words {
-    en: "You are asked to sign in for the mailbox",
-    de: "Sie werden gebeten, sich für dieses Postfach anzumelden:",
-};
-const BUTTON: Words = Words { en: "Continue to sign-in", de: "Weiter zur Anmeldung" };
-const BY_PASTE: Words = Words { en: "Sign in and copy an address", de: "Anmelden und eine Adresse kopieren" };
-const BY_DEVICE: Words = Words { en: "Sign in with a code", de: "Mit einem Code anmelden" };
-const CHECKING: Words = Words {
-    en: "You did sign in, and the mailbox is still being tried. Only if this does not end, sign in again.",
-    de: "Sie haben sich angemeldet, und das Postfach wird noch geprüft. Nur wenn das kein Ende nimmt, melden Sie \
-         sich noch einmal an.",
-};
 const NOT_NOW: Words = Words {
     en: "Sign-in is not possible at the moment",
     de: "Die Anmeldung ist im Augenblick nicht möglich",
@@ -38,66 +26,55 @@ pub(super) async fn show(
     shared: Data<Shared>,
     token: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let Some((row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
-    let language = language(&request, row.value.language.as_deref());
-    if let Some(code) = row.value.device.as_ref().filter(|code| code.ends_at > clock::now()) {
-        return Ok(device::shown(&shared, &row.value, code, language));
+    let Some(found) = opened(&shared.signin, &token)? else { return Ok(gone(&shared.brand, &request)) };
+    if let Some(code) = code(&found) {
+        let language = language(&request, found.row.value.language.as_deref());
+        return Ok(device::shown(&shared, &found.row.value, code, language));
     }
-    let is_checked = row.value.state == SignInState::Probing;
-    let lead = if is_checked { CHECKING } else { LEAD };
-    let ended = match row.value.state {
-        SignInState::WrongAccount | SignInState::Declined | SignInState::NeedsAdmin => {
-            last_time(&row.value, language)
-        }
-        SignInState::Waiting
-        | SignInState::Opened
-        | SignInState::SignedIn
-        | SignInState::Probing
-        | SignInState::Done
-        | SignInState::Expired => String::new(),
+    link::shown(&request, &shared, &found, link::status(&found)).await
+}
+
+/// GET `/sign-in/{token}/outcome`: the same page, where the answer's status tells how the last try ended.
+pub(super) async fn outcome(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    token: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let Some(found) = opened(&shared.signin, &token)? else { return Ok(gone(&shared.brand, &request)) };
+    link::shown(&request, &shared, &found, link::outcome_status(&found.row.value)).await
+}
+
+fn code(found: &Opened) -> Option<&crate::store::DeviceAttempt> {
+    let is_waited_for = found.is_usable;
+    found.row.value.device.as_ref().filter(|code| is_waited_for && code.ends_at > clock::now())
+}
+
+/// GET `/sign-in/{token}/status`: the part of a page that waits.
+pub(super) async fn status(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    token: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    const WAITING: Words = Words {
+        en: "Waiting. This line changes by itself.",
+        de: "Wird gewartet. Diese Zeile ändert sich von selbst.",
     };
-    let body = format!(
-        "{ended}<p>{}</p><p><strong>{}</strong></p>{}{}{}",
-        lead.in_language(language),
-        escape(&stored.mailbox.address),
-        buttons(&shared.signin.link(&row.value), &shared.signin.ways_of(&row.value, &stored)?, language),
-        owner::others(&shared, &row.value, &stored, language).await?,
-        way_back(&row.value, row.value.state, BACK.in_language(language)),
-    );
-    let title = TITLE.in_language(language);
-    if is_checked {
-        return Ok(waiting_page(language, title, &body));
-    }
-    Ok(page(StatusCode::OK, language, title, &body))
-}
-
-/// What came of the last try.
-fn last_time(sign_in: &SignIn, language: &str) -> String {
-    const LAST: Words =
-        Words { en: "The last try did not work:", de: "Der letzte Versuch hat nicht geklappt:" };
-    sign_in.diagnosis.as_ref().map_or_else(String::new, |found| {
-        let text = format!("{} {}", LAST.in_language(language), in_words(found, language));
-        format!("<p>{}</p>", escape(&text))
-    })
-}
-
-/// One button for each way; the first is the one that users are meant to take.
-fn buttons(link: &str, ways: &[GrantWay], language: &str) -> String {
-    let action = escape(link);
-    let button = |way: &GrantWay| {
-        let (name, label) = match way {
-            GrantWay::Redirect => ("redirect", BUTTON),
-            GrantWay::Native => ("native", BY_PASTE),
-            GrantWay::Device => ("device", BY_DEVICE),
-            GrantWay::Imported | GrantWay::AppOnly | GrantWay::ServiceAccount | GrantWay::Password => {
-                return String::new();
+    const READY: Words = Words { en: "There is an outcome.", de: "Es gibt ein Ergebnis." };
+    const ON: Words = Words { en: "Continue", de: "Weiter" };
+    let Some(found) = opened(&shared.signin, &token)? else { return Ok(gone(&shared.brand, &request)) };
+    let language = language(&request, found.row.value.language.as_deref());
+    let is_tried = matches!(found.row.value.state, SignInState::SignedIn | SignInState::Probing);
+    let waits = found.is_usable && (is_tried || code(&found).is_some());
+    let words = if waits { WAITING } else { READY };
+    let body = html! {
+        p { (words.in_language(language)) }
+        @if !waits {
+            a.button.primary.wide target="_top" href=(format!("{}/outcome", shared.signin.link(&found.row.value))) {
+                (ON.in_language(language))
             }
-        };
-        let label = label.in_language(language);
-        format!("<p><button name=\"way\" value=\"{name}\" id=\"{name}\">{label}</button></p>")
+        }
     };
-    let buttons: String = ways.iter().map(button).collect();
-    format!("<form method=\"post\" action=\"{action}\">{buttons}</form>")
+    Ok(frame(language, words.in_language(language), !waits, &body))
 }
 
 /// POST `/sign-in/{token}`: a fresh attempt, then off to the provider.
@@ -107,7 +84,9 @@ pub(super) async fn start(
     token: Path<String>,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let Some((mut row, stored)) = usable(&shared.signin, &token)? else { return Ok(gone(&request)) };
+    let Some((mut row, stored)) = usable(&shared.signin, &token)? else {
+        return Ok(gone(&shared.brand, &request));
+    };
     let language = language(&request, row.value.language.as_deref());
     let body = form(body).await?;
     let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
@@ -137,8 +116,14 @@ pub(super) async fn start(
         }
     };
     Ok(begun.unwrap_or_else(|error| {
-        let body = format!("<p>{}</p>", escape(&error.to_string()));
-        page(StatusCode::BAD_GATEWAY, language, NOT_NOW.in_language(language), &body)
+        let title = NOT_NOW.in_language(language);
+        let address_only = crate::diagnosis::Facts { address: &stored.mailbox.address, ..Default::default() };
+        let body = html! {
+            h1 { (title) }
+            (link::told(&error.diagnosis(&address_only), language))
+            (shared.brand.foot(language, Some(row.value.expires_at)))
+        };
+        page(&shared.brand, StatusCode::BAD_GATEWAY, language, title, &body)
     }))
 }
 

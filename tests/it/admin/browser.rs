@@ -1,120 +1,16 @@
 //! The administrator's and the users' way in a real browser: an app, a file of 25 mailboxes, one app for all of them,
 //! invitations by mail, a scanner that visits every link, and three users who click, one with the wrong account first.
 
+use crate::support::browser::Browser;
 use crate::support::engine::{Running, config, password_mailbox, web_app};
 use crate::world::World;
-use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 const SENDER: &str = "post@makler.test";
 const PEOPLE: usize = 25;
 
 fn address(number: usize) -> String {
     format!("user{number:02}@makler.test")
-}
-
-/// A headless Chromium that prefers German, driven by WebDriver.
-struct Browser {
-    runtime: tokio::runtime::Runtime,
-    client: Option<Client>,
-    driver: Child,
-    profile: tempfile::TempDir,
-}
-
-impl Browser {
-    fn start() -> Self {
-        let mut driver = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "chromedriver", "--port=0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        // "ChromeDriver was started successfully on port 12345."
-        let port: u16 = lines
-            .find_map(|line| {
-                line.unwrap().split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
-            })
-            .unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        let profile = tempfile::tempdir().unwrap();
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--window-size=900,700",
-            "--accept-lang=de-DE",
-        ];
-        let mut arguments: Vec<String> = arguments.map(String::from).to_vec();
-        arguments.push(format!("--user-data-dir={}", profile.path().display()));
-        let wanted = json!({"goog:chromeOptions": {"args": arguments, "binary": "/usr/bin/chromium",
-            "prefs": {"intl.accept_languages": "de-DE,de"}}});
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let mut builder = ClientBuilder::new(hyper_util_connector());
-            builder.capabilities(wanted.as_object().unwrap().clone());
-            builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap()
-        });
-        Self { runtime, client: Some(client), driver, profile }
-    }
-
-    fn client(&self) -> &Client {
-        self.client.as_ref().unwrap()
-    }
-
-    fn open(&self, url: &str) {
-        self.runtime.block_on(self.client().goto(url)).unwrap();
-    }
-
-    /// Clicks, and waits until the page that was clicked on is gone.
-    fn click(&self, css: &str) {
-        self.runtime.block_on(async {
-            let body = self.client().find(Locator::Css("body")).await.unwrap();
-            self.client().find(Locator::Css(css)).await.unwrap().click().await.unwrap();
-            while body.is_displayed().await.is_ok() {
-                tokio::task::yield_now().await;
-            }
-            self.client().wait().for_element(Locator::Css("h1")).await.unwrap();
-        });
-    }
-
-    fn text(&self) -> String {
-        self.runtime
-            .block_on(async { self.client().find(Locator::Css("body")).await.unwrap().text().await.unwrap() })
-    }
-
-    /// Kept for whoever wants to look at what users see.
-    fn picture(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        let png = self.runtime.block_on(self.client().screenshot()).unwrap();
-        assert!(png.len() > 1000);
-        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
-    }
-}
-
-fn hyper_util_connector() -> hyper_util::client::legacy::connect::HttpConnector {
-    hyper_util::client::legacy::connect::HttpConnector::new()
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            drop(self.runtime.block_on(client.close()));
-        }
-        drop(self.driver.kill());
-        drop(self.driver.wait());
-        assert!(self.profile.path().is_dir());
-    }
 }
 
 /// The account's button in the stand-in's chooser; its id is the address.
@@ -204,6 +100,6 @@ fn sign_in(browser: &Browser, name: &str, link: &str, user: &str, other: Option<
     browser.picture(&format!("{name}-3-chooser"));
     browser.click(&account(user));
     let page = browser.text();
-    assert!(page.contains("Sie sind angemeldet"), "{page}");
+    assert!(page.contains("Ihr Postfach ist verbunden"), "{page}");
     browser.picture(&format!("{name}-4-done"));
 }

@@ -87,8 +87,9 @@ impl Scene {
         self.world.click_account(&self.press(link), account).unwrap()
     }
 
+    /// Back at the callback, and on to the page of the outcome.
     pub fn come_back(&self, callback: &str) -> Answer {
-        self.api.send(self.api.bare("GET", callback))
+        self.api.outcome(self.api.send(self.api.bare("GET", callback)))
     }
 
     pub fn state(&self, link: &Link) -> Value {
@@ -159,8 +160,12 @@ fn a_user_signs_in_by_link_and_chooser_and_the_mailbox_goes_live() {
     let everything = scene.api.get("/v1/mailboxes/anna").text() + &done.text() + &shown.to_string();
     assert!(!everything.contains(refresh_token(&token)), "no token is shown");
 
-    // used up
-    assert_eq!(scene.api.send(scene.api.bare("GET", &link.url)).status, 410);
+    // used up, and it shows how it ended, however often it is looked at
+    for path in [link.url.clone(), format!("{}/outcome", link.url)] {
+        let page = scene.api.send(scene.api.bare("GET", &path));
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("Your mailbox is connected") && !page.text().contains("<form"));
+    }
     assert_eq!(scene.api.send(scene.api.bare("POST", &link.url)).status, 410);
 }
 

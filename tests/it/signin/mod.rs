@@ -5,6 +5,7 @@ pub mod crash;
 pub mod google;
 pub mod link;
 pub mod other_app;
+pub mod pages;
 pub mod rotation;
 pub mod take_over;
 pub mod take_over_kills;

@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn form(&self, url: &str, fields: &[(&str, &str)]) -> Answer {
-        self.api.send(self.api.bare("POST", url).form(fields))
+        self.api.outcome(self.api.send(self.api.bare("POST", url).form(fields)))
     }
 
     /// Presses the button of the paste page: where the provider is.
@@ -97,9 +97,20 @@ fn the_guides_registration_works_by_device_code_over_three_refreshes() {
     let shown = scene.shown(&link);
     let code = shown["device"]["user_code"].as_str().unwrap().to_owned();
     let page = scene.api.send(scene.api.bare("GET", &link.url)).text();
-    assert!(page.contains(&code) && page.contains("http-equiv=\"refresh\""), "{page}");
+    // a frame waits, not the page, whose reader is not disturbed
+    let status = format!("{}/status", link.url);
+    let frame = || scene.api.send(scene.api.bare("GET", &status));
+    let waits = |text: &str| text.contains("http-equiv=\"refresh\"");
+    assert!(page.contains(&code) && page.contains(&format!("src=\"{status}\"")) && !waits(&page), "{page}");
+    assert!(waits(&frame().text()));
+    assert!(frame().header("content-security-policy").ends_with("frame-ancestors 'self'"));
     assert!(scene.world.entra().approve_device(&code, ANNA));
     scene.until_sign_in(&link, SignInState::Done);
+    let over = frame().text();
+    assert!(!waits(&over) && over.contains(&format!("href=\"{}/outcome\"", link.url)), "{over}");
+    let page = scene.api.send(scene.api.bare("GET", &link.url));
+    assert!(page.status == 200 && page.text().contains("Your mailbox is connected"), "{}", page.text());
+    assert!(page.header("content-security-policy").ends_with("frame-ancestors 'none'"));
     assert_eq!(scene.grant().unwrap().way, GrantWay::Device);
     scene.until_live();
     scene.refreshes_thrice();
@@ -277,13 +288,44 @@ fn one_link_lists_all_mailboxes_of_its_owner_and_none_of_others() {
     let started = scene.form(&format!("{}/for/info", link.url), &[]);
     assert_eq!(started.status, 303);
     let page = scene.api.send(scene.api.bare("GET", started.header("location"))).text();
-    assert!(page.contains("<strong>info@makler.test</strong>"), "{page}");
+    assert!(page.contains("<b>info@makler.test</b>"), "{page}");
     let again = scene.form(&format!("{}/for/info", link.url), &[]);
     assert_eq!(again.header("location"), started.header("location"), "one, however often it is pressed");
     assert_eq!(scene.api.send(scene.api.bare("POST", started.header("location"))).status, 303);
     let begun = scene.form(&format!("{}/for/info", link.url), &[]);
     assert_eq!(begun.header("location"), started.header("location"), "one that was begun can be begun anew");
     assert_eq!(scene.form(&format!("{}/for/ben", link.url), &[]).status, 410, "not his");
+
+    // a link that did its work still shows what is left, and leads there
+    let done = scene.come_back(&scene.choose(&link, ANNA)).text();
+    assert!(done.contains("Left to do for you") && done.contains("info@makler.test"), "{done}");
+    let onward = scene.form(&format!("{}/for/info", link.url), &[]);
+    assert_eq!(onward.header("location"), started.header("location"));
+    scene.write(&link, |sign_in| sign_in.expires_at = stafette::clock::now());
+    assert_eq!(scene.form(&format!("{}/for/info", link.url), &[]).status, 410);
+    let page = scene.api.send(scene.api.bare("GET", &link.url)).text();
+    assert!(page.contains("Your mailbox is connected") && !page.contains("info@makler.test"), "{page}");
+}
+
+#[test]
+fn a_user_reads_what_helps_him_and_no_administrator_s_steps() {
+    let scene = scene();
+    let link = scene.link();
+    let refused_with = |error: &str, text: &str| {
+        let state = |url: &str| {
+            let url = url::Url::parse(url).unwrap();
+            url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+        };
+        let pairs = [("error", error), ("error_description", text), ("state", &state(&scene.press(&link)))];
+        let callback = format!("{}/sign-in/callback", scene.api.base);
+        scene.come_back(url::Url::parse_with_params(&callback, pairs).unwrap().as_str()).text()
+    };
+    let page =
+        refused_with("access_denied", "AADSTS53003: Access has been blocked by Conditional Access policies.");
+    assert!(page.contains("not your fault") && page.contains("<code>conditional_access</code>"), "{page}");
+    assert!(!page.contains("admin center") && !page.contains("button primary"), "{page}");
+    let page = refused_with("temporarily_unavailable", "AADSTS90033: A transient error has occurred.");
+    assert!(page.contains("Try again in a few minutes") && page.contains("button primary"), "{page}");
 }
 
 #[test]

@@ -45,6 +45,12 @@ impl Api {
     }
 
     /// A request without a key; `path` may be a whole address.
+    /// What an answer leads to, if it leads to a sign-in's outcome.
+    pub fn outcome(&self, answer: Answer) -> Answer {
+        let leads_on = answer.status == 303 && answer.header("location").ends_with("/outcome");
+        if leads_on { self.send(self.bare("GET", answer.header("location"))) } else { answer }
+    }
+
     pub fn bare(&self, method: &str, path: &str) -> RequestBuilder {
         let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), address);

@@ -2,6 +2,7 @@
 
 pub mod anna;
 pub mod api;
+pub mod browser;
 pub mod client;
 pub mod daemon;
 pub mod engine;

@@ -206,9 +206,10 @@ fn what_a_user_left_out_is_named_at_once_and_the_link_stays_good() {
     scene.world.entra().next("token", Instead { patch, ..Instead::default() });
     let page = scene.come_back(&scene.choose(&link, ANNA));
     assert_eq!(page.status, 403);
-    assert!(page.text().contains("SMTP.Send"), "{}", page.text());
+    assert!(page.text().contains("leave every box ticked"), "{}", page.text());
     let shown = scene.api.get(&format!("/v1/sign-ins/{}", link.id)).ok(200);
     assert_eq!(shown["diagnosis"]["code"], "consent_incomplete", "{shown}");
+    assert!(shown["diagnosis"]["summary"].as_str().unwrap().contains("SMTP.Send"), "{shown}");
     assert!(scene.grant().is_none());
     assert_eq!(scene.come_back(&scene.choose(&link, ANNA)).status, 200);
     scene.until_live();
