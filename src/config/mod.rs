@@ -16,7 +16,7 @@ mod tls;
 pub use brand::BrandSection;
 pub use error::ConfigError;
 pub use net::{IpFamily, NetSection};
-pub use providers::{OauthPreset, Provider, TenantPreset};
+pub use providers::{Note, OauthPreset, PasswordKind, Provider, TenantPreset};
 pub use root::Config;
 pub use sections::{DataDir, EventsSection, HttpConfig, LogSection, NotifySection, StoreSection};
 pub use signin::SignInSection;

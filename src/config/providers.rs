@@ -24,8 +24,34 @@ pub struct Provider {
     pub imap: Option<Endpoint>,
     /// Where they send.
     pub smtp: Option<Endpoint>,
+    /// Which password its mail programs use, where that is known.
+    pub password: Option<PasswordKind>,
+    /// What a user has to do before a mail program is let in.
+    pub note: Option<Note>,
     /// Where its users sign in; `None`: by password only.
     pub oauth: Option<OauthPreset>,
+}
+
+/// Which password a mail program uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordKind {
+    /// One that was made for this program; the account's own is refused.
+    App,
+    /// One for mail, which is not that of the account.
+    Mail,
+    /// That of the account; with two-step verification one that was made for the program.
+    Account,
+}
+
+/// What a user has to do first, in every language we have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// English.
+    pub en: String,
+    /// German.
+    pub de: String,
 }
 
 /// Where a provider's users sign in.
@@ -124,11 +150,32 @@ impl Provider {
     pub fn of_mx<'h>(hosts: impl IntoIterator<Item = &'h str>) -> Option<&'static Provider> {
         hosts.into_iter().find_map(|host| {
             let host = host.trim_end_matches('.').to_lowercase();
-            let ends_so = |suffix: &String| {
-                host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            };
-            Self::all().iter().find(|provider| provider.mx.iter().any(ends_so))
+            let by_length =
+                Self::all().iter().filter_map(|provider| Some((provider.mx_ending(&host)?, provider)));
+            by_length.max_by_key(|(length, _)| *length).map(|(_, provider)| provider)
         })
+    }
+
+    /// How long the longest of its endings is that a mail exchanger's name has.
+    fn mx_ending(&self, host: &str) -> Option<usize> {
+        let ends_so = |suffix: &&String| {
+            host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        self.mx.iter().filter(ends_so).map(String::len).max()
+    }
+
+    /// What the users of a server have to do first, by the name of the server.
+    #[must_use]
+    pub fn note_of_server(host: &str) -> Option<&'static Note> {
+        let host = host.trim_end_matches('.');
+        let is_theirs = |provider: &&Provider| {
+            provider
+                .imap
+                .iter()
+                .chain(&provider.smtp)
+                .any(|endpoint| endpoint.host.eq_ignore_ascii_case(host))
+        };
+        Self::all().iter().filter(is_theirs).find_map(|provider| provider.note.as_ref())
     }
 }
 
@@ -209,5 +256,65 @@ mod tests {
         }
         assert_eq!(id(Provider::of_mx(["mx.spam.example", "smtp.google.com"])).as_deref(), Some("google"));
         assert_eq!(id(Provider::named("Gmail")).as_deref(), Some("google"));
+    }
+
+    /// Provider, a domain of its own, a mail exchanger of a customer's domain, and the password.
+    const NAMED: &[(&str, Option<&str>, Option<&str>, PasswordKind)] = &[
+        ("yahoo", Some("yahoo.com.br"), Some("mta6.am0.yahoodns.net"), PasswordKind::App),
+        ("aol", Some("aim.com"), Some("mx-aol.mail.gm0.yahoodns.net"), PasswordKind::App),
+        ("fastmail", Some("fastmail.com"), Some("in1-smtp.messagingengine.com"), PasswordKind::App),
+        ("yandex", Some("ya.ru"), Some("mx.yandex.net."), PasswordKind::App),
+        ("mail_ru", Some("bk.ru"), Some("emx.mail.ru"), PasswordKind::App),
+        ("zoho", Some("zohomail.com"), None, PasswordKind::Account),
+        ("zoho_pro", None, Some("mx2.zoho.com"), PasswordKind::Account),
+        ("zoho_eu", Some("zoho.eu"), None, PasswordKind::Account),
+        ("zoho_pro_eu", None, Some("mx.zoho.eu"), PasswordKind::Account),
+        ("zoho_pro_au", None, Some("mx.zoho.com.au"), PasswordKind::Account),
+        ("icloud", Some("mac.com"), Some("mx01.mail.icloud.com"), PasswordKind::App),
+        ("gmx", Some("gmx.biz"), Some("mx00.emig.gmx.net"), PasswordKind::Account),
+        ("gmx_com", Some("gmx.co.uk"), Some("mx00.gmx.com"), PasswordKind::Account),
+        ("web_de", Some("web.de"), Some("mx-ha02.web.de"), PasswordKind::Account),
+        ("ionos", Some("online.de"), Some("mx00.ionos.de"), PasswordKind::Mail),
+        ("ionos_com", None, Some("mx01.ionos.com"), PasswordKind::Mail),
+        ("strato", Some("strato.de"), Some("smtpin.rzone.de"), PasswordKind::Mail),
+        ("t_online", Some("magenta.de"), Some("mx00.t-online.de"), PasswordKind::Mail),
+        ("posteo", Some("posteo.net"), Some("mx01.posteo.de"), PasswordKind::Account),
+        ("mailbox_org", Some("mailbox.org"), Some("mxext1.mailbox.org"), PasswordKind::Account),
+    ];
+
+    #[test]
+    fn every_named_provider_is_found_both_ways_and_says_how_its_users_sign_in() {
+        for (id, domain, exchanger, password) in NAMED {
+            let provider = Provider::named(id).unwrap();
+            if let Some(domain) = domain {
+                assert_eq!(Provider::of_domain(domain), Some(provider), "{domain}");
+            }
+            if let Some(exchanger) = exchanger {
+                assert_eq!(Provider::of_mx([*exchanger]), Some(provider), "{exchanger}");
+            }
+            assert_eq!(provider.password, Some(*password), "{id}");
+            let note = provider.note.as_ref().unwrap();
+            for server in provider.imap.iter().chain(&provider.smtp) {
+                assert_eq!(Provider::note_of_server(&server.host), Some(note), "{id}");
+            }
+        }
+        assert_eq!(Provider::note_of_server("mail.makler.example"), None);
+    }
+
+    #[test]
+    fn notes_are_sentences_in_both_languages_and_whoever_wants_a_special_password_has_one() {
+        for provider in Provider::all() {
+            if let Some(note) = &provider.note {
+                assert_ne!(note.en, note.de, "{}", provider.id);
+                for text in [&note.en, &note.de] {
+                    let is_sentence = text.ends_with('.') && text.len() > 40;
+                    // these would be taken for parts of a catalogue's text
+                    let is_plain = !text.contains(['<', '{', '}', '[', ']', '|']) && !text.contains("  ");
+                    assert!(is_sentence && is_plain, "{}: {text}", provider.id);
+                }
+            }
+            let is_special = matches!(provider.password, Some(PasswordKind::App | PasswordKind::Mail));
+            assert!(!is_special || provider.note.is_some(), "{}", provider.id);
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Facts filled into a catalogue's text. A fact that is not known changes the sentence; its name is never shown. Pure.
 //!
 //! A text says so where it needs to: `[ of {tenant}]` is left out with a fact in it that is missing, and
-//! `{detail|something}` says what stands there instead. An address and a host have words of their own.
+//! `{detail|something}` says what stands there instead. An address and a host have words of their own. `{note}` is what the
+//! host's provider wants of its users first, where its servers are in our table of providers.
 
 use super::facts::Facts;
 use super::language::Language;
+use crate::config::Provider;
 
 /// A text with its facts.
 pub(super) fn fill(text: &str, facts: &Facts<'_>, language: Language) -> String {
@@ -40,7 +42,7 @@ fn fill_plain(before: String, piece: &str, facts: &Facts<'_>, language: Language
     while let Some((text, fact, after)) = between(rest, '{', '}') {
         let (name, words) = fact.split_once('|').map_or((fact, None), |(name, words)| (name, Some(words)));
         filled.push_str(text);
-        let known = value(name, facts);
+        let known = value(name, facts, language);
         match known {
             Some(known) => filled.push_str(&known),
             None => {
@@ -56,13 +58,17 @@ fn fill_plain(before: String, piece: &str, facts: &Facts<'_>, language: Language
     (filled, is_whole)
 }
 
-fn value(name: &str, facts: &Facts<'_>) -> Option<String> {
+fn value(name: &str, facts: &Facts<'_>, language: Language) -> Option<String> {
     let text = match name {
         "address" => facts.address,
         "host" => facts.host,
         "tenant" => facts.tenant,
         "client_id" => facts.client_id,
         "detail" => facts.detail,
+        "note" => Provider::note_of_server(facts.host).map_or("", |note| match language {
+            Language::En => &note.en,
+            Language::De => &note.de,
+        }),
         "port" => return facts.port.map(|port| port.to_string()),
         _ => "",
     };
@@ -124,6 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_password_says_what_the_servers_provider_wants_first() {
+        let remedy = |entry: &catalogue::Entry, host: &str, language| {
+            fill(entry.remedy.get(language), &Facts { host, ..KNOWN }, language)
+        };
+        for entry in [&catalogue::PASSWORD_REFUSED, &catalogue::APP_PASSWORD] {
+            assert!(
+                remedy(entry, "imap.gmx.net", Language::En).contains("access by POP3 and IMAP was allowed")
+            );
+            assert!(
+                remedy(entry, "mail.gmx.net", Language::De).contains("Zugriff über POP3 und IMAP erlaubt")
+            );
+            let other = remedy(entry, "mail.makler.example", Language::De);
+            assert!(other.ends_with('.') && !other.contains("POP3"), "{other}");
+        }
+    }
+
+    #[test]
     fn no_text_ever_shows_the_name_of_a_fact() {
         let facts = ["address", "host", "tenant", "client_id", "detail", "port"];
         // each missing alone, and all of them
@@ -135,7 +158,8 @@ mod tests {
             detail: if missing == "detail" { "" } else { KNOWN.detail },
             port: KNOWN.port.filter(|_| missing != "port"),
         };
-        let cases = facts.iter().map(|missing| without(missing)).chain([Facts::default(), KNOWN]);
+        let noted = Facts { host: "imap.mail.me.com", ..KNOWN };
+        let cases = facts.iter().map(|missing| without(missing)).chain([Facts::default(), KNOWN, noted]);
         for facts in cases {
             for entry in catalogue::all() {
                 for language in [Language::En, Language::De] {

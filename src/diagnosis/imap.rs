@@ -43,6 +43,7 @@ static ROWS: &[(&[&str], &Entry, Disposition)] = &[
     ),
     (&["[overquota]"], &c::OVER_QUOTA_TRANSFER, RetryAfter(Duration::from_secs(3600))),
     (&["application-specific password"], &c::APP_PASSWORD, SignIn),
+    (&["application password is required"], &c::APP_PASSWORD, SignIn),
     (&["log in via your web browser"], &c::WEB_LOGIN, SignIn),
     (&["[webalert"], &c::WEB_LOGIN, SignIn),
     (&["[limit]"], &c::TOO_MANY_CONNECTIONS, RetryAfter(MINUTE)),

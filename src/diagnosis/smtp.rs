@@ -86,6 +86,7 @@ static ROWS: &[Row] = rows! {
     [535] ["5.7.139"] => SMTP_POLICY_BLOCKED, NeedsAdmin, Mailbox;
     [550] ["5.7.30"] => BASIC_AUTH_DISABLED, NeedsAdmin, Mailbox;
     [534] ["5.7.9"] => APP_PASSWORD, SignIn, Mailbox;
+    [535] ["application password is required"] => APP_PASSWORD, SignIn, Mailbox;
     [534] ["5.7.14"] => WEB_LOGIN, SignIn, Mailbox;
     [535] [] => SMTP_LOGIN_REFUSED, FreshToken, Mailbox;
     [530] ["5.7.57"] => SMTP_AUTH_NOT_OFFERED, NeedsAdmin, Mailbox;

@@ -26,8 +26,8 @@ super::entries! {
     PASSWORD_REFUSED = "password_refused", User, AfterFix, "Password refused" => "Kennwort abgelehnt",
         "{host} refuses the user name or password of {address}."
         => "{host} weist Benutzernamen oder Kennwort von {address} zurück.",
-        "Enter them again; with two-step verification an app password may be needed."
-        => "Beides neu eingeben; bei Anmeldung in zwei Schritten kann ein App-Kennwort nötig sein.";
+        "Enter them again; with two-step verification an app password may be needed.[ {note}]"
+        => "Beides neu eingeben; bei Anmeldung in zwei Schritten kann ein App-Kennwort nötig sein.[ {note}]";
     /// Log-in succeeded, the mailbox does not open.
     NOT_CONNECTED = "authenticated_not_connected", TenantAdmin, Auto, "Mailbox does not open" => "Postfach öffnet sich nicht",
         "{host} accepted the sign-in but does not open the mailbox[ {address}]."
@@ -92,8 +92,8 @@ super::entries! {
     APP_PASSWORD = "app_password_required", User, AfterFix, "App password required" => "App-Kennwort nötig",
         "{host} wants an app password for {address}."
         => "{host} verlangt ein App-Kennwort für {address}.",
-        "Create an app password in the account's security settings, or sign in with OAuth."
-        => "In den Sicherheitseinstellungen des Kontos ein App-Kennwort anlegen, oder mit OAuth anmelden.";
+        "Create an app password in the account's security settings, or sign in with OAuth.[ {note}]"
+        => "In den Sicherheitseinstellungen des Kontos ein App-Kennwort anlegen, oder mit OAuth anmelden.[ {note}]";
     /// A command was refused as malformed.
     COMMAND_REFUSED = "command_refused", Operator, Never, "Command refused" => "Befehl abgelehnt",
         "{host} refuses a command as malformed."

@@ -119,6 +119,14 @@ fn every_provider_is_known_by_name_and_fills_in_its_servers() {
         ("strato", "strato", "imap.strato.de", "smtp.strato.de"),
         ("t-online", "t_online", "secureimap.t-online.de", "securesmtp.t-online.de"),
         ("icloud", "icloud", "imap.mail.me.com", "smtp.mail.me.com"),
+        ("aol", "aol", "imap.aol.com", "smtp.aol.com"),
+        ("yandex", "yandex", "imap.yandex.com", "smtp.yandex.com"),
+        ("mail.ru", "mail_ru", "imap.mail.ru", "smtp.mail.ru"),
+        ("zoho", "zoho", "imap.zoho.com", "smtp.zoho.com"),
+        ("zoho_pro_eu", "zoho_pro_eu", "imappro.zoho.eu", "smtppro.zoho.eu"),
+        ("ionos_com", "ionos_com", "imap.ionos.com", "smtp.ionos.com"),
+        ("posteo", "posteo", "posteo.de", "posteo.de"),
+        ("mailbox.org", "mailbox_org", "imap.mailbox.org", "smtp.mailbox.org"),
     ] {
         let mut body = with_password(&format!("{kept}@makler.test"));
         body["provider"] = json!(provider);
