@@ -1,7 +1,7 @@
 //! What administration needs.
 
 use crate::config::SignInSection;
-use crate::net::{Dialer, HttpClient, MxResolver};
+use crate::net::{Dialer, Discovery, HttpClient, MxResolver};
 use crate::notify::Notifier;
 use crate::signin;
 use crate::store::Store;
@@ -22,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) dialer: Dialer,
     /// Finds out who takes a domain's mail.
     pub(crate) mx: MxResolver,
+    /// Asks a domain for its servers, unless that is switched off.
+    pub(crate) discovery: Option<Discovery>,
     /// Writes to people.
     pub(crate) notifier: Notifier,
     /// Says where users may be sent back to.

@@ -1,9 +1,10 @@
 //! Mailboxes are created, changed and deleted. A change touches its own mailbox only.
 
 use super::context::Context;
+use super::discover::Tried;
 use super::fields::{merge, set};
 use super::mailbox_form::{self, Posted};
-use super::{lookup, presets};
+use super::{discover, lookup};
 use crate::clock;
 use crate::domain::{Auth, Mailbox, MailboxId, SmtpAuth};
 use crate::problem::Problem;
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 
 /// Creates a mailbox of a form.
 pub(crate) async fn create_mailbox(context: &Context, mut value: Value) -> Result<StoredMailbox, Problem> {
-    presets::find_providers(context, &mut [&mut value]).await?;
-    create_new(context, mailbox_form::read(context, value, None)?).await
+    let tried = discover::fill_in(context, &mut [&mut value]).await?;
+    create_new(context, mailbox_form::read(context, value, None, &tried)?).await
 }
 
 /// Creates or replaces a mailbox; whether it is a new one.
@@ -23,12 +24,13 @@ pub(crate) async fn put_mailbox(
     id: &MailboxId,
     mut value: Value,
 ) -> Result<(StoredMailbox, bool), Problem> {
-    presets::find_providers(context, &mut [&mut value]).await?;
+    let tried = discover::fill_in(context, &mut [&mut value]).await?;
     if context.store.mailbox(id)?.is_none() {
-        let posted = mailbox_form::read(context, value, Some(id))?;
+        let posted = mailbox_form::read(context, value, Some(id), &tried)?;
         return Ok((create_new(context, posted).await?, true));
     }
-    let make = |stored: &StoredMailbox| mailbox_form::read(context, value.clone(), Some(&stored.mailbox.id));
+    let make =
+        |stored: &StoredMailbox| mailbox_form::read(context, value.clone(), Some(&stored.mailbox.id), &tried);
     Ok((change(context, id.as_str(), make).await?, false))
 }
 
@@ -52,7 +54,7 @@ pub(crate) async fn patch_mailbox(
                 set(&mut value, name, Value::Null);
             }
         }
-        mailbox_form::read(context, value, Some(&stored.mailbox.id))
+        mailbox_form::read(context, value, Some(&stored.mailbox.id), &Tried::default())
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! A mailbox as it is posted: checked, and with everything filled in that may be left out.
 
 use super::context::Context;
+use super::discover::Tried;
 use super::fields::{line, on_a_line, said, trimmed, typed, word};
 use super::presets::{self, Serves};
 use crate::clock;
@@ -140,7 +141,12 @@ impl Posted {
 }
 
 /// Reads and checks a mailbox; `id` is the one that the address names, if it names one.
-pub(super) fn read(context: &Context, mut value: Value, id: Option<&MailboxId>) -> Result<Posted, Problem> {
+pub(super) fn read(
+    context: &Context,
+    mut value: Value,
+    id: Option<&MailboxId>,
+    tried: &Tried,
+) -> Result<Posted, Problem> {
     if let Some(fields) = value.as_object_mut() {
         READ_ONLY.iter().for_each(|name| drop(fields.remove(*name)));
     }
@@ -172,10 +178,7 @@ pub(super) fn read(context: &Context, mut value: Value, id: Option<&MailboxId>) 
     };
     let waits_for_app = matches!(auth, Auth::Oauth { app: None, .. }) && !is_said;
     if imap.is_none() && smtp.is_none() && !waits_for_app {
-        return Err(Problem::field(
-            "imap",
-            "say where to receive (imap) or to send (smtp), or name a provider",
-        ));
+        return Err(no_servers(tried.of(&address)));
     }
     let mailbox = Mailbox {
         id: form.id.or_else(|| id.cloned()).unwrap_or_else(MailboxId::generate),
@@ -192,6 +195,12 @@ pub(super) fn read(context: &Context, mut value: Value, id: Option<&MailboxId>) 
         active: form.active.unwrap_or(true),
     };
     Ok(Posted { mailbox, grant, smtp_password, take_over })
+}
+
+fn no_servers(tried: Option<&str>) -> Problem {
+    let tried = tried.map(|tried| format!("; its domain was asked in vain: {tried}")).unwrap_or_default();
+    let todo = "say where to receive (imap) or to send (smtp), or name a provider";
+    Problem::field("imap", format!("{todo}{tried}"))
 }
 
 /// The app that is named, else the one whose domains name the address.

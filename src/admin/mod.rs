@@ -9,6 +9,7 @@ mod app_view;
 mod context;
 mod credential_form;
 mod credential_rotation;
+mod discover;
 mod distribute;
 mod distribution;
 mod fields;

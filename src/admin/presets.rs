@@ -1,16 +1,11 @@
 //! Which servers and which app a mailbox gets if it names none.
 
 use super::context::Context;
-use super::fields::{set, trimmed};
 use crate::config::Provider;
 use crate::domain::app::AppCredentials;
 use crate::domain::{App, Auth, Endpoint, Mailbox, SmtpAuth, SmtpEndpoint};
 use crate::problem::Problem;
 use crate::store::{Commit, StoreError, StoredMailbox};
-use futures_util::stream::{self, StreamExt};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The servers of a provider; `None`: it is not one we know.
 pub(super) fn servers(provider: &str) -> Option<(Endpoint, SmtpEndpoint)> {
@@ -33,54 +28,6 @@ pub(super) fn provider_of(app: &App) -> Option<&'static str> {
 /// The provider of an address whose domain belongs to one.
 pub(super) fn provider_of_domain(domain: &str) -> Option<&'static str> {
     Provider::of_domain(domain).map(|provider| provider.id.as_str())
-}
-
-/// How many domains are looked up at once, and how long all of them may take: a person waits.
-const ASKED_AT_ONCE: usize = 16;
-const ASKED_FOR: Duration = Duration::from_secs(10);
-
-/// Names the providers of mailboxes that neither they, nor their domains, nor an app name, by where their domain's
-/// mail goes. Each domain is looked up once; what cannot be found out is left as it is.
-pub(super) async fn find_providers(context: &Context, values: &mut [&mut Value]) -> Result<(), StoreError> {
-    let mut domains = BTreeMap::new();
-    for (place, value) in values.iter().enumerate() {
-        if let Some(domain) = asks_for(context, value)? {
-            domains.entry(domain).or_insert_with(Vec::new).push(place);
-        }
-    }
-    let ask = |(domain, places): (String, Vec<usize>)| async move {
-        let hosts = context.mx.lookup(&domain).await;
-        (Provider::of_mx(hosts.iter().map(String::as_str)), places)
-    };
-    let answers = stream::iter(domains).map(ask).buffer_unordered(ASKED_AT_ONCE);
-    let mut answers = std::pin::pin!(answers.take_until(tokio::time::sleep(ASKED_FOR)));
-    while let Some((found, places)) = answers.next().await {
-        let Some(found) = found else { continue };
-        for place in places {
-            if let Some(value) = values.get_mut(place) {
-                set(value, "provider", Value::from(found.id.as_str()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The domain whose mail exchangers say which provider a mailbox is of, if nothing nearer does.
-fn asks_for(context: &Context, value: &Value) -> Result<Option<String>, StoreError> {
-    let is_said = |pointer: &str| value.pointer(pointer).is_some_and(|said| !said.is_null());
-    // null says something, too: there is none
-    let has_servers = value.get("imap").is_some() || value.get("smtp").is_some();
-    let address = value.get("address").and_then(Value::as_str).and_then(trimmed).unwrap_or_default();
-    let domain = domain(&address);
-    let may_be_asked = address.contains('@') && domain.contains('.');
-    if !may_be_asked || is_said("/provider") || is_said("/auth/app") || has_servers {
-        return Ok(None);
-    }
-    let is_account = value.pointer("/auth/kind").is_some_and(|kind| kind == "service_account");
-    let wanted = if is_account { Serves::ServiceAccount } else { Serves::Registration };
-    let is_known =
-        provider_of_domain(&domain).is_some() || app_of_address(context, &address, wanted)?.is_some();
-    Ok((!is_known).then_some(domain))
 }
 
 /// The domain of an address, in small letters.

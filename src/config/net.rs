@@ -26,6 +26,10 @@ pub struct NetSection {
     pub ip: IpFamily,
     /// Which name server knows mail exchangers; the system's name servers if it is not named.
     pub nameserver: Option<SocketAddr>,
+    /// Whether domains are asked for the servers of new mailboxes that name none.
+    pub discovery: bool,
+    /// Whether the file of whoever takes a domain's mail counts where the domain has none.
+    pub discovery_by_mx: bool,
     /// Networks that are never connected to, whatever a host's name leads to.
     pub deny: Vec<IpNet>,
     /// Networks that are connected to all the same.
@@ -47,6 +51,8 @@ impl Default for NetSection {
         Self {
             ip: IpFamily::Auto,
             nameserver: None,
+            discovery: true,
+            discovery_by_mx: true,
             deny: denied(),
             allow: Vec::new(),
             proxy: None,

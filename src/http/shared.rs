@@ -6,7 +6,7 @@ use crate::admin::{self, MailboxView, mailbox_view};
 use crate::config::Config;
 use crate::diagnosis::Language;
 use crate::doctor::Doctor;
-use crate::net::{ByteBudget, Dialer, HttpClient, MxResolver};
+use crate::net::{ByteBudget, Dialer, Discovery, HttpClient, MxResolver};
 use crate::notify::Notifier;
 use crate::periodic::Periodic;
 use crate::problem::Problem;
@@ -92,13 +92,17 @@ impl Shared {
             changed: watch::Sender::default(),
         };
         let signin = Arc::new(signin);
+        let net = &deps.config.net;
+        let mx = MxResolver::new(net.nameserver);
+        let discovery = || Discovery::new(deps.http.clone(), mx.clone(), net.discovery_by_mx);
         let admin = admin::Context {
+            discovery: net.discovery.then(discovery),
             store: deps.store.clone(),
             supervisor: deps.supervisor.clone(),
             signin: Arc::clone(&signin),
-            http: deps.http,
+            http: deps.http.clone(),
             dialer: deps.dialer,
-            mx: MxResolver::new(deps.config.net.nameserver),
+            mx,
             notifier: deps.notifier,
             signin_section: deps.config.signin.clone(),
         };

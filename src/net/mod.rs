@@ -1,10 +1,11 @@
 //! One way to connect for IMAP, SMTP and HTTPS: resolving, happy eyeballs, TLS, deadlines, and the reader that
-//! bounds what an IMAP server may send. It knows nothing of mail.
+//! bounds what an IMAP server may send. It knows nothing of mail, but where a domain says that its mailboxes are.
 
 mod budget;
 mod certificate;
 mod config;
 mod dial;
+mod discovery;
 mod error;
 mod http;
 mod imap_framing;
@@ -26,6 +27,7 @@ pub use budget::{ByteBudget, Share};
 pub use certificate::{PeerCertificate, Shown};
 pub use config::{IpChoice, NetConfig};
 pub use dial::Dialer;
+pub use discovery::{Discovery, Servers};
 pub use error::{CertificateFault, NetError};
 pub use http::{HttpClient, HttpError};
 pub use limit::{LimitExceeded, LimitingReader, Limits, Literals, RawResponse, ReadMeter};

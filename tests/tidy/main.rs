@@ -157,6 +157,9 @@ const PURE: &[&str] = &[
     "imap/fetch/bounds.rs",
     "imap/sync/announce.rs",
     "imap/sync/move_detection.rs",
+    "net/discovery/autoconfig.rs",
+    "net/discovery/servers.rs",
+    "net/discovery/srv.rs",
     "smtp/address.rs",
     "smtp/announce.rs",
     "smtp/delivery_state.rs",
@@ -277,6 +280,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["store/crypto/", "store/files/"]),
     ("zstd", &["store/"]),
     ("csv", &["admin/import/"]),
+    ("roxmltree", &["net/discovery/autoconfig"]),
+    ("psl", &["net/discovery/"]),
 ];
 
 #[test]

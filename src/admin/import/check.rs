@@ -1,6 +1,7 @@
 //! Whether the mailboxes of a file can be created: all of them, or what is wrong with each line.
 
 use super::super::context::Context;
+use super::super::discover::Tried;
 use super::super::fields::set;
 use super::super::mailbox_changes::needs_password;
 use super::super::mailbox_form::{self, Posted};
@@ -34,7 +35,7 @@ impl Checked {
 }
 
 /// Everything in a file, or what is wrong with each line of it.
-pub(super) fn check(context: &Context, table: Table) -> Result<Vec<Checked>, Problem> {
+pub(super) fn check(context: &Context, table: Table, tried: &Tried) -> Result<Vec<Checked>, Problem> {
     let Table { lines, mut errors } = table;
     let mut taken = Taken::default();
     for stored in context.store.mailboxes()? {
@@ -45,7 +46,7 @@ pub(super) fn check(context: &Context, table: Table) -> Result<Vec<Checked>, Pro
     let mut checked = Vec::new();
     for Line { line, value } in lines {
         let has_id = value.get("id").is_some_and(|id| !id.is_null());
-        let outcome = read(context, value);
+        let outcome = read(context, value, tried);
         match outcome.and_then(|posted| taken.take(&posted, line).map(|()| posted)) {
             Ok(posted) => checked.push(Checked { line, has_id, posted }),
             Err(problem) if problem.is_server_error() => return Err(problem),
@@ -56,8 +57,8 @@ pub(super) fn check(context: &Context, table: Table) -> Result<Vec<Checked>, Pro
     if errors.is_empty() { Ok(checked) } else { Err(refused(errors)) }
 }
 
-fn read(context: &Context, value: Value) -> Result<Posted, Problem> {
-    let posted = mailbox_form::read(context, value, None)?;
+fn read(context: &Context, value: Value, tried: &Tried) -> Result<Posted, Problem> {
+    let posted = mailbox_form::read(context, value, None, tried)?;
     needs_password(&posted, None)?;
     context.store.fits(&posted.mailbox)?;
     Ok(posted)

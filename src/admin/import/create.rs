@@ -1,7 +1,7 @@
 //! Creates the mailboxes of a file, all or none. Every bad line is named.
 
 use super::super::context::Context;
-use super::super::presets;
+use super::super::discover;
 use super::check::{Checked, check};
 use super::format::Format;
 use crate::problem::Problem;
@@ -29,10 +29,10 @@ pub(crate) async fn import(
     let format = Format::of(media_type)?;
     let mut table = blocking(move || format.read(&body)).await?;
     let mut values: Vec<&mut Value> = table.lines.iter_mut().map(|line| &mut line.value).collect();
-    presets::find_providers(context, &mut values).await?;
+    let tried = discover::fill_in(context, &mut values).await?;
     let working = Arc::clone(context);
     let (items, created) = blocking(move || {
-        let checked = check(&working, table)?;
+        let checked = check(&working, table, &tried)?;
         let items = checked.iter().map(|found| found.shown(dry_run)).collect::<Vec<_>>();
         if dry_run {
             return Ok::<_, Problem>((items, 0));

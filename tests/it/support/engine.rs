@@ -50,8 +50,9 @@ pub fn bare_config(data_dir: &Path) -> Config {
     let mut config = Config::default();
     config.data_dir.0 = data_dir.to_path_buf();
     config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    // nobody answers there: no test asks a real name server
+    // nobody answers there: no test asks a real name server, or a real domain for its servers
     config.net.nameserver = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+    config.net.discovery = false;
     config.timing.status_interval = Duration::from_millis(300);
     config.timing.flag_scan = Duration::from_millis(600);
     config.timing.list_interval = Duration::from_millis(300);
