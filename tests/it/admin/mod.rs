@@ -2,6 +2,7 @@
 
 pub mod app_migration;
 pub mod browser;
+pub mod discovery;
 pub mod distribute;
 pub mod guide;
 pub mod import;

@@ -2,56 +2,9 @@
 
 use crate::support::api::Api;
 use crate::support::engine::{Running, bare_config};
+use crate::support::names::{NameServer, Record};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A name server that knows mail exchangers; what it does not know is an empty answer. It counts what it is asked.
-fn name_server(known: &[(&'static str, &[(u16, &'static str)])]) -> (SocketAddr, Arc<AtomicUsize>) {
-    let known: BTreeMap<&str, Vec<(u16, &str)>> =
-        known.iter().map(|(domain, hosts)| (*domain, hosts.to_vec())).collect();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 1500];
-        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            count.fetch_add(1, Ordering::SeqCst);
-            let (name, end) = question(&buffer[..length]);
-            let hosts = known.get(name.as_str()).cloned().unwrap_or_default();
-            let mut answer = buffer[..2].to_vec();
-            let answers = u8::try_from(hosts.len()).unwrap();
-            answer.extend([0x81, 0x80, 0, 1, 0, answers, 0, 0, 0, 0]);
-            answer.extend(&buffer[12..end]);
-            for (preference, host) in hosts {
-                let data = [&preference.to_be_bytes()[..], &labels(host)].concat();
-                answer.extend([0xC0, 0x0C, 0, 15, 0, 1, 0, 0, 0, 60]);
-                answer.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
-                answer.extend(data);
-            }
-            socket.send_to(&answer, from).unwrap();
-        }
-    });
-    (address, asked)
-}
-
-fn question(message: &[u8]) -> (String, usize) {
-    let (mut at, mut name) = (12, Vec::new());
-    while message[at] != 0 {
-        let end = at + 1 + usize::from(message[at]);
-        name.push(String::from_utf8(message[at + 1..end].to_vec()).unwrap().to_lowercase());
-        at = end;
-    }
-    (name.join("."), at + 5)
-}
-
-fn labels(name: &str) -> Vec<u8> {
-    let one = |label: &str| [&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat();
-    name.split('.').flat_map(one).chain([0]).collect()
-}
 
 fn served(nameserver: SocketAddr) -> (tempfile::TempDir, Running, Api) {
     let data = tempfile::tempdir().unwrap();
@@ -67,15 +20,16 @@ fn with_password(address: &str) -> Value {
 
 #[test]
 fn a_mailbox_finds_its_provider_by_domain_or_by_mail_exchanger() {
-    let (at, asked) = name_server(&[
-        ("makler.example", &[(20, "backup.example"), (10, "makler-example.mail.protection.outlook.com")]),
-        ("agentur.example", &[(5, "smtpin.rzone.de")]),
+    let names = NameServer::start(&[
+        ("makler.example", Record::Mx(20, "backup.example")),
+        ("makler.example", Record::Mx(10, "makler-example.mail.protection.outlook.com")),
+        ("agentur.example", Record::Mx(5, "smtpin.rzone.de")),
     ]);
-    let (_data, _running, api) = served(at);
+    let (_data, _running, api) = served(names.at);
     let post = |body: &Value| api.post("/v1/mailboxes", body).ok(201);
     let web = post(&with_password("a@web.de"));
     assert_eq!((&web["provider"], &web["smtp"]["port"]), (&json!("web_de"), &json!(587)));
-    assert_eq!(asked.load(Ordering::SeqCst), 0, "a known domain needs no name server");
+    assert_eq!(names.asked().len(), 0, "a known domain needs no name server");
 
     let strato = post(&with_password("a@Agentur.example"));
     assert_eq!((&strato["provider"], &strato["imap"]["host"]), (&json!("strato"), &json!("imap.strato.de")));
@@ -86,11 +40,11 @@ fn a_mailbox_finds_its_provider_by_domain_or_by_mail_exchanger() {
     let problem =
         api.post("/v1/mailboxes", &with_password("a@unknown.example")).problem(422, "invalid_field");
     assert!(problem["detail"].as_str().unwrap().contains("name a provider"), "{problem}");
-    let before = asked.load(Ordering::SeqCst);
+    let before = names.asked().len();
     let lines: Vec<Value> = (0..50).map(|n| with_password(&format!("u{n}@agentur.example"))).collect();
     let done = api.post("/v1/mailboxes:import", &json!({"mailboxes": lines})).ok(201);
     assert_eq!(done["created"], 50);
-    assert!(asked.load(Ordering::SeqCst) <= before + 1, "each domain is asked for once");
+    assert!(names.asked().len() <= before + 1, "each domain is asked for once");
 }
 
 #[test]
@@ -103,8 +57,7 @@ fn without_a_name_server_a_mailbox_is_refused_with_what_to_do() {
 
 #[test]
 fn every_provider_is_known_by_name_and_fills_in_its_servers() {
-    let (at, _) = name_server(&[]);
-    let (_data, _running, api) = served(at);
+    let (_data, _running, api) = served(NameServer::start(&[]).at);
     for (provider, kept, imap, smtp) in [
         ("office365", "office365", "outlook.office365.com", "smtp.office365.com"),
         ("office365_us", "office365_us", "outlook.office365.us", "smtp.office365.us"),
