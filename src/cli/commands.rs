@@ -155,7 +155,7 @@ fn mailbox(client: &Client, printer: &Printer, command: MailboxCommand) -> Resul
 fn new_mailbox(add: MailboxAdd) -> Result<Value, Failure> {
     let MailboxAdd { address, id, app, password_stdin, user, imap, smtp } = add;
     let auth = if password_stdin {
-        json!({"kind": "password", "user": user.unwrap_or_else(|| address.clone()), "password": read_secret()?})
+        json!({"kind": "password", "user": user, "password": read_secret()?})
     } else {
         json!({"kind": "oauth", "app": app, "login": user})
     };

@@ -93,7 +93,8 @@ fn said<'a>(node: Node<'a, '_>, tag: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn one(tag: &str, kind: &str, host: &str, port: &str, socket: &str, way: &str, login: &str) -> String {
+    fn one(kind: &str, host: &str, port: &str, socket: &str, way: &str, login: &str) -> String {
+        let tag = if kind == "smtp" { "outgoingServer" } else { "incomingServer" };
         format!(
             "<{tag} type=\"{kind}\"><hostname>{host}</hostname><port>{port}</port><socketType>{socket}</socketType>\
              <username>{login}</username><authentication>{way}</authentication></{tag}>"
@@ -101,11 +102,11 @@ mod tests {
     }
 
     fn imap(host: &str, port: &str, socket: &str, way: &str) -> String {
-        one("incomingServer", "imap", host, port, socket, way, "%EMAILADDRESS%")
+        one("imap", host, port, socket, way, "%EMAILADDRESS%")
     }
 
     fn smtp(host: &str, port: &str, socket: &str) -> String {
-        one("outgoingServer", "smtp", host, port, socket, "password-cleartext", "%EMAILLOCALPART%")
+        one("smtp", host, port, socket, "password-cleartext", "%EMAILLOCALPART%")
     }
 
     fn file(servers: &[String]) -> String {
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn the_first_server_of_each_kind_that_may_be_used_counts() {
         let text = file(&[
-            one("incomingServer", "pop3", "pop.firma.test", "995", "SSL", PASSWORD, "x"),
+            one("pop3", "pop.firma.test", "995", "SSL", PASSWORD, "x"),
             imap("plain.firma.test", "143", "plain", PASSWORD),
             imap("kerberos.firma.test", "993", "SSL", "GSSAPI"),
             imap("imap.%EMAILDOMAIN%", "993", "SSL", "OAuth2"),
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_used_gives_nothing() {
-        let pop = one("incomingServer", "pop3", "pop.firma.test", "995", "SSL", PASSWORD, "x");
+        let pop = one("pop3", "pop.firma.test", "995", "SSL", PASSWORD, "x");
         assert_eq!(read_text(&file(&[pop, smtp("smtp.firma.test", "465", "SSL")])), Err(Unfit::NoImap));
         let unusable = Err(Unfit::Unusable("IMAP"));
         for port in ["0", "65536", "-1", "99999999999999999999", "9 93", "imaps", ""] {
@@ -175,7 +176,7 @@ mod tests {
                 "{socket} {way}"
             );
         }
-        let login = one("incomingServer", "imap", "imap.firma.test", "993", "SSL", PASSWORD, "%REALNAME%");
+        let login = one("imap", "imap.firma.test", "993", "SSL", PASSWORD, "%REALNAME%");
         assert_eq!(read_text(&file(&[login])), unusable);
     }
 

@@ -146,7 +146,7 @@ fn the_well_known_place_is_asked_and_followed_to_https_alone() {
         (["imap.firma.test", "smtp.firma.test"], &json!("anna@firma.test"))
     );
 
-    let pages = [(KNOWN, Page::Redirect("http://www.firma.test/mail.xml")), (elsewhere, good.clone())];
+    let pages = [(KNOWN, Page::Redirect("http://www.firma.test/mail.xml")), (elsewhere, good)];
     let forged = scene(&[], &pages);
     let refusal = forged.refusal("anna@firma.test");
     assert!(refusal.contains("is redirected to where it cannot be trusted"), "{refusal}");

@@ -80,17 +80,22 @@ impl Sites {
         let found = self.pages.iter().find(|(place, _)| *place == wanted).map(|(_, page)| page.clone());
         let answer = match found {
             Some(Page::Text(text)) => {
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+                format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+                    text.len()
+                )
             }
             Some(Page::Redirect(place)) => {
-                format!("HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n")
+                format!(
+                    "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n"
+                )
             }
             Some(Page::Silent) => {
                 // until the visitor has enough
                 std::io::copy(&mut stream, &mut std::io::sink())?;
                 return Ok(());
             }
-            None => String::from("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+            None => String::from("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
         };
         stream.write_all(answer.as_bytes())?;
         stream.flush()
