@@ -20,10 +20,10 @@ pub(super) static AADSTS: &[Row] = &[
     (&[500_341], TenantAdmin, &c::ACCOUNT_DELETED),
     (&[50058], SignIn, &c::SIGN_IN_AGAIN),
     (&[50059, 90019, 50128], OurBug, &c::WRONG_AUTHORITY),
-    (&[50072, 50074, 50076, 50078, 50079, 50158], SignIn, &c::MFA_REQUIRED),
+    (&[50072, 50074, 50076, 50078, 50079, 50158, 500_121], SignIn, &c::MFA_REQUIRED),
     (&[53004, 53010], SignIn, &c::MFA_REGISTRATION),
     (&[50085, 50089, 50132, 50133, 50173, 7_000_012], SignIn, &c::SIGN_IN_AGAIN),
-    (&[50097, 50129, 50155, 50187, 53000, 53001, 53002, 530_003], TenantAdmin, &c::DEVICE_POLICY),
+    (&[50097, 50129, 50155, 50187, 53000, 53001, 53002, 530_003, 700_003], TenantAdmin, &c::DEVICE_POLICY),
     (&[50105], TenantAdmin, &c::USER_NOT_ASSIGNED),
     (&[50131, 53003, 530_032, 53011, 50005, 80012], TenantAdmin, &c::CONDITIONAL_ACCESS),
     (&[530_035], TenantAdmin, &c::SECURITY_DEFAULTS),
@@ -55,10 +55,13 @@ pub(super) static AADSTS: &[Row] = &[
         OurBug,
         &c::REQUEST_REFUSED,
     ),
-    (&[70008, 700_082, 700_084], SignIn, &c::SIGN_IN_AGAIN),
+    (&[70008, 700_081, 700_082, 700_084], SignIn, &c::SIGN_IN_AGAIN),
     (&[70011, 28002, 28003, 700_022, 700_023, 28000], OurBug, &c::REQUEST_REFUSED),
     (
-        &[50000, 70012, 90006, 90012, 90024, 90033, 90036, 90090, 50033, 50087, 50088, 40010, 80002, 80005],
+        &[
+            50000, 70012, 90006, 90012, 90024, 90033, 90036, 90090, 50033, 50087, 50088, 40010, 80002, 80005,
+            90091, 90092,
+        ],
         Retry,
         &c::IDP_UNAVAILABLE,
     ),
@@ -66,10 +69,12 @@ pub(super) static AADSTS: &[Row] = &[
     (&[40008, 40009, 20001, 20012, 50107, 80001, 80007, 80014], Retry, &c::FEDERATION_FAULT),
     (&[70016], Retry, &c::DEVICE_PENDING),
     (&[70018, 70019, 70020], SignIn, &c::DEVICE_CODE_ENDED),
-    (&[70043], SignIn, &c::SIGN_IN_FREQUENCY),
+    (&[70043, 70044], SignIn, &c::SIGN_IN_FREQUENCY),
     (&[700_016, 700_011, 700_020], AppBroken, &c::APP_NOT_FOUND),
     (&[90002, 90038, 900_382, 900_021, 900_023, 900_432, 900_439], OurBug, &c::TENANT_NOT_FOUND),
     (&[90093, 90094, 90095, 90097, 90098, 90099, 7_000_229], TenantAdmin, &c::ADMIN_CONSENT),
+    // the tenant's directory is in no state to take the app: nothing that the app's owner can mend
+    (&[650_051], TenantAdmin, &c::IDP_REFUSED),
     (&[135_010, 135_011], SignIn, &c::SIGN_IN_AGAIN),
     (&[7_000_114], OurBug, &c::REQUEST_REFUSED),
 ];
@@ -80,6 +85,8 @@ static BY_WORDS: &[(u32, &str, OauthClass, &Entry)] = &[
     (90023, "applicable permissions", AppBroken, &c::APP_PERMISSIONS),
     // of personal accounts, for a registration that has a secret
     (70002, "must include a 'client_secret'", AppBroken, &c::CLIENT_TYPE),
+    (70002, "marked as 'mobile'", AppBroken, &c::CLIENT_TYPE),
+    (70002, "does not exist or is not enabled", AppBroken, &c::APP_NOT_FOUND),
 ];
 
 /// The numbers that begin so, where none of them is listed: what Microsoft adds to a family is of the family. The more
@@ -124,13 +131,22 @@ pub(super) fn meaning(code: u32, lower: &str) -> Option<Meaning> {
     // a number of six or seven digits details the one that its first five are
     let parent = digits.get(..5).filter(|_| digits.len() > 5)?.parse().ok()?;
     let (_, class, entry) = listed(parent)?;
-    // what ended a sign-in without a reason gives no reason to think that another one helps
-    (entry.code != c::SIGN_IN_AGAIN.code).then_some((*class, *entry))
+    // what ended a sign-in without a reason gives no reason to think that another one helps, and a credential is not to
+    // be doubted for a number that was never met
+    let says_much = [&c::SIGN_IN_AGAIN, &c::SECRET_WRONG, &c::SECRET_EXPIRED, &c::APP_CERTIFICATE];
+    (!says_much.iter().any(|known| known.code == entry.code)).then_some((*class, *entry))
 }
 
 /// Whether a number is in the table.
 pub(super) fn is_listed(code: u32) -> bool {
     AADSTS.iter().any(|(codes, ..)| codes.contains(&code))
+}
+
+/// The number that a text gives as the reason behind its first one: older texts say AADSTS70002 of every refusal, and what
+/// it was after that.
+pub(super) fn reason_behind(code: u32, description: &str) -> Option<u32> {
+    let (_, rest) = description.split_once("AADSTS")?;
+    (code == 70002).then(|| code_in(rest)).flatten()
 }
 
 /// The number in a text.

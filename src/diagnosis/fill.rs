@@ -63,6 +63,7 @@ fn value(name: &str, facts: &Facts<'_>, language: Language) -> Option<String> {
         "address" => facts.address,
         "host" => facts.host,
         "tenant" => facts.tenant,
+        "login" => facts.login,
         "client_id" => facts.client_id,
         "detail" => facts.detail,
         "note" => Provider::note_of_server(facts.host).map_or("", |note| match language {
@@ -107,6 +108,7 @@ mod tests {
         address: "a@b.example",
         host: "h.example",
         tenant: "t",
+        login: "l",
         client_id: "c",
         detail: "d",
         port: Some(993),
@@ -148,12 +150,13 @@ mod tests {
 
     #[test]
     fn no_text_ever_shows_the_name_of_a_fact() {
-        let facts = ["address", "host", "tenant", "client_id", "detail", "port"];
+        let facts = ["address", "host", "tenant", "login", "client_id", "detail", "port"];
         // each missing alone, and all of them
         let without = |missing: &str| Facts {
             address: if missing == "address" { "" } else { KNOWN.address },
             host: if missing == "host" { "" } else { KNOWN.host },
             tenant: if missing == "tenant" { "" } else { KNOWN.tenant },
+            login: if missing == "login" { "" } else { KNOWN.login },
             client_id: if missing == "client_id" { "" } else { KNOWN.client_id },
             detail: if missing == "detail" { "" } else { KNOWN.detail },
             port: KNOWN.port.filter(|_| missing != "port"),

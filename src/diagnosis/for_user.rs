@@ -46,7 +46,8 @@ const ADMINISTRATOR: Text = Text {
 pub fn for_user(found: &Diagnosis, language: Language) -> ForUser {
     let help = match (found.who, found.retry) {
         (Who::User, RetryClass::Auto | RetryClass::AfterFix | RetryClass::Never) => Help::TryAgain,
-        (Who::Nobody | Who::Provider, _) | (Who::Operator, RetryClass::Auto) => Help::Wait,
+        (Who::Nobody | Who::Provider, _)
+        | (Who::TenantAdmin | Who::AppOwner | Who::Operator, RetryClass::Auto) => Help::Wait,
         (Who::TenantAdmin | Who::AppOwner | Who::Operator, _) => Help::Administrator,
     };
     let own = catalogue::find(&found.code).and_then(|entry| entry.user);

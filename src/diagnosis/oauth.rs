@@ -1,7 +1,7 @@
 //! Token endpoint errors → what to do. By `error` first, AADSTS code second, with a fallback: Microsoft says
 //! "react on `error`", its codes may change, and bodies may be no JSON at all (429 as plain text, HTML of proxies).
 
-use super::aadsts::{Meaning, code_in, is_listed, meaning, wants_secret_the_other_way};
+use super::aadsts::{Meaning, code_in, is_listed, meaning, reason_behind, wants_secret_the_other_way};
 use super::oauth_class::OauthClass;
 use super::{Entry, Facts, catalogue as c, describe, scrub};
 use crate::domain::{Diagnosis, Disposition};
@@ -180,7 +180,8 @@ pub fn classify_oauth(http_status: u16, body: &[u8], retry_after: Option<&str>) 
         .and_then(|codes| codes.get(0))
         .and_then(serde_json::Value::as_u64)
         .and_then(|code| u32::try_from(code).ok())
-        .or_else(|| code_in(&description));
+        .or_else(|| code_in(&description))
+        .map(|code| reason_behind(code, &description).unwrap_or(code));
     // Google names its session control in a member of its own
     let subtype = text("error_subtype").unwrap_or_default();
     let (class, entry) = decide(http_status, &error, code, &format!("{description} {subtype}"));

@@ -24,9 +24,9 @@ const NOTES: &[(&str, OauthClass, &str)] = &[
     ("500341", ADMIN, "account_deleted"),
     ("50058", REAUTH, "sign_in_again"),
     ("50059 90019 50128", BUG, "wrong_authority"),
-    ("50072 50074 50076 50078 50079", REAUTH, "mfa_required"),
+    ("50072 50074 50076 50078 50079 500121", REAUTH, "mfa_required"),
     ("50085 50089 50132 50133 50173 7000012", REAUTH, "sign_in_again"),
-    ("50097 50129 50155 50187 53000 53001 53002 530003", ADMIN, "device_policy"),
+    ("50097 50129 50155 50187 53000 53001 53002 530003 700003", ADMIN, "device_policy"),
     ("50105", ADMIN, "user_not_assigned"),
     ("50131 53003 530032 53011 50005 80012", ADMIN, "conditional_access"),
     ("530035", ADMIN, "security_defaults"),
@@ -51,10 +51,10 @@ const NOTES: &[(&str, OauthClass, &str)] = &[
     ("700027 700030 50012", APP, "app_certificate_wrong"),
     ("700024", BUG, "clock_refused"),
     ("70003 70005 70007 900144 90014 90013 90023 90100 9002313 900561", BUG, "request_refused"),
-    ("70008 700082 700084", REAUTH, "sign_in_again"),
+    ("70008 700081 700082 700084", REAUTH, "sign_in_again"),
     ("70011 28002 28003 700022 700023 28000", BUG, "request_refused"),
     (
-        "50000 70012 90006 90012 90024 90033 90036 90090 50033 50087 50088 40010 80002 80005",
+        "50000 70012 90006 90012 90024 90033 90036 90090 50033 50087 50088 40010 80002 80005 90091 90092",
         RETRY,
         "identity_provider_unavailable",
     ),
@@ -62,10 +62,11 @@ const NOTES: &[(&str, OauthClass, &str)] = &[
     ("40008 40009 20001 20012 50107 80001 80007 80014", RETRY, "federation_fault"),
     ("70016", RETRY, "device_code_pending"),
     ("70018 70019 70020", REAUTH, "device_code_ended"),
-    ("70043", REAUTH, "sign_in_frequency"),
+    ("70043 70044", REAUTH, "sign_in_frequency"),
     ("700016 700011 700020", APP, "app_not_found"),
     ("90002 90038 900382 900021 900023 900432 900439", BUG, "tenant_not_found"),
     ("90093 90094 90095 90097 90098 90099 7000229", ADMIN, "admin_consent_required"),
+    ("650051", ADMIN, "identity_provider_refused"),
     ("135010 135011", REAUTH, "sign_in_again"),
     ("7000114", BUG, "request_refused"),
 ];
@@ -468,4 +469,62 @@ fn only_what_speaks_of_the_credential_counts_against_it() {
     }
     let bare = br#"{"error":"invalid_client","error_description":"Unauthorized"}"#;
     assert!(classify_oauth(401, bare, None).refuses_credential(), "nothing else is said");
+}
+
+#[test]
+fn numbers_that_look_like_others_are_what_they_are() {
+    let says = |error: &str, text: &str| {
+        let body = serde_json::json!({"error": error, "error_description": text}).to_string();
+        let failure = classify_oauth(400, body.as_bytes(), None);
+        (failure.entry.code, failure.refuses_credential())
+    };
+    for (error, text, code) in [
+        (
+            "invalid_client",
+            "AADSTS70002: The client application must be marked as 'mobile'.",
+            "client_type_mismatch",
+        ),
+        (
+            "invalid_client",
+            "AADSTS70002: The client does not exist or is not enabled for consumers.",
+            "app_not_found",
+        ),
+        (
+            "invalid_grant",
+            "AADSTS70002: Error validating credentials. AADSTS70008: The refresh token has expired.",
+            "sign_in_again",
+        ),
+        (
+            "invalid_grant",
+            "AADSTS500121: Authentication failed during strong authentication request.",
+            "mfa_required",
+        ),
+        (
+            "invalid_grant",
+            "AADSTS700081: The refresh token has expired due to maximum lifetime.",
+            "sign_in_again",
+        ),
+        ("invalid_grant", "AADSTS700003: Device object was not found in the tenant.", "device_policy"),
+        (
+            "interaction_required",
+            "AADSTS70044: The session has expired by a sign-in frequency check.",
+            "sign_in_frequency",
+        ),
+        ("server_says", "AADSTS90091: An unexpected error, unreachable.", "identity_provider_unavailable"),
+        (
+            "invalid_request",
+            "AADSTS650051: The service principal name is already present.",
+            "identity_provider_refused",
+        ),
+        ("invalid_client", "AADSTS500129: a number that nobody knows", "app_refused"),
+    ] {
+        assert_eq!(says(error, text), (code, false), "{text}");
+    }
+    let wrong =
+        "AADSTS70002: Error validating credentials. AADSTS7000215: Invalid client secret is provided.";
+    assert_eq!(says("invalid_client", wrong), ("client_secret_wrong", true));
+    assert_eq!(
+        says("invalid_client", "AADSTS70002: Error validating credentials."),
+        ("client_secret_wrong", true)
+    );
 }

@@ -48,6 +48,12 @@ impl ProviderKind {
         }
     }
 
+    /// Whether an administrator of a tenant may have to consent before its users can.
+    #[must_use]
+    pub fn has_tenants(self) -> bool {
+        self.is_entra() && self != Self::Outlook
+    }
+
     /// Its name, as in JSON and in `config/providers.toml`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -46,6 +46,8 @@ pub struct KeptFacts {
     pub port: Option<u16>,
     /// Tenant id or domain.
     pub tenant: String,
+    /// Where Entra ID's pages of the app's cloud are.
+    pub login: String,
     /// The app's client id.
     pub client_id: String,
     /// Whatever a single entry speaks of.

@@ -138,7 +138,7 @@ const NO_REFRESH_TOKEN: &str = "there is no refresh token to refresh with";
 
 /// Whether the secret goes along is what the grant says; what the provider demands instead is tried once, and kept if
 /// it works. Where a scope that is wanted by now was never consented to, what was granted is renewed without it. What is
-/// sent a second time was refused before it could be used up.
+/// sent a second time was refused, and not used up.
 async fn refresh_as_granted(
     client: &OauthClient,
     app: &AppCredentials,

@@ -8,7 +8,7 @@ super::entries! {
         "Open the admin-consent link as an administrator and accept."
         => "Den Link zur Administratoreinwilligung als Administrator öffnen und annehmen.",
         commands [
-            "https://login.microsoftonline.com/{tenant|organizations}/adminconsent?client_id={client_id}",
+            "{login|https://login.microsoftonline.com}/{tenant|organizations}/adminconsent?client_id={client_id}",
         ];
     /// The tenant has no Exchange, or the permission is not in the app.
     RESOURCE_MISSING = "resource_not_in_tenant", TenantAdmin, AfterFix, "Exchange not available to the app" => "Exchange für die App nicht vorhanden",
@@ -114,7 +114,7 @@ super::entries! {
         => "Client-ID und Mandanten-ID prüfen (oft sind sie vertauscht); für einen anderen Mandanten öffnet dessen \
          Administrator den Link zur Einwilligung.",
         commands [
-            "https://login.microsoftonline.com/{tenant|organizations}/adminconsent?client_id={client_id}",
+            "{login|https://login.microsoftonline.com}/{tenant|organizations}/adminconsent?client_id={client_id}",
         ];
     /// The app is refused for a reason the tables do not know.
     APP_REFUSED = "app_refused", AppOwner, AfterFix, "App refused" => "App abgelehnt",

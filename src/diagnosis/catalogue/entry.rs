@@ -34,7 +34,11 @@ fn whole<S: Serializer>(text: &&'static str, serializer: S) -> Result<S::Ok, S::
 
 fn runnable<S: Serializer>(commands: &&'static [&'static str], serializer: S) -> Result<S::Ok, S::Error> {
     // a `|` outside of braces is the shell's
-    let plain = |command: &&str| command.replace("{tenant|organizations}", "{tenant}");
+    let plain = |command: &&str| {
+        let address =
+            command.replace("{login|https://login.microsoftonline.com}", "https://login.microsoftonline.com");
+        address.replace("{tenant|organizations}", "{tenant}")
+    };
     serializer.collect_seq(commands.iter().map(plain))
 }
 

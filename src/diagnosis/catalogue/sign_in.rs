@@ -172,7 +172,7 @@ super::entries! {
          muss, liegt das nicht an Ihnen: Ihre Administration muss den Zugriff einmal erlauben, danach geht \
          es. Sonst melden Sie sich noch einmal an und nehmen an, was gefragt wird.",
         commands [
-            "https://login.microsoftonline.com/{tenant|organizations}/adminconsent?client_id={client_id}",
+            "{login|https://login.microsoftonline.com}/{tenant|organizations}/adminconsent?client_id={client_id}",
         ];
     /// The user declined, at a provider where that has one reason only.
     SIGN_IN_DECLINED = "sign_in_declined", User, AfterFix, "Sign-in declined" => "Anmeldung abgelehnt",

@@ -46,7 +46,7 @@ fn decide(said: Said, is_current: bool, is_on_trial: bool) -> Step {
 fn said(sent: bool, answer: Result<(), &FlowError>) -> Said {
     match answer {
         Ok(()) if sent => Said::Taken,
-        Err(error) if error.refuses_credential() => Said::Refused,
+        Err(error) if sent && error.refuses_credential() => Said::Refused,
         Ok(()) | Err(_) => Said::Nothing,
     }
 }

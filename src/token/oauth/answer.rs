@@ -1,7 +1,7 @@
 //! What a token endpoint answered, read so that nothing of worth is lost: a refresh token that reached us must
 //! reach the store, whatever else is wrong with the answer around it.
 
-use crate::diagnosis::{Facts, OauthClass, OauthFailure, catalogue as c, classify_oauth, describe};
+use crate::diagnosis::{Facts, OauthFailure, catalogue as c, classify_oauth, describe};
 use crate::domain::{Diagnosis, Disposition, Secret};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -90,7 +90,7 @@ impl FlowError {
     #[must_use]
     pub fn lacks_consent(&self) -> bool {
         match self {
-            Self::Refused { failure } => failure.class == OauthClass::Consent,
+            Self::Refused { failure } => failure.entry.code == c::CONSENT_MISSING.code,
             Self::Transport { .. } | Self::Endpoint(_) => false,
         }
     }
