@@ -1,4 +1,4 @@
-//! Whose pages and mail users see.
+//! Whose pages users see.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::provider::{Provider, address_only};
-use super::record::{close, end, put};
+use super::record::{close, end, keep_claims, put};
 use super::redeem::{Received, try_tokens};
 use super::result::SignInResult;
 use super::visit::{fresh, is_withdrawn};
@@ -117,6 +117,7 @@ async fn poll(context: &Context, id: SignInId) -> Result<(), Problem> {
                 put(context, &mut row).await?;
             }
             Polled::Ended(result) => {
+                keep_claims(&mut row.value, result.claims.as_deref());
                 row.value.device = None;
                 close(context, &mut row, &result).await?;
                 return Ok(());
@@ -195,13 +196,16 @@ async fn poll_once(
             }
         }
         Err(error) if is_passing(&error) => Polled::Away,
-        Err(error) => Polled::Ended(SignInResult::diagnosed(error.diagnosis(&provider.facts(stored)))),
+        Err(error) => Polled::Ended(SignInResult {
+            claims: error.claims().map(String::from),
+            ..SignInResult::diagnosed(error.diagnosis(&provider.facts(stored)))
+        }),
     })
 }
 
 /// What a decline may mean there.
 fn declined_entry(provider: &Provider) -> &'static Entry {
-    if provider.app.app.provider.is_entra() {
+    if provider.app.app.provider.has_tenants() {
         &catalogue::CONSENT_DECLINED
     } else {
         &catalogue::SIGN_IN_DECLINED

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::clock;
-use crate::domain::Auth;
+use crate::domain::{Auth, MailboxState};
 use crate::events::EventType;
 use crate::problem::Problem;
 use crate::store::{Commit, SignIn, Store, StoreError, StoredMailbox};
@@ -63,7 +63,8 @@ fn waiting(
     for other in store.mailboxes()? {
         let signs_in = matches!(other.mailbox.auth, Auth::Oauth { app: Some(_), .. }) && other.mailbox.active;
         let waits = || -> Result<bool, StoreError> {
-            let has_none = store.grant(other.incarnation)?.is_none();
+            let has_none = store.grant(other.incarnation)?.is_none()
+                || store.status(other.incarnation)?.value.state == MailboxState::NeedsSignIn;
             Ok(has_none || store.move_of(&other)?.is_some())
         };
         if is_meant(&other) && signs_in && waits()? {

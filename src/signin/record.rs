@@ -39,6 +39,13 @@ pub(super) async fn end(
     put(context, row).await
 }
 
+/// Keeps what the provider demands of the next visit, until it demands something else.
+pub(super) fn keep_claims(sign_in: &mut SignIn, demanded: Option<&str>) {
+    if let Some(demanded) = demanded {
+        sign_in.claims = Some(String::from(demanded));
+    }
+}
+
 /// Writes down how a sign-in ended, where that was not done with its grant.
 pub(super) async fn close(
     context: &Context,

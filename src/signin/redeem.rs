@@ -6,7 +6,7 @@ use super::app_proofs::note_sign_in;
 use super::candidate::try_out;
 use super::context::Context;
 use super::provider::{Provider, address_only};
-use super::record::store_candidate;
+use super::record::{keep_claims, store_candidate};
 use super::result::SignInResult;
 use crate::clock;
 use crate::diagnosis::{Facts, catalogue as c, describe};
@@ -46,7 +46,7 @@ pub(super) async fn redeem_code(
     let answer = match exchanged {
         Ok(answer) => answer,
         Err(error) => {
-            row.value.claims = error.claims().map(String::from);
+            keep_claims(&mut row.value, error.claims());
             let facts = Facts { detail: &attempt.redirect_uri, ..provider.facts(stored) };
             return Ok(SignInResult::diagnosed(error.diagnosis(&facts)));
         }
@@ -90,7 +90,9 @@ async fn exchange(
     let first = way == GrantWay::Redirect && provider.app.is_confidential();
     let try_with = |send| provider.client.exchange_code(code, &attempt.verifier, &attempt.redirect_uri, send);
     match try_with(first).await {
-        Err(error) if error.wants_secret_the_other_way() => (try_with(!first).await, !first),
+        Err(error) if error.wants_secret_the_other_way() && provider.app.is_confidential() => {
+            (try_with(!first).await, !first)
+        }
         other => (other, first),
     }
 }
@@ -150,6 +152,7 @@ pub(super) async fn try_tokens(
         }
         return Ok(SignInResult::wrong_account(stored, &who.name));
     }
+    // a grant that is not whole is not kept, as a stranger's is not: the old one, if there is one, stays in use
     if let Some(found) = left_out(provider, stored, &grant) {
         return Ok(SignInResult::diagnosed(found));
     }

@@ -10,15 +10,17 @@ pub(crate) struct SignInResult {
     pub(crate) state: SignInState,
     /// Why it failed.
     pub(crate) diagnosis: Option<Diagnosis>,
+    /// What the provider demands of the next visit.
+    pub(crate) claims: Option<String>,
 }
 
 impl SignInResult {
     pub(super) fn done() -> Self {
-        Self { state: SignInState::Done, diagnosis: None }
+        Self { state: SignInState::Done, diagnosis: None, claims: None }
     }
 
     pub(super) fn diagnosed(diagnosis: Diagnosis) -> Self {
-        Self { state: state_of(&diagnosis), diagnosis: Some(diagnosis) }
+        Self { state: state_of(&diagnosis), diagnosis: Some(diagnosis), claims: None }
     }
 
     /// The provider's answer lacks what it must have, or is not for us; `why` in words, where that is known.
@@ -31,7 +33,7 @@ impl SignInResult {
     pub(super) fn wrong_account(stored: &StoredMailbox, name: &str) -> Self {
         let facts = Facts { address: &stored.mailbox.address, detail: name, ..Facts::default() };
         let diagnosis = describe(&c::WRONG_ACCOUNT, &facts, None);
-        Self { state: SignInState::WrongAccount, diagnosis: Some(diagnosis) }
+        Self { state: SignInState::WrongAccount, diagnosis: Some(diagnosis), claims: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The provider's answer to a sign-in, by redirect or by a pasted address: it belongs to one visit, and is used once.
 
 use super::context::Context;
-use super::record::{close, put};
+use super::record::{close, keep_claims, put};
 use super::redeem::redeem_code;
 use super::result::SignInResult;
 use super::visit::{is_withdrawn, sign_in_of};
@@ -94,7 +94,7 @@ impl Returned {
         let answer = serde_json::json!({"error": self.error, "error_description": said,
             "error_subcode": self.error_subcode, "claims": self.claims});
         let failure = understand(400, answer.to_string().as_bytes(), None);
-        if provider.is_some_and(ProviderKind::is_entra) { failure.at_entra() } else { failure }
+        if provider.is_some_and(ProviderKind::has_tenants) { failure.at_entra() } else { failure }
     }
 }
 
@@ -108,7 +108,7 @@ fn declined(
     let app = row.value.app_for(&stored.mailbox);
     let app = app.map(|app| context.store.app(app)).transpose()?.flatten().map(|row| row.value.app);
     let failure = returned.refusal(app.as_ref().map(|app| app.provider));
-    row.value.claims.clone_from(&failure.claims);
+    keep_claims(&mut row.value, failure.claims.as_deref());
     if returned.error.is_some() {
         let facts = app.as_ref().map_or_else(Facts::default, Facts::of_app);
         let facts = Facts { address: &stored.mailbox.address, ..facts };

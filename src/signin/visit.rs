@@ -4,6 +4,7 @@ use super::context::Context;
 use super::provider::Provider;
 use super::record::put;
 use crate::clock;
+use crate::domain::Grant;
 use crate::domain::digest::same_text;
 use crate::problem::Problem;
 use crate::store::{Attempt, Row, SignIn, SignInState, StoreError, StoredMailbox, random_text, with_id};
@@ -48,7 +49,12 @@ pub(crate) async fn begin(
     // demanded of this visit by the refusal of an earlier one, or of a refresh
     let demanded = match row.value.claims.clone() {
         Some(claims) => Some(claims),
-        None => context.store.grant(stored.incarnation)?.and_then(|grant| grant.value.claims),
+        None => {
+            let grant = context.store.grant(stored.incarnation)?.map(|row| row.value);
+            // a demand is of the provider that refused
+            let is_same = |grant: &Grant| grant.app.as_ref() == Some(&provider.app.app.id);
+            grant.filter(is_same).and_then(|grant| grant.claims)
+        }
     };
     let location = match authorize_url(&provider, &attempt, stored, demanded.as_deref()) {
         Ok(location) => location,

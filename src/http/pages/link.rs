@@ -6,7 +6,7 @@ use super::page::page;
 use super::words::{Words, language};
 use crate::clock;
 use crate::diagnosis::{self, Help, Language, catalogue};
-use crate::domain::{Diagnosis, GrantWay};
+use crate::domain::{Diagnosis, GrantWay, MailboxState};
 use crate::problem::Problem;
 use crate::signin::Opened;
 use crate::store::{SignIn, SignInState, StoredMailbox};
@@ -19,6 +19,9 @@ const DONE: Words = Words { en: "Your mailbox is connected", de: "Ihr Postfach i
 const WRONG: Words = Words { en: "That was another account", de: "Das war ein anderes Konto" };
 const REFUSED: Words = Words { en: "The sign-in did not work", de: "Die Anmeldung hat nicht geklappt" };
 const OVER: Words = Words { en: "This link has expired", de: "Dieser Link ist abgelaufen" };
+
+const ENDED: Words =
+    Words { en: "This connection has ended since", de: "Diese Verbindung ist inzwischen beendet" };
 
 const TICK: &str = "<svg width=\"22\" height=\"22\" viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M4 12.5l5.2 5.2L20 7\" \
     fill=\"none\" stroke=\"currentColor\" stroke-width=\"3\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/></svg>";
@@ -33,6 +36,7 @@ pub(super) async fn shown(
     let sign_in = &opened.row.value;
     let language = language(request, sign_in.language.as_deref());
     let (title, body) = match sign_in.state {
+        SignInState::Done if has_ended_since(shared, opened)? => (ENDED, ended_since(language)),
         SignInState::Done => (DONE, done(shared, opened, language).await?),
         SignInState::Expired => (OVER, over(language)),
         _ if !opened.is_usable => (OVER, over(language)),
@@ -46,7 +50,7 @@ pub(super) async fn shown(
     };
     let title = title.in_language(language);
     let body = html! {
-        @if sign_in.state == SignInState::Done { div.mark { (PreEscaped(TICK)) } }
+        @if sign_in.state == SignInState::Done && title == DONE.in_language(language) { div.mark { (PreEscaped(TICK)) } }
         h1 { (title) }
         (body)
         (way_back(sign_in, language))
@@ -95,7 +99,7 @@ async fn invited(shared: &Shared, opened: &Opened, language: &str) -> Result<Mar
     const EXACTLY: Words =
         Words { en: "Please sign in with exactly this account", de: "Bitte mit genau diesem Konto anmelden" };
     let Opened { row, stored, .. } = opened;
-    let is_tried = row.value.state == SignInState::Probing;
+    let is_tried = matches!(row.value.state, SignInState::SignedIn | SignInState::Probing);
     let ended = row.value.diagnosis.as_ref().filter(|_| row.value.state == SignInState::Waiting);
     Ok(html! {
         @if is_tried { (being_tried(shared, &row.value, language)) } @else {
@@ -207,6 +211,22 @@ fn being_tried(shared: &Shared, sign_in: &SignIn, language: &str) -> Markup {
         p { (TRIED.in_language(language)) }
         iframe src=(format!("{}/status", shared.signin.link(sign_in))) title=(TRIED.in_language(language)) {}
     }
+}
+
+/// Whether the mailbox needs somebody to sign in again.
+fn has_ended_since(shared: &Shared, opened: &Opened) -> Result<bool, Problem> {
+    let incarnation = opened.stored.incarnation;
+    let state = shared.store.status(incarnation)?.value.state;
+    Ok(shared.store.grant(incarnation)?.is_none() || state == MailboxState::NeedsSignIn)
+}
+
+fn ended_since(language: &str) -> Markup {
+    const ASK: Words = Words {
+        en: "You had signed in with this link, and the provider has ended that sign-in since. Ask for a new link.",
+        de: "Sie hatten sich mit diesem Link angemeldet, und der Anbieter hat die Anmeldung inzwischen beendet. Bitten Sie um \
+             einen neuen Link.",
+    };
+    html! { p { (ASK.in_language(language)) } }
 }
 
 async fn done(shared: &Shared, opened: &Opened, language: &str) -> Result<Markup, Problem> {
