@@ -95,7 +95,7 @@ impl Scene {
 
     fn sign_in(&self, link: &str, account: &str) -> Answer {
         let back = self.world.click_account(&self.press(link), account).unwrap();
-        self.api.send(self.api.bare("GET", &back))
+        self.api.outcome(self.api.send(self.api.bare("GET", &back)))
     }
 
     fn grant(&self) -> stafette::domain::Grant {
@@ -178,7 +178,7 @@ fn a_signed_in_mailbox_is_moved_by_a_sign_in_and_receives_all_the_while() {
 
     // the old app has done its work
     assert_eq!(api.delete("/v1/apps/o365").status, 204);
-    assert_eq!(api.send(api.bare("GET", link)).status, 410);
+    assert_eq!(api.send(api.bare("POST", link)).status, 410);
     assert_eq!(api.get("/v1/mailboxes/anna/sign-in").ok(200)["app"], "new");
 }
 

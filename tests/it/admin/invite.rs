@@ -109,7 +109,8 @@ fn an_invitation_arrives_in_the_user_s_language_and_its_link_signs_in() {
     }
     let location = scene.api.send(scene.api.bare("POST", &link)).header("location").to_owned();
     let callback = scene.world.click_account(&location, ANNA).unwrap();
-    assert_eq!(scene.api.send(scene.api.bare("GET", &callback)).status, 200);
+    let page = scene.api.outcome(scene.api.send(scene.api.bare("GET", &callback)));
+    assert_eq!(page.status, 200);
     scene.running.until_live(scene.running.stored("anna").incarnation);
     scene.running.wait("the end of the invitation", || scene.notice().is_none().then_some(()));
     assert_eq!(scene.sent().len(), 1);
