@@ -250,5 +250,8 @@ fn decide(http_status: u16, error: &str, code: Option<u32>, description: &str) -
 }
 
 #[cfg(test)]
+#[path = "oauth_google_tests.rs"]
+mod google_tests;
+#[cfg(test)]
 #[path = "oauth_tests.rs"]
 mod tests;
