@@ -1,5 +1,6 @@
 //! Providers as data: `config/providers.toml`, compiled in and parsed once.
 
+use crate::domain::host::is_within;
 use crate::domain::{Endpoint, ProviderKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -158,10 +159,7 @@ impl Provider {
 
     /// How long the longest of its endings is that a mail exchanger's name has.
     fn mx_ending(&self, host: &str) -> Option<usize> {
-        let ends_so = |suffix: &&String| {
-            host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        self.mx.iter().filter(ends_so).map(String::len).max()
+        self.mx.iter().filter(|ending| is_within(host, ending)).map(String::len).max()
     }
 
     /// What the users of a server have to do first, by the name of the server.

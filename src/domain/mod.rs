@@ -7,6 +7,7 @@ pub mod digest;
 pub mod disposition;
 pub mod folder;
 pub mod grant;
+pub mod host;
 pub mod ids;
 pub mod mailbox;
 pub mod message;

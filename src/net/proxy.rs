@@ -1,6 +1,7 @@
 //! Outbound proxies: HTTP CONNECT (RFC 9110 §9.3.6) and SOCKS5 (RFC 1928). Names are resolved by the proxy.
 
 use super::NetError;
+use crate::domain::host::is_within;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -49,15 +50,9 @@ impl Proxy {
     /// Whether a host is connected to by it.
     #[must_use]
     pub fn serves(&self, host: &str) -> bool {
-        let host = bare(host);
-        !self.direct.iter().any(|direct| {
-            let direct = bare(direct).trim_start_matches('.');
-            let below = host.len().checked_sub(direct.len() + 1).and_then(|dot| host.split_at_checked(dot));
-            host.eq_ignore_ascii_case(direct)
-                || below.is_some_and(|(_, end)| {
-                    end.strip_prefix('.').is_some_and(|end| end.eq_ignore_ascii_case(direct))
-                })
-        })
+        let host = bare(host).to_ascii_lowercase();
+        let direct = |name: &String| bare(name).trim_start_matches('.').to_ascii_lowercase();
+        !self.direct.iter().any(|name| is_within(&host, &direct(name)))
     }
 
     /// As it is shown: without its password.

@@ -191,6 +191,7 @@ const PURE: &[&str] = &[
     "admin/import/documents.rs",
     "signin/result.rs",
     "domain/digest.rs",
+    "domain/host.rs",
     "admin/app_migration.rs",
     "signin/schedule.rs",
     "admin/guide/texts.rs",

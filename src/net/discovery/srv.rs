@@ -2,6 +2,7 @@
 //! may be a forger's, with a valid certificate for its own name (RFC 6186 §6). It is told, not taken. Pure.
 
 use super::servers::{self, Servers};
+use crate::domain::host::is_within;
 use crate::domain::{Endpoint, Security};
 use std::cmp::Reverse;
 
@@ -84,7 +85,7 @@ pub(super) fn choose(records: &[Record], domain: &str) -> Offer {
     };
     let Some(imap) = best(true) else { return Offer::Nothing };
     let smtp = best(false);
-    if std::iter::once(&imap).chain(&smtp).all(|endpoint| servers::is_within(&endpoint.host, domain)) {
+    if std::iter::once(&imap).chain(&smtp).all(|endpoint| is_within(&endpoint.host, domain)) {
         return Offer::Servers(Servers { imap, smtp, imap_login: None, smtp_login: None });
     }
     let smtp = smtp.map(|endpoint| format!(", smtp {}", words(&endpoint))).unwrap_or_default();
