@@ -54,6 +54,12 @@ pub(crate) async fn others_of_owner(
     .await
 }
 
+/// Whether somebody has to sign in for a mailbox: nobody did, or the provider has ended it.
+pub(crate) fn lacks_sign_in(store: &Store, stored: &StoredMailbox) -> Result<bool, StoreError> {
+    let has_none = store.grant(stored.incarnation)?.is_none();
+    Ok(has_none || store.status(stored.incarnation)?.value.state == MailboxState::NeedsSignIn)
+}
+
 /// Those of these mailboxes that somebody has to sign in for.
 fn waiting(
     store: &Store,
@@ -63,9 +69,7 @@ fn waiting(
     for other in store.mailboxes()? {
         let signs_in = matches!(other.mailbox.auth, Auth::Oauth { app: Some(_), .. }) && other.mailbox.active;
         let waits = || -> Result<bool, StoreError> {
-            let has_none = store.grant(other.incarnation)?.is_none()
-                || store.status(other.incarnation)?.value.state == MailboxState::NeedsSignIn;
-            Ok(has_none || store.move_of(&other)?.is_some())
+            Ok(lacks_sign_in(store, &other)? || store.move_of(&other)?.is_some())
         };
         if is_meant(&other) && signs_in && waits()? {
             waiting.push(other);

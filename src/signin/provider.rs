@@ -55,6 +55,6 @@ impl Provider {
 }
 
 /// What is known where no app is.
-pub(super) fn address_only(stored: &StoredMailbox) -> Facts<'_> {
+pub(crate) fn address_only(stored: &StoredMailbox) -> Facts<'_> {
     Facts { address: &stored.mailbox.address, ..Facts::default() }
 }

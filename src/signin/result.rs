@@ -1,5 +1,6 @@
 //! What a sign-in came to: the state to store, and why. Its user reads it from the stored row, now and later.
 
+use super::provider::address_only;
 use crate::diagnosis::{Facts, catalogue as c, describe};
 use crate::domain::{Diagnosis, Who};
 use crate::store::{SignInState, StoredMailbox};
@@ -25,13 +26,12 @@ impl SignInResult {
 
     /// The provider's answer lacks what it must have, or is not for us; `why` in words, where that is known.
     pub(super) fn unusable(stored: &StoredMailbox, why: Option<&str>) -> Self {
-        let facts = Facts { address: &stored.mailbox.address, ..Facts::default() };
-        Self::diagnosed(describe(&c::ANSWER_UNUSABLE, &facts, why))
+        Self::diagnosed(describe(&c::ANSWER_UNUSABLE, &address_only(stored), why))
     }
 
     /// Somebody else signed in, by this name.
     pub(super) fn wrong_account(stored: &StoredMailbox, name: &str) -> Self {
-        let facts = Facts { address: &stored.mailbox.address, detail: name, ..Facts::default() };
+        let facts = Facts { detail: name, ..address_only(stored) };
         let diagnosis = describe(&c::WRONG_ACCOUNT, &facts, None);
         Self { state: SignInState::WrongAccount, diagnosis: Some(diagnosis), claims: None }
     }

@@ -113,6 +113,14 @@ pub(crate) struct Opened {
     pub(crate) is_usable: bool,
 }
 
+impl Opened {
+    /// Whether its owner may begin to sign in for what is left: a link that did its work still leads there.
+    pub(crate) fn leads_on(&self) -> bool {
+        let is_done = self.row.value.state == SignInState::Done;
+        self.is_usable || (is_done && self.row.value.expires_at > clock::now())
+    }
+}
+
 /// The sign-in of a link, and whether it can still be used. `None`: there is none, or its mailbox is no more.
 pub(crate) fn opened(context: &Context, token: &str) -> Result<Option<Opened>, Problem> {
     let Some(row) = sign_in_of(context, token)? else { return Ok(None) };

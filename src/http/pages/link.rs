@@ -4,11 +4,10 @@ use super::super::Shared;
 use super::owner;
 use super::page::page;
 use super::words::{Words, language};
-use crate::clock;
 use crate::diagnosis::{self, Help, Language, catalogue};
-use crate::domain::{Diagnosis, GrantWay, MailboxState};
+use crate::domain::{Diagnosis, GrantWay};
 use crate::problem::Problem;
-use crate::signin::Opened;
+use crate::signin::{Opened, lacks_sign_in};
 use crate::store::{SignIn, SignInState, StoredMailbox};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
@@ -35,22 +34,32 @@ pub(super) async fn shown(
 ) -> Result<HttpResponse, Problem> {
     let sign_in = &opened.row.value;
     let language = language(request, sign_in.language.as_deref());
+    let is_done = sign_in.state == SignInState::Done;
+    let is_connected = is_done && !lacks_sign_in(&shared.store, &opened.stored)?;
     let (title, body) = match sign_in.state {
-        SignInState::Done if has_ended_since(shared, opened)? => (ENDED, ended_since(language)),
-        SignInState::Done => (DONE, done(shared, opened, language).await?),
+        SignInState::Done if is_connected => (DONE, done(shared, opened, language).await?),
+        SignInState::Done => (ENDED, ended_since(language)),
         SignInState::Expired => (OVER, over(language)),
-        _ if !opened.is_usable => (OVER, over(language)),
-        SignInState::WrongAccount => (WRONG, refused(shared, opened, language).await?),
-        SignInState::Declined | SignInState::NeedsAdmin => {
+        SignInState::WrongAccount if opened.is_usable => (WRONG, refused(shared, opened, language).await?),
+        SignInState::Declined | SignInState::NeedsAdmin if opened.is_usable => {
             (REFUSED, refused(shared, opened, language).await?)
         }
-        SignInState::Waiting | SignInState::Opened | SignInState::SignedIn | SignInState::Probing => {
+        SignInState::Waiting | SignInState::Opened | SignInState::SignedIn | SignInState::Probing
+            if opened.is_usable =>
+        {
             (TITLE, invited(shared, opened, language).await?)
         }
+        SignInState::WrongAccount
+        | SignInState::Declined
+        | SignInState::NeedsAdmin
+        | SignInState::Waiting
+        | SignInState::Opened
+        | SignInState::SignedIn
+        | SignInState::Probing => (OVER, over(language)),
     };
     let title = title.in_language(language);
     let body = html! {
-        @if sign_in.state == SignInState::Done && title == DONE.in_language(language) { div.mark { (PreEscaped(TICK)) } }
+        @if is_connected { div.mark { (PreEscaped(TICK)) } }
         h1 { (title) }
         (body)
         (way_back(sign_in, language))
@@ -191,15 +200,29 @@ fn button(way: GrantWay, class: &str, language: &str) -> Markup {
     const PASTE: Words =
         Words { en: "Sign in and copy an address", de: "Anmelden und eine Adresse kopieren" };
     const DEVICE: Words = Words { en: "Sign in with a code", de: "Mit einem Code anmelden" };
-    let (name, label) = match way {
-        GrantWay::Redirect => ("redirect", REDIRECT),
-        GrantWay::Native => ("native", PASTE),
-        GrantWay::Device => ("device", DEVICE),
+    let label = match way {
+        GrantWay::Redirect => REDIRECT,
+        GrantWay::Native => PASTE,
+        GrantWay::Device => DEVICE,
         GrantWay::Imported | GrantWay::AppOnly | GrantWay::ServiceAccount | GrantWay::Password => {
             return html! {};
         }
     };
+    let name = name(way);
     html! { button class=(class) name="way" value=(name) id=(name) { (label.in_language(language)) } }
+}
+
+/// What a button says of a way.
+pub(super) fn name(way: GrantWay) -> &'static str {
+    match way {
+        GrantWay::Redirect => "redirect",
+        GrantWay::Native => "native",
+        GrantWay::Device => "device",
+        GrantWay::Imported => "imported",
+        GrantWay::AppOnly => "app_only",
+        GrantWay::ServiceAccount => "service_account",
+        GrantWay::Password => "password",
+    }
 }
 
 fn being_tried(shared: &Shared, sign_in: &SignIn, language: &str) -> Markup {
@@ -211,13 +234,6 @@ fn being_tried(shared: &Shared, sign_in: &SignIn, language: &str) -> Markup {
         p { (TRIED.in_language(language)) }
         iframe src=(format!("{}/status", shared.signin.link(sign_in))) title=(TRIED.in_language(language)) {}
     }
-}
-
-/// Whether the mailbox needs somebody to sign in again.
-fn has_ended_since(shared: &Shared, opened: &Opened) -> Result<bool, Problem> {
-    let incarnation = opened.stored.incarnation;
-    let state = shared.store.status(incarnation)?.value.state;
-    Ok(shared.store.grant(incarnation)?.is_none() || state == MailboxState::NeedsSignIn)
 }
 
 fn ended_since(language: &str) -> Markup {
@@ -238,7 +254,7 @@ async fn done(shared: &Shared, opened: &Opened, language: &str) -> Result<Markup
     Ok(html! {
         p { (CLOSE.in_language(language)) }
         (mailbox(&opened.stored, &NOTHING, ("ok", &CONNECTED), language))
-        @if sign_in.expires_at > clock::now() {
+        @if opened.leads_on() {
             (owner::others(shared, sign_in, &opened.stored, language).await?)
         }
     })

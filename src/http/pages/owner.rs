@@ -4,11 +4,10 @@
 use super::super::Shared;
 use super::page::{gone, see_other};
 use super::words::Words;
-use crate::clock;
 use crate::domain::MailboxId;
 use crate::problem::Problem;
 use crate::signin::{Opened, opened, others_of_owner, sign_in_for};
-use crate::store::{SignIn, SignInState, StoredMailbox};
+use crate::store::{SignIn, StoredMailbox};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
@@ -52,13 +51,8 @@ pub(super) async fn start(
     path: Path<(String, MailboxId)>,
 ) -> Result<HttpResponse, Problem> {
     let (token, wanted) = path.into_inner();
-    // a link that did its work still leads to the rest
     let found = opened(&shared.signin, &token)?;
-    let is_good = |found: &Opened| {
-        found.is_usable
-            || (found.row.value.state == SignInState::Done && found.row.value.expires_at > clock::now())
-    };
-    let Some(Opened { row, stored, .. }) = found.filter(is_good) else {
+    let Some(Opened { row, stored, .. }) = found.filter(Opened::leads_on) else {
         return Ok(gone(&shared.brand, &request));
     };
     let other =

@@ -45,8 +45,7 @@ pub(super) async fn outcome(
 }
 
 fn code(found: &Opened) -> Option<&crate::store::DeviceAttempt> {
-    let is_waited_for = found.is_usable;
-    found.row.value.device.as_ref().filter(|code| is_waited_for && code.ends_at > clock::now())
+    found.row.value.device.as_ref().filter(|code| found.is_usable && code.ends_at > clock::now())
 }
 
 /// GET `/sign-in/{token}/status`: the part of a page that waits.
@@ -90,7 +89,7 @@ pub(super) async fn start(
     let language = language(&request, row.value.language.as_deref());
     let body = form(body).await?;
     let asked = url::form_urlencoded::parse(&body).find(|(name, _)| name == "way").map(|(_, way)| way);
-    let offered = |way: &GrantWay| Some(name(*way)) == asked.as_deref();
+    let offered = |way: &GrantWay| Some(link::name(*way)) == asked.as_deref();
     let ways = shared.signin.ways_of(&row.value, &stored)?;
     let way = ways.iter().find(|way| offered(way)).or(ways.first()).copied();
     let begun = match way.unwrap_or(GrantWay::Redirect) {
@@ -117,24 +116,11 @@ pub(super) async fn start(
     };
     Ok(begun.unwrap_or_else(|error| {
         let title = NOT_NOW.in_language(language);
-        let address_only = crate::diagnosis::Facts { address: &stored.mailbox.address, ..Default::default() };
         let body = html! {
             h1 { (title) }
-            (link::told(&error.diagnosis(&address_only), language))
+            (link::told(&error.diagnosis(&signin::address_only(&stored)), language))
             (shared.brand.foot(language, Some(row.value.expires_at)))
         };
         page(&shared.brand, StatusCode::BAD_GATEWAY, language, title, &body)
     }))
-}
-
-fn name(way: GrantWay) -> &'static str {
-    match way {
-        GrantWay::Redirect => "redirect",
-        GrantWay::Native => "native",
-        GrantWay::Device => "device",
-        GrantWay::Imported => "imported",
-        GrantWay::AppOnly => "app_only",
-        GrantWay::ServiceAccount => "service_account",
-        GrantWay::Password => "password",
-    }
 }
