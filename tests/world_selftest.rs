@@ -196,8 +196,8 @@ fn secrets_belong_to_web_redirects_only() {
     let app = entra.native_app();
     let verifier = "0123456789012345678901234567890123456789012345";
     let url = entra.authorize_url("common", &app.client_id, redirect, world::entra::MAIL_SCOPES, verifier);
-    let location = url::Url::parse(&entra.click_account(&url, "anna@makler.test").unwrap()).unwrap();
-    let code = location.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let code =
+        world::http::parameter(&entra.click_account(&url, "anna@makler.test").unwrap(), "code").unwrap();
     let mut pairs = vec![
         ("grant_type", "authorization_code"),
         ("client_id", app.client_id.as_str()),

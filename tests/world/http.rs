@@ -213,6 +213,12 @@ pub fn form(pairs: &[(&str, &str)]) -> Vec<u8> {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
 }
 
+/// A parameter in the query of an address.
+pub fn parameter(address: &str, wanted: &str) -> Option<String> {
+    let address = url::Url::parse(address).unwrap();
+    address.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+}
+
 /// GETs a plain-http address, redirects not followed.
 pub fn get(address: &str) -> std::io::Result<Response> {
     exchange("GET", address, &[], &[])

@@ -212,8 +212,7 @@ fn unlucky_answers_come_as_scripted() {
 /// A code that a user of the web application brought back to this redirect.
 fn code_of(entra: &Entra, client: &str, redirect: &str) -> String {
     let url = entra.authorize_url("organizations", client, redirect, SCOPES, &"v".repeat(43));
-    let location = url::Url::parse(&entra.click_account(&url, ANNA).unwrap()).unwrap();
-    location.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+    http::parameter(&entra.click_account(&url, ANNA).unwrap(), "code").unwrap()
 }
 
 #[test]

@@ -30,9 +30,7 @@ fn scopes(value: &Value) -> Vec<&str> {
 fn code_of(page: &str, fields: &[(&str, &str)]) -> String {
     let answer = http::post_form(page, fields).unwrap();
     let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    let location = url::Url::parse(location).unwrap();
-    let code = location.query_pairs().find(|(name, _)| name == "code");
-    code.unwrap_or_else(|| panic!("no code in {location}")).1.into_owned()
+    http::parameter(location, "code").unwrap_or_else(|| panic!("no code in {location}"))
 }
 
 /// A request of the web application to a token endpoint.

@@ -4,6 +4,7 @@
 use crate::support::api::{Answer, Api};
 use crate::support::engine::{Running, config, web_app};
 use crate::world::entra::EntraOptions;
+use crate::world::http::parameter;
 use crate::world::{Kind, ProxyHandle, Transport, World};
 use serde_json::{Value, json};
 use stafette::config::Config;
@@ -85,6 +86,14 @@ impl Scene {
     /// The way back to us, after `account` was chosen.
     pub fn choose(&self, link: &Link, account: &str) -> String {
         self.world.click_account(&self.press(link), account).unwrap()
+    }
+
+    /// The way back to us from a page of the provider's that refuses.
+    pub fn refusal_of(&self, page: &str, error: &str, text: &str) -> String {
+        let state = parameter(page, "state").unwrap();
+        let pairs = [("error", error), ("error_description", text), ("state", &state)];
+        let callback = format!("{}/sign-in/callback", self.api.base);
+        url::Url::parse_with_params(&callback, pairs).unwrap().into()
     }
 
     /// Back at the callback, and on to the page of the outcome.
@@ -255,8 +264,7 @@ fn a_state_that_is_foreign_or_was_used_redeems_nothing() {
         forged.to_string()
     };
     let other = scene.link();
-    let others = url::Url::parse(&scene.press(&other)).unwrap();
-    let others_secret = others.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let others_secret = parameter(&scene.press(&other), "state").unwrap();
     let secret = others_secret.split_once('.').unwrap().1.to_owned();
     for state in ["", "x", "x.y", &link.id, &format!("{}.", link.id), &format!("{}.{secret}", link.id)] {
         let answer = scene.come_back(&with_state(state));
@@ -313,14 +321,8 @@ fn an_expired_link_and_a_link_of_a_deleted_mailbox_are_gone() {
 fn what_the_provider_or_the_server_refuses_is_told_and_may_be_tried_again() {
     let scene = scene();
     let link = scene.link();
-    let state = |url: &str| {
-        let url = url::Url::parse(url).unwrap();
-        url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
-    };
     let back_with = |error: &str, text: &str| {
-        let pairs = [("error", error), ("error_description", text), ("state", &state(&scene.press(&link)))];
-        let callback = format!("{}/sign-in/callback", scene.api.base);
-        let answer = scene.come_back(url::Url::parse_with_params(&callback, pairs).unwrap().as_str());
+        let answer = scene.come_back(&scene.refusal_of(&scene.press(&link), error, text));
         assert_eq!(answer.status, 403);
         let shown = scene.api.get(&format!("/v1/sign-ins/{}", link.id)).ok(200);
         (shown["state"].as_str().unwrap().to_owned(), shown["diagnosis"]["code"].clone(), answer.text())

@@ -70,12 +70,7 @@ impl Looker<'_> {
         self.look(&name("wrong-account"), says("wrong-account"));
         browser.click("#redirect");
         // the provider sends the user back with a refusal
-        let at = url::Url::parse(&browser.url()).unwrap();
-        let state = at.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let pairs =
-            [("error", "access_denied"), ("error_description", "AADSTS53003: blocked"), ("state", &state)];
-        let callback = format!("{}/sign-in/callback", scene.api.base);
-        browser.open(url::Url::parse_with_params(&callback, pairs).unwrap().as_str());
+        browser.open(&scene.refusal_of(&browser.url(), "access_denied", "AADSTS53003: blocked"));
         self.look(&name("refused"), says("refused"));
         browser.click("#redirect");
         browser.click(&format!("button[value='{ANNA}']"));

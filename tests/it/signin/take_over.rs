@@ -298,8 +298,7 @@ fn a_token_of_a_public_client_is_tried_without_the_secret_and_that_is_kept() {
     world.entra().add_redirect(&client, redirect, Platform::Native);
     let verifier = "a-verifier-that-is-long-enough-for-the-specification-0123";
     let url = world.entra().authorize_url("organizations", &client, redirect, MAIL_SCOPES, verifier);
-    let back = url::Url::parse(&world.click_account(&url, ANNA).unwrap()).unwrap();
-    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let code = crate::world::http::parameter(&world.click_account(&url, ANNA).unwrap(), "code").unwrap();
     let pairs = [
         ("grant_type", "authorization_code"),
         ("client_id", client.as_str()),

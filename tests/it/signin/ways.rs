@@ -152,19 +152,13 @@ fn a_device_code_ends_as_the_provider_says_and_the_link_stays_good() {
     }
 }
 
-/// What the token endpoint answers once: an error in JSON.
-fn refusal(error: &str, description: &str) -> Instead {
-    let body = json!({"error": error, "error_description": description}).to_string();
-    Instead { status: Some(400), body: Some(body), ..Instead::default() }
-}
-
 #[test]
 fn a_personal_account_s_device_code_is_polled_again_with_the_secret() {
     let scene = scene_with(|options| options.device_interval = 1, |_| {});
     let link = scene.link_by("device");
     let text = "AADSTS70002: The request body must contain the following parameter: 'client_secret'. It must include a \
                 'client_secret' input parameter.";
-    scene.world.entra().next("token", refusal("invalid_client", text));
+    scene.world.entra().next("token", Instead::said("invalid_client", text));
     scene.form(&link.url, &[("way", "device")]);
     let code = scene.shown(&link)["device"]["user_code"].as_str().unwrap().to_owned();
     scene.running.wait("a poll with the secret", || {
@@ -183,7 +177,7 @@ fn a_policy_against_device_codes_leads_to_the_other_ways() {
     let link = Link { id: made["id"].as_str().unwrap().into(), url: made["url"].as_str().unwrap().into() };
     let text =
         "AADSTS530036: Authentication failed because the device code flow is blocked by Conditional Access.";
-    scene.world.entra().next("token", refusal("invalid_grant", text));
+    scene.world.entra().next("token", Instead::said("invalid_grant", text));
     scene.form(&link.url, &[("way", "device")]);
     scene.until_sign_in(&link, SignInState::Declined);
     assert_eq!(scene.shown(&link)["diagnosis"]["code"], "device_code_blocked");
@@ -322,15 +316,8 @@ fn one_link_lists_all_mailboxes_of_its_owner_and_none_of_others() {
 fn a_user_reads_what_helps_him_and_no_administrator_s_steps() {
     let scene = scene();
     let link = scene.link();
-    let refused_with = |error: &str, text: &str| {
-        let state = |url: &str| {
-            let url = url::Url::parse(url).unwrap();
-            url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
-        };
-        let pairs = [("error", error), ("error_description", text), ("state", &state(&scene.press(&link)))];
-        let callback = format!("{}/sign-in/callback", scene.api.base);
-        scene.come_back(url::Url::parse_with_params(&callback, pairs).unwrap().as_str()).text()
-    };
+    let refused_with =
+        |error, text| scene.come_back(&scene.refusal_of(&scene.press(&link), error, text)).text();
     let page =
         refused_with("access_denied", "AADSTS53003: Access has been blocked by Conditional Access policies.");
     assert!(page.contains("not your fault") && page.contains("<code>conditional_access</code>"), "{page}");

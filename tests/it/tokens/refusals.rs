@@ -4,6 +4,7 @@
 use crate::signin::link::{ANNA, BEN, Scene, scene};
 use crate::world::Rotation;
 use crate::world::entra::{self, Instead, LogEntry};
+use crate::world::http::parameter;
 use serde_json::{Value, json};
 use stafette::domain::{GrantSecret, MailboxState, SendState};
 use std::collections::BTreeSet;
@@ -18,18 +19,9 @@ fn signed_in() -> Scene {
     scene
 }
 
-fn refused(status: u16, body: &Value) -> Instead {
-    Instead { status: Some(status), body: Some(body.to_string()), ..Instead::default() }
-}
-
 fn with_sending(scene: &Scene) {
     let smtp = json!({"host": "localhost", "port": 1, "security": "starttls"});
     scene.api.patch("/v1/mailboxes/anna", &json!({"smtp": smtp})).ok(200);
-}
-
-fn parameter(address: &str, wanted: &str) -> Option<String> {
-    let address = url::Url::parse(address).unwrap();
-    address.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
 }
 
 impl Scene {
@@ -94,9 +86,8 @@ fn a_refresh_that_wants_no_secret_is_repeated_without_and_the_grant_remembers_wh
         // the registration became one of a public client
         let app = scene.world.entra().web_app();
         scene.world.entra().put_app(entra::App { secrets: vec![], ..app.clone() });
-        let refusal = json!({"error": "invalid_request", "error_codes": [number],
-            "error_description": format!("AADSTS{number}: {text}")});
-        scene.world.entra().next("token", refused(400, &refusal));
+        let refusal = Instead::said("invalid_request", &format!("AADSTS{number}: {text}"));
+        scene.world.entra().next("token", Instead { aadsts: Some(number), ..refusal });
         let before = scene.refreshes().len();
         assert_eq!(scene.refresh_now(), "ok", "{number}");
         // what a script answers is not looked at by the stand-in
@@ -138,11 +129,9 @@ fn what_a_policy_demands_of_the_next_sign_in_is_sent_with_it_until_it_is_met() {
     let demand =
         json!({"access_token": {"capolids": {"essential": true, "values": ["a policy"]}}}).to_string();
     let scene = signed_in();
-    let refusal = json!({"error": "interaction_required", "error_codes": [50_076], "claims": demand,
-        "error_description": "AADSTS50076: Due to a configuration change made by your administrator, or because you \
-         moved to a new location, you must use multi-factor authentication."});
+    let refusal = Instead { claims: Some(demand.clone()), ..Instead::aadsts(50_076) };
     let token = scene.stored_token();
-    scene.world.entra().next("token", refused(400, &refusal));
+    scene.world.entra().next("token", refusal);
     assert_eq!(scene.refresh_now(), "mfa_required");
     assert_eq!(scene.stored_token(), token, "it may be good again, from another network");
     scene.until_needs_sign_in();
@@ -153,9 +142,8 @@ fn what_a_policy_demands_of_the_next_sign_in_is_sent_with_it_until_it_is_met() {
     assert_eq!(parameter(&scene.press(&link), "claims").as_deref(), Some(demand.as_str()));
     // at the redemption of the code more is demanded than at the refresh
     let more = json!({"access_token": {"capolids": {"essential": true, "values": ["another"]}}}).to_string();
-    let refusal = json!({"error": "invalid_grant", "error_codes": [50_076], "claims": more,
-        "error_description": "AADSTS50076: multi-factor authentication"});
-    scene.world.entra().next("token", refused(400, &refusal));
+    let refusal = Instead { error: Some("invalid_grant".into()), ..Instead::aadsts(50_076) };
+    scene.world.entra().next("token", Instead { claims: Some(more.clone()), ..refusal });
     assert_eq!(scene.come_back(&scene.choose(&link, ANNA)).status, 403);
     assert_eq!(parameter(&scene.press(&link), "claims").as_deref(), Some(more.as_str()));
     assert_eq!(scene.come_back(&scene.choose(&link, ANNA)).status, 200);

@@ -249,7 +249,7 @@ fn page(title: &str, body: &str) -> Response {
     )
 }
 
-fn button(name: &str, value: &str) -> String {
+pub fn button(name: &str, value: &str) -> String {
     let value = escape(value);
     format!("<p><button name=\"{name}\" value=\"{value}\" id=\"{value}\">{value}</button></p>")
 }

@@ -69,17 +69,18 @@ impl KeyFile {
 }
 
 /// A refusal: status, `error`, `error_description`.
-type Refused = (u16, &'static str, &'static str);
+pub type Refused = (u16, &'static str, &'static str);
 
 pub fn answer(state: &mut State, base: &str, form: &Form, log: &mut LogEntry) -> Response {
-    match token(state, base, form, log) {
-        Ok(token) => {
-            let seconds = state.options.access_token_seconds;
-            Response::json(
-                200,
-                &json!({"access_token": token, "expires_in": seconds, "token_type": "Bearer"}),
-            )
-        }
+    let seconds = state.options.access_token_seconds;
+    let token = token(state, base, form, log);
+    response(token.map(|token| json!({"access_token": token, "expires_in": seconds, "token_type": "Bearer"})))
+}
+
+/// An answer of Google's token endpoint.
+pub fn response(answer: Result<Value, Refused>) -> Response {
+    match answer {
+        Ok(value) => Response::json(200, &value),
         Err((status, error, words)) => {
             Response::json(status, &json!({"error": error, "error_description": words}))
         }

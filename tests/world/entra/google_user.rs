@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::super::http::{Request, Response};
-use super::authorize::{escape, unticked};
-use super::google::SCOPE;
+use super::authorize::{button, unticked};
+use super::google::{self, Refused, SCOPE};
 use super::keys::Keys;
 use super::model::{App, Platform};
 use super::state::{Access, Code, LogEntry, State, random_text, sha256_hex};
@@ -18,9 +18,6 @@ use super::token::Form;
 const TESTING_SECONDS: u64 = 604_799;
 /// Marks the scopes of a code that gives a refresh token.
 const OFFLINE: &str = "offline_access";
-
-/// A refusal: status, `error`, `error_description`.
-type Refused = (u16, &'static str, &'static str);
 
 const ENDED: Refused = (400, "invalid_grant", "Token has been expired or revoked.");
 
@@ -73,13 +70,7 @@ fn page(state: &State, query: &Form) -> Response {
     let hint = query.get("login_hint").map(|text| text.to_ascii_lowercase()).unwrap_or_default();
     let mut users: Vec<String> = state.options.users.iter().map(|user| user.address.clone()).collect();
     users.sort_by_key(|user| (*user != hint, user.clone()));
-    let buttons: String = users
-        .iter()
-        .map(|user| {
-            let user = escape(user);
-            format!("<p><button name=\"account\" value=\"{user}\" id=\"{user}\">{user}</button></p>")
-        })
-        .collect();
+    let buttons: String = users.iter().map(|user| button("account", user)).collect();
     let boxes =
         format!("<label><input type=\"checkbox\" name=\"without\" value=\"{SCOPE}\">not: mail</label>");
     Response::html(
@@ -118,12 +109,7 @@ fn spoken(scopes: &[String]) -> String {
 
 /// The token endpoint, for codes and refresh tokens.
 pub fn answer(state: &mut State, (base, keys): (&str, &Keys), form: &Form, log: &mut LogEntry) -> Response {
-    match tokens(state, (base, keys), form, log) {
-        Ok(value) => Response::json(200, &value),
-        Err((status, error, words)) => {
-            Response::json(status, &json!({"error": error, "error_description": words}))
-        }
-    }
+    google::response(tokens(state, (base, keys), form, log))
 }
 
 fn tokens(

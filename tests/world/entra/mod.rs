@@ -241,8 +241,7 @@ impl Entra {
         let redirect = "http://127.0.0.1:1/sign-in/callback";
         let verifier = "a-verifier-that-is-long-enough-for-the-specification-0123";
         let url = self.authorize_url("organizations", &app.client_id, redirect, scope, verifier);
-        let location = url::Url::parse(&self.click_account(&url, user).unwrap()).unwrap();
-        let code = location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
+        let code = http::parameter(&self.click_account(&url, user).unwrap(), "code").expect("a code");
         let pairs = [
             ("grant_type", "authorization_code"),
             ("client_id", app.client_id.as_str()),

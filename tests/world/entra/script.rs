@@ -55,6 +55,11 @@ impl Instead {
         Self { aadsts: Some(code), ..Self::default() }
     }
 
+    /// An error in these words.
+    pub fn said(error: &str, description: &str) -> Self {
+        Self { error: Some(error.into()), description: Some(description.into()), ..Self::default() }
+    }
+
     pub fn status(status: u16) -> Self {
         Self { status: Some(status), ..Self::default() }
     }
